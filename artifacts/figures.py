@@ -1,0 +1,102 @@
+"""The plots, as matplotlib figures from pure functions; whoever calls them saves them."""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING
+
+import numpy as np
+import seaborn as sns
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from schemas.results import EpochRecord, Mistake
+
+DPI = 110
+# Okabe and Ito's colours, told apart with any colour vision.
+BLUE, ORANGE = "#0072B2", "#D55E00"
+COLUMNS = 8
+
+
+def png(figure: Figure) -> bytes:
+    """Draw a figure as a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=DPI)
+    return buffer.getvalue()
+
+
+def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
+    """Draw a confusion matrix, rows true, columns predicted.
+
+    Colour is the share of the true class on a logarithmic scale, so that confusions of a thousandth still show beside
+    a diagonal a hundred times as large; every cell has its count, empty ones stay blank.
+    """
+    figure = Figure(figsize=(7.2, 6.2), layout="constrained")
+    axes = figure.subplots()
+    share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
+    sns.heatmap(
+        np.where(matrix > 0, share, np.nan),
+        ax=axes,
+        cmap="Blues",
+        norm=LogNorm(vmin=3e-4, vmax=1),
+        annot=np.where(matrix > 0, matrix.astype(str), ""),
+        fmt="",
+        linewidths=0.5,
+        linecolor="#d9d9d9",
+        square=True,
+        cbar_kws={"label": "share of the true class (logarithmic)", "format": PercentFormatter(1, decimals=None)},
+    )
+    axes.set(xlabel="predicted", ylabel="true", title=f"Confusion matrix, accuracy {accuracy:.2%}")
+    axes.tick_params(rotation=0, length=0)
+    return figure
+
+
+def learning_curve(history: Sequence[EpochRecord]) -> Figure:
+    """Draw loss and error of each epoch, training and held-out rows beside each other."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    epochs = [record.epoch for record in history]
+    _curve(left, epochs, [r.loss for r in history], [r.validation_loss for r in history])
+    left.set(title="Loss", ylabel="cross-entropy", yscale="log")
+    _curve(
+        right,
+        epochs,
+        [1 - r.accuracy for r in history],
+        [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history],
+    )
+    right.set(title="Error", ylabel="share recognised wrongly")
+    right.yaxis.set_major_formatter(PercentFormatter(1))
+    right.set_ylim(bottom=0)
+    return figure
+
+
+def _curve(axes: Axes, epochs: list[int], training: list[float], held_out: list[float | None]) -> None:
+    marker = "o" if len(epochs) == 1 else None
+    axes.plot(epochs, training, color=BLUE, linestyle="--", marker=marker, label="training (augmented if at all)")
+    if None not in held_out:
+        axes.plot(epochs, held_out, color=ORANGE, marker=marker, label="held out")  # type: ignore[arg-type]
+    axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(visible=True, color="#e5e5e5")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+
+
+def mistake_sheet(mistakes: Sequence[Mistake]) -> Figure:
+    """Draw the most confident mistakes as they look, each with its true label, what was said and how sure."""
+    rows = max(1, -(-len(mistakes) // COLUMNS))
+    figure = Figure(figsize=(9, 0.45 + 1.45 * rows), layout="constrained")
+    figure.suptitle("Most confident mistakes" if mistakes else "No mistakes", fontsize=12)
+    for axes, mistake in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, mistakes, strict=False):
+        axes.imshow(mistake.picture, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(f"{mistake.label} taken for {mistake.predicted}\n{mistake.confidence:.1%} sure", fontsize=8)
+    for axes in figure.axes:
+        axes.axis("off")
+    return figure

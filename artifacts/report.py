@@ -1,0 +1,140 @@
+"""The training report in markdown: for the Prefect UI with its pictures embedded, for the store with links to them."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING
+
+from schemas.pixel_frame import CLASSES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from schemas.results import Evaluation, Run
+
+ORIGINAL_ACCURACY = 0.9756
+"""What the plain Keras script reached that this project grew from."""
+
+
+def embedded(pictures: Mapping[str, bytes]) -> Callable[[str], str]:
+    """Give a picture's address as a data URI, for a markdown that has to stand alone."""
+
+    def address(name: str) -> str:
+        return f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
+
+    return address
+
+
+def linked(name: str) -> str:
+    """Give a picture's address as a file beside the markdown."""
+    return f"{name}.png"
+
+
+def training_report(run: Run, version: int, address: Callable[[str], str]) -> str:
+    """Write the report of a run; `address` turns a picture's name into what the markdown refers to."""
+    sections = (
+        _headline(run, version),
+        _confusion(run.evaluation, address),
+        _classes(run.evaluation),
+        f"## Learning curve\n\n![Learning curve]({address('learning_curve')})",
+        _mistakes(run.evaluation, address),
+        _data(run),
+        _recipe(run),
+        _seconds(run.seconds),
+        _libraries(run),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def class_table(evaluation: Evaluation) -> list[dict[str, float | int]]:
+    """Give the per-class figures as the rows of a table artifact."""
+    return [
+        {
+            "digit": figures.label,
+            "precision": round(figures.precision, 4),
+            "recall": round(figures.recall, 4),
+            "F1": round(figures.f1, 4),
+            "images": figures.support,
+        }
+        for figures in evaluation.classes
+    ]
+
+
+def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
+    """Write a markdown table, the first column to the left, the others to the right."""
+    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
+
+
+def _headline(run: Run, version: int) -> str:
+    evaluation = run.evaluation
+    low, high = evaluation.interval
+    points = 100 * (evaluation.accuracy - ORIGINAL_ACCURACY)
+    return (
+        f"# Version {version}: {evaluation.accuracy:.2%} of {evaluation.rows:,} test digits\n\n"
+        f"**Accuracy {evaluation.accuracy:.2%}**, 95 % interval {low:.2%} to {high:.2%} (Wilson), "
+        f"{evaluation.errors:,} mistakes. The original project reached {ORIGINAL_ACCURACY:.2%}: "
+        f"this is {abs(points):.2f} points {'better' if points >= 0 else 'worse'}.\n\n"
+        f"Log loss {evaluation.log_loss:.4f}, expected calibration error {evaluation.calibration_error:.4f}."
+    )
+
+
+def _confusion(evaluation: Evaluation, address: Callable[[str], str]) -> str:
+    rows = (
+        [f"**{label}**", *(f"**{count}**" if label == column else count for column, count in zip(CLASSES, line, strict=True))]
+        for label, line in zip(CLASSES, evaluation.confusion_matrix.tolist(), strict=True)
+    )
+    return (
+        "## Confusion matrix\n\nRows are true digits, columns predicted ones.\n\n"
+        f"{table(['true', *CLASSES], rows)}\n\n![Confusion matrix]({address('confusion_matrix')})"
+    )
+
+
+def _classes(evaluation: Evaluation) -> str:
+    rows = (
+        [f"**{f.label}**", f"{f.precision:.2%}", f"{f.recall:.2%}", f"{f.f1:.2%}", f"{f.support:,}"]
+        for f in evaluation.classes
+    )
+    return f"## Each digit\n\n{table(['digit', 'precision', 'recall', 'F1', 'images'], rows)}"
+
+
+def _mistakes(evaluation: Evaluation, address: Callable[[str], str]) -> str:
+    if not evaluation.mistakes:
+        return "## Mistakes\n\nNone."
+    return (
+        f"## Mistakes\n\nThe {len(evaluation.mistakes)} most confident of {evaluation.errors:,}.\n\n"
+        f"![Most confident mistakes]({address('mistakes')})"
+    )
+
+
+def _data(run: Run) -> str:
+    rows = (
+        ["name", run.dataset_name],
+        ["trained on", f"{run.training_rows:,}"],
+        ["held out of training", f"{run.validation_rows:,}"],
+        ["tested on", f"{run.test_rows:,}"],
+        ["fingerprint", f"`{run.dataset_fingerprint[:16]}`"],
+    )
+    return f"## Data\n\n{table(['data', 'rows'], rows)}"
+
+
+def _recipe(run: Run) -> str:
+    rows = [[name.replace("_", " "), value] for name, value in run.recipe.model_dump(mode="json").items()]
+    return (
+        f"## Recipe\n\n{table(['field', 'value'], rows)}\n\n"
+        f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`. Weights: `{run.weights_digest[:16]}`."
+    )
+
+
+def _seconds(seconds: Mapping[str, float]) -> str:
+    total = sum(seconds.values())
+    rows = [[stage, f"{spent:.2f}", f"{spent / total:.0%}"] for stage, spent in seconds.items()]
+    around = sum(seconds.get(stage, 0.0) for stage in ("start-up", "orchestration"))
+    return (
+        f"## Time\n\n{table(['stage', 'seconds', 'share'], [*rows, ['all so far', f'{total:.2f}', '100%']])}\n\n"
+        f"Start-up and orchestration were {around / total:.0%} of it."
+    )
+
+
+def _libraries(run: Run) -> str:
+    return f"## Libraries\n\n{table(['library', 'version'], run.libraries.items())}"

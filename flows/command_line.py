@@ -1,0 +1,139 @@
+"""Run a flow from the command line: flags from its signature, one plain line for bad input, a quick start."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+from contextvars import copy_context
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cyclopts import App, CycloptsError, Parameter
+from prefect import get_client
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_SERVER_ANALYTICS_ENABLED,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
+    PREFECT_UI_URL,
+    temporary_settings,
+)
+from pydantic import ValidationError
+
+from schemas.errors import InputError, TrainingError
+from tasks.publish import REPORT_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from prefect.flows import Flow
+
+    from schemas.results import Published
+
+BAD_INPUT, BAD_FLAGS = 1, 2
+SETTINGS = {
+    # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
+    PREFECT_SERVER_ANALYTICS_ENABLED: False,
+    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
+}
+
+
+def run(
+    flow: Flow[..., Published],
+    *,
+    check: Callable[..., object],
+    preload: Callable[[], None],
+    arguments: Sequence[str] | None = None,
+) -> NoReturn:
+    """Run the flow with the command line's flags and exit.
+
+    0 when it published, 1 with one line for bad input or a training that came to nothing, 2 for bad flags. `check`
+    takes the flow's parameters and refuses bad ones before a server is started; `preload` imports what
+    the flow needs, while a temporary server starts.
+    """
+    try:
+        parameters = parse(flow, arguments)
+    except CycloptsError as error:
+        fail(BAD_FLAGS, _told(error))
+    try:
+        check(**parameters)
+        with temporary_settings(SETTINGS):
+            _start(preload)
+            published = flow(**parameters)
+    except (InputError, TrainingError) as error:
+        fail(BAD_INPUT, str(error))
+    except KeyboardInterrupt:
+        fail(130, "interrupted; the same command goes on from the last checkpoint")
+    print(summary(published))
+    sys.exit(0)
+
+
+def parse(flow: Flow[..., Any], arguments: Sequence[str] | None) -> dict[str, Any]:
+    """Turn flags into the flow's parameters, defaults included; print the help and exit if it is asked for."""
+    app = App(
+        name=f"python flows/{Path(inspect.getfile(flow.fn)).name}",
+        help=inspect.getdoc(flow.fn),
+        version_flags=(),
+        default_parameter=Parameter(negative=()),
+        exit_on_error=False,
+        print_error=False,
+    )
+    app.default(flow.fn)
+    function, bound, _ = app.parse_args(arguments)
+    if function is not flow.fn:  # the help
+        function(*bound.args, **bound.kwargs)
+        sys.exit(0)
+    bound.apply_defaults()
+    return dict(bound.arguments)
+
+
+def fail(code: int, line: str) -> NoReturn:
+    """Exit with one plain line on standard error."""
+    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+    sys.exit(code)
+
+
+def summary(published: Published) -> str:
+    """Say what was reached, where the report is, and how to open it in the Prefect UI."""
+    low, high = published.interval
+    if PREFECT_API_URL.value():
+        seen = f"{PREFECT_UI_URL.value()}/artifacts/key/{REPORT_KEY}"
+    else:
+        prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
+        seen = f"`{prefect} server start`, then http://127.0.0.1:4200/artifacts/key/{REPORT_KEY}"
+    return (
+        f"\nversion {published.version}: accuracy {published.accuracy:.2%} ({low:.2%} to {high:.2%}), "
+        f"{published.errors} mistakes in {published.rows:,} test digits\n"
+        f"report:     {published.folder}/report.md\n"
+        f"Prefect UI: {seen}"
+    )
+
+
+def _start(preload: Callable[[], None]) -> None:
+    """Import the heavy libraries while the temporary Prefect server starts, if there is no other; both take seconds."""
+    server = Thread(target=copy_context().run, args=(_wake_server,), daemon=True)
+    server.start()
+    preload()
+    server.join()
+    logging.getLogger().handlers[0].addFilter(_told_in_one_line)
+
+
+def _wake_server() -> None:
+    with get_client(sync_client=True):
+        pass
+
+
+def _told_in_one_line(record: logging.LogRecord) -> bool:
+    """Keep Prefect's tracebacks of bad input off the terminal, where the one line says it all."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)))
+
+
+def _told(error: CycloptsError) -> str:
+    """Give the reason of a refused flag in one line, naming the flag."""
+    reason = error.__cause__
+    if isinstance(reason, ValidationError):
+        faults = [f"--{'-'.join(map(str, f['loc'])).replace('_', '-')} {f['input']}: {f['msg']}" for f in reason.errors()]
+        return "; ".join(faults)
+    return str(error)

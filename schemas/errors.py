@@ -1,0 +1,12 @@
+"""The errors that a person causes and can mend; everything else is a fault of the program."""
+
+
+class InputError(Exception):
+    """Tell of bad input in one line: what is wrong, where, and what is allowed.
+
+    The command line prints the line and exits with 1; in the Prefect UI it is the state's message.
+    """
+
+
+class TrainingError(Exception):
+    """Tell, in one line, why a training ended without a model worth publishing."""

@@ -1,0 +1,139 @@
+"""The pixel frame: a pandas frame of `label` and `pixel0` … `pixel783`, one row an image.
+
+Pixels are `uint8`, row-major 28×28, ink bright on a dark ground (0 is ground). A frame to predict on has no `label`.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from numpy.typing import NDArray
+from pandera.errors import SchemaErrors
+
+from schemas.errors import InputError
+
+SIDE = 28
+PIXEL_COUNT = SIDE * SIDE
+CLASSES = tuple(range(10))
+PIXEL_COLUMNS = tuple(f"pixel{position}" for position in range(PIXEL_COUNT))
+LABELLED_COLUMNS = ("label", *PIXEL_COLUMNS)
+
+FaultFinder = Callable[[pd.DataFrame], str | None]
+"""Tells what is wrong with a frame, or None."""
+
+
+def labelled_frame(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.DataFrame:
+    """Build a labelled pixel frame from images (rows × 28 × 28 or rows × 784) and their labels.
+
+    Label and pixels share one C-ordered array, so that `to_numpy()` gives it back without a copy.
+    """
+    table = np.empty((len(labels), 1 + PIXEL_COUNT), np.uint8)
+    table[:, 0] = labels
+    table[:, 1:] = pixels.reshape(len(labels), PIXEL_COUNT)
+    return pd.DataFrame(table, columns=list(LABELLED_COLUMNS), copy=False)
+
+
+def pixels_of(frame: pd.DataFrame) -> NDArray[np.uint8]:
+    """Give the pixels as rows × 784, a view where the frame allows one."""
+    return frame.to_numpy()[:, -PIXEL_COUNT:]
+
+
+def labels_of(frame: pd.DataFrame) -> NDArray[np.uint8]:
+    """Give the labels, one a row."""
+    return frame["label"].to_numpy()
+
+
+def _column_fault(expected: tuple[str, ...]) -> FaultFinder:
+    wanted = pd.Index(expected)
+
+    def fault(frame: pd.DataFrame) -> str | None:
+        found = frame.columns
+        if found.equals(wanted):
+            return None
+        shared = min(len(found), len(wanted))
+        differs = np.flatnonzero(np.asarray(found[:shared], object) != np.asarray(wanted[:shared], object))
+        if len(differs):
+            first = int(differs[0])
+            return f"{found[first]!r} in place of {wanted[first]!r} as column {first + 1} of {len(found)}"
+        return f"{len(found)} columns"
+
+    return fault
+
+
+def _type_fault(frame: pd.DataFrame) -> str | None:
+    wrong = [f"{column} of {dtype}" for column, dtype in frame.dtypes.items() if dtype != np.uint8]
+    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004: three name the pattern
+    return ", ".join(wrong[:3]) + more if wrong else None
+
+
+def _null_fault(frame: pd.DataFrame) -> str | None:
+    # Integers hold no nulls, and scanning 55 MB for them would cost a third of the whole validation.
+    suspects = frame.loc[:, [not isinstance(dtype, np.dtype) or dtype.kind not in "iu" for dtype in frame.dtypes]]
+    rows, columns = np.nonzero(suspects.isna().to_numpy())
+    if not len(rows):
+        return None
+    return f"{len(rows)} missing, the first in row {frame.index[rows[0]]}, {suspects.columns[columns[0]]}"
+
+
+def _label_fault(frame: pd.DataFrame) -> str | None:
+    if "label" not in frame:
+        return "no column of that name"
+    outside = ~frame["label"].isin(CLASSES).to_numpy()
+    if not outside.any():
+        return None
+    first = int(outside.argmax())
+    return f"{int(outside.sum())} others, the first of them {frame['label'].iloc[first]} in row {frame.index[first]}"
+
+
+def _empty_fault(frame: pd.DataFrame) -> str | None:
+    return None if len(frame) else "none"
+
+
+def _check(name: str, allowed: str, fault: FaultFinder) -> pa.Check:
+    """Build a frame-wide check whose error says what is allowed and what was found."""
+
+    def passes(frame: pd.DataFrame) -> bool:
+        return fault(frame) is None
+
+    return pa.Check(passes, name=name, error=allowed, statistics={"fault": fault})
+
+
+_COMMON = (
+    _check("uint8", "every column is uint8, whole numbers from 0 to 255", _type_fault),
+    _check("nulls", "no value is missing", _null_fault),
+    _check("rows", "at least one row", _empty_fault),
+)
+
+LABELLED = pa.DataFrameSchema(
+    name="labelled pixel frame",
+    checks=[
+        _check("columns", "the columns are label, pixel0 … pixel783 in this order", _column_fault(LABELLED_COLUMNS)),
+        *_COMMON,
+        _check("labels", "labels are 0 to 9", _label_fault),
+    ],
+)
+UNLABELLED = pa.DataFrameSchema(
+    name="unlabelled pixel frame",
+    checks=[
+        _check("columns", "the columns are pixel0 … pixel783 in this order", _column_fault(PIXEL_COLUMNS)),
+        *_COMMON,
+    ],
+)
+
+
+def validate(schema: pa.DataFrameSchema, frame: pd.DataFrame, where: str) -> None:
+    """Hold a frame to its schema; raise one InputError that tells every fault.
+
+    All checks look at the whole frame at once: a pandera column each would cost 0.4 s for the 785 of MNIST's 70,000
+    rows, these together a few hundredths of a second, because `uint8` alone already bounds a pixel and excludes nulls.
+    """
+    try:
+        schema.validate(frame, lazy=True)
+    except SchemaErrors as errors:
+        raise InputError(f"{where}: {'; '.join(_told(errors, frame))}") from None
+
+
+def _told(errors: SchemaErrors, frame: pd.DataFrame) -> list[str]:
+    failed = {error.check.name: error.check for error in errors.schema_errors}
+    return [f"{check.error} (found: {check.statistics['fault'](frame)})" for check in failed.values()]

@@ -1,0 +1,33 @@
+"""Evaluate: judge a trained network on the untouched test frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.logging import get_run_logger
+
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from schemas.results import Dataset, Evaluation, Trained
+
+
+@stage
+def evaluate(trained: Trained, dataset: Dataset) -> Evaluation:
+    """Give the network's figures on the dataset's test frame."""
+    from schemas.pixel_frame import labels_of, pixels_of
+    from tasks.scoring import figures_of_merit
+    from tasks.training.inference import predictor, probabilities
+
+    pixels = pixels_of(dataset.test)
+    answers = probabilities(predictor(trained.network), pixels)
+    evaluation = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers)
+    low, high = evaluation.interval
+    get_run_logger().info(
+        "test accuracy %.2f%% (95 %% interval %.2f%% to %.2f%%), %s mistakes",
+        100 * evaluation.accuracy,
+        100 * low,
+        100 * high,
+        evaluation.errors,
+    )
+    return evaluation

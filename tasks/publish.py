@@ -1,0 +1,74 @@
+"""Publish: put the model and everything about it into the store, and the report into Prefect."""
+
+from __future__ import annotations
+
+import json
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_markdown_artifact, create_table_artifact
+
+from artifacts import report
+from artifacts.store import Store
+from schemas.results import Published, Run
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from schemas.results import Dataset, Evaluation, Trained
+
+REPORT_KEY = "training-report"
+CLASSES_KEY = "training-classes"
+LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")
+
+
+@stage
+def publish(  # noqa: PLR0913, what a report tells of
+    store: Path,
+    dataset: Dataset,
+    trained: Trained,
+    evaluation: Evaluation,
+    pictures: Mapping[str, bytes],
+    seconds: Mapping[str, float],
+) -> Published:
+    """Make a version of the run; then its report and its per-class table artifacts in Prefect."""
+    run = describe(dataset, trained, evaluation, seconds)
+    versions = Store(store)
+    with versions.new_version() as (number, folder):
+        trained.network.save(folder / "model.keras")
+        (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
+        (folder / "report.md").write_text(report.training_report(run, number, report.linked))
+        for name, picture in pictures.items():
+            (folder / f"{name}.png").write_bytes(picture)
+    versions.remove_work(trained.fingerprint)
+    markdown = report.training_report(run, number, report.embedded(pictures))
+    create_markdown_artifact(markdown, key=REPORT_KEY, description=f"Version {number}: {evaluation.accuracy:.2%}")
+    create_table_artifact(report.class_table(evaluation), key=CLASSES_KEY, description=f"Version {number}, each digit")
+    return Published(
+        version=number,
+        folder=str(versions.folder(number)),
+        accuracy=evaluation.accuracy,
+        interval=evaluation.interval,
+        errors=evaluation.errors,
+        rows=evaluation.rows,
+    )
+
+
+def describe(dataset: Dataset, trained: Trained, evaluation: Evaluation, seconds: Mapping[str, float]) -> Run:
+    """Gather everything that is told of a run."""
+    return Run(
+        dataset_name=dataset.name,
+        dataset_fingerprint=dataset.fingerprint,
+        training_rows=trained.training_rows,
+        validation_rows=trained.validation_rows,
+        test_rows=evaluation.rows,
+        recipe=trained.recipe,
+        fingerprint=trained.fingerprint,
+        weights_digest=trained.digest,
+        history=trained.history,
+        evaluation=evaluation,
+        seconds=dict(seconds),
+        libraries={name: version(name) for name in LIBRARIES},
+    )

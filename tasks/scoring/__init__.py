@@ -1,0 +1,1 @@
+"""Machinery of `evaluate`: figures from labels and probabilities. Knows no Prefect and no TensorFlow."""

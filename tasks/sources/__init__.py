@@ -1,0 +1,1 @@
+"""Machinery of `load`: where datasets come from. Knows no Prefect."""

@@ -1,0 +1,49 @@
+"""The sources that there are: built-in names, and files by what they are."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.errors import InputError
+from schemas.pixel_frame import labels_of, pixels_of
+from schemas.results import Dataset
+from tasks.sources import mnist, npz
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+BUILT_IN = ("mnist",)
+
+
+def check(source: str) -> None:
+    """Raise InputError, in a few hundredths of a second, if the source can't be what is wanted."""
+    if source in BUILT_IN:
+        mnist.check()
+        return
+    path = Path(source)
+    if path.suffix != ".npz":
+        raise InputError(f"{source}: no such source; {', '.join(BUILT_IN)} or the path of an .npz file is allowed")
+    if not path.is_file():
+        raise InputError(f"{source}: no such file; {', '.join(BUILT_IN)} or the path of an .npz file is allowed")
+
+
+def read(source: str) -> Dataset:
+    """Read a source into a dataset; raise InputError when it can't be read."""
+    check(source)
+    name, (train, test) = (source, mnist.read()) if source in BUILT_IN else (Path(source).name, npz.read(Path(source)))
+    return Dataset(name=name, train=train, test=test, fingerprint=fingerprint(train, test))
+
+
+def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Digest the rows and labels of both frames, in their order; the format they came in doesn't count."""
+    digest = hashlib.sha256()
+    for part, frame in ((b"train", train), (b"test", test)):
+        digest.update(part + len(frame).to_bytes(8, "little"))
+        digest.update(np.ascontiguousarray(labels_of(frame)))
+        for start in range(0, len(frame), 8192):  # pieces: the frame is never copied whole
+            digest.update(np.ascontiguousarray(pixels_of(frame)[start : start + 8192]))
+    return digest.hexdigest()

@@ -1,0 +1,38 @@
+"""Train: fit the recipe's network, with its progress in the terminal and in the Prefect UI."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.logging import get_run_logger
+
+from tasks.progress import Progress
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from schemas.recipe import Recipe
+    from schemas.results import Dataset, Trained
+
+
+@stage
+def train(dataset: Dataset, recipe: Recipe, work: Path) -> Trained:
+    """Train on the dataset's training frame, with checkpoints in `work`; the test frame isn't looked at."""
+    from tasks.training.start_up import import_tensorflow
+
+    import_tensorflow()
+    from tasks.training import engine
+
+    with Progress(recipe.epochs) as progress:
+        return engine.train(dataset, recipe, work, on_epoch=progress.epoch_done, tell=get_run_logger().info)
+
+
+def preload() -> None:
+    """Import what training, evaluating and plotting need, TensorFlow above all; for who has time to spare."""
+    from tasks.training.start_up import import_tensorflow
+
+    import_tensorflow()
+    import artifacts.figures
+    import tasks.scoring.figures_of_merit
+    import tasks.training.engine  # noqa: F401

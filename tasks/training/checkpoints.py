@@ -1,0 +1,70 @@
+"""Checkpoints of a training under way: `epoch-00012-<SHA-256>.npz`, whole or absent, told from damaged ones."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import json
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from artifacts.files import write_atomically
+from schemas.results import EpochRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+KEPT = 2  # the newest, and one to fall back on
+
+
+class State(NamedTuple):
+    """Everything that training needs to go on: the values of all variables, the epochs done, the best weights."""
+
+    variables: Sequence[NDArray[np.generic]]
+    best: Sequence[NDArray[np.generic]]
+    history: Sequence[EpochRecord]
+
+
+def save(folder: Path, state: State) -> None:
+    """Write the state as the checkpoint of its last epoch; remove those it makes superfluous."""
+    folder.mkdir(parents=True, exist_ok=True)
+    buffer = io.BytesIO()
+    history = json.dumps([dataclasses.asdict(record) for record in state.history]).encode()
+    arrays = {f"variable{number}": value for number, value in enumerate(state.variables)}
+    arrays |= {f"best{number}": value for number, value in enumerate(state.best)}
+    np.savez(buffer, allow_pickle=False, history=np.frombuffer(history, np.uint8), **arrays)
+    content = buffer.getvalue()
+    digest = hashlib.sha256(content).hexdigest()
+    write_atomically(folder / f"epoch-{len(state.history):05}-{digest}.npz", content)
+    for superfluous in _newest_first(folder)[KEPT:]:
+        superfluous.unlink(missing_ok=True)
+
+
+def load_newest(folder: Path, tell: Callable[[str], None]) -> State | None:
+    """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was passed over."""
+    for path in _newest_first(folder):
+        content = path.read_bytes()
+        if path.stem.endswith(hashlib.sha256(content).hexdigest()):
+            return _parsed(content)
+        tell(f"the checkpoint {path} is damaged and was passed over")
+    return None
+
+
+def _newest_first(folder: Path) -> list[Path]:
+    return sorted(folder.glob("epoch-*.npz"), reverse=True)
+
+
+def _parsed(content: bytes) -> State:
+    with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        history = [EpochRecord(**record) for record in json.loads(archive["history"].tobytes())]
+        return State(_numbered(archive, "variable"), _numbered(archive, "best"), history)
+
+
+def _numbered(archive: np.lib.npyio.NpzFile, prefix: str) -> list[NDArray[np.generic]]:
+    count = sum(name.startswith(prefix) for name in archive)
+    return [archive[f"{prefix}{number}"] for number in range(count)]
