@@ -9,10 +9,10 @@ import numpy as np
 import seaborn as sns
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
@@ -51,42 +51,52 @@ def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
         linewidths=0.5,
         linecolor="#d9d9d9",
         square=True,
-        cbar_kws={"label": "share of the true class (logarithmic)", "format": PercentFormatter(1, decimals=None)},
+        cbar_kws={"label": "share of the true class (logarithmic)", "format": FuncFormatter(_percent)},
     )
     axes.set(xlabel="predicted", ylabel="true", title=f"Confusion matrix, accuracy {accuracy:.2%}")
     axes.tick_params(rotation=0, length=0)
     return figure
 
 
-def learning_curve(history: Sequence[EpochRecord]) -> Figure:
-    """Draw loss and error of each epoch, training and held-out rows beside each other."""
+def learning_curve(history: Sequence[EpochRecord], *, augmented: bool) -> Figure:
+    """Draw loss and error of each epoch, of the training rows as they were trained on and of those held out."""
+    training = "training, augmented" if augmented else "training"
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [record.epoch for record in history]
-    _curve(left, epochs, [r.loss for r in history], [r.validation_loss for r in history])
-    left.set(title="Loss", ylabel="cross-entropy", yscale="log")
-    _curve(
-        right,
-        epochs,
-        [1 - r.accuracy for r in history],
-        [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history],
-    )
+    _curve(left, epochs, {training: [r.loss for r in history], "held out": [r.validation_loss for r in history]})
+    left.set(title="Loss", ylabel="cross-entropy")
+    errors: dict[str, list[float] | list[float | None]] = {
+        training: [1 - r.accuracy for r in history],
+        "held out": [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history],
+    }
+    _curve(right, epochs, errors)
     right.set(title="Error", ylabel="share recognised wrongly")
-    right.yaxis.set_major_formatter(PercentFormatter(1))
-    right.set_ylim(bottom=0)
+    right.yaxis.set_major_formatter(FuncFormatter(_percent))
+    right.yaxis.set_minor_formatter(NullFormatter())
     return figure
 
 
-def _curve(axes: Axes, epochs: list[int], training: list[float], held_out: list[float | None]) -> None:
+def _curve(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float] | Sequence[float | None]]) -> None:
     marker = "o" if len(epochs) == 1 else None
-    axes.plot(epochs, training, color=BLUE, linestyle="--", marker=marker, label="training (augmented if at all)")
-    if None not in held_out:
-        axes.plot(epochs, held_out, color=ORANGE, marker=marker, label="held out")  # type: ignore[arg-type]
-    axes.set_xlabel("epoch")
+    for (label, values), style in zip(curves.items(), ((BLUE, "--"), (ORANGE, "-")), strict=True):
+        if None not in values:
+            color, line = style
+            axes.plot(epochs, values, color=color, linestyle=line, marker=marker, label=label)  # type: ignore[arg-type]
+    axes.set(xlabel="epoch", yscale="log" if _spans_a_logarithm(curves.values()) else "linear")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
+
+
+def _spans_a_logarithm(curves: Iterable[Sequence[float] | Sequence[float | None]]) -> bool:
+    values = [value for curve in curves for value in curve if value is not None]
+    return 0 < min(values) < max(values)
+
+
+def _percent(share: float, _position: int | None = None) -> str:
+    return f"{100 * share:g}%"
 
 
 def mistake_sheet(mistakes: Sequence[Mistake]) -> Figure:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING
 
-from schemas.pixel_frame import CLASSES
+from schemas.digits import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -81,8 +81,8 @@ def _headline(run: Run, version: int) -> str:
 
 def _confusion(evaluation: Evaluation, address: Callable[[str], str]) -> str:
     rows = (
-        [f"**{label}**", *(f"**{count}**" if label == column else count for column, count in zip(CLASSES, line, strict=True))]
-        for label, line in zip(CLASSES, evaluation.confusion_matrix.tolist(), strict=True)
+        [f"**{true}**", *(f"**{count}**" if predicted == true else count for predicted, count in enumerate(line))]
+        for true, line in enumerate(evaluation.confusion_matrix.tolist())
     )
     return (
         "## Confusion matrix\n\nRows are true digits, columns predicted ones.\n\n"
@@ -122,7 +122,8 @@ def _recipe(run: Run) -> str:
     rows = [[name.replace("_", " "), value] for name, value in run.recipe.model_dump(mode="json").items()]
     return (
         f"## Recipe\n\n{table(['field', 'value'], rows)}\n\n"
-        f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`. Weights: `{run.weights_digest[:16]}`."
+        f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`; "
+        f"of the weights: `{run.weights_digest[:16]}`."
     )
 
 

@@ -134,6 +134,8 @@ def _told(error: CycloptsError) -> str:
     """Give the reason of a refused flag in one line, naming the flag."""
     reason = error.__cause__
     if isinstance(reason, ValidationError):
-        faults = [f"--{'-'.join(map(str, f['loc'])).replace('_', '-')} {f['input']}: {f['msg']}" for f in reason.errors()]
+        faults = [
+            f"--{'-'.join(map(str, f['loc'])).replace('_', '-')} {f['input']}: {f['msg']}" for f in reason.errors()
+        ]
         return "; ".join(faults)
     return str(error)

@@ -11,13 +11,12 @@ import pandera.pandas as pa
 from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
+from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError
 
-SIDE = 28
-PIXEL_COUNT = SIDE * SIDE
-CLASSES = tuple(range(10))
 PIXEL_COLUMNS = tuple(f"pixel{position}" for position in range(PIXEL_COUNT))
 LABELLED_COLUMNS = ("label", *PIXEL_COLUMNS)
+SHOWN = 3  # faults of a kind, in a message
 
 FaultFinder = Callable[[pd.DataFrame], str | None]
 """Tells what is wrong with a frame, or None."""
@@ -63,8 +62,8 @@ def _column_fault(expected: tuple[str, ...]) -> FaultFinder:
 
 def _type_fault(frame: pd.DataFrame) -> str | None:
     wrong = [f"{column} of {dtype}" for column, dtype in frame.dtypes.items() if dtype != np.uint8]
-    more = f" and {len(wrong) - 3} more" if len(wrong) > 3 else ""  # noqa: PLR2004: three name the pattern
-    return ", ".join(wrong[:3]) + more if wrong else None
+    more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
+    return ", ".join(wrong[:SHOWN]) + more if wrong else None
 
 
 def _null_fault(frame: pd.DataFrame) -> str | None:

@@ -35,6 +35,11 @@ class Recipe(BaseModel):
     )
     seed: int = Field(ge=0, lt=2**31, description="Decides first weights, order and augmentation.")
 
+    @property
+    def augments(self) -> bool:
+        """Tell whether training deforms the images."""
+        return any((self.rotation, self.scaling, self.shear, self.shift, self.elastic))
+
     @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:
         if self.patience and not self.validation_fraction:
@@ -98,7 +103,9 @@ def _override(name: str) -> Any:  # noqa: ANN401, a field definition as `create_
     field = Recipe.model_fields[name]
     values = {preset: getattr(recipe, name) for preset, recipe in PRESETS.items()}
     distinct = set(values.values())
-    told = f"{distinct.pop()}" if len(distinct) == 1 else ", ".join(f"{value} in {key}" for key, value in values.items())
+    told = (
+        f"{distinct.pop()}" if len(distinct) == 1 else ", ".join(f"{value} in {key}" for key, value in values.items())
+    )
     kind: Any = field.annotation
     for bound in field.metadata:
         kind = Annotated[kind, bound]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test pixel frame. `fingerprint` depends on rows and labels alone, not on where they came from."""
+    """A training and a test pixel frame; the fingerprint depends on rows and labels alone, not on their source."""
 
     name: str
     train: pd.DataFrame

@@ -17,6 +17,6 @@ def plot(trained: Trained, evaluation: Evaluation) -> dict[str, bytes]:
 
     return {
         "confusion_matrix": figures.png(figures.confusion_heatmap(evaluation.confusion_matrix, evaluation.accuracy)),
-        "learning_curve": figures.png(figures.learning_curve(trained.history)),
+        "learning_curve": figures.png(figures.learning_curve(trained.history, augmented=trained.recipe.augments)),
         "mistakes": figures.png(figures.mistake_sheet(evaluation.mistakes)),
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, cast
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.logging import get_run_logger
@@ -14,6 +14,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 
 if TYPE_CHECKING:
     from types import TracebackType
+    from uuid import UUID
 
     from schemas.results import EpochRecord
 
@@ -36,7 +37,7 @@ class Progress:
         if watched:
             self._open.enter_context(logging_redirect_tqdm())
         self._bar = self._open.enter_context(tqdm(total=self._epochs, unit="epoch", disable=not watched, leave=False))
-        self._artifact = create_progress_artifact(0.0, key="training-progress", description="Epochs done")
+        self._artifact = cast("UUID", create_progress_artifact(0.0, key="training-progress", description="Epochs done"))
         return self
 
     def epoch_done(self, record: EpochRecord) -> None:

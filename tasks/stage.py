@@ -42,7 +42,7 @@ def stage(function: Callable[P, R]) -> Task[P, R]:
             if stages is not None:
                 stages[function.__name__] = time.perf_counter() - started
 
-    return task(timed, name=function.__name__, cache_policy=NO_CACHE)
+    return task(name=function.__name__, cache_policy=NO_CACHE)(timed)
 
 
 class Stopwatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from prefect.logging import get_run_logger
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from schemas.recipe import Recipe
     from schemas.results import Dataset, Trained
+
+HEAVY = ("artifacts.figures", "tasks.scoring.figures_of_merit", "tasks.training.engine")
 
 
 @stage
@@ -33,6 +36,5 @@ def preload() -> None:
     from tasks.training.start_up import import_tensorflow
 
     import_tensorflow()
-    import artifacts.figures
-    import tasks.scoring.figures_of_merit
-    import tasks.training.engine  # noqa: F401
+    for name in HEAVY:
+        import_module(name)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from schemas.pixel_frame import CLASSES, SIDE
+from schemas.digits import CLASSES, SIDE
 from schemas.results import ClassFigures, Evaluation, Mistake
 
 if TYPE_CHECKING:
@@ -38,7 +38,8 @@ def evaluation(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], probabiliti
 def _summing_to_one(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
     """Take the rounding out of single precision, which scikit-learn warns of."""
     exact = probabilities.astype(np.float64)
-    return exact / exact.sum(axis=1, keepdims=True)
+    exact /= exact.sum(axis=1, keepdims=True)
+    return exact
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:

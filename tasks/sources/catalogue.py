@@ -1,4 +1,7 @@
-"""The sources that there are: built-in names, and files by what they are."""
+"""The sources that there are: built-in names, and files by what they are.
+
+What reading needs is imported when something is read: a wrong name is answered before pandas is loaded.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,9 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from schemas.errors import InputError
-from schemas.pixel_frame import labels_of, pixels_of
 from schemas.results import Dataset
-from tasks.sources import mnist, npz
+from tasks.sources import mnist
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +33,8 @@ def check(source: str) -> None:
 
 def read(source: str) -> Dataset:
     """Read a source into a dataset; raise InputError when it can't be read."""
+    from tasks.sources import npz
+
     check(source)
     name, (train, test) = (source, mnist.read()) if source in BUILT_IN else (Path(source).name, npz.read(Path(source)))
     return Dataset(name=name, train=train, test=test, fingerprint=fingerprint(train, test))
@@ -40,10 +42,12 @@ def read(source: str) -> Dataset:
 
 def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
     """Digest the rows and labels of both frames, in their order; the format they came in doesn't count."""
+    from schemas.pixel_frame import labels_of, pixels_of
+
     digest = hashlib.sha256()
     for part, frame in ((b"train", train), (b"test", test)):
         digest.update(part + len(frame).to_bytes(8, "little"))
-        digest.update(np.ascontiguousarray(labels_of(frame)))
+        digest.update(labels_of(frame).tobytes())
         for start in range(0, len(frame), 8192):  # pieces: the frame is never copied whole
-            digest.update(np.ascontiguousarray(pixels_of(frame)[start : start + 8192]))
+            digest.update(pixels_of(frame)[start : start + 8192].tobytes())
     return digest.hexdigest()

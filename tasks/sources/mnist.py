@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from schemas.errors import InputError
-from tasks.sources import npz
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,5 +30,7 @@ def check() -> None:
 
 def read() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the training and the test frame of the file, checked."""
+    from tasks.sources import npz
+
     check()
     return npz.read(PATH)

@@ -7,8 +7,9 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
-from schemas.pixel_frame import PIXEL_COUNT, labelled_frame
+from schemas.pixel_frame import labelled_frame
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,7 +22,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 def read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the training and the test frame; raise InputError naming the array that doesn't fit."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             missing = [name for name in ARRAYS if name not in archive]
             if missing:
                 raise InputError(f"{path}: no array {', '.join(missing)}; {', '.join(ARRAYS)} are needed")

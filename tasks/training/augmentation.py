@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
-from schemas.pixel_frame import PIXEL_COUNT, SIDE
+from schemas.digits import PIXEL_COUNT, SIDE
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
 GROUP = 64
 CONTROL_POINTS = 7
 PADDED_SIDE = SIDE + 2  # a ring of ground, so that an edge pixel has all its neighbours
-
-
-def augments(recipe: Recipe) -> bool:
-    """Tell whether the recipe deforms images at all."""
-    return any((recipe.rotation, recipe.scaling, recipe.shear, recipe.shift, recipe.elastic))
 
 
 def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
@@ -51,9 +46,7 @@ def _positions(groups: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     angle = draws[0] * math.radians(recipe.rotation)
     rotation = _matrices(tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle))
     one, none = tf.ones([groups]), tf.zeros([groups])
-    stretch = _matrices(
-        one + draws[1] * recipe.scaling, draws[2] * recipe.shear, none, one + draws[3] * recipe.scaling
-    )
+    stretch = _matrices(one + draws[1] * recipe.scaling, draws[2] * recipe.shear, none, one + draws[3] * recipe.scaling)
     centre = (SIDE - 1) / 2
     axis = tf.range(SIDE, dtype=tf.float32) - centre
     grid = tf.stack(tf.meshgrid(axis, axis, indexing="ij"), axis=-1)

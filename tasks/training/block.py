@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import tensorflow as tf
 
-from schemas.pixel_frame import CLASSES, PIXEL_COUNT, SIDE
-from tasks.training.augmentation import augments, deform
+from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
+from tasks.training.augmentation import deform
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,7 +40,7 @@ def compile_block(
 
     def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> BlockSums:
         images = tf.cast(pixels, tf.float32)
-        if augments(recipe):
+        if recipe.augments:
             images = deform(images, seed, recipe)
         with tf.GradientTape() as tape:
             probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)

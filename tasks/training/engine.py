@@ -51,7 +51,8 @@ def train(
             on_epoch(session.run_epoch())
             checkpoints.save(folder, session.state())
             if signals.received:
-                tell(f"interrupted after epoch {session.epochs_done} of {recipe.epochs}; the same command goes on from there")
+                done = f"{session.epochs_done} of {recipe.epochs}"
+                tell(f"interrupted after epoch {done}; the same command goes on from there")
                 break
     return Trained(
         network=session.finished(),
@@ -87,5 +88,5 @@ def digest(network: keras.Model) -> str:
     """Digest a network's weights, bit for bit."""
     total = hashlib.sha256()
     for weight in network.get_weights():
-        total.update(np.ascontiguousarray(weight))
+        total.update(weight.tobytes())
     return total.hexdigest()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import tensorflow as tf
 
-from schemas.pixel_frame import SIDE
+from schemas.digits import SIDE
 
 if TYPE_CHECKING:
     import keras

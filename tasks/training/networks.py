@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import keras
 from keras import layers
 
-from schemas.pixel_frame import CLASSES, SIDE
+from schemas.digits import CLASSES, SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

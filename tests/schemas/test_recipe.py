@@ -1,0 +1,47 @@
+"""Recipes: presets, overrides and their bounds."""
+
+import pytest
+from pydantic import ValidationError
+
+from schemas.errors import InputError
+from schemas.recipe import PRESETS, Overrides, Recipe
+
+
+def test_every_field_of_the_recipe_can_be_overridden_and_is_described():
+    assert set(Overrides.model_fields) == set(Recipe.model_fields)
+    assert all(field.description for field in Overrides.model_fields.values())
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_without_overrides_a_preset_is_itself(preset):
+    assert Overrides().applied_to(preset) == PRESETS[preset]
+
+
+def test_an_override_changes_its_field_alone():
+    assert Overrides(epochs=3).applied_to("fast") == PRESETS["fast"].model_copy(update={"epochs": 3})
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"epochs": 0},
+        {"epochs": -1},
+        {"batch_size": 0},
+        {"batch_size": -32},
+        {"learning_rate": 0},
+        {"validation_fraction": -0.1},
+        {"validation_fraction": 0.51},
+        {"rotation": 90},
+        {"seed": -1},
+        {"network": "transformer"},
+        {"epoch": 3},
+    ],
+)
+def test_refuses_what_is_out_of_bounds(bad):
+    with pytest.raises(ValidationError):
+        Overrides(**bad)
+
+
+def test_patience_without_validation_is_refused():
+    with pytest.raises(InputError, match="validation fraction above 0"):
+        Overrides(patience=2, validation_fraction=0).applied_to("fast")
