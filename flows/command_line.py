@@ -117,7 +117,7 @@ def _start(preload: Callable[[], None]) -> None:
     server.start()
     preload()
     server.join()
-    logging.getLogger().handlers[0].addFilter(_told_in_one_line)
+    logging.getLogger().handlers[0].addFilter(_worth_reading)
 
 
 def _wake_server() -> None:
@@ -125,9 +125,10 @@ def _wake_server() -> None:
         pass
 
 
-def _told_in_one_line(record: logging.LogRecord) -> bool:
-    """Keep Prefect's tracebacks of bad input off the terminal, where the one line says it all."""
-    return not (record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)))
+def _worth_reading(record: logging.LogRecord) -> bool:
+    """Keep off the terminal what the last line says better: tracebacks of bad input, the temporary server's end."""
+    known = record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError))
+    return not known and "temporary server" not in str(record.msg)
 
 
 def _told(error: CycloptsError) -> str:

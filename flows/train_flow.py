@@ -42,7 +42,7 @@ def train_flow(
     Args:
         source: Where the images come from: mnist (embedded), or the path of an .npz file in Keras' layout.
         store: The folder that keeps the versions; created when it isn't there.
-        recipe: How to train: plain as the original project did, fast for the best accuracy in a few seconds.
+        recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
         overrides: Fields of the recipe that are to differ.
     """
     whole_recipe = check(source, store, recipe, overrides)

@@ -1,10 +1,12 @@
 """The recipe: everything that decides what training does, with its presets and an override for each field."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from schemas.errors import InputError
+
+NetworkName = Literal["mlp", "cnn"]
 
 
 class Recipe(BaseModel):
@@ -12,10 +14,12 @@ class Recipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    network: Literal["mlp", "cnn"] = Field(description="mlp is 784-128-64-10, cnn a small convolutional network.")
+    network: NetworkName = Field(description="mlp is 784-128-64-10, cnn a small convolutional network.")
     epochs: int = Field(ge=1, le=10_000, description="Passes over the training rows.")
     batch_size: int = Field(ge=1, le=65_536, description="Rows a step.")
-    optimizer: Literal["adam", "muon"] = Field(description="Keras' Adam, or its Muon with Adam for the biases.")
+    optimizer: Literal["adam", "muon", "sgd"] = Field(
+        description="Keras' Adam, its Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
+    )
     learning_rate: float = Field(gt=0, le=10, description="The optimiser's highest rate.")
     schedule: Literal["constant", "cosine"] = Field(description="Whether the rate stays or falls to 0 as a cosine.")
     warmup: float = Field(ge=0, le=0.9, description="Share of the steps over which a cosine's rate first rises.")
@@ -47,7 +51,7 @@ class Recipe(BaseModel):
         return self
 
 
-RecipeName = Literal["plain", "fast"]
+RecipeName = Literal["plain", "fast", "best"]
 
 _PLAIN = Recipe(
     network="mlp",
@@ -69,46 +73,86 @@ _PLAIN = Recipe(
     patience=0,
     seed=0,
 )
-
-PRESETS: dict[RecipeName, Recipe] = {
-    "plain": _PLAIN,
-    "fast": _PLAIN.model_copy(
-        update={
-            "epochs": 20,
-            "batch_size": 512,
-            "optimizer": "muon",
-            "learning_rate": 0.01,
-            "schedule": "cosine",
-            "warmup": 0.2,
-            "rotation": 10.0,
-            "scaling": 0.1,
-            "shear": 0.1,
-            "shift": 1.5,
-            "elastic": 0.5,
-        }
-    ),
+_FAST = _PLAIN.model_copy(
+    update={
+        "epochs": 16,
+        "batch_size": 512,
+        "optimizer": "muon",
+        "learning_rate": 0.01,
+        "schedule": "cosine",
+        "warmup": 0.3,
+        "label_smoothing": 0.02,
+        "rotation": 8.0,
+        "scaling": 0.07,
+        "shear": 0.07,
+        "shift": 0.7,
+        "elastic": 0.6,
+    }
+)
+_BEST = _FAST.model_copy(
+    update={
+        "epochs": 100,
+        "batch_size": 1024,
+        "learning_rate": 0.014,
+        "warmup": 0.15,
+        "rotation": 9.0,
+        "scaling": 0.08,
+        "shear": 0.09,
+        "shift": 0.9,
+        "elastic": 0.7,
+    }
+)
+_CNN = {
+    "network": "cnn",
+    "batch_size": 256,
+    "optimizer": "adam",
+    "learning_rate": 0.006,
+    "warmup": 0.15,
+    "weight_decay": 0.05,
+    "label_smoothing": 0.0,
+    "shift": 0.5,
 }
+_FAST_CNN = _CNN | {"epochs": 8, "rotation": 7.0, "scaling": 0.14, "shear": 0.1}
+_BEST_CNN = _CNN | {"epochs": 30, "rotation": 8.0, "scaling": 0.17, "shear": 0.12}
+
+PRESETS: dict[RecipeName, dict[NetworkName, Recipe]] = {
+    "plain": {"mlp": _PLAIN, "cnn": _PLAIN.model_copy(update={"network": "cnn"})},
+    "fast": {"mlp": _FAST, "cnn": _FAST.model_copy(update=_FAST_CNN)},
+    "best": {"mlp": _BEST, "cnn": _BEST.model_copy(update=_BEST_CNN)},
+}
+"""What was tried to find these, and what each change gave, is in `benchmarks/RECIPES.md`."""
 
 
 class _Overrides(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     def applied_to(self, preset: RecipeName) -> Recipe:
-        """Give the preset with the fields changed that were set."""
-        return Recipe.model_validate(PRESETS[preset].model_dump() | self.model_dump(exclude_none=True))
+        """Give the preset for the network asked for, with the fields changed that were set."""
+        changes = self.model_dump(exclude_none=True)
+        return Recipe.model_validate(PRESETS[preset][changes.get("network", "mlp")].model_dump() | changes)
+
+
+def _told(name: str) -> str:
+    """Tell what a field is in the presets: `0.05`, or `plain 10, fast 16, best 100; cnn: plain 10, fast 8, best 30`."""
+    told = [_of_network(name, network) for network in get_args(NetworkName)]
+    return told[0] if len(set(told)) == 1 else f"{told[0]}; cnn: {told[1]}"
+
+
+def _of_network(name: str, network: NetworkName) -> str:
+    values = {preset: getattr(networks[network], name) for preset, networks in PRESETS.items()}
+    texts = {preset: f"{value:g}" if isinstance(value, float) else f"{value}" for preset, value in values.items()}
+    if len(set(texts.values())) == 1:
+        return next(iter(texts.values()))
+    return ", ".join(f"{preset} {text}" for preset, text in texts.items())
 
 
 def _override(name: str) -> Any:  # noqa: ANN401, a field definition as `create_model` takes it
     """Make a recipe's field optional; its description tells what each preset has."""
     field = Recipe.model_fields[name]
-    values = {preset: getattr(recipe, name) for preset, recipe in PRESETS.items()}
-    distinct = set(values.values())
-    told = (
-        f"{distinct.pop()}" if len(distinct) == 1 else ", ".join(f"{value} in {key}" for key, value in values.items())
-    )
     kind: Any = field.annotation
     for bound in field.metadata:
         kind = Annotated[kind, bound]
+    told = "mlp" if name == "network" else _told(name)
     return (kind | None, Field(None, description=f"{field.description} [recipe: {told}]"))
 
 

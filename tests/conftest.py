@@ -1,6 +1,5 @@
 """What several tests share: tiny digits, a Prefect server for the session, the project as a person finds it."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -8,20 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-ROOT = Path(__file__).parents[1]
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw images that are learned within seconds: class k is a bright bar at its own height, with noise."""
-    random = np.random.default_rng(seed)
-    labels = np.arange(rows, dtype=np.uint8) % 10
-    pixels = random.integers(0, 60, (rows, 28, 28), dtype=np.uint8)
-    for row, label in enumerate(labels):
-        pixels[row, 4 + 2 * label : 6 + 2 * label, 4:24] += 150
-    return pixels, labels
+from samples import ROOT, clean_environment, draw_digits
 
 
 @pytest.fixture(scope="session")
@@ -58,12 +44,6 @@ def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[st
     return run
 
 
-def clean_environment(prefect_home: Path) -> dict[str, str]:
-    """Give the environment without what would reach a test from outside."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}
-    return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
-
-
 @pytest.fixture(scope="session")
 def prefect_server(prefect_home: Path) -> Iterator[None]:
     """Run flows in this process against one temporary Prefect server for the whole session."""
@@ -71,3 +51,15 @@ def prefect_server(prefect_home: Path) -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add what CI uses: a skipped test is a failed run."""
+    parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a run that skipped a test, where that was forbidden."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if session.config.getoption("--no-skips") and reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from samples import ROOT
 
 LAYERS = ("schemas", "artifacts", "tasks", "flows")
 MODULES = sorted(path for layer in LAYERS for path in (ROOT / layer).rglob("*.py"))

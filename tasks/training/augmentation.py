@@ -1,7 +1,7 @@
 """Random deformation of digits inside the training graph: a small affine map and an elastic one.
 
-A group of images shares one deformation, drawn anew each time: the work a pixel is then a gather of whole rows, which
-costs half of deforming each image by itself. The groups are other ones in every epoch, because the order is.
+A group of images shares one deformation, drawn anew each time: the work a pixel is then a gather of whole rows, far
+cheaper than to deform each image by itself. The groups are other ones in every epoch, because the order is.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from schemas.digits import PIXEL_COUNT, SIDE
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
 
-GROUP = 64
+GROUP = 32
 CONTROL_POINTS = 7
 PADDED_SIDE = SIDE + 2  # a ring of ground, so that an edge pixel has all its neighbours
 

@@ -35,7 +35,7 @@ def run() -> Run:
         training_rows=57_000,
         validation_rows=3_000,
         test_rows=10_000,
-        recipe=PRESETS["fast"],
+        recipe=PRESETS["fast"]["mlp"],
         fingerprint="a" * 64,
         weights_digest="b" * 64,
         history=tuple(EpochRecord(epoch, 1 / epoch, 0.9, 0.5 / epoch, 0.95, 0.4) for epoch in range(1, 21)),
@@ -117,4 +117,4 @@ def test_metrics_are_plain_json(run):
         "validation_rows": 3_000,
         "test_rows": 10_000,
     }
-    assert metrics["recipe"] == PRESETS["fast"].model_dump(mode="json")
+    assert metrics["recipe"] == PRESETS["fast"]["mlp"].model_dump(mode="json")

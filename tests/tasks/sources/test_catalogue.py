@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from conftest import draw_digits
+from samples import draw_digits
 
 from schemas.errors import InputError
 from schemas.pixel_frame import labels_of, pixels_of

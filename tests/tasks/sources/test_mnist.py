@@ -6,7 +6,7 @@ import struct
 
 import numpy as np
 import pytest
-from conftest import ROOT
+from samples import ROOT
 
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED, labels_of, pixels_of, validate

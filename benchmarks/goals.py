@@ -1,0 +1,124 @@
+"""What the project set out to reach, each goal beside what was measured."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Literal
+
+import entrants
+import programs
+from summary import added, errors, peak_share, ratio, spread, to_target
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from records import Results, Training
+
+
+@dataclass(frozen=True)
+class Goal:
+    """A bound and the figure that is held to it, None when it wasn't measured."""
+
+    what: str
+    sense: Literal["at most", "at least"]
+    bound: float
+    measured: float | None
+    unit: Literal["×", "%", "s"]
+
+    @property
+    def verdict(self) -> str:
+        """Tell whether the goal is met."""
+        if self.measured is None or math.isnan(self.measured):
+            return "not measured"
+        met = self.measured <= self.bound if self.sense == "at most" else self.measured >= self.bound
+        return "met" if met else "**missed**"
+
+
+def goals(results: Results, long: Results | None) -> list[Goal]:
+    """Give every goal with its figure."""
+    return [
+        *_training_times(results),
+        Goal(
+            "Share of the matrix-product peak, an epoch without augmentation",
+            "at least",
+            0.60,
+            _median(peak_share(training) for training in results.trainings_of(entrants.ENGINE_PEAK)),
+            "%",
+        ),
+        *_whole_programs(results),
+        *_memory(results),
+        _accuracy("`fast`, mlp: median test accuracy", 0.9885, results.trainings_of(entrants.ENGINE_FAST)),
+        *_long(long),
+    ]
+
+
+def _training_times(results: Results) -> list[Goal]:
+    engine = to_target(results.trainings_of(entrants.ENGINE))
+    rivals = (
+        (entrants.KERAS_PLAIN, "the plain Keras script's", 1 / 10),
+        (entrants.SKLEARN, "scikit-learn's", 1 / 2),
+        (entrants.SKLEARN_SINGLE, "scikit-learn's on float32", 1 / 2),
+        (entrants.PYTORCH, "the PyTorch loop's", 1 / 3),
+    )
+    return [
+        Goal(
+            f"Training time to 97.56 %, compilation included, of {whose}",
+            "at most",
+            bound,
+            ratio(engine, to_target(results.trainings_of(name), unreached=True)),
+            "×",
+        )
+        for name, whose, bound in rivals
+    ]
+
+
+def _whole_programs(results: Results) -> list[Goal]:
+    flow, plain = results.programs_of(programs.FLOW), results.programs_of(programs.PLAIN)
+    without = results.programs_of(programs.WITHOUT)
+    seconds = [spread(run.seconds for run in runs) for runs in (flow, plain)]
+    mistakes = [spread(errors(run) for run in runs) for runs in (flow, plain)]
+    alone = added(flow, without)
+    served = added(results.programs_of(programs.FLOW_SERVED), without)
+    return [
+        Goal("Whole `train_flow.py`, of the plain script's time", "at most", 1 / 2, ratio(*seconds), "×"),
+        Goal("Its test errors, of the plain script's", "at most", 1 / 2, ratio(*mistakes), "×"),
+        Goal("Orchestration adds, with the temporary server", "at most", 10, alone and alone.median, "s"),
+        Goal("Orchestration adds, with a server running", "at most", 1.5, served and served.median, "s"),
+    ]
+
+
+def _memory(results: Results) -> list[Goal]:
+    runs = (results.programs_of(program) for program in (programs.FLOW, programs.PLAIN))
+    process = ratio(*(spread(run.peak_bytes for run in one) for one in runs))
+    peaks = results.tree_peaks
+    tree = peaks[programs.FLOW] / peaks[programs.PLAIN] if peaks else None
+    return [
+        Goal("Peak memory of a default run, its training process, of the plain script's", "at most", 1, process, "×"),
+        Goal("The same with its temporary server's process", "at most", 1, tree, "×"),
+    ]
+
+
+def _long(long: Results | None) -> list[Goal]:
+    best = long.trainings_of(entrants.ENGINE_BEST) if long else []
+    cnn = long.trainings_of(entrants.ENGINE_CNN) if long else []
+    return [
+        _accuracy("`best`, mlp: median test accuracy", 0.992, best),
+        Goal("`best`, mlp: longest training", "at most", 600, _longest(best), "s"),
+        _accuracy("cnn: median test accuracy", 0.996, cnn),
+        Goal("cnn: longest training", "at most", 300, _longest(cnn), "s"),
+    ]
+
+
+def _accuracy(what: str, bound: float, trainings: list[Training]) -> Goal:
+    return Goal(what, "at least", bound, _median(training.final_accuracy for training in trainings), "%")
+
+
+def _longest(trainings: list[Training]) -> float | None:
+    return max((sum(training.epoch_seconds) for training in trainings), default=None)
+
+
+def _median(values: Iterable[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return median(known) if known else None

@@ -1,0 +1,230 @@
+"""The page `results.md`, from what was measured."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import programs
+from entrants import ENGINE, ENGINE_PEAK, ENTRANTS, LONG
+from goals import Goal, goals
+from summary import Spread, added, epoch_operations, epoch_seconds, errors, peak_share, ratio, spread, to_target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from entrants import Entrant
+    from records import Program, Results, Training
+
+TITLES = {
+    programs.PLAIN: "plain Keras script, 10 epochs",
+    programs.FLOW: "`python flows/train_flow.py`, no server running",
+    programs.FLOW_SERVED: "`python flows/train_flow.py`, a server running",
+    programs.WITHOUT: "the same work without Prefect",
+}
+MEBIBYTE = 2**20
+
+
+def page(results: Results, long: Results | None) -> str:
+    """Write the whole page."""
+    sections = (
+        "# Benchmark\n\n`make bench` writes this page; no figure in it is written by hand.",
+        _machine(results),
+        f"## Goals\n\n{_goals(goals(results, long))}",
+        f"## Training\n\n{_trainings(results)}",
+        f"## Share of the machine\n\n{_share(results.trainings_of(ENGINE_PEAK))}",
+        f"## Whole programs\n\n{_programs(results)}",
+        f"## Where a flow's time goes\n\n{_stages(results)}",
+        f"## Long runs\n\n{_long(long)}",
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def _machine(results: Results) -> str:
+    libraries: dict[str, str] = {}
+    for training in results.trainings:
+        libraries |= training.libraries
+    seeds = {training.seed for training in results.trainings} | {program.seed for program in results.programs}
+    machine = results.machine
+    return (
+        f"Measured on {results.date}: {machine['processor']}, {machine['cores']} cores, {machine['memory']}, "
+        f"{machine['system']}, Python {machine['Python']}; "
+        f"{', '.join(f'{name} {version}' for name, version in sorted(libraries.items()))}. "
+        f"Medians over {len(seeds)} seeds, with their range; every run in a process of its own, one after another, "
+        "seed by seed."
+    )
+
+
+def _goals(reached: Sequence[Goal]) -> str:
+    rows = [
+        (goal.what, f"{goal.sense} {_quantity(goal.bound, goal)}", _quantity(goal.measured, goal), goal.verdict)
+        for goal in reached
+    ]
+    return _table(("Goal", "Bound", "Measured", ""), rows)
+
+
+def _quantity(value: float | None, goal: Goal) -> str:
+    if value is None:
+        return "—"
+    return {"×": f"{value:.2f} ×", "%": f"{value:.2%}".replace("%", " %"), "s": f"{value:.1f} s"}[goal.unit]
+
+
+def _trainings(results: Results) -> str:
+    header = ("", "To 97.56 %", "to the engine's", "An epoch", "to the engine's", "Final accuracy", "Peak memory")
+    engine = results.trainings_of(ENGINE)
+    rows = [
+        _training_row(entrant, results.trainings_of(entrant.name), engine)
+        for entrant in ENTRANTS
+        if results.trainings_of(entrant.name)
+    ]
+    skipped = [
+        f"Not measured: {entrant.title}; {results.skipped[entrant.name]}."
+        for entrant in ENTRANTS
+        if entrant.name in results.skipped
+    ]
+    explained = (
+        "784-128-64-10 on all 60,000 training rows of the embedded MNIST. Seconds of training alone: imports, the "
+        "reading of the data and the judging after each epoch are left out, the building of the network and every "
+        "compilation are in the first epoch. An epoch is the median of those after the first; its rows go in batches "
+        "of different sizes. Peak memory is the process's, judging after each epoch included. Where a "
+        "goal compares with a run that never reached 97.56 %, that counts as the time it was given, less than it needs."
+    )
+    return "\n\n".join([_table(header, rows), *skipped, explained])
+
+
+def _training_row(entrant: Entrant, trainings: Sequence[Training], engine: Sequence[Training]) -> tuple[str, ...]:
+    target, epochs = to_target(trainings), spread(map(epoch_seconds, trainings))
+    return (
+        entrant.title,
+        _reached(target, trainings),
+        _times(target, to_target(engine)),
+        _seconds(epochs),
+        _times(epochs, spread(map(epoch_seconds, engine))),
+        _percent(spread(training.final_accuracy for training in trainings)),
+        _mebibytes(spread(training.peak_bytes for training in trainings)),
+    )
+
+
+def _reached(target: Spread | None, trainings: Sequence[Training]) -> str:
+    missing = sum(training.seconds_to_target is None for training in trainings)
+    if target is None or math.isinf(target.median):
+        return f"not within {len(trainings[0].epoch_seconds)} epochs"
+    if not missing:
+        return _seconds(target)
+    return f"{target.median:.2f} s (from {target.low:.2f}; {missing} of {len(trainings)} never)"
+
+
+def _share(trainings: Sequence[Training]) -> str:
+    peak = spread(training.matmul_flops for training in trainings if training.matmul_flops is not None)
+    share = spread(known for known in map(peak_share, trainings) if known is not None)
+    if peak is None or share is None:
+        return "Not measured."
+    epoch = spread(map(epoch_seconds, trainings))
+    rows = [
+        ("Matrix-product peak, float32, 2048 × 2048", _spread(peak, lambda value: f"{value / 1e9:.0f}", " GFLOP/s")),
+        (f"An epoch's {epoch_operations() / 1e9:.1f} GFLOP, batch 1024, no augmentation", _seconds(epoch)),
+        ("Share of the peak that the engine holds", _percent(share)),
+    ]
+    explained = (
+        "Counted are the products of the three layers, forward and backward; biases, activations, the optimiser and "
+        "the shuffling cost time and count as nothing. The peak is the best of several products in the same process."
+    )
+    return f"{_table(('', ''), rows)}\n\n{explained}"
+
+
+def _programs(results: Results) -> str:
+    header = ("From the process's start to its exit", "Time", "to the plain script's", "Test errors", "Peak memory")
+    plain = spread(run.seconds for run in results.programs_of(programs.PLAIN))
+    rows = []
+    for name, title in TITLES.items():
+        runs = results.programs_of(name)
+        if runs:
+            seconds = spread(run.seconds for run in runs)
+            mistakes = _spread(spread(map(errors, runs)), "{:.0f}".format, "")
+            memory = _mebibytes(spread(run.peak_bytes for run in runs))
+            rows.append((title, _seconds(seconds), _times(seconds, plain), mistakes, memory))
+    if not rows:
+        return "Not measured."
+    trees = [f"{TITLES[name]} {peak / MEBIBYTE:.0f} MiB" for name, peak in results.tree_peaks.items()]
+    explained = (
+        "Warm: imports and database files were there from an earlier run. Peak memory is that of the largest process; "
+        f"all processes together, in a run of its own that isn't timed: {', '.join(trees)}."
+    )
+    return f"{_table(header, rows)}\n\n{explained}"
+
+
+def _stages(results: Results) -> str:
+    header = ("", "Start-up", "Stages", "Between stages", "Publishing and exit", "Orchestration adds")
+    without = results.programs_of(programs.WITHOUT)
+    rows = []
+    for name in (programs.FLOW, programs.FLOW_SERVED):
+        runs = results.programs_of(name)
+        if runs:
+            parts = zip(*map(_parts, runs), strict=True)
+            rows.append((TITLES[name], *(_seconds(spread(part)) for part in parts), _seconds(added(runs, without))))
+    if not rows:
+        return "Not measured."
+    explained = (
+        "Start-up is what the process does before the flow's first line, the import of TensorFlow included. What "
+        "orchestration adds is the time beyond that of the same work without Prefect, of the same seed."
+    )
+    return f"{_table(header, rows)}\n\n{explained}"
+
+
+def _parts(run: Program) -> tuple[float, float, float, float]:
+    start_up, between = run.stages["start-up"], run.stages["orchestration"]
+    stages = sum(run.stages.values()) - start_up - between
+    return start_up, stages, between, run.seconds - start_up - stages - between
+
+
+def _long(long: Results | None) -> str:
+    if long is None:
+        return "Not measured; `python benchmarks/bench.py --long` does it."
+    rows = [
+        (
+            entrant.title,
+            _percent(spread(training.final_accuracy for training in trainings)),
+            _spread(spread(sum(training.epoch_seconds) for training in trainings), "{:.0f}".format, " s"),
+            _mebibytes(spread(training.peak_bytes for training in trainings)),
+            str(len(trainings)),
+        )
+        for entrant in LONG
+        if (trainings := long.trainings_of(entrant.name))
+    ]
+    skipped = [
+        f"Not measured: {entrant.title}; {long.skipped[entrant.name]}."
+        for entrant in LONG
+        if entrant.name in long.skipped
+    ]
+    header = ("", "Test accuracy", "Training", "Peak memory", "Seeds")
+    told = f"Measured on {long.date}: {long.machine['processor']}, {long.machine['cores']} cores."
+    return "\n\n".join([told, *([_table(header, rows)] if rows else []), *skipped])
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    ruler = ["---"] * len(header)
+    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ruler, *rows))
+
+
+def _spread(values: Spread | None, form: Callable[[float], str], unit: str) -> str:
+    if values is None:
+        return "—"
+    middle, low, high = (form(value) for value in values)
+    return f"{middle}{unit} ({low} to {high})"
+
+
+def _seconds(values: Spread | None) -> str:
+    return _spread(values, "{:.2f}".format, " s")
+
+
+def _percent(values: Spread | None) -> str:
+    return _spread(values, lambda share: f"{100 * share:.2f}", " %")
+
+
+def _mebibytes(values: Spread | None) -> str:
+    return _spread(values, lambda count: f"{count / MEBIBYTE:.0f}", " MiB")
+
+
+def _times(part: Spread | None, whole: Spread | None) -> str:
+    quotient = ratio(part, whole)
+    return "—" if quotient is None or math.isinf(quotient) else f"{quotient:.2f} ×"

@@ -1,0 +1,155 @@
+"""The command line as a person meets it: help, bad input, exit codes, a killed run, a quiet one."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from samples import ROOT, clean_environment
+
+from schemas.recipe import Overrides
+
+NOISE = ("oneDNN", "cuda", "cuInit", "absl", "TF_", "I0000", "E0000", "WARNING", "Warning", "telemetry", "Traceback")
+
+
+def one_line(ended):
+    assert ended.stdout == ""
+    assert len(ended.stderr.splitlines()) == 1, ended.stderr
+    assert ended.stderr.startswith("error: ")
+    return ended.stderr
+
+
+def test_help_lists_every_flag_with_default_and_meaning(run_flow):
+    ended = run_flow("train", "--help")
+    assert ended.returncode == 0
+    assert ended.stderr == ""
+    for name, field in Overrides.model_fields.items():
+        assert f"--{name.replace('_', '-')} " in ended.stdout
+        assert field.description.split()[0] in ended.stdout
+    for shown in ("--source", "[default: mnist]", "--store", "[default: store]", "--recipe", "[default: fast]"):
+        assert shown in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "told"),
+    [
+        (["--source", "mnits"], 1, "mnits: no such source; mnist or the path of an .npz file is allowed"),
+        (["--source", "gone.npz"], 1, "gone.npz: no such file"),
+        (["--store", "/proc/store"], 1, "can't be written"),
+        (["--store", __file__], 1, "can't be written"),
+        (["--validation-fraction", "0.6"], 2, "--validation-fraction 0.6: Input should be less than or equal to 0.5"),
+        (
+            ["--validation-fraction", "-0.1"],
+            2,
+            "--validation-fraction -0.1: Input should be greater than or equal to 0",
+        ),
+        (["--epochs", "0"], 2, "--epochs 0: Input should be greater than or equal to 1"),
+        (["--epochs", "-3"], 2, "--epochs -3: Input should be greater than or equal to 1"),
+        (["--batch-size", "0"], 2, "--batch-size 0"),
+        (["--batch-size", "many"], 2, "--batch-size many: Input should be a valid integer"),
+        (["--network", "transformer"], 2, "--network"),
+        (["--recipe", "magic"], 2, "--recipe"),
+        (["--epoch", "3"], 2, "--epoch"),
+        (["--patience", "3", "--validation-fraction", "0"], 1, "validation fraction above 0"),
+    ],
+)
+def test_bad_input_is_answered_with_one_line_and_writes_nothing(run_flow, tmp_path, flags, code, told):
+    ended = run_flow("train", *flags, cwd=tmp_path)
+    assert ended.returncode == code
+    assert told in one_line(ended)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_corrupted_mnist_is_answered_with_one_line(prefect_home, tmp_path):
+    """In a copy of the project, so that the real file isn't touched."""
+    project = tmp_path / "project"
+    for part in ("flows", "tasks", "schemas", "artifacts", "data"):
+        shutil.copytree(ROOT / part, project / part)
+    with (project / "data" / "mnist.npz").open("r+b") as file:
+        file.seek(1_000_000)
+        file.write(b"damage")
+    ended = subprocess.run(
+        [sys.executable, project / "flows" / "train_flow.py", "--store", tmp_path / "store"],
+        env=clean_environment(prefect_home) | {"PYTHONPATH": str(project)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "mnist.npz: damaged" in one_line(ended)
+    assert not (tmp_path / "store").exists()
+
+
+@pytest.mark.prefect
+def test_a_fault_found_in_the_data_is_one_line_too(run_flow, tmp_path, tiny_npz):
+    with np.load(tiny_npz) as whole:
+        arrays = dict(whole) | {"y_test": whole["y_test"] + 5}
+    np.savez(tmp_path / "bad.npz", **arrays)
+    ended = run_flow("train", "--source", tmp_path / "bad.npz", "--store", tmp_path / "store")
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("error: bad.npz, test rows: labels are 0 to 9 (found: 100 others, the first of them 10")
+    assert not (tmp_path / "store").exists()
+
+
+def run_until(line_with: str, command: list, environment: dict[str, str], number: signal.Signals) -> tuple[int, str]:
+    """Run a command until it prints a line on standard error, then send it a signal; give its code and what followed.
+
+    SIGKILL goes to the whole group: the temporary Prefect server would outlive its client.
+    """
+    with subprocess.Popen(
+        command, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    ) as process:
+        for line in process.stderr:
+            if line_with in line:
+                break
+        if number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        rest = process.stderr.read()
+    return process.returncode, rest
+
+
+@pytest.mark.prefect
+def test_killed_in_the_middle_of_training_the_next_run_goes_on_and_publishes(prefect_home, tiny_npz, tmp_path):
+    command = [sys.executable, ROOT / "flows" / "train_flow.py", "--source", tiny_npz, "--store", tmp_path / "store"]
+    command += ["--epochs", "150", "--batch-size", "8", "--recipe", "plain"]
+    environment = clean_environment(prefect_home)
+
+    code, _ = run_until("epoch   5/150", command, environment, signal.SIGKILL)
+    assert code == -signal.SIGKILL
+    assert not (tmp_path / "store" / "versions").exists()
+
+    code, rest = run_until("epoch  20/150", command, environment, signal.SIGINT)
+    assert code == 130
+    assert "the same command goes on from there" in rest
+    assert rest.splitlines()[-1] == "error: interrupted; the same command goes on from the last checkpoint"
+
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "going on after epoch" in ended.stderr
+    assert json.loads((tmp_path / "store" / "versions" / "1" / "metrics.json").read_text())["accuracy"] > 0.9
+
+
+@pytest.mark.prefect
+@pytest.mark.mnist
+def test_two_whole_runs_on_mnist(run_flow, tmp_path):
+    """What the README promises: better than the original project, quietly, and the same again with the same seed."""
+    runs = [run_flow("train", "--store", tmp_path / "store") for _ in range(2)]
+    metrics = [json.loads((tmp_path / "store" / "versions" / n / "metrics.json").read_text()) for n in ("1", "2")]
+    for number, (ended, found) in enumerate(zip(runs, metrics, strict=True), start=1):
+        assert ended.returncode == 0, ended.stderr
+        assert f"version {number}: accuracy {found['accuracy']:.2%}" in ended.stdout
+        assert str(tmp_path / "store" / "versions" / str(number) / "report.md") in ended.stdout
+        assert "server start" in ended.stdout
+        assert [word for word in NOISE if word in ended.stdout + ended.stderr] == []
+    assert metrics[0]["accuracy"] >= 0.9756
+    assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000
+    assert metrics[0]["confusion_matrix"] == metrics[1]["confusion_matrix"]
+    assert metrics[0]["weights_digest"] == metrics[1]["weights_digest"]

@@ -1,0 +1,107 @@
+"""The training flow inside a Prefect server: what it leaves in the store and in Prefect."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prefect.artifacts import Artifact
+from samples import draw_digits
+
+from flows.train_flow import train_flow
+from schemas.errors import InputError, TrainingError
+from schemas.recipe import Overrides
+
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
+
+FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "learning_curve.png", "mistakes.png"}
+QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
+
+
+@pytest.fixture(scope="module")
+def published(prefect_server, tiny_npz, tmp_path_factory):
+    return train_flow(str(tiny_npz), tmp_path_factory.mktemp("stores") / "store", "plain", QUICK)
+
+
+@pytest.fixture(scope="module")
+def folder(published):
+    return Path(published.folder)
+
+
+def test_a_run_leaves_a_whole_version_and_nothing_else(published, folder):
+    assert published.version == 1
+    assert {file.name for file in folder.iterdir()} == FILES
+    store = folder.parents[1]
+    assert {entry.name for entry in store.iterdir()} == {"versions"}, "the checkpoints are gone"
+
+
+def test_metrics_agree_with_what_the_flow_returns(published, folder, tiny_npz):
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["accuracy"] == published.accuracy > 0.9
+    assert sum(map(sum, metrics["confusion_matrix"])) == published.rows == 200
+    assert metrics["recipe"]["epochs"] == 4
+    assert metrics["dataset"]["name"] == tiny_npz.name
+    assert set(metrics["seconds"]) == {
+        "start-up", "load", "validate", "train", "evaluate", "plot", "orchestration",
+    }  # fmt: skip
+
+
+def test_the_saved_model_scores_what_the_metrics_say(published, folder):
+    import keras
+
+    pixels, labels = draw_digits(200, seed=2)
+    predicted = keras.models.load_model(folder / "model.keras").predict(pixels, verbose=0).argmax(axis=1)
+    assert (predicted == labels).mean() == published.accuracy
+
+
+def test_the_report_is_published_as_an_artifact_with_its_pictures_inside(published):
+    report = Artifact.get("training-report")
+    assert report.type == "markdown"
+    assert report.data.startswith(f"# Version 1: {published.accuracy:.2%}")
+    assert report.data.count("data:image/png;base64,") >= 2
+    assert len(report.data) < 500_000
+
+
+def test_the_per_class_figures_are_a_table_artifact(published):
+    table = Artifact.get("training-classes")
+    assert table.type == "table"
+    rows = json.loads(table.data)
+    assert [row["digit"] for row in rows] == list(range(10))
+    assert sum(row["images"] for row in rows) == published.rows
+
+
+def test_progress_ends_at_100_percent(published):
+    assert Artifact.get("training-progress").data == 100
+
+
+def test_the_same_seed_gives_the_same_model_as_the_next_version(published, folder, tiny_npz):
+    again = train_flow(str(tiny_npz), folder.parents[1], "plain", QUICK)
+    assert again.version == 2
+    one, two = (json.loads((folder.parent / str(n) / "metrics.json").read_text()) for n in (1, 2))
+    assert one["weights_digest"] == two["weights_digest"]
+    assert one["confusion_matrix"] == two["confusion_matrix"]
+
+
+def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
+    with np.load(tiny_npz) as whole:
+        arrays = dict(whole)
+    arrays["y_train"][17] = 12
+    np.savez(tmp_path / "bad.npz", **arrays)
+    with pytest.raises(InputError, match=r"bad\.npz, training rows: labels are 0 to 9 .*12 in row 17"):
+        train_flow(str(tmp_path / "bad.npz"), tmp_path / "store", "plain", QUICK)
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_training_that_comes_to_nothing_publishes_nothing(tmp_path, tiny_npz):
+    hopeless = Overrides(epochs=40, batch_size=32, learning_rate=1e-9)
+    with pytest.raises(TrainingError, match="still guesses"):
+        train_flow(str(tiny_npz), tmp_path / "store", "plain", hopeless)
+    assert not (tmp_path / "store" / "versions").exists()
+
+
+def test_the_form_in_the_ui_has_every_parameter_with_description_and_bounds():
+    schema = train_flow.parameters.model_dump()
+    assert all(schema["properties"][name].get("description") for name in ("source", "store", "recipe", "overrides"))
+    fields = schema["definitions"]["Overrides"]["properties"]
+    assert all(field["description"] for field in fields.values())
+    assert {"type": "integer", "minimum": 1, "maximum": 10_000} in fields["epochs"]["anyOf"]

@@ -1,0 +1,75 @@
+"""Augmentation: shape, range and type stay, digits stay where they are, the same seed deforms alike."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import draw_digits
+
+from schemas.recipe import PRESETS, Overrides
+from tasks.training.augmentation import deform
+
+STRONGEST = Overrides(rotation=20, scaling=0.5, shear=0.5, shift=5, elastic=3).applied_to("fast")
+STILL = Overrides(rotation=0, scaling=0, shear=0, shift=0, elastic=0).applied_to("fast")
+
+
+def images(rows, seed=0):
+    return tf.constant(draw_digits(rows, seed)[0].reshape(rows, 784), tf.float32)
+
+
+@settings(deadline=None, max_examples=25)
+@given(rows=st.integers(1, 150), seed=st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1)))
+def test_shape_range_and_type_stay_even_when_it_is_strongest(rows, seed):
+    before = images(rows)
+    after = deform(before, tf.constant(seed), STRONGEST)
+    assert after.shape == before.shape
+    assert after.dtype == before.dtype
+    assert np.isfinite(after).all()
+    assert np.min(after) >= 0
+    assert np.max(after) <= 255
+
+
+def test_without_strength_nothing_changes():
+    before = images(70)
+    np.testing.assert_allclose(deform(before, tf.constant([1, 2]), STILL), before, atol=0.05)
+
+
+def test_the_seed_decides():
+    before = images(70)
+    one, same, other = (
+        deform(before, tf.constant(seed), PRESETS["fast"]["mlp"]).numpy() for seed in ([1, 2], [1, 2], [1, 3])
+    )
+    assert (one == same).all()
+    assert (one != other).any()
+
+
+def test_each_group_is_deformed_differently():
+    row = images(1).numpy()
+    after = deform(tf.constant(np.repeat(row, 200, axis=0)), tf.constant([0, 0]), PRESETS["fast"]["mlp"]).numpy()
+    assert 1 < len(np.unique(after, axis=0)) <= 200
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+@pytest.mark.parametrize("preset", ["fast", "best"])
+def test_a_digit_is_never_turned_far(preset, network):
+    """A dot above the centre stays above it: what would make a 6 a 9 would bring it below."""
+    picture = np.zeros((28, 28), np.float32)
+    picture[5:8, 13:15] = 255
+    many = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
+    after = deform(many, tf.constant([5, 5]), PRESETS[preset][network]).numpy().reshape(-1, 28, 28)
+    heights = (after.sum(axis=2) * np.arange(28)).sum(axis=1) / after.sum(axis=(1, 2))
+    assert heights.max() < 11
+    assert after.sum(axis=(1, 2)).min() > 0.4 * picture.sum()
+
+
+def test_a_positive_shift_range_moves_both_ways():
+    recipe = STILL.model_copy(update={"shift": 2.0})
+    picture = np.zeros((28, 28), np.float32)
+    picture[14, 14] = 255
+    many = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
+    after = deform(many, tf.constant([5, 5]), recipe).numpy().reshape(-1, 28, 28)
+    across = (after.sum(axis=1) * np.arange(28)).sum(axis=1) / after.sum(axis=(1, 2))
+    assert across.min() < 12.7
+    assert across.max() > 15.3
+    assert abs(across.mean() - 14) < 0.5

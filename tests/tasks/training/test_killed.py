@@ -1,0 +1,51 @@
+"""A real training process, killed by SIGKILL again and again, ends with the weights of an undisturbed one."""
+
+import random
+import subprocess
+import sys
+
+from samples import ROOT
+
+TRAINING = """
+import sys, time
+from pathlib import Path
+from schemas.recipe import Overrides
+from tasks.sources import catalogue
+from tasks.training.start_up import import_tensorflow
+import_tensorflow()
+from tasks.training.engine import train
+
+def told(record):
+    print("epoch", record.epoch, flush=True)
+    time.sleep(0.1)
+
+recipe = Overrides(epochs=12, batch_size=64, weight_averaging=0.9, patience=50).applied_to("fast")
+print("digest", train(catalogue.read(sys.argv[1]), recipe, Path(sys.argv[2]), told, print).digest, flush=True)
+"""
+
+
+def start(source, work):
+    return subprocess.Popen([sys.executable, "-c", TRAINING, source, work], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+
+
+def undisturbed_digest(source, work):
+    with start(source, work) as process:
+        return process.stdout.read().split("digest ")[1].strip()
+
+
+def test_killed_after_random_epochs_it_ends_with_the_same_weights(tiny_npz, tmp_path):
+    chance = random.Random(20)  # noqa: S311, no secret
+    epochs_seen = []
+    for last in (chance.randint(1, 3), chance.randint(4, 6), chance.randint(7, 9)):
+        with start(tiny_npz, tmp_path / "b") as process:
+            for line in process.stdout:
+                assert not line.startswith("digest"), "it was to be killed before"
+                epochs_seen += [int(line.split()[1])] if line.startswith("epoch ") else []
+                if epochs_seen and epochs_seen[-1] >= last:
+                    break
+            process.kill()
+    with start(tiny_npz, tmp_path / "b") as process:
+        printed = process.stdout.read()
+    assert "going on after epoch" in printed
+    assert "epoch 1\n" not in printed
+    assert printed.split("digest ")[1].strip() == undisturbed_digest(tiny_npz, tmp_path / "a")
