@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test lint format lock clean
+.PHONY: train test bench lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# Half an hour on two cores that do nothing else; ARGS=--long for the long recipes, too.
+bench: .venv/.installed
+	$(BIN)/python benchmarks/bench.py $(ARGS)
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -102,8 +102,13 @@ def _percent(share: float, _position: int | None = None) -> str:
 def mistake_sheet(mistakes: Sequence[Mistake]) -> Figure:
     """Draw the most confident mistakes as they look, each with its true label, what was said and how sure."""
     rows = max(1, -(-len(mistakes) // COLUMNS))
-    figure = Figure(figsize=(9, 0.45 + 1.45 * rows), layout="constrained")
-    figure.suptitle("Most confident mistakes" if mistakes else "No mistakes", fontsize=12)
+    height = 0.35 + 1.45 * rows
+    figure = Figure(figsize=(9, height))
+    # Laid out by hand: to fit 24 titles automatically takes longer than to draw them.
+    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.75 / height, wspace=0.1, hspace=0.45)
+    figure.suptitle(
+        "Most confident mistakes" if mistakes else "No mistakes", fontsize=12, y=1 - 0.08 / height, va="top"
+    )
     for axes, mistake in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, mistakes, strict=False):
         axes.imshow(mistake.picture, cmap="gray_r", vmin=0, vmax=255)
         axes.set_title(f"{mistake.label} taken for {mistake.predicted}\n{mistake.confidence:.1%} sure", fontsize=8)

@@ -115,7 +115,7 @@ def _data(run: Run) -> str:
         ["tested on", f"{run.test_rows:,}"],
         ["fingerprint", f"`{run.dataset_fingerprint[:16]}`"],
     )
-    return f"## Data\n\n{table(['data', 'rows'], rows)}"
+    return f"## Data\n\n{table(['field', 'value'], rows)}"
 
 
 def _recipe(run: Run) -> str:

@@ -48,7 +48,7 @@ ENGINE, ENGINE_FAST, ENGINE_PEAK = "engine", "engine_fast", "engine_peak"
 KERAS_PLAIN, KERAS_TUNED = "keras_plain", "keras_tuned"
 SKLEARN, SKLEARN_SINGLE = "sklearn_mlp", "sklearn_mlp_float32"
 PYTORCH = "pytorch_loop"
-ENGINE_BEST, ENGINE_CNN = "engine_best", "engine_cnn"
+ENGINE_BEST, ENGINE_CNN, ENGINE_FAST_CNN = "engine_best", "engine_cnn", "engine_fast_cnn"
 
 ENTRANTS = (
     Entrant(
@@ -77,5 +77,6 @@ ENTRANTS = (
 )
 LONG = (
     Entrant(ENGINE_BEST, "engine, recipe `best`, mlp", "engine.py", recipe="best", overrides={"network": "mlp"}),
-    Entrant(ENGINE_CNN, "engine, recipe `fast`, cnn", "engine.py", recipe="fast", overrides={"network": "cnn"}),
+    Entrant(ENGINE_CNN, "engine, recipe `best`, cnn", "engine.py", recipe="best", overrides={"network": "cnn"}),
+    Entrant(ENGINE_FAST_CNN, "engine, recipe `fast`, cnn", "engine.py", recipe="fast", overrides={"network": "cnn"}),
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from artifacts import report
 from artifacts.store import Store
 from schemas import pixel_frame
-from schemas.recipe import PRESETS, Overrides
+from schemas.recipe import Overrides
 from schemas.results import Run
 from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
@@ -30,7 +30,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--store", type=Path, required=True)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--epochs", type=int, default=PRESETS["fast"].epochs)
+    parser.add_argument("--epochs", type=int)
     options = parser.parse_args()
     recipe = Overrides(seed=options.seed, epochs=options.epochs).applied_to("fast")
 

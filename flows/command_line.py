@@ -23,7 +23,6 @@ from prefect.settings import (
 from pydantic import ValidationError
 
 from schemas.errors import InputError, TrainingError
-from tasks.publish import REPORT_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -98,11 +97,12 @@ def fail(code: int, line: str) -> NoReturn:
 def summary(published: Published) -> str:
     """Say what was reached, where the report is, and how to open it in the Prefect UI."""
     low, high = published.interval
+    page = f"artifacts/artifact/{published.artifact}"
     if PREFECT_API_URL.value():
-        seen = f"{PREFECT_UI_URL.value()}/artifacts/key/{REPORT_KEY}"
+        seen = f"{PREFECT_UI_URL.value()}/{page}"
     else:
         prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-        seen = f"`{prefect} server start`, then http://127.0.0.1:4200/artifacts/key/{REPORT_KEY}"
+        seen = f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
     return (
         f"\nversion {published.version}: accuracy {published.accuracy:.2%} ({low:.2%} to {high:.2%}), "
         f"{published.errors} mistakes in {published.rows:,} test digits\n"

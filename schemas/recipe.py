@@ -75,10 +75,10 @@ _PLAIN = Recipe(
 )
 _FAST = _PLAIN.model_copy(
     update={
-        "epochs": 16,
-        "batch_size": 512,
+        "epochs": 14,
+        "batch_size": 1024,
         "optimizer": "muon",
-        "learning_rate": 0.01,
+        "learning_rate": 0.014,
         "schedule": "cosine",
         "warmup": 0.3,
         "label_smoothing": 0.02,
@@ -92,8 +92,6 @@ _FAST = _PLAIN.model_copy(
 _BEST = _FAST.model_copy(
     update={
         "epochs": 100,
-        "batch_size": 1024,
-        "learning_rate": 0.014,
         "warmup": 0.15,
         "rotation": 9.0,
         "scaling": 0.08,

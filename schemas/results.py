@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     import keras
     import numpy as np
     import pandas as pd
@@ -148,10 +150,11 @@ class Run:
 
 @dataclass(frozen=True)
 class Published:
-    """Where a run's version stands in the store, and what it reached."""
+    """Where a run's version stands in the store, its report in Prefect, and what it reached."""
 
     version: int
     folder: str
+    artifact: UUID
     accuracy: float
     interval: tuple[float, float]
     errors: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
@@ -16,6 +16,7 @@ from tasks.stage import stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+    from uuid import UUID
 
     from schemas.results import Dataset, Evaluation, Trained
 
@@ -44,11 +45,13 @@ def publish(  # noqa: PLR0913, what a report tells of
             (folder / f"{name}.png").write_bytes(picture)
     versions.remove_work(trained.fingerprint)
     markdown = report.training_report(run, number, report.embedded(pictures))
-    create_markdown_artifact(markdown, key=REPORT_KEY, description=f"Version {number}: {evaluation.accuracy:.2%}")
+    told = f"Version {number}: {evaluation.accuracy:.2%}"
+    artifact = create_markdown_artifact(markdown, key=REPORT_KEY, description=told)
     create_table_artifact(report.class_table(evaluation), key=CLASSES_KEY, description=f"Version {number}, each digit")
     return Published(
         version=number,
         folder=str(versions.folder(number)),
+        artifact=cast("UUID", artifact),
         accuracy=evaluation.accuracy,
         interval=evaluation.interval,
         errors=evaluation.errors,
