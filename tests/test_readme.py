@@ -4,9 +4,9 @@ import inspect
 import re
 
 import pytest
+from samples import ROOT
 
 from flows.train_flow import train_flow
-from samples import ROOT
 from schemas.recipe import Overrides
 
 README = (ROOT / "README.md").read_text()
