@@ -130,10 +130,11 @@ def _recipe(run: Run) -> str:
 def _seconds(seconds: Mapping[str, float]) -> str:
     total = sum(seconds.values())
     rows = [[stage, f"{spent:.2f}", f"{spent / total:.0%}"] for stage, spent in seconds.items()]
-    around = sum(seconds.get(stage, 0.0) for stage in ("start-up", "orchestration"))
     return (
         f"## Time\n\n{table(['stage', 'seconds', 'share'], [*rows, ['all so far', f'{total:.2f}', '100%']])}\n\n"
-        f"Start-up and orchestration were {around / total:.0%} of it."
+        f"Orchestration was {seconds.get('orchestration', 0.0) / total:.1%} of it, "
+        f"the start-up (imports, a temporary Prefect server) {seconds.get('start-up', 0.0) / total:.0%}. "
+        "Publishing comes after this was written."
     )
 
 

@@ -32,13 +32,15 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
-        existing = next(folder for folder in (self._versions, *self._versions.absolute().parents) if folder.exists())
+        folder = self._versions.absolute()
         try:
-            with tempfile.TemporaryFile(dir=existing):
+            while not folder.exists():
+                folder = folder.parent
+            with tempfile.TemporaryFile(dir=folder):
                 return
         except OSError as error:
             raise InputError(
-                f"store {self.path}: can't be written ({existing}: {error.strerror}); a folder that can be is needed"
+                f"store {self.path}: can't be written ({folder}: {error.strerror}); a folder that can be is needed"
             ) from error
 
     def versions(self) -> list[int]:
@@ -89,6 +91,8 @@ class Store:
         """Remove what killed processes left; whoever holds the lock knows that nobody is writing."""
         for debris in self._versions.glob(f"{TEMPORARY}*"):
             shutil.rmtree(debris, ignore_errors=True)
+        for debris in self._versions.glob(f".{self._last.name}.*"):
+            debris.unlink(missing_ok=True)
 
     @staticmethod
     def _sync(folder: Path) -> None:

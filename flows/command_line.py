@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import logging
 import os
+import signal
 import sys
 from contextvars import copy_context
 from pathlib import Path
@@ -26,12 +27,14 @@ from schemas.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import FrameType
 
     from prefect.flows import Flow
 
     from schemas.results import Published
 
-BAD_INPUT, BAD_FLAGS = 1, 2
+BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+GOES_ON = "interrupted; the same command goes on from the last checkpoint"
 SETTINGS = {
     # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
@@ -48,7 +51,8 @@ def run(
 ) -> NoReturn:
     """Run the flow with the command line's flags and exit.
 
-    0 when it published, 1 with one line for bad input or a training that came to nothing, 2 for bad flags. `check`
+    0 when it published, 1 with one line for bad input or a training that came to nothing, 2 for bad flags, 130 and 143
+    when Ctrl-C or SIGTERM ended it. `check`
     takes the flow's parameters and refuses bad ones before a server is started; `preload` imports what
     the flow needs, while a temporary server starts.
     """
@@ -56,6 +60,7 @@ def run(
         parameters = parse(flow, arguments)
     except CycloptsError as error:
         fail(BAD_FLAGS, _told(error))
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         check(**parameters)
         with temporary_settings(SETTINGS):
@@ -64,7 +69,7 @@ def run(
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
-        fail(130, "interrupted; the same command goes on from the last checkpoint")
+        fail(INTERRUPTED, GOES_ON)
     print(summary(published))
     sys.exit(0)
 
@@ -117,10 +122,18 @@ def _start(preload: Callable[[], None]) -> None:
     server.start()
     preload()
     server.join()
-    logging.getLogger().handlers[0].addFilter(_worth_reading)
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_worth_reading)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    """Exit as Python does, which ends the temporary server too; the signal's own default would leave it running."""
+    fail(TERMINATED, GOES_ON)
 
 
 def _wake_server() -> None:
+    """Start the temporary server, if there is no other, deaf to Ctrl-C: it has to outlive the epoch under way."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # this thread's, and so that of what it starts
     with get_client(sync_client=True):
         pass
 

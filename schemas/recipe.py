@@ -1,18 +1,19 @@
 """The recipe: everything that decides what training does, with its presets and an override for each field."""
 
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
 from schemas.errors import InputError
 
 NetworkName = Literal["mlp", "cnn"]
+DEFAULT_NETWORK: NetworkName = "mlp"
 
 
 class Recipe(BaseModel):
     """Everything that decides what training does. Same recipe, data, code and kind of machine: same weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     network: NetworkName = Field(description="mlp is 784-128-64-10, cnn a small convolutional network.")
     epochs: int = Field(ge=1, le=10_000, description="Passes over the training rows.")
@@ -30,7 +31,9 @@ class Recipe(BaseModel):
     scaling: float = Field(ge=0, le=0.5, description="Augmentation: stretch each side by up to this share.")
     shear: float = Field(ge=0, le=0.5, description="Augmentation: slant by up to this slope.")
     shift: float = Field(ge=0, le=5, description="Augmentation: move by up to so many pixels.")
-    elastic: float = Field(ge=0, le=3, description="Augmentation: elastic displacement, standard deviation in pixels.")
+    elastic: float = Field(
+        ge=0, le=3, description="Augmentation: elastic displacement, standard deviation of its 7 × 7 points in pixels."
+    )
     validation_fraction: float = Field(
         ge=0, le=0.5, description="Share of the training rows, stratified, held out to watch the training."
     )
@@ -122,18 +125,21 @@ PRESETS: dict[RecipeName, dict[NetworkName, Recipe]] = {
 
 
 class _Overrides(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     def applied_to(self, preset: RecipeName) -> Recipe:
         """Give the preset for the network asked for, with the fields changed that were set."""
         changes = self.model_dump(exclude_none=True)
-        return Recipe.model_validate(PRESETS[preset][changes.get("network", "mlp")].model_dump() | changes)
+        networks = PRESETS[preset]
+        tuned = networks.get(changes.get("network", DEFAULT_NETWORK), networks[DEFAULT_NETWORK])
+        return Recipe.model_validate(tuned.model_dump() | changes)
 
 
 def _told(name: str) -> str:
-    """Tell what a field is in the presets: `0.05`, or `plain 10, fast 16, best 100; cnn: plain 10, fast 8, best 30`."""
-    told = [_of_network(name, network) for network in get_args(NetworkName)]
-    return told[0] if len(set(told)) == 1 else f"{told[0]}; cnn: {told[1]}"
+    """Tell what a field is in the presets: `0.05`, or `plain 10, best 100; cnn: plain 10, best 30`."""
+    told = {network: _of_network(name, network) for network in PRESETS["plain"]}
+    general = told.pop(DEFAULT_NETWORK)
+    return "; ".join([general, *(f"{network}: {text}" for network, text in told.items() if text != general)])
 
 
 def _of_network(name: str, network: NetworkName) -> str:
@@ -150,7 +156,7 @@ def _override(name: str) -> Any:  # noqa: ANN401, a field definition as `create_
     kind: Any = field.annotation
     for bound in field.metadata:
         kind = Annotated[kind, bound]
-    told = "mlp" if name == "network" else _told(name)
+    told = DEFAULT_NETWORK if name == "network" else _told(name)
     return (kind | None, Field(None, description=f"{field.description} [recipe: {told}]"))
 
 

@@ -29,7 +29,10 @@ class Dataset:
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one epoch did. `accuracy` and `loss` are means over its steps, on augmented rows where there are any."""
+    """What one epoch did.
+
+    `accuracy` and `loss` are means over its rows, augmented where the recipe says so, each before the step it was for.
+    """
 
     epoch: int
     loss: float

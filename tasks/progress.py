@@ -7,7 +7,9 @@ import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self, cast
 
+import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
+from prefect.exceptions import PrefectException
 from prefect.logging import get_run_logger
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
@@ -70,4 +72,7 @@ class Progress:
 
     def _update(self, share: float) -> None:
         self._updated = time.monotonic()
-        update_progress_artifact(self._artifact, 100 * share)
+        try:
+            update_progress_artifact(self._artifact, 100 * share)
+        except (httpx.HTTPError, PrefectException) as error:  # a training is worth more than its progress bar
+            self._logger.warning("the progress couldn't be shown: %s", type(error).__name__)

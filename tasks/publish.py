@@ -43,11 +43,11 @@ def publish(  # noqa: PLR0913, what a report tells of
         (folder / "report.md").write_text(report.training_report(run, number, report.linked))
         for name, picture in pictures.items():
             (folder / f"{name}.png").write_bytes(picture)
-    versions.remove_work(trained.fingerprint)
     markdown = report.training_report(run, number, report.embedded(pictures))
     told = f"Version {number}: {evaluation.accuracy:.2%}"
     artifact = create_markdown_artifact(markdown, key=REPORT_KEY, description=told)
     create_table_artifact(report.class_table(evaluation), key=CLASSES_KEY, description=f"Version {number}, each digit")
+    versions.remove_work(trained.fingerprint)
     return Published(
         version=number,
         folder=str(versions.folder(number)),

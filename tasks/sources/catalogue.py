@@ -27,15 +27,19 @@ def check(source: str) -> None:
     path = Path(source)
     if path.suffix != ".npz":
         raise InputError(f"{source}: no such source; {', '.join(BUILT_IN)} or the path of an .npz file is allowed")
-    if not path.is_file():
-        raise InputError(f"{source}: no such file; {', '.join(BUILT_IN)} or the path of an .npz file is allowed")
+    try:
+        path.open("rb").close()
+    except OSError as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else f"can't be read ({error.strerror})"
+        raise InputError(f"{source}: {reason}; {', '.join(BUILT_IN)} or the path of an .npz file is allowed") from error
 
 
 def read(source: str) -> Dataset:
     """Read a source into a dataset; raise InputError when it can't be read."""
     from tasks.sources import npz
 
-    check(source)
+    if source not in BUILT_IN:
+        check(source)
     name, (train, test) = (source, mnist.read()) if source in BUILT_IN else (Path(source).name, npz.read(Path(source)))
     return Dataset(name=name, train=train, test=test, fingerprint=fingerprint(train, test))
 

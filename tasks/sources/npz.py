@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import zlib
+from typing import IO, TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
@@ -22,14 +23,21 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 def read(path: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Give the training and the test frame; raise InputError naming the array that doesn't fit."""
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
+        with path.open("rb") as file, _opened(file) as archive:
             missing = [name for name in ARRAYS if name not in archive]
             if missing:
                 raise InputError(f"{path}: no array {', '.join(missing)}; {', '.join(ARRAYS)} are needed")
             arrays = {name: archive[name] for name in ARRAYS}
-    except (BadZipFile, ValueError, EOFError, OSError) as error:
+    except (BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, OSError) as error:
         raise InputError(f"{path}: not a readable .npz file ({error})") from error
     return _frame(path, arrays, "train"), _frame(path, arrays, "test")
+
+
+def _opened(file: IO[bytes]) -> np.lib.npyio.NpzFile:
+    archive = np.load(file, allow_pickle=False)
+    if not isinstance(archive, np.lib.npyio.NpzFile):
+        raise ValueError("a single array")  # noqa: TRY004, as NumPy tells of other content
+    return archive
 
 
 def _frame(path: Path, arrays: dict[str, np.ndarray], part: str) -> pd.DataFrame:

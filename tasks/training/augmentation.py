@@ -40,7 +40,7 @@ def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
 
 def _positions(groups: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     """Draw where each pixel of each group comes from: groups × 28 × 28 × (y, x), in pixels."""
-    seeds = tf.unstack(tf.random.split(seed, 3), num=3)
+    seeds = tf.unstack(tf.random.split(seed, 2), num=2)
     # Uniform and thus bounded: a 6 that was turned far enough would be a 9.
     draws = tf.unstack(tf.random.stateless_uniform([7, groups], seeds[0], -1.0, 1.0), num=7)
     angle = draws[0] * math.radians(recipe.rotation)
@@ -63,7 +63,7 @@ def _matrices(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tens
 def _sample(pixels: tf.Tensor, positions: tf.Tensor) -> tf.Tensor:
     """Interpolate linearly between the four pixels round each position; outside is ground.
 
-    `pixels` is (groups · 30 · 30) × 64, `positions` groups × 28 × 28 × 2; the result (groups · 784) × 64.
+    `pixels` is (groups · 30 · 30) × 32, `positions` groups × 28 × 28 × 2; the result (groups · 784) × 32.
     """
     inside = tf.clip_by_value(positions, -1.0, SIDE - 1e-3)
     corner = tf.floor(inside)

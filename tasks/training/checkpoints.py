@@ -46,12 +46,13 @@ def save(folder: Path, state: State) -> None:
 
 
 def load_newest(folder: Path, tell: Callable[[str], None]) -> State | None:
-    """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was passed over."""
+    """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was removed."""
     for path in _newest_first(folder):
         content = path.read_bytes()
         if path.stem.endswith(hashlib.sha256(content).hexdigest()):
             return _parsed(content)
-        tell(f"the checkpoint {path} is damaged and was passed over")
+        tell(f"the checkpoint {path} is damaged and was removed")
+        path.unlink()  # or it would count as one to fall back on
     return None
 
 

@@ -48,8 +48,9 @@ def train(
         tell(f"going on after epoch {len(saved.history)} of {recipe.epochs}, from the checkpoint in {folder}")
     with Deferred() as signals:
         while not session.ended:
-            on_epoch(session.run_epoch())
-            checkpoints.save(folder, session.state())
+            record = session.run_epoch()
+            checkpoints.save(folder, session.state())  # before anything else can go wrong
+            on_epoch(record)
             if signals.received:
                 done = f"{session.epochs_done} of {recipe.epochs}"
                 tell(f"interrupted after epoch {done}; the same command goes on from there")

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from schemas.recipe import Recipe
 
 ROOT = Path(__file__).parents[2]
-CODE = ("schemas/pixel_frame.py", "tasks/training")
+CODE = ("schemas/digits.py", "schemas/pixel_frame.py", "tasks/training")
 LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 

@@ -1,4 +1,4 @@
-"""Ask a network for its probabilities, and load one from a file."""
+"""Ask a network for its probabilities."""
 
 from __future__ import annotations
 

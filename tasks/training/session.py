@@ -122,8 +122,10 @@ class Session:
             return
         own = self.network.get_weights()
         self._optimizer.finalize_variable_values(self.network.trainable_variables)
-        yield
-        self.network.set_weights(own)
+        try:
+            yield
+        finally:
+            self.network.set_weights(own)
 
     def _validate(self) -> tuple[float | None, float | None]:
         """Give mean log loss and accuracy of the held-out rows."""
@@ -136,12 +138,15 @@ class Session:
 
     def _watch(self, record: EpochRecord, correct: int) -> None:
         """End a training that has lost its numbers, or that has had its chance and still guesses."""
-        if not math.isfinite(record.loss):
+        losses = (record.loss, *([] if record.validation_loss is None else [record.validation_loss]))
+        # The loss is that before each step, so the weights tell of the last one.
+        if not all(map(math.isfinite, losses)) or not all(np.isfinite(w).all() for w in self.network.get_weights()):
             raise TrainingError(
-                f"the loss is {record.loss} in epoch {record.epoch}; a lower learning rate than "
+                f"the loss or the weights are no longer finite in epoch {record.epoch}; a lower learning rate than "
                 f"{self.recipe.learning_rate} may help"
             )
-        if record.epoch < LEARNS_WITHIN_EPOCHS or record.epoch * self._steps_an_epoch < LEARNS_WITHIN_STEPS:
+        early = record.epoch < LEARNS_WITHIN_EPOCHS or record.epoch * self._steps_an_epoch < LEARNS_WITHIN_STEPS
+        if early and record.epoch < self.recipe.epochs:
             return
         rows = len(self._rows.labels)
         majority = float(np.bincount(self._rows.labels).max() / rows)

@@ -84,7 +84,8 @@ def test_killed_at_any_file_operation_the_store_holds_whole_versions_and_goes_on
             assert {file.name for file in store.folder(version).iterdir()} == {"model.keras", "metrics.json"}
         before = store.versions()
         assert publish(store) not in before
-        assert not list((store.path / "versions").glob(".new-*"))
+        left = {entry.name for entry in (store.path / "versions").iterdir()}
+        assert {name for name in left if name.startswith(".")} <= {".lock", ".last"}
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
@@ -115,6 +116,15 @@ def test_the_check_accepts_what_can_be_made_and_leaves_nothing(tmp_path):
 def test_a_file_in_the_place_of_the_store_is_refused(tmp_path):
     (tmp_path / "store").write_text("")
     with pytest.raises(InputError, match="can't be written"):
+        Store(tmp_path / "store").check_writable()
+
+
+def test_a_place_that_may_not_be_looked_at_is_refused(monkeypatch, tmp_path):
+    def forbidden(_path, **_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", forbidden)
+    with pytest.raises(InputError, match="Permission denied"):
         Store(tmp_path / "store").check_writable()
 
 

@@ -33,6 +33,7 @@ def test_an_override_changes_its_field_alone():
         {"validation_fraction": 0.51},
         {"rotation": 90},
         {"seed": -1},
+        {"rotation": float("nan")},
         {"network": "transformer"},
         {"epoch": 3},
     ],

@@ -76,3 +76,28 @@ def test_a_truncated_npz_is_refused(tmp_path, tiny_npz):
     path.write_bytes(tiny_npz.read_bytes()[:-1000])
     with pytest.raises(InputError, match=r"cut\.npz: not a readable"):
         catalogue.read(str(path))
+
+
+def test_a_damaged_compressed_npz_is_refused(tmp_path, tiny_npz):
+    path = tmp_path / "packed.npz"
+    with np.load(tiny_npz) as arrays:
+        np.savez_compressed(path, **arrays)
+    content = bytearray(path.read_bytes())
+    content[2000:2100] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"packed\.npz: not a readable"):
+        catalogue.read(str(path))
+
+
+def test_a_single_array_under_the_name_of_an_npz_is_refused(tmp_path):
+    path = tmp_path / "single.npz"
+    with path.open("wb") as file:
+        np.save(file, np.zeros((2, 28, 28)))
+    with pytest.raises(InputError, match=r"single\.npz: not a readable .* \(a single array\)"):
+        catalogue.read(str(path))
+
+
+def test_a_folder_under_the_name_of_a_file_is_refused(tmp_path):
+    (tmp_path / "folder.npz").mkdir()
+    with pytest.raises(InputError, match="can't be read"):
+        catalogue.check(str(tmp_path / "folder.npz"))
