@@ -52,9 +52,8 @@ def run(
     """Run the flow with the command line's flags and exit.
 
     0 when it published, 1 with one line for bad input or a training that came to nothing, 2 for bad flags, 130 and 143
-    when Ctrl-C or SIGTERM ended it. `check`
-    takes the flow's parameters and refuses bad ones before a server is started; `preload` imports what
-    the flow needs, while a temporary server starts.
+    when Ctrl-C or SIGTERM ended it. `check` takes the flow's parameters and refuses bad ones before a server is
+    started; `preload` imports what the flow needs, while a temporary server starts.
     """
     try:
         parameters = parse(flow, arguments)
