@@ -11,13 +11,15 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from schemas.digits import SIDE
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from schemas.results import EpochRecord, Mistake
+    from schemas.results import Drift, EpochRecord, Mistake
 
 DPI = 110
 # Okabe and Ito's colours, told apart with any colour vision.
@@ -101,17 +103,50 @@ def _percent(share: float, _position: int | None = None) -> str:
 
 def mistake_sheet(mistakes: Sequence[Mistake]) -> Figure:
     """Draw the most confident mistakes as they look, each with its true label, what was said and how sure."""
-    rows = max(1, -(-len(mistakes) // COLUMNS))
+    captions = [f"{m.label} taken for {m.predicted}\n{m.confidence:.1%} sure" for m in mistakes]
+    title = "Most confident mistakes" if mistakes else "No mistakes"
+    return picture_sheet(title, [mistake.picture for mistake in mistakes], captions)
+
+
+def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions: Sequence[str]) -> Figure:
+    """Draw pictures (28 × 28, 0 to 255, ink dark on white as on paper), each with a caption of two lines."""
+    rows = max(1, -(-len(pictures) // COLUMNS))
     height = 0.35 + 1.45 * rows
     figure = Figure(figsize=(9, height))
     # Laid out by hand: to fit 24 titles automatically takes longer than to draw them.
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.75 / height, wspace=0.1, hspace=0.45)
-    figure.suptitle(
-        "Most confident mistakes" if mistakes else "No mistakes", fontsize=12, y=1 - 0.08 / height, va="top"
-    )
-    for axes, mistake in zip(figure.subplots(rows, COLUMNS, squeeze=False).flat, mistakes, strict=False):
-        axes.imshow(mistake.picture, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(f"{mistake.label} taken for {mistake.predicted}\n{mistake.confidence:.1%} sure", fontsize=8)
+    figure.suptitle(title, fontsize=12, y=1 - 0.08 / height, va="top")
+    cells = figure.subplots(rows, COLUMNS, squeeze=False).flat
+    for axes, picture, caption in zip(cells, pictures, captions, strict=False):
+        axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
+        axes.set_title(caption, fontsize=8)
     for axes in figure.axes:
         axes.axis("off")
+    return figure
+
+
+def data_sheet(
+    means: NDArray[np.float32] | None, reference_means: NDArray[np.float32], drifts: Sequence[Drift]
+) -> Figure:
+    """Draw each class' mean image, here and in the reference, above how far the data has drifted."""
+    height = 2.4 + 0.32 * len(drifts)
+    figure = Figure(figsize=(9, height))
+    # Ten images in one strip: drawn as one picture, ten times faster than as ten.
+    strips = {"reference": reference_means} if means is None else {"here": means, "reference": reference_means}
+    for line, (label, images) in enumerate(strips.items()):
+        axes = figure.add_axes((0.12, 1 - (0.95 + 0.9 * line) / height, 0.86, 0.85 / height))
+        axes.imshow(np.hstack(list(images.reshape(-1, SIDE, SIDE))), cmap="gray_r", vmin=0, vmax=255, aspect="equal")
+        axes.set(xticks=[], yticks=[])
+        axes.set_ylabel(label, rotation=0, ha="right", va="center")
+        axes.spines[:].set_visible(False)
+    if drifts:
+        axes = figure.add_axes((0.24, 0.5 / height, 0.68, max(0.32 * len(drifts) - 0.1, 0.2) / height))
+        shares = [drift.value / drift.bound if drift.bound else float(drift.far) for drift in drifts]
+        axes.barh(range(len(drifts)), shares, color=[ORANGE if drift.far else BLUE for drift in drifts])
+        axes.axvline(1, color="#444444", linestyle="--", linewidth=1)
+        axes.set_yticks(range(len(drifts)), [f"{drift.part}, {drift.name}" for drift in drifts])
+        axes.invert_yaxis()
+        axes.set_xlim(0, max(1.2, 1.1 * max(shares)))
+        axes.set_xlabel("drift as a share of its bound", fontsize=8)
+        axes.spines[["top", "right"]].set_visible(False)
     return figure

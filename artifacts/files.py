@@ -1,8 +1,14 @@
-"""Write files so that they are there whole or not at all, whatever happens meanwhile."""
+"""Write files and folders so that they are there whole or not at all, whatever happens meanwhile."""
 
+import contextlib
 import os
+import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+
+TEMPORARY = ".new-"
+"""What a folder under way begins with; one that a killed process left may be removed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -20,9 +26,30 @@ def write_atomically(path: Path, content: bytes) -> None:
     sync_folder(path.parent)
 
 
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Give an empty folder to fill; it gets its name, which must be new, when the `with` ends well."""
+    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=TEMPORARY))
+    try:
+        yield temporary
+        for file in temporary.iterdir():
+            _sync(file)
+        sync_folder(temporary)
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's own entries to the disk, so that a rename survives a power failure."""
-    descriptor = os.open(folder, os.O_RDONLY)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING
 
+from artifacts import validation_report
+from artifacts.markdown import table
 from schemas.digits import CLASSES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
 
     from schemas.results import Evaluation, Run
 
 ORIGINAL_ACCURACY = 0.9756
 """What the plain Keras script reached that this project grew from."""
-
-
-def embedded(pictures: Mapping[str, bytes]) -> Callable[[str], str]:
-    """Give a picture's address as a data URI, for a markdown that has to stand alone."""
-
-    def address(name: str) -> str:
-        return f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
-
-    return address
-
-
-def linked(name: str) -> str:
-    """Give a picture's address as a file beside the markdown."""
-    return f"{name}.png"
 
 
 def training_report(run: Run, version: int, address: Callable[[str], str]) -> str:
@@ -38,7 +25,7 @@ def training_report(run: Run, version: int, address: Callable[[str], str]) -> st
         _classes(run.evaluation),
         f"## Learning curve\n\n![Learning curve]({address('learning_curve')})",
         _mistakes(run.evaluation, address),
-        _data(run),
+        _data(run, address),
         _recipe(run),
         _seconds(run.seconds),
         _libraries(run),
@@ -58,12 +45,6 @@ def class_table(evaluation: Evaluation) -> list[dict[str, float | int]]:
         }
         for figures in evaluation.classes
     ]
-
-
-def table(header: Sequence[object], rows: Iterable[Sequence[object]]) -> str:
-    """Write a markdown table, the first column to the left, the others to the right."""
-    lines = [header, [":--", *["--:"] * (len(header) - 1)], *rows]
-    return "\n".join(f"| {' | '.join(str(cell) for cell in line)} |" for line in lines)
 
 
 def _headline(run: Run, version: int) -> str:
@@ -107,15 +88,16 @@ def _mistakes(evaluation: Evaluation, address: Callable[[str], str]) -> str:
     )
 
 
-def _data(run: Run) -> str:
+def _data(run: Run, address: Callable[[str], str]) -> str:
     rows = (
-        ["name", run.dataset_name],
+        ["name", run.validation.name],
         ["trained on", f"{run.training_rows:,}"],
         ["held out of training", f"{run.validation_rows:,}"],
-        ["tested on", f"{run.test_rows:,}"],
+        ["tested on", f"{run.evaluation.rows:,}"],
         ["fingerprint", f"`{run.dataset_fingerprint[:16]}`"],
     )
-    return f"## Data\n\n{table(['field', 'value'], rows)}"
+    found = validation_report.body(run.validation, address, None)
+    return "\n\n".join(["## Data", table(["field", "value"], rows), *found])
 
 
 def _recipe(run: Run) -> str:

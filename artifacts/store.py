@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
-from artifacts.files import sync_folder, write_atomically
+from artifacts.files import TEMPORARY, new_folder, write_atomically
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-TEMPORARY = ".new-"
+    from pathlib import Path
 
 
 class Store:
@@ -27,6 +24,7 @@ class Store:
         """Name the store's folder."""
         self.path = path
         self.work = path / "work"
+        self._quarantine = path / "quarantine"
         self._versions = path / "versions"
         self._last = self._versions / ".last"
 
@@ -64,16 +62,19 @@ class Store:
             self._sweep()
             number = max([self._last_number(), *self.versions()]) + 1
             write_atomically(self._last, f"{number}\n".encode())
-            temporary = Path(tempfile.mkdtemp(dir=self._versions, prefix=TEMPORARY))
-            try:
-                yield number, temporary
-                self._sync(temporary)
-                temporary.chmod(0o755)
-                temporary.rename(self.folder(number))
-            except BaseException:
-                shutil.rmtree(temporary, ignore_errors=True)
-                raise
-            sync_folder(self._versions)
+            with new_folder(self.folder(number)) as folder:
+                yield number, folder
+
+    @contextlib.contextmanager
+    def quarantine(self, run: str) -> Iterator[Path]:
+        """Give an empty folder for the rows that a run sets aside; it is there when the `with` ends well."""
+        self._quarantine.mkdir(parents=True, exist_ok=True)
+        with new_folder(self.quarantine_folder(run)) as folder:
+            yield folder
+
+    def quarantine_folder(self, run: str) -> Path:
+        """Give the folder of the rows that a run sets aside."""
+        return self._quarantine / run
 
     def remove_work(self, fingerprint: str) -> None:
         """Remove the checkpoints of a training that is published."""
@@ -93,13 +94,3 @@ class Store:
             shutil.rmtree(debris, ignore_errors=True)
         for debris in self._versions.glob(f".{self._last.name}.*"):
             debris.unlink(missing_ok=True)
-
-    @staticmethod
-    def _sync(folder: Path) -> None:
-        for file in folder.iterdir():
-            descriptor = os.open(file, os.O_RDONLY)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-        sync_folder(folder)

@@ -13,6 +13,7 @@ from artifacts.store import Store
 from flows import command_line
 from schemas.recipe import Overrides, Recipe, RecipeName
 from schemas.results import Published
+from schemas.rules import DEFAULT_RULES, Rules
 from tasks.evaluate import evaluate
 from tasks.load import load
 from tasks.plot import plot
@@ -23,31 +24,39 @@ from tasks.train import preload, train
 from tasks.validate import validate
 
 
-def check(source: str, store: Path, recipe: RecipeName, overrides: Overrides) -> Recipe:
+def check(  # noqa: PLR0913, the flow's parameters
+    source: str, test_source: str | None, store: Path, recipe: RecipeName, overrides: Overrides, rules: Rules
+) -> Recipe:
     """Refuse what can't work, before anything is started; give the whole recipe."""
-    catalogue.check(source)
+    del rules  # their bounds are their own
+    catalogue.check(source, test_source)
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 
 
 @flow(name="train", flow_run_name="train {recipe} on {source}")
-def train_flow(
+def train_flow(  # noqa: PLR0913, what a person may want to change
     source: str = "mnist",
+    test_source: str | None = None,
     store: Path = Path("store"),
     recipe: RecipeName = "fast",
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
+    rules: Annotated[Rules, Parameter(name="*")] = DEFAULT_RULES,
 ) -> Published:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: Where the images come from: mnist (embedded), or the path of an .npz file in Keras' layout.
+        source: Where the images come from: mnist (embedded), fashion-mnist, or the path of an .npz, .csv, .csv.gz or
+            .parquet file, of a folder with IDX files, or of one with pictures in subfolders 0 to 9.
+        test_source: Where those to test with come from, if not from the source.
         store: The folder that keeps the versions; created when it isn't there.
         recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
         overrides: Fields of the recipe that are to differ.
+        rules: What the data has to keep.
     """
-    whole_recipe = check(source, store, recipe, overrides)
+    whole_recipe = check(source, test_source, store, recipe, overrides, rules)
     with stopwatch() as watch:
-        dataset = validate(load(source))
+        dataset = validate(load(source, test_source, rules), rules, store)
         trained = train(dataset, whole_recipe, Store(store).work)
         evaluation = evaluate(trained, dataset)
         pictures = plot(trained, evaluation)

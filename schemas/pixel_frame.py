@@ -60,6 +60,9 @@ def _column_fault(expected: tuple[str, ...]) -> FaultFinder:
     return fault
 
 
+labelled_column_fault = _column_fault(LABELLED_COLUMNS)
+
+
 def _type_fault(frame: pd.DataFrame) -> str | None:
     wrong = [f"{column} of {dtype}" for column, dtype in frame.dtypes.items() if dtype != np.uint8]
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
@@ -107,7 +110,7 @@ _COMMON = (
 LABELLED = pa.DataFrameSchema(
     name="labelled pixel frame",
     checks=[
-        _check("columns", "the columns are label, pixel0 … pixel783 in this order", _column_fault(LABELLED_COLUMNS)),
+        _check("columns", "the columns are label, pixel0 … pixel783 in this order", labelled_column_fault),
         *_COMMON,
         _check("labels", "labels are 0 to 9", _label_fault),
     ],

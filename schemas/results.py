@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from uuid import UUID
 
     import keras
@@ -14,17 +15,123 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from schemas.profile import Profile
     from schemas.recipe import Recipe
+    from schemas.rules import Severity
+
+Part = Literal["train", "test"]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """What a source holds, as it came: labels and pixels under the columns that it names them by.
+
+    The index tells of each row where it stands: its number, counted from 0, or its picture's name. `test` is None
+    where the source has no part to test with.
+    """
+
+    name: str
+    train: pd.DataFrame
+    test: pd.DataFrame | None
+
+    @property
+    def parts(self) -> dict[Part, pd.DataFrame]:
+        """Give the parts that there are."""
+        train: dict[Part, pd.DataFrame] = {"train": self.train}
+        return train if self.test is None else train | {"test": self.test}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test pixel frame; the fingerprint depends on rows and labels alone, not on their source."""
+    """A training and a test pixel frame that passed validation, with what it found.
+
+    The fingerprint depends on rows and labels alone, not on their source. `profile` describes the training frame,
+    `pictures` are those of the data's report, PNGs by name.
+    """
 
     name: str
     train: pd.DataFrame
     test: pd.DataFrame
     fingerprint: str
+    profile: Profile
+    validation: Validation
+    pictures: Mapping[str, bytes] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a check of the whole data found: an error stops the run, a warning is told."""
+
+    check: str
+    severity: Severity
+    message: str
+
+
+@dataclass(frozen=True)
+class Drift:
+    """A figure of how far a part of the data is from the reference, and the bound that it is held to.
+
+    The bound is the rule's or, in a small sample, what chance alone may give.
+    """
+
+    part: Part
+    name: str
+    value: float
+    bound: float
+
+    @property
+    def far(self) -> bool:
+        """Tell whether it is further than its bound."""
+        return self.value > self.bound
+
+
+@dataclass(frozen=True)
+class Validation:
+    """What validation found in the data that came.
+
+    `came` counts the rows of each part; `quarantined` holds those that were set aside as they came, with `part`, `item`
+    and `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
+    part, None when nothing could be seen.
+    """
+
+    name: str
+    came: dict[Part, int]
+    kept: dict[Part, int]
+    quarantined: pd.DataFrame
+    findings: tuple[Finding, ...]
+    drifts: tuple[Drift, ...]
+    repairs: tuple[str, ...]
+    reference: str
+    label_counts: dict[Part, list[int]]
+    means: NDArray[np.float32] | None
+    reference_means: NDArray[np.float32]
+
+    @property
+    def errors(self) -> list[Finding]:
+        """Give the findings that stop the run."""
+        return [finding for finding in self.findings if finding.severity == "error"]
+
+    @property
+    def reasons(self) -> dict[str, dict[Part, int]]:
+        """Count the rows set aside, by reason and part; a row may have several reasons."""
+        counts: dict[str, dict[Part, int]] = {}
+        for part, reasons in zip(self.quarantined["part"], self.quarantined["reasons"], strict=True):
+            for reason in reasons.split("; "):
+                of_reason = counts.setdefault(reason, dict.fromkeys(self.came, 0))
+                of_reason[part] += 1
+        return counts
+
+    def figures(self) -> dict[str, Any]:
+        """Give the contents of `validation.json`."""
+        return {
+            "source": self.name,
+            "rows": {"came": self.came, "kept": self.kept, "set aside": self.reasons},
+            "labels": self.label_counts,
+            "repairs": list(self.repairs),
+            "findings": [dataclasses.asdict(finding) for finding in self.findings],
+            "reference": self.reference,
+            "drift": [dataclasses.asdict(drift) | {"far": drift.far} for drift in self.drifts],
+        }
 
 
 @dataclass(frozen=True)
@@ -107,11 +214,10 @@ class Run:
     line) and `orchestration` (what the flow spent outside its stages).
     """
 
-    dataset_name: str
+    validation: Validation
     dataset_fingerprint: str
     training_rows: int
     validation_rows: int
-    test_rows: int
     recipe: Recipe
     fingerprint: str
     weights_digest: str
@@ -138,11 +244,11 @@ class Run:
             "seconds": self.seconds,
             "recipe": self.recipe.model_dump(mode="json"),
             "dataset": {
-                "name": self.dataset_name,
+                "name": self.validation.name,
                 "fingerprint": self.dataset_fingerprint,
                 "training_rows": self.training_rows,
                 "validation_rows": self.validation_rows,
-                "test_rows": self.test_rows,
+                "test_rows": evaluation.rows,
             },
             "fingerprint": self.fingerprint,
             "weights_digest": self.weights_digest,

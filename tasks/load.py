@@ -1,28 +1,35 @@
-"""Load: read a source into a dataset of pixel frames."""
+"""Load: read a source, and that of the test part if it has its own, as they come."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from artifacts import validation_report
+from schemas.errors import InputError
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from schemas.results import Dataset
+    from schemas.results import Loaded
+    from schemas.rules import Rules
+
+DATA_KEY = "data-validation"
 
 
 @stage
-def load(source: str) -> Dataset:
-    """Read a source; raise InputError, naming the fault, when it can't be read."""
+def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
+    """Read what a source holds; raise InputError, naming the fault, when it can't be read, and report it."""
     from tasks.sources import catalogue
 
-    dataset = catalogue.read(source)
-    get_run_logger().info(
-        "%s: %s training and %s test rows, fingerprint %s",
-        dataset.name,
-        f"{len(dataset.train):,}",
-        f"{len(dataset.test):,}",
-        dataset.fingerprint[:12],
-    )
-    return dataset
+    try:
+        loaded = catalogue.load(source, test_source, rules)
+    except InputError as error:
+        create_markdown_artifact(
+            validation_report.unreadable(source, str(error)), key=DATA_KEY, description=f"{source}: not read"
+        )
+        raise
+    counts = " and ".join(f"{len(frame):,} {part} rows" for part, frame in loaded.parts.items())
+    get_run_logger().info("%s: %s", loaded.name, counts)
+    return loaded

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from artifacts import report
+from artifacts import markdown, reference, report
 from artifacts.store import Store
 from schemas.results import Published, Run
 from tasks.stage import stage
@@ -36,16 +36,19 @@ def publish(  # noqa: PLR0913, what a report tells of
 ) -> Published:
     """Make a version of the run; then its report and its per-class table artifacts in Prefect."""
     run = describe(dataset, trained, evaluation, seconds)
+    all_pictures = {**pictures, **dataset.pictures}
     versions = Store(store)
     with versions.new_version() as (number, folder):
         trained.network.save(folder / "model.keras")
         (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
-        (folder / "report.md").write_text(report.training_report(run, number, report.linked))
-        for name, picture in pictures.items():
+        (folder / "validation.json").write_text(json.dumps(dataset.validation.figures(), indent=2) + "\n")
+        reference.write(folder / "reference.npz", dataset.profile)
+        (folder / "report.md").write_text(report.training_report(run, number, markdown.linked))
+        for name, picture in all_pictures.items():
             (folder / f"{name}.png").write_bytes(picture)
-    markdown = report.training_report(run, number, report.embedded(pictures))
+    text = report.training_report(run, number, markdown.embedded(all_pictures))
     told = f"Version {number}: {evaluation.accuracy:.2%}"
-    artifact = create_markdown_artifact(markdown, key=REPORT_KEY, description=told)
+    artifact = create_markdown_artifact(text, key=REPORT_KEY, description=told)
     create_table_artifact(report.class_table(evaluation), key=CLASSES_KEY, description=f"Version {number}, each digit")
     versions.remove_work(trained.fingerprint)
     return Published(
@@ -62,11 +65,10 @@ def publish(  # noqa: PLR0913, what a report tells of
 def describe(dataset: Dataset, trained: Trained, evaluation: Evaluation, seconds: Mapping[str, float]) -> Run:
     """Gather everything that is told of a run."""
     return Run(
-        dataset_name=dataset.name,
+        validation=dataset.validation,
         dataset_fingerprint=dataset.fingerprint,
         training_rows=trained.training_rows,
         validation_rows=trained.validation_rows,
-        test_rows=evaluation.rows,
         recipe=trained.recipe,
         fingerprint=trained.fingerprint,
         weights_digest=trained.digest,

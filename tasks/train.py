@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from schemas.recipe import Recipe
     from schemas.results import Dataset, Trained
 
-HEAVY = ("artifacts.figures", "tasks.scoring.figures_of_merit", "tasks.training.engine")
+HEAVY = (
+    "artifacts.figures",
+    "tasks.scoring.figures_of_merit",
+    "tasks.sources.tables",
+    "tasks.training.engine",
+    "tasks.validation.inspection",
+)
 
 
 @stage

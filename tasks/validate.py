@@ -1,20 +1,72 @@
-"""Validate: hold both frames of a dataset to the pixel frame's schema."""
+"""Validate: set bad rows aside, hold the whole to the rules, report what was found."""
 
 from __future__ import annotations
 
+import dataclasses
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
+
+from artifacts import markdown, quarantine, validation_report
+from artifacts.store import Store
+from schemas.errors import InputError
+from tasks.load import DATA_KEY
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from schemas.results import Dataset
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from schemas.results import Dataset, Loaded, Validation
+    from schemas.rules import Rules
 
 
 @stage
-def validate(dataset: Dataset) -> Dataset:
-    """Give the dataset back if its frames are what they should be; else raise InputError with every fault."""
-    from schemas import pixel_frame
+def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
+    """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
 
-    pixel_frame.validate(pixel_frame.LABELLED, dataset.train, f"{dataset.name}, training rows")
-    pixel_frame.validate(pixel_frame.LABELLED, dataset.test, f"{dataset.name}, test rows")
-    return dataset
+    Either way the report goes to Prefect, and rows set aside to the store's quarantine.
+    """
+    from artifacts import figures
+    from tasks.validation import inspection, profiles
+
+    found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    sheet = figures.data_sheet(found.means, found.reference_means, found.drifts)
+    pictures = {validation_report.MEANS: figures.png(sheet)}
+    kept_in = None
+    if not found.quarantined.empty:
+        pictures[validation_report.SHEET] = quarantine.sheet(found.quarantined)
+        kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
+    _report(found, pictures, kept_in)
+    if dataset is None:
+        place = f"; the rows set aside are in {kept_in}" if kept_in else ""
+        raise InputError(f"{found.name}: {'; '.join(error.message for error in found.errors)}{place}")
+    return dataclasses.replace(dataset, pictures=pictures)
+
+
+def _keep(store: Store, found: Validation, sheet: bytes) -> str:
+    """Keep the rows set aside in a folder named by time and flow run."""
+    run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
+    with store.quarantine(run) as folder:
+        quarantine.write(folder, found.quarantined, sheet)
+    return str(store.quarantine_folder(run))
+
+
+def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | None) -> None:
+    """Tell what was found, in the log and in Prefect."""
+    logger = get_run_logger()
+    logger.info(
+        "%s rows kept, %s set aside%s; %s",
+        f"{sum(found.kept.values()):,}",
+        f"{len(found.quarantined):,}",
+        f" in {kept_in}" if kept_in else "",
+        ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in found.drifts) or "drift not measured",
+    )
+    for finding in found.findings:
+        if finding.severity == "warning":
+            logger.warning("%s: %s", finding.check, finding.message)
+    text = validation_report.validation_report(found, markdown.embedded(pictures), kept_in)
+    create_markdown_artifact(text, key=DATA_KEY, description=text.splitlines()[0].removeprefix("# "))

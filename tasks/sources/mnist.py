@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from schemas.rules import Rules
+    from tasks.sources.frames import Frames
 
 PATH = Path(__file__).parents[2] / "data" / "mnist.npz"
 SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
@@ -28,9 +29,9 @@ def check() -> None:
         )
 
 
-def read() -> tuple[pd.DataFrame, pd.DataFrame]:
+def read(_source: Path, rules: Rules) -> Frames:
     """Give the training and the test frame of the file, checked."""
     from tasks.sources import npz
 
     check()
-    return npz.read(PATH)
+    return npz.read(PATH, rules)

@@ -1,0 +1,27 @@
+"""Keep a reference profile as an `.npz` file."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.profile import Profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def write(path: Path, profile: Profile) -> None:
+    """Write a profile; the name as the bytes of its UTF-8."""
+    fields = {field.name: getattr(profile, field.name) for field in dataclasses.fields(profile)}
+    fields["name"] = np.frombuffer(profile.name.encode(), np.uint8)
+    np.savez_compressed(path, allow_pickle=False, **fields)
+
+
+def read(path: Path) -> Profile:
+    """Read a profile."""
+    with np.load(path, allow_pickle=False) as archive:
+        fields = dict(archive)
+    return Profile(name=fields.pop("name").tobytes().decode(), **fields)

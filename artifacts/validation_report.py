@@ -1,0 +1,100 @@
+"""The data report in markdown: what came, what was set aside and why, what was found, how far it has drifted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from artifacts.markdown import table
+from schemas.digits import CLASSES
+from schemas.row_checks import MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from schemas.results import Validation
+
+MEANS, SHEET = "data", "quarantine"
+"""The pictures that it refers to."""
+
+
+def validation_report(validation: Validation, address: Callable[[str], str], kept_in: str | None) -> str:
+    """Write the report; `address` gives a picture's address, `kept_in` the folder of the rows set aside."""
+    total = sum(validation.came.values())
+    verdict = f"refused, {_count(len(validation.errors), 'error')}" if validation.errors else "accepted"
+    sections = (
+        f"# {validation.name}: {total:,} rows, {verdict}",
+        *body(validation, address, kept_in),
+    )
+    return "\n\n".join(sections) + "\n"
+
+
+def unreadable(source: str, fault: str) -> str:
+    """Write the report of a source that couldn't be read."""
+    return f"# {source}: not read\n\n{fault}\n"
+
+
+def body(validation: Validation, address: Callable[[str], str], kept_in: str | None) -> list[str]:
+    """Write the report's parts without its headline, for a report that tells of more than data."""
+    parts = [_findings(validation), _rows(validation), _set_aside(validation, address, kept_in)]
+    if validation.repairs:
+        parts.append(f"Repaired, as was asked for: {', '.join(validation.repairs)}.")
+    if validation.label_counts:
+        parts.append(_labels(validation))
+    if validation.drifts:
+        parts.append(_drift(validation))
+    if validation.means is not None:
+        parts.append(f"![The mean image of each class, and drift]({address(MEANS)})")
+    return [part for part in parts if part]
+
+
+def _findings(validation: Validation) -> str:
+    if not validation.findings:
+        return "Nothing to complain of."
+    rows = [[f"**{f.severity}**", f.check, f.message] for f in validation.findings]
+    return table(["severity", "check", "what was found"], rows, left=3)
+
+
+def _rows(validation: Validation) -> str:
+    aside = validation.quarantined["part"].value_counts()
+    rows = [
+        [part, f"{came:,}", f"{aside.get(part, 0):,}", f"{validation.kept.get(part, 0):,}"]
+        for part, came in validation.came.items()
+    ]
+    if "test" not in validation.came and "test" in validation.kept:
+        rows.append(["test, split off", "", "", f"{validation.kept['test']:,}"])
+    return table(["part", "rows that came", "set aside", "kept"], rows)
+
+
+def _set_aside(validation: Validation, address: Callable[[str], str], kept_in: str | None) -> str:
+    if validation.quarantined.empty:
+        return ""
+    rows = [
+        [reason, MEANINGS[reason], *(f"{counts[part]:,}" for part in validation.came)]
+        for reason, counts in validation.reasons.items()
+    ]
+    told = table(["set aside", "because", *validation.came], rows, left=2)
+    place = f"\n\nKept as they came in `{kept_in}`." if kept_in else ""
+    return f"{told}{place}\n\n![Rows set aside]({address(SHEET)})"
+
+
+def _labels(validation: Validation) -> str:
+    rows = []
+    for part, counts in validation.label_counts.items():
+        total = max(sum(counts), 1)
+        rows.append([part, *(f"{counts[label]:,} ({counts[label] / total:.1%})" for label in CLASSES)])
+    return table(["rows of", *CLASSES], rows)
+
+
+def _drift(validation: Validation) -> str:
+    rows = [
+        [f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", "**far**" if d.far else "near"]
+        for d in validation.drifts
+    ]
+    return (
+        f"Drift from the reference, {validation.reference}: label shares by Jensen-Shannon distance, mean ink and "
+        f"principal components by population stability index.\n\n{table(['drift', 'measured', 'bound', ''], rows)}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -1,0 +1,85 @@
+"""The repairs that a person can ask for by name, and the orientation that tells which one is needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas.digits import SIDE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from numpy.typing import NDArray
+
+    from schemas.rules import Repair
+
+TURNS: dict[Repair, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
+    "transpose": lambda images: images.swapaxes(1, 2),
+    "mirror": lambda images: images[:, :, ::-1],
+    "flip": lambda images: images[:, ::-1],
+    "rotate90": lambda images: np.rot90(images, 1, (1, 2)),
+    "rotate180": lambda images: np.rot90(images, 2, (1, 2)),
+    "rotate270": lambda images: np.rot90(images, 3, (1, 2)),
+    "antitranspose": lambda images: np.rot90(images, 2, (1, 2)).swapaxes(1, 2),
+}
+"""On images, rows × 28 × 28; the rotations go against the clock."""
+
+# Measured on MNIST: mean images correlate with those of the same digits by 0.99 (0.85 from 20 rows), with those of
+# digits turned wrongly by up to 0.79 (mirrored), those of Fashion-MNIST by up to 0.53 however they are turned.
+ALIKE, CLEARLY = 0.8, 0.1
+
+
+def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
+    """Give the frame with its images repaired; its label and its index stay."""
+    for repair in repairs:
+        if repair == "scale" and not is_unit_scale(frame):
+            continue  # the other part may be the one that needs it
+        pixels = frame.iloc[:, 1:].to_numpy()
+        if repair == "scale":
+            changed = np.rint(pixels * 255.0)
+        elif repair == "invert":
+            changed = 255 - pixels
+        else:
+            changed = TURNS[repair](pixels.reshape(-1, SIDE, SIDE)).reshape(pixels.shape)
+        frame = pd.DataFrame(changed, index=frame.index, columns=frame.columns[1:], copy=False).assign(
+            label=frame["label"]
+        )[frame.columns]
+    return frame
+
+
+def is_unit_scale(frame: pd.DataFrame) -> bool:
+    """Tell whether pixels run from 0 to 1: none is beyond, and there are some above 0."""
+    pixels = frame.iloc[:, 1:].to_numpy()
+    if not pixels.size:
+        return False
+    highest = np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max()
+    return bool(0 < highest <= 1)
+
+
+def turn_needed(
+    class_means: NDArray[np.float32], label_counts: NDArray[np.int64], reference_means: NDArray[np.float32]
+) -> Repair | None:
+    """Tell which turn would make the classes' mean images (10 × 784) those of the reference; None if none does."""
+    both = (label_counts > 0) & reference_means.any(axis=1) & class_means.any(axis=1)
+    if not both.any():
+        return None
+    images = class_means[both].reshape(-1, SIDE, SIDE)
+    as_they_are = likeness(images, reference_means[both], label_counts[both])
+    alike = {name: likeness(turn(images), reference_means[both], label_counts[both]) for name, turn in TURNS.items()}
+    best = max(alike, key=alike.__getitem__)
+    return best if alike[best] >= max(ALIKE, as_they_are + CLEARLY) else None
+
+
+def likeness(images: NDArray[np.generic], reference: NDArray[np.float32], weights: NDArray[np.int64]) -> float:
+    """Give the mean correlation of images with those of the reference, weighted."""
+    a, b = (_centred(side.reshape(len(weights), -1)) for side in (images, reference))
+    correlations = (a * b).sum(axis=1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9)
+    return float(np.average(correlations, weights=weights))
+
+
+def _centred(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    floats: NDArray[np.float64] = values.astype(np.float64)
+    return np.asarray(floats - floats.mean(axis=1, keepdims=True))

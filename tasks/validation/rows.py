@@ -1,0 +1,97 @@
+"""Judge rows: facts about each image, the verdicts of the row checks, the rows that pass as a pixel frame."""
+
+from __future__ import annotations
+
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from schemas import row_checks
+from schemas.pixel_frame import LABELLED_COLUMNS, labels_of, pixels_of
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+    from numpy.typing import NDArray
+
+    from schemas.results import Part
+
+BLOCK = 8192
+DIGEST_BYTES = 16
+
+
+def value_faults(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """Give the rows whose values aren't those of a digit, by reason."""
+    return _failures(row_checks.VALUES, _value_facts(frame))
+
+
+def copy_faults(train: pd.DataFrame, test: pd.DataFrame | None) -> dict[Part, dict[str, NDArray[np.bool_]]]:
+    """Give the rows of either part that are another's copy, by part and reason.
+
+    Images that come with two labels in a part go, all of them; of equal training rows the first stays; training rows
+    equal to a test row go. Equal test rows stay: they are the test's own affair.
+    """
+    tested = pd.Series(digests(test) if test is not None else [], dtype=object)
+    keys = pd.Series(digests(train))
+    facts = {
+        "contradicts": _contradicts(keys, train),
+        "repeats": keys.duplicated(),
+        "leaks": keys.isin(tested),
+    }
+    faults: dict[Part, dict[str, NDArray[np.bool_]]] = {"train": _failures(row_checks.COPIES, pd.DataFrame(facts))}
+    if test is not None:
+        of_test = {"contradicts": _contradicts(tested, test), "repeats": False, "leaks": False}
+        faults["test"] = _failures(row_checks.COPIES, pd.DataFrame(of_test))
+    return faults
+
+
+def digests(frame: pd.DataFrame, key: bytes = b"") -> list[bytes]:
+    """Digest each image of a pixel frame, whatever its label; 128 bits, so that equal digests are equal images."""
+    return [blake2b(row, digest_size=DIGEST_BYTES, key=key).digest() for row in pixels_of(frame)]
+
+
+def take(frame: pd.DataFrame, positions: NDArray[np.intp]) -> pd.DataFrame:
+    """Give some rows as a pixel frame, `uint8` in one C-ordered array; no copy is made of all rows of such a one."""
+    values = frame.to_numpy() if len(positions) == len(frame) else frame.to_numpy()[positions]
+    return pd.DataFrame(
+        np.ascontiguousarray(values, np.uint8),
+        index=frame.index[positions],
+        columns=list(LABELLED_COLUMNS),
+        copy=False,
+    )
+
+
+def _contradicts(keys: pd.Series, frame: pd.DataFrame) -> pd.Series:
+    twice = keys.duplicated(keep=False)
+    kinds = pd.Series(labels_of(frame))[twice].groupby(keys[twice]).nunique()
+    return keys.isin(kinds.index[kinds > 1])
+
+
+def _failures(schema: pa.DataFrameSchema, facts: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    return {reason: failing.to_numpy() for reason, failing in row_checks.failures(schema, facts).items()}
+
+
+def _value_facts(frame: pd.DataFrame) -> pd.DataFrame:
+    blocks = [_block_facts(frame.iloc[start : start + BLOCK, 1:].to_numpy()) for start in range(0, len(frame), BLOCK)]
+    facts = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+    return pd.DataFrame({"label": frame["label"].to_numpy(), **facts})
+
+
+def _block_facts(pixels: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
+    """Count, in each image of a block, what a pixel can't be; then look for ink and for ground."""
+    seen: NDArray[Any] = pixels
+    if pixels.dtype == np.uint8:
+        faults = dict.fromkeys(("missing", "infinite", "outside", "fractional"), np.zeros(len(pixels), int))
+    else:
+        values = pixels.astype(np.float64)
+        finite = np.isfinite(values)
+        seen = np.where(finite, values, 0)
+        faults = {
+            "missing": np.isnan(values).sum(axis=1),
+            "infinite": np.isinf(values).sum(axis=1),
+            "outside": ((seen < 0) | (seen > 255)).sum(axis=1),  # noqa: PLR2004, the largest of a byte
+            "fractional": (seen != np.rint(seen)).sum(axis=1),
+        }
+    brightest = seen.max(axis=1).astype(np.float64)
+    return faults | {"brightest": brightest, "ground": (seen < row_checks.BRIGHT).sum(axis=1)}
