@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
-    from schemas.results import Drift, EpochRecord, Mistake
+    from schemas.results import Drift, EpochRecord, Evaluation, Mistake, Trained
 
 DPI = 110
 # Okabe and Ito's colours, told apart with any colour vision.
@@ -32,6 +32,15 @@ def png(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
+
+
+def of_a_run(trained: Trained, evaluation: Evaluation) -> dict[str, bytes]:
+    """Draw what the training report shows, as PNGs by name."""
+    return {
+        "confusion_matrix": png(confusion_heatmap(evaluation.confusion_matrix, evaluation.accuracy)),
+        "learning_curve": png(learning_curve(trained.history, augmented=trained.recipe.augments)),
+        "mistakes": png(mistake_sheet(evaluation.mistakes)),
+    }
 
 
 def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:

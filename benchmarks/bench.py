@@ -20,7 +20,7 @@ from entrants import ENTRANTS, LONG, PYTORCH
 from page import page
 from processes import FailedError, run
 from programs import FLOW, FLOW_SERVED, PLAIN, WITHOUT, Programs
-from records import Results, Training, read, write
+from records import Results, Timed, Training, read, write
 
 from schemas.recipe import PRESETS
 
@@ -38,7 +38,6 @@ QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 def main() -> None:
     """Measure what the flags ask for and print the page; keep figures and page unless only a part was measured."""
     options = parsed()
-    whole = not options.quick and not options.only
     results, long = read(RESULTS), read(LONG_RESULTS)
     try:
         if options.long:
@@ -47,13 +46,9 @@ def main() -> None:
             results = measured(options)
     except FailedError as error:
         sys.exit(f"error: {error}")
-    if whole and results:
-        write(RESULTS, results)
-    if whole and long:
-        write(LONG_RESULTS, long)
     text = page(results or begun(), long)
     print(text)
-    if whole:
+    if not options.quick and not options.only:
         PAGE.write_text(text)
 
 
@@ -92,6 +87,8 @@ def measured(options: argparse.Namespace) -> Results:
             programs.warm_up()
         if {PLAIN, FLOW} <= set(wanted):
             results.tree_peaks = programs.tree_peaks()
+        if not options.only:
+            results.data = timed_data()
         for seed in range(options.seeds):
             for entrant in entrants:
                 results.trainings.append(trained(entrant, seed, options))
@@ -99,6 +96,7 @@ def measured(options: argparse.Namespace) -> Results:
                 program = programs.measures()[name](seed)
                 results.programs.append(program)
                 tell(seed, name, program.seconds)
+            keep(RESULTS, results, options)
     return results
 
 
@@ -112,7 +110,21 @@ def measured_long(options: argparse.Namespace) -> Results:
         for entrant in chosen(LONG, options.only):
             if entrant.name not in results.skipped:
                 results.trainings.append(trained(entrant, seed, options))
+        keep(LONG_RESULTS, results, options)
     return results
+
+
+def timed_data() -> list[Timed]:
+    """Time readers and checks."""
+    finished = run([sys.executable, str(HERE / "data_checks.py")], os.environ | QUIET)
+    tell(0, "readers and checks", finished.seconds)
+    return [Timed(**timed) for timed in json.loads(finished.output.splitlines()[-1])]
+
+
+def keep(path: Path, results: Results, options: argparse.Namespace) -> None:
+    """Keep what the seeds so far gave, unless only a part is measured: a long benchmark may be interrupted."""
+    if not options.quick and not options.only:
+        write(path, results)
 
 
 def chosen(entrants: Iterable[Entrant], only: Sequence[str]) -> list[Entrant]:

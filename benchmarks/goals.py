@@ -12,9 +12,9 @@ import programs
 from summary import added, errors, peak_share, ratio, spread, to_target
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
-    from records import Results, Training
+    from records import Results, Timed, Training
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,7 @@ def goals(results: Results, long: Results | None) -> list[Goal]:
         *_whole_programs(results),
         *_memory(results),
         _accuracy("`fast`, mlp: median test accuracy", 0.9885, results.trainings_of(entrants.ENGINE_FAST)),
+        *_data(results.data),
         *_long(long),
     ]
 
@@ -97,6 +98,17 @@ def _memory(results: Results) -> list[Goal]:
     return [
         Goal("Peak memory of a default run, its training process, of the plain script's", "at most", 1, process, "×"),
         Goal("The same with its temporary server's process", "at most", 1, tree, "×"),
+    ]
+
+
+def _data(timed: Sequence[Timed]) -> list[Goal]:
+    seconds = {one.what: median(one.seconds) for one in timed}
+    held = next((one for one in timed if one.peak_bytes is not None and one.frame_bytes is not None), None)
+    memory = held.peak_bytes / held.frame_bytes if held and held.peak_bytes and held.frame_bytes else None
+    return [
+        Goal("All checks of MNIST's 70,000 rows", "at most", 1.5, seconds.get("validation, everything"), "s"),
+        Goal("Their peak memory, of the frames'", "at most", 2, memory, "×"),
+        Goal("A CSV of 60,000 rows read", "at most", 3, seconds.get("reader: csv"), "s"),
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from statistics import median
 from typing import TYPE_CHECKING
 
 import programs
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from entrants import Entrant
-    from records import Program, Results, Training
+    from records import Program, Results, Timed, Training
 
 TITLES = {
     programs.PLAIN: "plain Keras script, 10 epochs",
@@ -35,6 +36,7 @@ def page(results: Results, long: Results | None) -> str:
         f"## Share of the machine\n\n{_share(results.trainings_of(ENGINE_PEAK))}",
         f"## Whole programs\n\n{_programs(results)}",
         f"## Where a flow's time goes\n\n{_stages(results)}",
+        f"## Reading and validating\n\n{_data(results.data)}",
         f"## Long runs\n\n{_long(long)}",
     )
     return "\n\n".join(sections) + "\n"
@@ -175,6 +177,26 @@ def _parts(run: Program) -> tuple[float, float, float, float]:
     start_up, between = run.stages["start-up"], run.stages["orchestration"]
     stages = sum(run.stages.values()) - start_up - between
     return start_up, stages, between, run.seconds - start_up - stages - between
+
+
+def _data(timed: Sequence[Timed]) -> str:
+    if not timed:
+        return "Not measured."
+    rows = [
+        (one.what, f"{one.rows:,}", _spread(spread(one.seconds), "{:.3f}".format, " s"), _rate(one)) for one in timed
+    ]
+    told = [
+        f"Validation took {one.peak_bytes / MEBIBYTE:.0f} MiB beside the frames' {one.frame_bytes / MEBIBYTE:.0f} MiB."
+        for one in timed
+        if one.peak_bytes is not None and one.frame_bytes is not None
+    ]
+    table = _table(("", "Rows", "Time", "Rows a second"), rows)
+    explained = "Medians and ranges of five repetitions in one process, after one to warm up; the files are cached."
+    return "\n\n".join([table, " ".join([explained, *told])])
+
+
+def _rate(one: Timed) -> str:
+    return f"{one.rows / median(one.seconds):,.0f}"
 
 
 def _long(long: Results | None) -> str:

@@ -41,6 +41,17 @@ class Program:
     stages: dict[str, float]
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Some reading or checking of so many rows, repeated; memory where it was measured."""
+
+    what: str
+    rows: int
+    seconds: list[float]
+    peak_bytes: int | None = None
+    frame_bytes: int | None = None
+
+
 @dataclass
 class Results:
     """Everything that one call of the benchmark measured; `skipped` tells why a contender wasn't.
@@ -54,6 +65,7 @@ class Results:
     trainings: list[Training] = field(default_factory=list)
     programs: list[Program] = field(default_factory=list)
     tree_peaks: dict[str, int] = field(default_factory=dict)
+    data: list[Timed] = field(default_factory=list)
 
     def trainings_of(self, contender: str) -> list[Training]:
         """Give the trainings of a contender, by seed."""
@@ -76,4 +88,5 @@ def read(path: Path) -> Results | None:
     kept = json.loads(path.read_text())
     trainings = [Training(**training) for training in kept.pop("trainings")]
     programs = [Program(**program) for program in kept.pop("programs")]
-    return Results(trainings=trainings, programs=programs, **kept)
+    data = [Timed(**timed) for timed in kept.pop("data", [])]
+    return Results(trainings=trainings, programs=programs, data=data, **kept)

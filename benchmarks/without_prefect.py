@@ -6,23 +6,20 @@ import argparse
 import json
 import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts import report
+from contenders.mnist import embedded_mnist
+
+from artifacts import version
 from artifacts.store import Store
 from schemas import pixel_frame
 from schemas.recipe import Overrides
-from schemas.results import Run
-from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
-    from schemas.results import Dataset, Evaluation, Trained
-
-LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")
+    from schemas.results import Dataset, Evaluation, Run, Trained
 
 
 def main() -> None:
@@ -35,13 +32,17 @@ def main() -> None:
     recipe = Overrides(seed=options.seed, epochs=options.epochs).applied_to("fast")
 
     import_tensorflow()
+    from artifacts import figures
+
     store = Store(options.store)
-    dataset = catalogue.read("mnist")
-    pixel_frame.validate(pixel_frame.LABELLED, dataset.train, "training rows")
-    pixel_frame.validate(pixel_frame.LABELLED, dataset.test, "test rows")
+    started = time.perf_counter()
+    dataset = embedded_mnist()
+    sheet = figures.data_sheet(dataset.validation.means, dataset.validation.reference_means, dataset.validation.drifts)
     trained = train(dataset, recipe, store)
     evaluation = evaluate(trained, dataset)
-    publish(store, describe(dataset, trained, evaluation), trained, plot(trained, evaluation))
+    pictures = {"data": figures.png(sheet), **figures.of_a_run(trained, evaluation)}
+    seconds = {"everything": time.perf_counter() - started}
+    publish(store, version.describe(dataset, trained, evaluation, seconds), trained, dataset, pictures)
     print(json.dumps({"accuracy": evaluation.accuracy}))
 
 
@@ -68,43 +69,11 @@ def evaluate(trained: Trained, dataset: Dataset) -> Evaluation:
     return figures_of_merit.evaluation(pixels, pixel_frame.labels_of(dataset.test), answers)
 
 
-def plot(trained: Trained, evaluation: Evaluation) -> dict[str, bytes]:
-    """Draw the report's pictures."""
-    from artifacts import figures
-
-    return {
-        "confusion_matrix": figures.png(figures.confusion_heatmap(evaluation.confusion_matrix, evaluation.accuracy)),
-        "learning_curve": figures.png(figures.learning_curve(trained.history, augmented=trained.recipe.augments)),
-        "mistakes": figures.png(figures.mistake_sheet(evaluation.mistakes)),
-    }
-
-
-def describe(dataset: Dataset, trained: Trained, evaluation: Evaluation) -> Run:
-    """Gather what the report tells."""
-    return Run(
-        dataset_name=dataset.name,
-        dataset_fingerprint=dataset.fingerprint,
-        training_rows=trained.training_rows,
-        validation_rows=trained.validation_rows,
-        test_rows=evaluation.rows,
-        recipe=trained.recipe,
-        fingerprint=trained.fingerprint,
-        weights_digest=trained.digest,
-        history=trained.history,
-        evaluation=evaluation,
-        seconds={"everything": time.perf_counter()},
-        libraries={name: version(name) for name in LIBRARIES},
-    )
-
-
-def publish(store: Store, run: Run, trained: Trained, pictures: dict[str, bytes]) -> None:
+def publish(store: Store, run: Run, trained: Trained, dataset: Dataset, pictures: dict[str, bytes]) -> None:
     """Make a version in the store."""
     with store.new_version() as (number, folder):
         trained.network.save(folder / "model.keras")
-        (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
-        (folder / "report.md").write_text(report.training_report(run, number, report.linked))
-        for name, picture in pictures.items():
-            (folder / f"{name}.png").write_bytes(picture)
+        version.write(folder, number, run, dataset.profile, pictures)
     store.remove_work(trained.fingerprint)
 
 

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artifacts import validation_report
 from schemas.errors import InputError
 from tasks.stage import stage
 
@@ -26,6 +25,8 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     try:
         loaded = catalogue.load(source, test_source, rules)
     except InputError as error:
+        from artifacts import validation_report
+
         create_markdown_artifact(
             validation_report.unreadable(source, str(error)), key=DATA_KEY, description=f"{source}: not read"
         )

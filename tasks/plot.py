@@ -15,8 +15,4 @@ def plot(trained: Trained, evaluation: Evaluation) -> dict[str, bytes]:
     """Give the report's pictures as PNGs by name."""
     from artifacts import figures
 
-    return {
-        "confusion_matrix": figures.png(figures.confusion_heatmap(evaluation.confusion_matrix, evaluation.accuracy)),
-        "learning_curve": figures.png(figures.learning_curve(trained.history, augmented=trained.recipe.augments)),
-        "mistakes": figures.png(figures.mistake_sheet(evaluation.mistakes)),
-    }
+    return figures.of_a_run(trained, evaluation)

@@ -10,7 +10,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts import markdown, quarantine, validation_report
 from artifacts.store import Store
 from schemas.errors import InputError
 from tasks.load import DATA_KEY
@@ -30,7 +29,7 @@ def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
 
     Either way the report goes to Prefect, and rows set aside to the store's quarantine.
     """
-    from artifacts import figures
+    from artifacts import figures, quarantine, validation_report
     from tasks.validation import inspection, profiles
 
     found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
@@ -49,6 +48,8 @@ def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
 
 def _keep(store: Store, found: Validation, sheet: bytes) -> str:
     """Keep the rows set aside in a folder named by time and flow run."""
+    from artifacts import quarantine
+
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
     with store.quarantine(run) as folder:
         quarantine.write(folder, found.quarantined, sheet)
@@ -57,6 +58,8 @@ def _keep(store: Store, found: Validation, sheet: bytes) -> str:
 
 def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | None) -> None:
     """Tell what was found, in the log and in Prefect."""
+    from artifacts import markdown, validation_report
+
     logger = get_run_logger()
     logger.info(
         "%s rows kept, %s set aside%s; %s",

@@ -18,6 +18,18 @@ def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, labels
 
 
+def accepted(source: object):
+    """Read a source by the default rules; give its dataset, which has to pass."""
+    from schemas.rules import DEFAULT_RULES
+    from tasks.sources import catalogue
+    from tasks.validation import inspection, profiles
+
+    loaded = catalogue.load(str(source), None, DEFAULT_RULES)
+    validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded())
+    assert dataset is not None, validation.errors
+    return dataset
+
+
 def clean_environment(prefect_home: Path) -> dict[str, str]:
     """Give the environment without what would reach a test from outside."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}

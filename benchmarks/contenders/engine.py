@@ -8,10 +8,10 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from laps import Laps, report
+from mnist import embedded_mnist
 
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.recipe import PRESETS, Overrides
-from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def train(recipe: Recipe) -> tuple[Laps, float]:
     from tasks.training.inference import predictor, probabilities
     from tasks.training.session import Session
 
-    dataset = catalogue.read("mnist")
+    dataset = embedded_mnist()
     rows, held_out = split(dataset, recipe)
     pixels, labels = pixels_of(dataset.test), labels_of(dataset.test)
 

@@ -13,6 +13,7 @@ from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError
 from tasks.sources.catalogue import GZIP, IDX_NAME
 from tasks.sources.frames import Frames, of_images
+from tasks.sources.links import check_inside
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,8 +49,7 @@ def read(folder: Path, rules: Rules) -> Frames:
     if missing:
         raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
     for path in found.values():
-        if not path.resolve().is_relative_to(folder.resolve()):
-            raise InputError(f"{path}: a link that leads out of {folder}")
+        check_inside(path, folder)
     frames = [_frame(found[part, "images"], found[part, "labels"], rules) for part, _ in wanted[::2]]
     return Frames(*frames)
 

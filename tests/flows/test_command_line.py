@@ -39,8 +39,8 @@ def test_help_lists_every_flag_with_default_and_meaning(run_flow):
 @pytest.mark.parametrize(
     ("flags", "code", "told"),
     [
-        (["--source", "mnits"], 1, "mnits: no such source; mnist or the path of an .npz file is allowed"),
-        (["--source", "gone.npz"], 1, "gone.npz: no such file"),
+        (["--source", "mnits"], 1, "mnits: no such file or folder; mnist or fashion-mnist, an .npz"),
+        (["--source", "gone.npz"], 1, "gone.npz: no such file or folder"),
         (["--store", "/proc/store"], 1, "can't be written"),
         (["--store", __file__], 1, "can't be written"),
         (["--validation-fraction", "0.6"], 2, "--validation-fraction 0.6: Input should be less than or equal to 0.5"),
@@ -95,8 +95,8 @@ def test_a_fault_found_in_the_data_is_one_line_too(run_flow, tmp_path, tiny_npz)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
-    assert last.startswith("error: bad.npz, test rows: labels are 0 to 9 (found: 100 others, the first of them 10")
-    assert not (tmp_path / "store").exists()
+    assert last.startswith("error: bad.npz: 100 of 200 test rows had to be set aside (100 label unknown)")
+    assert not (tmp_path / "store" / "versions").exists()
 
 
 def run_until(line_with: str, command: list, environment: dict[str, str], number: signal.Signals) -> tuple[int, str]:

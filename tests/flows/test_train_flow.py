@@ -13,10 +13,12 @@ from samples import draw_digits
 from flows.train_flow import train_flow
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Overrides
+from schemas.rules import Rules
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
 FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "learning_curve.png", "mistakes.png"}
+FILES |= {"validation.json", "reference.npz", "data.png"}
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
 
 
@@ -36,7 +38,7 @@ def newest_artifact(key):
 
 @pytest.fixture(scope="module")
 def published(prefect_server, tiny_npz, tmp_path_factory):
-    return train_flow(str(tiny_npz), tmp_path_factory.mktemp("stores") / "store", "plain", QUICK)
+    return train_flow(str(tiny_npz), store=tmp_path_factory.mktemp("stores") / "store", recipe="plain", overrides=QUICK)
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +93,7 @@ def test_progress_ends_at_100_percent(published):
 
 
 def test_the_same_seed_gives_the_same_model_as_the_next_version(published, folder, tiny_npz):
-    again = train_flow(str(tiny_npz), folder.parents[1], "plain", QUICK)
+    again = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK)
     assert again.version == 2
     one, two = (json.loads((folder.parent / str(n) / "metrics.json").read_text()) for n in (1, 2))
     assert one["weights_digest"] == two["weights_digest"]
@@ -103,21 +105,27 @@ def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_pat
         arrays = dict(whole)
     arrays["y_train"][17] = 12
     np.savez(tmp_path / "bad.npz", **arrays)
-    with pytest.raises(InputError, match=r"bad\.npz, training rows: labels are 0 to 9 .*12 in row 17"):
-        train_flow(str(tmp_path / "bad.npz"), tmp_path / "store", "plain", QUICK)
-    assert not (tmp_path / "store").exists()
+    with pytest.raises(
+        InputError, match=r"bad\.npz: 1 of 600 train rows .*1 label unknown.*--max-quarantined allows 0\.001"
+    ):
+        train_flow(str(tmp_path / "bad.npz"), store=tmp_path / "store", rules=Rules(max_quarantined=0.001))
+    assert [entry.name for entry in (tmp_path / "store").iterdir()] == ["quarantine"]
 
 
 def test_a_training_that_comes_to_nothing_publishes_nothing(tmp_path, tiny_npz):
     hopeless = Overrides(epochs=40, batch_size=32, learning_rate=1e-9)
     with pytest.raises(TrainingError, match="still guesses"):
-        train_flow(str(tiny_npz), tmp_path / "store", "plain", hopeless)
+        train_flow(str(tiny_npz), store=tmp_path / "store", recipe="plain", overrides=hopeless)
     assert not (tmp_path / "store" / "versions").exists()
 
 
 def test_the_form_in_the_ui_has_every_parameter_with_description_and_bounds():
     schema = train_flow.parameters.model_dump()
-    assert all(schema["properties"][name].get("description") for name in ("source", "store", "recipe", "overrides"))
+    assert all(
+        schema["properties"][name].get("description")
+        for name in ("source", "test_source", "store", "recipe", "overrides", "rules")
+    )
+    assert all(field["description"] for field in schema["definitions"]["Rules"]["properties"].values())
     fields = schema["definitions"]["Overrides"]["properties"]
     assert all(field["description"] for field in fields.values())
     assert {"type": "integer", "minimum": 1, "maximum": 10_000} in fields["epochs"]["anyOf"]

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
+from samples import accepted
 
 from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset
-from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
 
 import_tensorflow()
@@ -16,7 +16,7 @@ EVERYTHING = {"epochs": 6, "batch_size": 64, "validation_fraction": 0.1, "weight
 
 @pytest.fixture(scope="session")
 def tiny(tiny_npz: Path) -> Dataset:
-    return catalogue.read(str(tiny_npz))
+    return accepted(tiny_npz)
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The engine: repeatable, resumable, watched."""
 
+import dataclasses
 import os
 import signal
 
@@ -11,7 +12,6 @@ import tensorflow as tf
 from schemas.errors import InputError, TrainingError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.recipe import Overrides
-from schemas.results import Dataset
 from tasks.training.block import BlockSums
 from tasks.training.engine import digest, split
 
@@ -133,7 +133,7 @@ def test_a_loss_that_is_no_number_ends_the_training(train, recipe, tmp_path, mon
 def test_a_network_that_only_guesses_ends_the_training(train, tiny):
     random = np.random.default_rng(0)
     noise = labelled_frame(random.integers(0, 256, (600, 784), dtype=np.uint8), random.integers(0, 10, 600))
-    dataset = Dataset("noise", noise, tiny.test, "f")
+    dataset = dataclasses.replace(tiny, train=noise, fingerprint="noise")
     recipe = Overrides(epochs=40, batch_size=32, learning_rate=1e-7).applied_to("plain")
     with pytest.raises(TrainingError, match="still guesses in epoch"):
         train(recipe, dataset=dataset)
@@ -176,7 +176,7 @@ def test_without_a_validation_fraction_every_row_is_trained_on(tiny, recipe):
 
 
 def test_a_split_that_cannot_be_is_refused(tiny, recipe):
-    few = Dataset("few", tiny.train.iloc[:12], tiny.test, "f")
+    few = dataclasses.replace(tiny, name="few", train=tiny.train.iloc[:12])
     with pytest.raises(InputError, match="12 training rows can't be split"):
         split(few, recipe)
 

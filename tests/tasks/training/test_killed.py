@@ -8,9 +8,10 @@ from samples import ROOT
 
 TRAINING = """
 import sys, time
+sys.path.insert(0, "tests")
 from pathlib import Path
 from schemas.recipe import Overrides
-from tasks.sources import catalogue
+from samples import accepted
 from tasks.training.start_up import import_tensorflow
 import_tensorflow()
 from tasks.training.engine import train
@@ -20,7 +21,7 @@ def told(record):
     time.sleep(0.1)
 
 recipe = Overrides(epochs=12, batch_size=64, weight_averaging=0.9, patience=50).applied_to("fast")
-print("digest", train(catalogue.read(sys.argv[1]), recipe, Path(sys.argv[2]), told, print).digest, flush=True)
+print("digest", train(accepted(sys.argv[1]), recipe, Path(sys.argv[2]), told, print).digest, flush=True)
 """
 
 
