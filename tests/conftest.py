@@ -6,8 +6,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from samples import ROOT, clean_environment, draw_digits
+
+from schemas.rules import DEFAULT_RULES
+from tasks.sources import catalogue
+from tasks.validation import rows
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +23,14 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
     x_test, y_test = draw_digits(200, seed=2)
     np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
     return path
+
+
+@pytest.fixture(scope="session")
+def digits() -> pd.DataFrame:
+    """Give a pixel frame of 400 of MNIST's digits, forty of each class."""
+    frame = catalogue.load("mnist", None, DEFAULT_RULES).train
+    positions = frame.groupby("label").head(40).index
+    return rows.take(frame, positions.to_numpy()).reset_index(drop=True)
 
 
 @pytest.fixture(scope="session")
@@ -54,7 +67,8 @@ def prefect_server(prefect_home: Path) -> Iterator[None]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what CI uses: a skipped test is a failed run."""
+    """Add what CI uses, a skipped test is a failed run, and how long to look for what readers can't take."""
+    parser.addoption("--fuzz", type=int, default=60, help="damaged files to try of each format (default 60)")
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
 
 

@@ -8,6 +8,7 @@ from samples import ROOT
 
 from flows.train_flow import train_flow
 from schemas.recipe import Overrides
+from schemas.rules import Rules
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -22,12 +23,18 @@ def commands() -> list[str]:
 def parameters() -> dict[str, str]:
     """Give the flow's flags with what the README must say of each."""
     described = train_flow.parameters.model_dump()["properties"]
-    own = [name for name in inspect.signature(train_flow.fn).parameters if name != "overrides"]
-    flags = {name: f"{described[name]['description']} | `{described[name]['default']}`" for name in own}
+    own = [name for name in inspect.signature(train_flow.fn).parameters if name not in {"overrides", "rules"}]
+    flags = {name: f"{described[name]['description']} | {shown(described[name].get('default'))}" for name in own}
     for name, field in Overrides.model_fields.items():
         meaning, default = re.fullmatch(r"(.*) \[recipe: (.*)\]", field.description).groups()
         flags[name] = f"{meaning} | {default}"
+    for name, field in Rules.model_fields.items():
+        flags[name] = f"{field.description} | {field.default if field.default != () else 'none'}"
     return flags
+
+
+def shown(default: object) -> str:
+    return "none" if default is None else f"`{default}`"
 
 
 def test_there_are_commands_to_be_held_to():

@@ -72,6 +72,17 @@ def test_the_saved_model_scores_what_the_metrics_say(published, folder):
     assert (predicted == labels).mean() == published.accuracy
 
 
+def test_data_that_passes_is_reported_in_prefect_and_in_the_version(published, folder):
+    report = newest_artifact("data-validation")
+    assert report.data.startswith("# tiny.npz: 800 rows, accepted")
+    found = json.loads((folder / "validation.json").read_text())
+    assert found["rows"]["kept"] == {"train": 600, "test": 200}
+    assert {finding["check"] for finding in found["findings"]} == {"drift"}, "bars aren't digits"
+    written = (folder / "report.md").read_text()
+    assert "| **warning** | drift |" in written
+    assert "](data.png)" in written
+
+
 def test_the_report_is_published_as_an_artifact_with_its_pictures_inside(published):
     report = newest_artifact("training-report")
     assert report.type == "markdown"
@@ -110,6 +121,22 @@ def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_pat
     ):
         train_flow(str(tmp_path / "bad.npz"), store=tmp_path / "store", rules=Rules(max_quarantined=0.001))
     assert [entry.name for entry in (tmp_path / "store").iterdir()] == ["quarantine"]
+    (kept,) = (tmp_path / "store" / "quarantine").iterdir()
+    assert {file.name for file in kept.iterdir()} == {"rows.parquet", "sheet.png"}
+    report = newest_artifact("data-validation")
+    assert report.data.startswith("# bad.npz: 800 rows, refused, 1 error")
+    assert "| label unknown | the label isn't one of 0 to 9 | 1 | 0 |" in report.data
+    assert str(kept) in report.data
+    assert report.data.count("data:image/png;base64,") == 2
+
+
+def test_data_that_cannot_be_read_is_reported_too(tmp_path):
+    path = tmp_path / "cut.csv"
+    path.write_text("label,pixel0\n1,2\n3\n")
+    with pytest.raises(InputError, match="line 3: 1 columns; 2 are needed"):
+        train_flow(str(path), store=tmp_path / "store")
+    assert not (tmp_path / "store").exists()
+    assert "line 3: 1 columns; 2 are needed" in newest_artifact("data-validation").data
 
 
 def test_a_training_that_comes_to_nothing_publishes_nothing(tmp_path, tiny_npz):

@@ -10,12 +10,13 @@ from samples import ROOT
 
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED, labels_of, pixels_of, validate
+from schemas.rules import DEFAULT_RULES
 from tasks.sources import mnist
 
 
 @pytest.fixture(scope="module")
 def parts():
-    return dict(zip(("train", "t10k"), mnist.read(), strict=True))
+    return dict(zip(("train", "t10k"), mnist.read(mnist.PATH, DEFAULT_RULES), strict=True))
 
 
 def published_sums() -> dict[str, str]:

@@ -1,0 +1,137 @@
+"""Every format: what was written is what is read, and the same rows have the same fingerprint."""
+
+import random
+import tempfile
+from pathlib import Path
+
+import formats
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from schemas.errors import InputError
+from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
+from schemas.rules import DEFAULT_RULES
+from tasks.sources import catalogue
+from tasks.validation import inspection, profiles
+
+
+def load(source, test_source=None):
+    return catalogue.load(str(source), test_source and str(test_source), DEFAULT_RULES)
+
+
+@st.composite
+def frames(draw):
+    rows = draw(st.integers(1, 9))
+    pixels = draw(arrays(np.uint8, (rows, 784), elements=st.integers(0, 255), fill=st.sampled_from([0, 1, 255])))
+    return labelled_frame(pixels, draw(arrays(np.uint8, rows, elements=st.integers(0, 9))))
+
+
+@pytest.mark.parametrize("name", formats.TABLES)
+@settings(max_examples=12, deadline=None)
+@given(train=frames(), test=frames())
+def test_any_valid_frame_comes_back_the_same(name, train, test):
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        loaded = load(formats.ALL[name](train, Path(one)), formats.ALL[name](test, Path(two)))
+    assert loaded.train.equals(train)
+    assert inspection.fingerprint(loaded.train, loaded.test) == inspection.fingerprint(train, test)
+
+
+def test_mnists_digits_come_back_from_pictures_as_they_were(digits, tmp_path):
+    ordered = digits.sort_values("label", kind="stable")
+    loaded = load(formats.pictures(ordered, tmp_path)).train
+    assert (loaded.to_numpy() == ordered.to_numpy()).all()
+    assert loaded.index[0] == "0/000000.png"
+
+
+def test_the_same_rows_have_one_fingerprint_in_every_format(digits, tmp_path):
+    half = len(digits) // 2
+    train, test = digits.iloc[:half], digits.iloc[half:]
+    found = set()
+    for name, write in formats.TABLES.items():
+        places = [tmp_path / name / part for part in ("train", "test")]
+        for place in places:
+            place.mkdir(parents=True)
+        loaded = load(write(train, places[0]), write(test, places[1]))
+        found.add(inspection.fingerprint(loaded.train, loaded.test))
+    assert found == {inspection.fingerprint(train, test)}
+
+
+def test_the_fingerprint_tells_rows_labels_and_parts_apart(digits):
+    train, test = digits.iloc[:20], digits.iloc[20:30]
+    relabelled = labelled_frame(pixels_of(train), (labels_of(train) + 1) % 10)
+    found = [
+        inspection.fingerprint(*frames)
+        for frames in ((train, test), (test, train), (train.iloc[:19], test), (relabelled, test), (train[::-1], test))
+    ]
+    assert len(set(found)) == len(found)
+
+
+def test_a_folder_may_have_a_part_to_train_on_and_one_to_test_with(digits, tmp_path):
+    formats.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
+    formats.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
+    loaded = load(tmp_path / "all")
+    assert (len(loaded.train), len(loaded.test)) == (50, 20)
+
+
+def test_a_test_source_replaces_the_sources_own_part(digits, tmp_path, tiny_npz):
+    loaded = load(tiny_npz, formats.csv(digits.iloc[:30], tmp_path))
+    assert (len(loaded.train), len(loaded.test)) == (600, 30)
+    assert loaded.name == "tiny.npz with rows.csv"
+    assert len(load(formats.csv(digits.iloc[:30], tmp_path), tiny_npz).test) == 200
+
+
+def test_a_file_is_told_by_what_it_holds_not_by_its_name(digits, tmp_path):
+    misnamed = formats.parquet(digits, tmp_path).rename(tmp_path / "rows.csv")
+    assert load(misnamed).train.equals(digits)
+
+
+def test_mended_rows_of_the_quarantine_are_a_source(digits, tmp_path):
+    kept = digits.copy()
+    for position, (name, value) in enumerate((("part", "train"), ("item", "7"), ("reasons", "blank"))):
+        kept.insert(position, name, value)
+    assert load(formats.parquet(kept, tmp_path)).train.equals(digits)
+    assert load(formats.csv(kept, tmp_path)).train.equals(digits)
+
+
+@pytest.mark.parametrize("name", formats.ALL)
+def test_damaged_files_are_read_or_refused_but_nothing_else(name, digits, tmp_path, pytestconfig):
+    """Bytes are changed, cut out, doubled: readers answer with rows or with InputError, whatever comes."""
+    few = digits.iloc[:12]
+    source = formats.ALL[name](few, tmp_path)
+    files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
+    originals = {path: path.read_bytes() for path in files}
+    chance = random.Random(name)  # noqa: S311, no secret
+    reference = profiles.embedded()
+    refused = 0
+    for _ in range(pytestconfig.getoption("--fuzz")):
+        path = chance.choice(files)
+        path.write_bytes(damaged(originals[path], chance))
+        try:
+            inspection.inspect(load(source), DEFAULT_RULES, reference)
+        except InputError as error:
+            refused += 1
+            assert "\n" not in str(error)
+            assert str(tmp_path) in str(error)
+        path.write_bytes(originals[path])
+    assert refused
+
+
+def damaged(content: bytes, chance: random.Random) -> bytes:
+    at = chance.randrange(len(content))
+    # Headers and footers are where most of a format's sense is.
+    if chance.random() < 0.5:
+        at = chance.choice([at % 64, len(content) - 1 - at % 64]) % len(content)
+    length = chance.choice([1, 1, 2, 4, 16, 200])
+    kind = chance.randrange(5)
+    if kind == 0:
+        return content[:at]
+    if kind == 1:
+        return content[:at] + content[at + length :]
+    if kind == 2:
+        return content[:at] + content[at : at + length] * 2 + content[at + length :]
+    if kind == 3:
+        return content[:at] + bytes([chance.choice([0, 0x7F, 0x80, 0xFF])]) * length + content[at + length :]
+    return content[:at] + chance.randbytes(length) + content[at + length :]

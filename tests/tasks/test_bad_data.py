@@ -1,0 +1,465 @@
+"""Bad input of every kind: each fault is named with its place, in one line, whatever reader or check finds it."""
+
+import gzip
+import io
+import re
+import struct
+import zipfile
+import zlib
+
+import formats
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from schemas.errors import InputError
+from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
+from schemas.rules import Rules
+from tasks.sources import catalogue
+from tasks.validation import inspection, profiles
+
+TIGHT = Rules(max_quarantined=0, max_expanded_mib=1, max_picture_pixels=1000)
+
+
+def told(source, rules, test_source=None) -> str:
+    """Read and inspect a source that must be refused; give what is said of it."""
+    try:
+        loaded = catalogue.load(str(source), test_source and str(test_source), rules)
+    except InputError as error:
+        assert str(source).split(":")[0] in str(error)
+        return str(error)
+    validation, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    assert dataset is None, "it was accepted"
+    rows = [f"{part} {item}: {reasons}" for part, item, reasons in validation.quarantined.iloc[:, :3].to_numpy()]
+    return "; ".join([*(finding.message for finding in validation.errors), *rows])
+
+
+def refused(source, expected, rules=TIGHT, test_source=None):
+    said = told(source, rules, test_source)
+    assert re.search(expected, said), said
+    assert "\n" not in said
+
+
+# ---------------------------------------------------------------------------------------------------------------- IDX
+
+
+def images_cut(length):
+    return lambda images, labels: (images[:length], labels)
+
+
+IDX = {
+    "images end within the magic number": (images_cut(2), "ends at byte 2, within the header of 16"),
+    "images end within the header": (images_cut(10), "ends at byte 10, within the header"),
+    "images end after the header": (images_cut(16), r"ends at byte 16; 400 rows need 313,616"),
+    "images end within a row": (images_cut(16 + 784 * 3 + 5), "ends at byte 2,373; 400 rows need 313,616"),
+    "images end a byte early": (images_cut(-1), "ends at byte 313,615"),
+    "images are empty": (images_cut(0), "ends at byte 0"),
+    "images go on": (lambda i, j: (i + b"\0", j), r"goes on after byte 313,616, where its 400 rows end"),
+    "labels end early": (lambda i, j: (i, j[:-5]), "labels-idx1-ubyte: ends at byte 403; 400 rows need 408"),
+    "labels go on": (lambda i, j: (i, j + b"\1"), "goes on after byte 408"),
+    "images have the labels' magic number": (
+        lambda i, j: (struct.pack(">I", 0x801) + i[4:], j),
+        "byte 0: magic number 0x00000801; 0x00000803 is needed",
+    ),
+    "labels have no magic number": (lambda i, j: (i, b"\0\0\0\0" + j[4:]), "magic number 0x00000000"),
+    "little-endian": (lambda i, j: (struct.pack("<4I", 0x803, 400, 28, 28) + i[16:], j), "magic number 0x03080000"),
+    "27 rows": (lambda i, j: (i[:8] + struct.pack(">I", 27) + i[12:], j), "images of 27 × 28; 28 × 28 are needed"),
+    "other counts": (
+        lambda i, j: (i, struct.pack(">2I", 0x801, 399) + j[8:-1]),
+        "399 labels for the 400 images of train-images",
+    ),
+    "four billion rows announced": (lambda i, j: (i[:4] + b"\xff" * 4 + i[8:], j), "MiB announced; --max-expanded-mib"),
+    "not gzip after all": (lambda i, j: (b"\x1f\x8b" + i, j), "can't be read"),
+    "gzip cut short": (lambda i, j: (gzip.compress(i)[:-20], j), "can't be read"),
+    "gzip with a wrong checksum": (lambda i, j: (gzip.compress(i)[:-8] + b"\0" * 8, j), "can't be read .*CRC"),
+    "gzip damaged within": (lambda i, j: (gzip.compress(i)[:900] + b"\xff" * 64 + gzip.compress(i)[964:], j), "can't be read|ends at"),
+    "a label of 10": (lambda i, j: (i, j[:8] + b"\x0a" + j[9:]), r"1 label unknown.*train 0: label unknown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", IDX)
+def test_bad_idx(name, digits, tmp_path):
+    damage, expected = IDX[name]
+    folder = formats.idx(digits, tmp_path)
+    paths = [folder / f"train-{content}-ubyte" for content in ("images-idx3", "labels-idx1")]
+    for path, content in zip(paths, damage(*(path.read_bytes() for path in paths)), strict=True):
+        path.write_bytes(content)
+    refused(folder, expected)
+
+
+def test_an_idx_folder_without_its_labels(digits, tmp_path):
+    folder = formats.idx(digits, tmp_path)
+    (folder / "train-labels-idx1-ubyte").unlink()
+    refused(folder, "no IDX file of the train labels")
+
+
+def test_an_idx_folder_with_two_files_of_one_part(digits, tmp_path):
+    formats.idx(digits, tmp_path)
+    refused(formats.idx_gz(digits, tmp_path), "both are the train images")
+
+
+def test_an_idx_file_outside_the_folder(digits, tmp_path):
+    folder = formats.idx(digits, tmp_path)
+    (folder / "train-labels-idx1-ubyte").rename(tmp_path / "elsewhere")
+    (folder / "train-labels-idx1-ubyte").symlink_to(tmp_path / "elsewhere")
+    refused(folder, "train-labels-idx1-ubyte: a link that leads out of")
+
+
+# ---------------------------------------------------------------------------------------------------------------- npz
+
+
+def saved(**arrays):
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
+
+
+def whole(frame, **changes):
+    arrays = {
+        "x_train": pixels_of(frame),
+        "y_train": labels_of(frame),
+        "x_test": pixels_of(frame),
+        "y_test": labels_of(frame),
+    }
+    return {name: array for name, array in (arrays | changes).items() if array is not None}  # fmt: skip
+
+
+def zipped(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_npy", ".npy"), content)
+    return buffer.getvalue()
+
+
+def npy(array, **changes):
+    """Give an .npy file whose header says something else."""
+    buffer = io.BytesIO()
+    header = {"descr": array.dtype.str, "fortran_order": False, "shape": array.shape} | changes
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue() + array.tobytes()
+
+
+def damaged_deflate(frame):
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, x=pixels_of(frame), y=labels_of(frame))
+    content = bytearray(buffer.getvalue())
+    content[3000:3100] = b"\xff" * 100
+    return bytes(content)
+
+
+NPZ = {
+    "empty": (lambda _: b"", "empty; .* allowed"),
+    "cut at its start": (lambda f: saved(**whole(f))[:100], "not a readable .npz file"),
+    "cut at its end": (lambda f: saved(**whole(f))[:-10], "not a readable .npz file"),
+    "without y_test": (lambda f: saved(**whole(f, x_train=None, y_train=None)), "no arrays x_train, y_train"),
+    "without any array": (lambda _: zipped(readme="hello"), "no arrays .* found none"),
+    "27 columns": (lambda f: saved(**whole(f, x_train=np.zeros((400, 28, 27), np.uint8))), r"x_train is \(400, 28, 27\)"),
+    "783 pixels": (lambda f: saved(x=np.zeros((4, 783)), y=np.zeros(4)), r"x is \(4, 783\)"),
+    "colour": (lambda f: saved(x=np.zeros((4, 28, 28, 3)), y=np.zeros(4)), r"x is \(4, 28, 28, 3\)"),
+    "fewer labels": (lambda f: saved(**whole(f, y_test=np.zeros(3, np.uint8))), r"y_test \(3,\)"),
+    "one-hot labels": (lambda f: saved(**whole(f, y_train=np.eye(400, 10))), r"y_train \(400, 10\)"),
+    "a pickle": (lambda f: saved(**whole(f, y_train=np.array([{}] * 400, object))), r"y_train.npy holds pickled objects"),
+    "words": (lambda f: saved(**whole(f, y_train=np.array(["7"] * 400))), "y_train.npy holds <U1; numbers are needed"),
+    "complex numbers": (lambda f: saved(**whole(f, y_train=np.zeros(400, complex))), "holds complex128"),
+    "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "announces 784,000,000,000,000 bytes"),
+    "a header that promises less": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(1, 784)), y_npy=npy(np.zeros(2, np.uint8))), "announces 784 bytes and holds 1,568"),
+    "a header that is none": (lambda _: zipped(x_npy=b"\x93NUMPY\x01\x00\x10\x00{'descr': bad}  ", y_npy=b""), "not a readable .npz file"),
+    "a format to come": (lambda _: zipped(x_npy=b"\x93NUMPY\x09\x00", y_npy=b""), r"version \(9, 0\) of the .npy format"),
+    "a member that is no array": (lambda _: zipped(x_npy=b"hello", y_npy=b""), "not a readable .npz file"),
+    "damaged within": (damaged_deflate, "not a readable .npz file"),
+    "a bomb": (lambda _: zipped(x_npy=npy(np.zeros((4000, 784), np.uint8)), y_npy=npy(np.zeros(4000, np.uint8))), "2 MiB once expanded; --max-expanded-mib allows 1"),
+    "no rows": (lambda _: saved(x=np.zeros((0, 784), np.uint8), y=np.zeros(0, np.uint8)), "train part: no rows"),
+    "a label of 300": (lambda f: saved(x=pixels_of(f), y=np.where(np.arange(400) == 7, 300, labels_of(f))), "train 7: label unknown"),
+    "values of 300": (lambda f: saved(x=pixels_of(f).astype(int) + 45, y=labels_of(f)), "400 of 400 train rows .*pixel out of range"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NPZ)
+def test_bad_npz(name, digits, tmp_path):
+    content, expected = NPZ[name]
+    (tmp_path / "rows.npz").write_bytes(content(digits))
+    refused(tmp_path / "rows.npz", expected, rules=TIGHT if name == "a bomb" else Rules(max_quarantined=0))
+
+
+def test_a_single_array(tmp_path):
+    np.save(tmp_path / "rows.npy", np.zeros((3, 784)))
+    refused(tmp_path / "rows.npy", "neither text nor an .npz or .parquet file")
+
+
+# ---------------------------------------------------------------------------------------------------------------- CSV
+
+
+def lines(edit):
+    """Edit the lines of a CSV file; line 0 is its header."""
+
+    def apply(content):
+        found = content.decode().splitlines()
+        edit(found)
+        return ("\n".join(found) + "\n").encode()
+
+    return apply
+
+
+def cell(line, column, value):
+    def edit(found):
+        cells = found[line].split(",")
+        cells[column] = value
+        found[line] = ",".join(cells)
+
+    return lines(edit)
+
+
+def line_of(line, change):
+    def edit(found):
+        found[line] = change(found[line])
+
+    return lines(edit)
+
+
+def swap_columns(found):
+    for number, line in enumerate(found):
+        cells = line.split(",")
+        cells[5], cells[6] = cells[6], cells[5]
+        found[number] = ",".join(cells)
+
+
+CSV = {
+    "a row too short": (line_of(3, lambda line: line.rsplit(",", 1)[0]), "line 4: 784 columns; 785 are needed, as in line 1"),
+    "a row too long": (line_of(5, lambda line: line + ",1"), "line 6: 786 columns; 785"),
+    "a last row cut off": (lambda content: content[:-300], r"line 401: \d+ columns; 785"),
+    "text in a pixel": (cell(9, 44, "dark"), "line 10, pixel43: 'dark'; a number is needed"),
+    "text for a label": (cell(2, 0, "seven"), "line 3, label: 'seven'"),
+    "an Arabic digit": (cell(2, 3, "٣"), "line 3, pixel2: '٣'"),
+    "a full-width digit": (cell(2, 0, "７"), "line 3, label: '７'"),
+    "a hexadecimal number": (cell(4, 9, "0x10"), "line 5, pixel8: '0x10'"),
+    "a grouped number": (cell(4, 9, "1_0"), "line 5, pixel8: '1_0'"),
+    "a truth value": (cell(4, 9, "true"), "line 5, pixel8: 'true'"),
+    "semicolons": (lambda content: content.replace(b",", b";"), "label;pixel0.* in place of 'label'|1 columns"),
+    "a quote that isn't closed": (cell(4, 9, '"1'), "line|columns|quote"),
+    "a header alone": (lines(lambda found: found.__delitem__(slice(1, None))), "no row"),
+    "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; label, pixel0 … pixel783 are needed"),
+    "a column more": (lines(lambda found: found.__setitem__(slice(None), [line + ",extra" for line in found])), "'extra'"),
+    "columns in another order": (lines(swap_columns), "'pixel5' in place of 'pixel4' as column 6"),
+    "no column for the label": (lines(lambda found: found.__setitem__(slice(None), [line.split(",", 1)[1] for line in found])), "'pixel0' in place of 'label' as column 1"),
+    "a column of another name": (line_of(0, lambda line: line.replace("pixel9,", "pixle9,")), "'pixle9' in place of 'pixel9'"),
+    "a column named twice": (line_of(0, lambda line: line.replace("pixel9,", "pixel8,")), "line 1 names column 'pixel8' more than once"),
+    "three columns without names": (lambda _: b"1,2,3\n4,5,6\n", "'column 1' in place of 'label'|3 columns"),
+    "zero bytes": (lambda content: content[:5000] + b"\0" + content[5001:], r"line \d+"),
+    "a zero byte in the header": (lambda content: content[:50] + b"\0" + content[51:], "neither text nor"),
+    "another encoding": (cell(0, 0, "läbel"), "'läbel' in place of 'label'"),
+    "a header that isn't UTF-8": (lambda content: b"l\xe4bel" + content[5:], "byte 1: not UTF-8 text"),
+    "a cell that isn't UTF-8": (lambda content: content[:-2] + b"\xe4\n", r"line 401, pixel783: .*a number is needed"),
+    "a label of 10": (cell(3, 0, "10"), "train 2: label unknown"),
+    "a label of -1": (cell(3, 0, "-1"), "train 2: label unknown"),
+    "a label of 3.5": (cell(3, 0, "3.5"), "train 2: label unknown"),
+    "a label of inf": (cell(3, 0, "inf"), "train 2: label unknown"),
+    "an empty label": (cell(3, 0, ""), "train 2: label missing"),
+    "a label of NaN": (cell(3, 0, "NaN"), "train 2: label missing"),
+    "an empty pixel": (cell(1, 7, ""), "train 0: pixel missing"),
+    "a pixel of nan": (cell(1, 7, "nan"), "train 0: pixel missing"),
+    "a pixel of inf": (cell(400, 7, "inf"), "train 399: pixel not finite"),
+    "a pixel of -inf": (cell(400, 7, "-inf"), "train 399: pixel not finite"),
+    "a pixel of 1e400": (cell(1, 7, "1e400"), "train 0: pixel not finite"),
+    "a pixel of 256": (cell(1, 784, "256"), "train 0: pixel out of range"),
+    "a pixel of -1": (cell(1, 1, "-1"), "train 0: pixel out of range"),
+    "a pixel of 3.5": (cell(1, 7, "3.5"), "train 0: pixel not whole"),
+    "two faults in a row": (lambda content: cell(1, 0, "")(cell(1, 7, "3.5")(content)), "train 0: label missing; pixel not whole"),
+    "an image without ink": (line_of(6, lambda _: ",".join(["5"] + ["0"] * 784)), "train 5: blank"),
+    "an image hardly inked": (line_of(6, lambda _: ",".join(["5"] + ["40"] * 784)), "train 5: blank"),
+    "an image all ink": (line_of(6, lambda _: ",".join(["5"] + ["255"] * 784)), "train 5: saturated"),
+    "a row twice": (lines(lambda found: found.append(found[4])), "train 400: duplicate"),
+    "an image under two labels": (lines(lambda found: found.append("9" + found[4][1:])), "train 3: contradiction; train 400: contradiction"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CSV)
+def test_bad_csv(name, digits, tmp_path):
+    damage, expected = CSV[name]
+    path = formats.csv(digits, tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    refused(path, expected, rules=Rules(max_quarantined=0))
+
+
+GZIPPED = {
+    "cut short": (lambda content: gzip.compress(content)[:-100], "can't be read"),
+    "damaged": (lambda content: gzip.compress(content)[:2000] + b"\0" * 50 + gzip.compress(content)[2050:], "can't be read|line"),
+    "nothing in it": (lambda _: gzip.compress(b""), "line 1 has 0 columns"),
+    "a bomb": (lambda content: gzip.compress(content + b"0" * 3_000_000), "MiB or more once expanded; --max-expanded-mib allows 1"),
+    "random bytes": (lambda _: b"\x1f\x8b" + bytes(range(200)), "can't be read"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GZIPPED)
+def test_bad_gzipped_csv(name, digits, tmp_path):
+    damage, expected = GZIPPED[name]
+    path = tmp_path / "rows.csv.gz"
+    path.write_bytes(damage(formats.csv(digits, tmp_path).read_bytes()))
+    refused(path, expected)
+
+
+def test_a_test_row_among_the_training_rows(digits, tmp_path):
+    (tmp_path / "test").mkdir()
+    test = formats.csv(digits.iloc[300:], tmp_path / "test")
+    refused(formats.csv(digits.iloc[:310], tmp_path), "train 300: leak.*train 309: leak", test_source=test)
+
+
+# ------------------------------------------------------------------------------------------------------------ Parquet
+
+
+def table(**changes):
+    return lambda frame, path: frame.assign(**changes).to_parquet(path)
+
+
+PARQUET = {
+    "cut short": (lambda frame, path: path.write_bytes(formats.parquet(frame, path.parent).read_bytes()[:-9]), "not a readable Parquet"),
+    "its magic number alone": (lambda _, path: path.write_bytes(b"PAR1"), "not a readable Parquet"),
+    "damaged pages": (lambda frame, path: path.write_bytes(formats.parquet(frame, path.parent).read_bytes().replace(b"\x15", b"\xff", 500)), "not a readable Parquet"),
+    "words": (table(pixel7="dark"), "column 'pixel7' holds .*string; numbers are needed"),
+    "dates": (table(label=pd.Timestamp("2026-01-01")), "column 'label' holds timestamp"),
+    "lists": (lambda frame, path: frame.assign(pixel7=[[1, 2]] * len(frame)).to_parquet(path), "column 'pixel7' holds list"),
+    "a column missing": (lambda frame, path: frame.drop(columns="pixel7").to_parquet(path), "'pixel8' in place of 'pixel7'"),
+    "columns in another order": (lambda frame, path: frame[[*frame.columns[:3], "pixel3", "pixel2", *frame.columns[5:]]].to_parquet(path), "'pixel3' in place of 'pixel2'"),
+    "no rows": (lambda frame, path: frame.iloc[:0].to_parquet(path), "no rows"),
+    "a null": (table(pixel7=lambda frame: frame["pixel7"].astype("Int64").mask(frame.index == 3)), "train 3: pixel missing"),
+    "a fraction": (table(pixel7=lambda frame: np.where(frame.index == 3, 0.25, 0)), "train 3: pixel not whole"),
+    "a large number": (table(label=lambda frame: np.where(frame.index == 3, 2**40, frame["label"])), "train 3: label unknown"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PARQUET)
+def test_bad_parquet(name, digits, tmp_path):
+    write, expected = PARQUET[name]
+    write(digits, tmp_path / "bad.parquet")
+    refused(tmp_path / "bad.parquet", expected, rules=Rules(max_quarantined=0))
+
+
+def test_a_parquet_file_that_expands_beyond_what_is_allowed(digits, tmp_path):
+    many = pd.concat([digits] * 5)
+    refused(formats.parquet(many, tmp_path), "MiB or more once expanded; --max-expanded-mib allows 1")
+
+
+# ----------------------------------------------------------------------------------------------------------- pictures
+
+
+def broken_png(path):
+    content = bytearray(path.read_bytes())
+    content[60:70] = b"\xff" * 10
+    path.write_bytes(bytes(content))
+
+
+def bomb(path):
+    """Write a PNG of 40,000 × 40,000 pixels in a hundred bytes' worth of zeros."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">2I5B", 40_000, 40_000, 8, 0, 0, 0, 0))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
+
+
+PICTURES = {
+    "words under the name of a picture": (lambda path: path.write_text("hello"), r"0/000000\.png: not a readable picture"),
+    "an empty picture": (lambda path: path.write_bytes(b""), "not a readable picture"),
+    "a picture cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a readable picture"),
+    "a damaged picture": (broken_png, "not a readable picture"),
+    "a GIF": (lambda path: Image.new("L", (28, 28)).save(path, format="GIF"), "not a readable picture, PNG, JPEG or BMP"),
+    "a bomb": (bomb, "not a readable picture|40,000 × 40,000 pixels"),
+    "a picture too large": (lambda path: Image.new("L", (40, 30)).save(path), "40 × 30 pixels; --max-picture-pixels allows 1,000"),
+    "a link that leads outside": (lambda path: (path.rename(path.parents[2] / "a.png"), path.symlink_to(path.parents[2] / "a.png")), "a link that leads out of"),
+    "a folder among pictures": (lambda path: (path.unlink(), path.mkdir()), "a folder; pictures are needed"),
+    "a subfolder that is no label": (lambda path: path.parent.rename(path.parents[1] / "ten"), "ten: no label; subfolders are named 0 to 9"),
+    "a white picture": (lambda path: Image.new("L", (30, 30), 255).save(path), r"train 0/000000\.png: blank"),
+    "the same picture under another label": (lambda path: (path.parents[1] / "1" / "copy.png").write_bytes(path.read_bytes()), r"0/000000\.png: contradiction.*1/copy\.png: contradiction"),
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+@pytest.mark.parametrize("name", PICTURES)
+def test_bad_pictures(name, digits, tmp_path):
+    folder = formats.pictures(digits.sort_values("label", kind="stable"), tmp_path)
+    PICTURES[name][0](folder / "0" / "000000.png")
+    refused(folder, PICTURES[name][1])
+
+
+def test_a_folder_of_pictures_without_any(tmp_path):
+    (tmp_path / "rows" / "3").mkdir(parents=True)
+    (tmp_path / "rows" / "3" / ".DS_Store").write_text("")
+    refused(tmp_path / "rows", "no pictures; PNG, JPEG, BMP in subfolders named 0 to 9 are needed")
+
+
+# ------------------------------------------------------------------------------------------------ whole sources, data
+
+SOURCES = {
+    "an unknown name": ("mnits", "no such file or folder; mnist or fashion-mnist"),
+    "an address": ("https://example.org/digits.zip", "no such file or folder"),
+    "a set of photographs": ("cifar10", "cifar10: photographs in colour"),
+    "nothing": ("", "neither IDX files nor subfolders|no such file"),
+    "a folder without classes": ("folder", "neither IDX files nor subfolders named 0 to 9"),
+    "a picture in place of a folder": ("picture.png", "neither text nor an .npz"),
+    "an old zip with other things": ("other.zip", "no arrays"),
+    "an empty zip": ("empty.zip", "no arrays .* found none"),
+}
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_bad_sources(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    Image.new("L", (28, 28)).save(tmp_path / "picture.png")
+    (tmp_path / "other.zip").write_bytes(zipped(readme="hello"))
+    (tmp_path / "empty.zip").write_bytes(zipped())
+    source, expected = SOURCES[name]
+    refused(source, expected)
+
+
+def test_an_unreadable_file_is_told_with_its_reason(tmp_path, monkeypatch):
+    path = tmp_path / "rows.csv"
+    path.write_text("label\n")
+
+    def refuse(*_args, **_kwargs):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    with pytest.raises(InputError, match=r"can't be read \(Permission denied\)"):
+        catalogue.check(str(path))
+
+
+def as_npz(frame, folder, turn):
+    path = folder / "rows.npz"
+    np.savez(path, x=turn(pixels_of(frame).reshape(-1, 28, 28)), y=labels_of(frame))
+    return path
+
+
+DATA = {
+    "values from 0 to 1": (lambda x: x / 255, "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"),
+    "dark ink on a bright ground": (lambda x: 255 - x, "ink is dark on a bright ground: --repair invert"),
+    "both, and on its side": (
+        lambda x: 1 - np.rot90(x, 1, (1, 2)) / 255,
+        "--repair scale.*--repair invert.*--repair rotate270",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DATA)
+def test_bad_data(name, digits, tmp_path):
+    refused(as_npz(digits, tmp_path, DATA[name][0]), DATA[name][1])
+
+
+def test_a_class_that_is_missing(digits, tmp_path):
+    refused(formats.csv(digits[digits["label"] != 4], tmp_path), "no training rows of 4; all of 0 to 9 are needed")
+
+
+def test_too_few_test_rows(digits, tmp_path):
+    refused(formats.csv(digits.iloc[:200], tmp_path), "30 test rows; --min-test-rows asks for 100")
+
+
+def test_too_many_bad_rows(digits, tmp_path):
+    bad = digits.astype(float)
+    bad.loc[:9, PIXEL_COLUMNS[0]] = np.nan
+    path = tmp_path / "rows.csv"
+    bad.to_csv(path, index=False)
+    refused(
+        path, r"10 of 400 train rows had to be set aside \(10 pixel missing\); --max-quarantined allows 0.01", Rules()
+    )

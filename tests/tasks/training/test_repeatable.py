@@ -1,0 +1,36 @@
+"""Thousands of real rows, large batches, every kernel that runs in parallel: two processes, the same weights."""
+
+import subprocess
+import sys
+
+import pytest
+from samples import ROOT
+
+TRAINING = """
+import dataclasses, sys, tempfile
+sys.path.insert(0, "tests")
+from pathlib import Path
+from samples import accepted
+from schemas.recipe import Overrides
+from tasks.training.start_up import import_tensorflow
+import_tensorflow()
+from tasks.training.engine import train
+
+mnist = accepted("mnist")
+few = dataclasses.replace(mnist, train=mnist.train.iloc[:9000])
+for network in ("mlp", "cnn"):
+    recipe = Overrides(network=network, epochs=2).applied_to("fast")
+    with tempfile.TemporaryDirectory() as work:
+        print(network, train(few, recipe, Path(work), lambda record: None, print).digest)
+"""
+
+
+@pytest.mark.mnist
+def test_two_processes_train_the_same_weights():
+    printed = [
+        subprocess.run([sys.executable, "-c", TRAINING], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        for _ in range(2)
+    ]
+    assert printed[0] == printed[1]
+    assert [line.split()[0] for line in printed[0].splitlines()] == ["mlp", "cnn"]
+    assert len({line.split()[1] for line in printed[0].splitlines()}) == 2

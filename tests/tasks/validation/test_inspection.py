@@ -1,0 +1,327 @@
+"""Validation: what is caught, what is let through, what is found in whole data, what can be repaired."""
+
+import dataclasses
+
+import formats
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from samples import ROOT, accepted
+
+from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
+from schemas.results import Loaded
+from schemas.row_checks import MEANINGS
+from schemas.rules import DEFAULT_RULES, Rules
+from tasks.sources import catalogue
+from tasks.validation import inspection, profiles, split
+from tasks.validation.drift import drifts
+from tasks.validation.repairs import TURNS
+
+REFERENCE = profiles.embedded()
+TURNED_BACK = {"rotate90": "rotate270", "rotate270": "rotate90"}
+
+
+def inspect(train, test=None, **rules):
+    return inspection.inspect(Loaded("made", train, test), Rules(**rules), REFERENCE)
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    return accepted("mnist")
+
+
+@pytest.fixture(scope="module")
+def fashion():
+    """Give the first thousand test images of Fashion-MNIST."""
+    return catalogue.load(str(ROOT / "tests" / "data" / "fashion-mnist-1000.npz"), None, DEFAULT_RULES).train
+
+
+def images_of(frame):
+    return pixels_of(frame).reshape(-1, 28, 28)
+
+
+def test_none_of_mnists_rows_is_set_aside(mnist):
+    """It holds no duplicates, no leaks and no blanks: every row set aside would be a good one."""
+    assert mnist.validation.kept == mnist.validation.came == {"train": 60_000, "test": 10_000}
+    assert mnist.validation.quarantined.empty
+    assert mnist.validation.findings == ()
+
+
+WRONG = st.sampled_from(
+    [("pixel missing", np.nan), ("pixel not finite", np.inf), ("pixel not finite", -np.inf), ("pixel not whole", 0.5)]
+    + [("pixel out of range", value) for value in (-1.0, 256.0, 1e9, -1e-9)]
+)
+WRONG_LABELS = st.sampled_from([("label missing", np.nan)] + [("label unknown", v) for v in (-1, 10, 3.5, np.inf)])
+
+
+@settings(max_examples=40, deadline=None)
+@given(row=st.integers(0, 399), column=st.integers(1, 784), wrong=WRONG)
+def test_any_wrong_pixel_is_caught_and_located(digits, row, column, wrong):
+    reason, value = wrong
+    frame = digits.astype(float)
+    frame.iloc[row, column] = value
+    validation, dataset = inspect(frame)
+    assert dataset is not None, "one row of 400 is within the budget"
+    (caught,) = validation.quarantined.itertuples()
+    assert (caught.part, caught.item) == ("train", str(row))
+    assert reason in caught.reasons.split("; ")
+    came = validation.quarantined.iloc[0, 3:].astype(float).to_numpy()
+    assert np.array_equal(came, frame.iloc[row].to_numpy(), equal_nan=True), "it is kept as it came"
+    assert sum(validation.kept.values()) == 399
+
+
+@settings(max_examples=20, deadline=None)
+@given(row=st.integers(0, 399), wrong=WRONG_LABELS)
+def test_any_wrong_label_is_caught_and_located(digits, row, wrong):
+    reason, value = wrong
+    frame = digits.astype(float)
+    frame.iloc[row, 0] = value
+    (caught,) = inspect(frame)[0].quarantined.itertuples()
+    assert (caught.item, caught.reasons) == (str(row), reason)
+
+
+def test_every_row_check_catches_its_fault_and_no_other(digits):
+    """The rates: of each kind of fault all rows are caught, of the good ones none."""
+    frame = digits.astype(float)
+    spoiled = {}
+
+    def spoil(reason, rows, change):
+        for row in rows:
+            change(row)
+        spoiled[reason] = set(rows)
+
+    spoil("label missing", range(10), lambda row: frame.isetitem(0, frame["label"].where(frame.index != row)))
+    spoil("label unknown", range(10, 20), lambda row: frame.isetitem(0, frame["label"].where(frame.index != row, 11)))
+    for number, (reason, value) in enumerate(
+        [
+            ("pixel missing", np.nan),
+            ("pixel not finite", np.inf),
+            ("pixel out of range", 300),
+            ("pixel not whole", 7.25),
+        ]
+    ):
+        for row in range(20 + 10 * number, 30 + 10 * number):
+            frame.iloc[row, 1 + 7 * row % 784] = value
+        spoiled[reason] = set(range(20 + 10 * number, 30 + 10 * number))
+    blanks = range(60, 70)
+    for row in blanks:
+        frame.iloc[row, 1:] = row - 60
+    spoiled["blank"] = set(blanks)
+    for row in range(70, 80):
+        frame.iloc[row, 1:] = 255
+        frame.iloc[row, row] = 0  # none is another's duplicate
+    spoiled["saturated"] = set(range(70, 80))
+    for row in range(80, 90):
+        frame.iloc[row] = frame.iloc[row + 100]
+        frame.iloc[row + 10, 1:] = frame.iloc[row + 110, 1:]
+        frame.iloc[row + 10, 0] = (frame.iloc[row + 110, 0] + 1) % 10
+    spoiled["duplicate"] = {row + 100 for row in range(80, 90)}
+    spoiled["contradiction"] = set(range(90, 100)) | set(range(190, 200))
+    test = digits.iloc[390:]
+    spoiled["leak"] = set(range(390, 400))
+
+    validation, _ = inspect(frame, test, max_quarantined=0.5)
+    assert set(spoiled) == set(MEANINGS)
+    for reason, rows in spoiled.items():
+        caught = validation.quarantined[validation.quarantined["reasons"].str.contains(reason)]
+        assert set(caught["item"].astype(int)) >= rows, reason
+    caught = set(validation.quarantined["item"].astype(int))
+    assert caught == set().union(*spoiled.values())
+
+
+def test_nothing_that_came_is_changed(digits):
+    frame = digits.copy()
+    before = frame.copy()
+    inspect(frame, repair=("invert", "transpose"))
+    assert frame.equals(before)
+
+
+def test_the_budget_is_that_of_each_part(digits):
+    test = digits.iloc[200:].astype(float)
+    test.iloc[:3, 5] = np.nan
+    validation, dataset = inspect(digits.iloc[:200], test)
+    assert dataset is None
+    assert [finding.check for finding in validation.errors] == ["budget"]
+    assert "3 of 200 test rows" in validation.errors[0].message
+    assert inspect(digits.iloc[:200], test, max_quarantined=0.015)[1] is not None
+
+
+@pytest.mark.parametrize("turn", TURNS)
+def test_turned_images_are_refused_with_the_repair_that_is_needed(digits, turn):
+    turned = labelled_frame(np.ascontiguousarray(TURNS[turn](images_of(digits))), labels_of(digits))
+    validation, dataset = inspect(turned)
+    assert dataset is None
+    (error,) = validation.errors
+    assert error.check == "orientation"
+    repair = TURNED_BACK.get(turn, turn)
+    assert error.message.endswith(f"--repair {repair}")
+    _, mended = inspect(turned, repair=(repair,))
+    assert mended.fingerprint == inspect(digits)[1].fingerprint
+
+
+@pytest.mark.parametrize(
+    ("spoil", "repair"), [(lambda x: x / 255, ("scale",)), (lambda x: 255 - x, ("invert",)), (lambda x: 1 - x / 255, ("scale", "invert"))]
+)  # fmt: skip
+def test_scale_and_polarity_are_refused_and_can_be_repaired(digits, spoil, repair, tmp_path):
+    np.savez(tmp_path / "rows.npz", x=spoil(pixels_of(digits).astype(np.float32)), y=labels_of(digits))
+    spoiled = catalogue.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
+    validation, dataset = inspect(spoiled)
+    assert dataset is None
+    assert [error.message.split("--repair ")[1] for error in validation.errors] == list(repair)
+    _, mended = inspect(spoiled, repair=repair)
+    assert mended.fingerprint == inspect(digits)[1].fingerprint
+
+
+def test_a_scale_is_repaired_in_the_part_that_needs_it(digits):
+    train, test = digits.iloc[:200], digits.iloc[200:]
+    small = pd.concat([train[["label"]], train.iloc[:, 1:] / 255], axis=1)
+    _, mended = inspect(small, test, repair=("scale",))
+    assert mended.fingerprint == inspect(train, test)[1].fingerprint
+
+
+def test_some_bright_grounds_are_told(digits):
+    frame = digits.copy()
+    frame.iloc[::20, 1:] = 255 - frame.iloc[::20, 1:]
+    validation, dataset = inspect(frame)
+    assert dataset is not None
+    assert [(f.severity, f.message) for f in validation.findings] == [
+        ("warning", "train part: 5.0% of the images are brighter at the border than within"),
+        *[(f.severity, f.message) for f in validation.findings[1:]],
+    ]
+
+
+def test_a_rare_class_is_told(mnist):
+    train = mnist.train
+    kept = np.flatnonzero((labels_of(train) != 3) | (np.arange(len(train)) % 20 == 0))[:20_000]
+    validation, dataset = inspect(train.iloc[kept], mnist.test)
+    assert dataset is not None
+    (warning, *_) = [f for f in validation.findings if f.check == "classes"]
+    assert warning.severity == "warning"
+    assert "few training rows of 3 (0." in warning.message
+
+
+def test_resamples_of_mnist_never_drift(mnist):
+    random = np.random.default_rng(7)
+    for rows in (50, 100, 300, 1000, 5000):
+        for _ in range(20):
+            sample = mnist.train.iloc[random.integers(0, 60_000, rows)]
+            counts = profiles.count(sample, REFERENCE)
+            assert not [d for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.far]
+
+
+@pytest.mark.parametrize("rows", [100, 300, 1000])
+def test_fashion_always_drifts(fashion, rows):
+    for start in range(0, 1000, rows):
+        counts = profiles.count(fashion.iloc[start : start + rows], REFERENCE)
+        assert {d.name for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.far} == {"ink", "shapes"}
+
+
+def test_drift_is_told_or_stops_the_run_as_the_rules_say(fashion):
+    validation, dataset = inspect(fashion)
+    assert dataset is not None
+    assert {finding.severity for finding in validation.findings} == {"warning"}
+    validation, dataset = inspect(fashion, drift="error")
+    assert dataset is None
+    assert {error.check for error in validation.errors} == {"drift"}
+    assert not [finding for finding in validation.findings if finding.check == "orientation"]
+
+
+def test_label_shares_that_shift_are_drift(mnist):
+    heavy = np.flatnonzero((labels_of(mnist.train) != 1) | (np.arange(60_000) % 4 == 0))
+    validation, _ = inspect(mnist.train.iloc[heavy], mnist.test)
+    assert [f.message for f in validation.findings if "label shares" in f.message]
+
+
+def test_the_embedded_profile_is_that_of_the_embedded_mnist(mnist):
+    made = dataclasses.asdict(profiles.profile_of(mnist.train, "mnist"))
+    for name, kept in dataclasses.asdict(REFERENCE).items():
+        if name == "name":
+            assert kept == "mnist"
+        elif name.endswith("counts"):
+            assert np.abs(made[name] - kept).max() <= 30, name  # rounding may move rows over an edge
+        else:
+            np.testing.assert_allclose(made[name], kept, rtol=1e-2, atol=1e-2 * np.abs(kept).max(), err_msg=name)
+
+
+def test_a_profile_survives_its_file(tmp_path, digits):
+    from artifacts import reference
+
+    profile = profiles.profile_of(digits, "a näme")
+    reference.write(tmp_path / "reference.npz", profile)
+    back = reference.read(tmp_path / "reference.npz")
+    for name, value in dataclasses.asdict(profile).items():
+        assert np.array_equal(getattr(back, name), value), name
+
+
+@pytest.mark.parametrize("rows", [1, 2, 9])
+def test_a_profile_can_be_made_of_very_few_rows(digits, rows):
+    assert profiles.profile_of(digits.iloc[:rows], "few").rows == rows
+
+
+class TestSplit:
+    """The rows to test with, where a source has none."""
+
+    def test_every_class_gives_its_share(self, digits):
+        marked = split.test_rows(digits, Rules(test_fraction=0.25))
+        assert np.bincount(labels_of(digits)[marked]).tolist() == [10] * 10
+
+    def test_a_row_keeps_its_side_when_rows_are_shuffled_or_added(self, mnist):
+        some, more = mnist.train.iloc[:3000], mnist.train.iloc[:3300]
+        before, after = (split.test_rows(frame, DEFAULT_RULES) for frame in (some, more))
+        assert (before != after[:3000]).mean() < 0.01
+        backwards = split.test_rows(inspection.rows.take(some, np.arange(2999, -1, -1)), DEFAULT_RULES)
+        assert (backwards[::-1] == before).all()
+
+    def test_another_seed_chooses_others(self, digits):
+        one, other = (split.test_rows(digits, Rules(test_seed=seed)) for seed in (0, 1))
+        assert (one != other).any()
+
+    def test_no_row_is_lost_or_on_both_sides(self, digits):
+        _, dataset = inspect(digits)
+        assert len(dataset.train) == 340
+        assert len(dataset.test) == 60
+        assert sorted([*dataset.train.index, *dataset.test.index]) == list(range(400))
+
+    def test_without_a_test_source_copies_cannot_leak(self, digits):
+        doubled = pd.concat([digits, digits], ignore_index=True)
+        validation, dataset = inspect(doubled, max_quarantined=0.5)
+        assert set(validation.quarantined["reasons"]) == {"duplicate"}
+        assert dataset.fingerprint == inspect(digits)[1].fingerprint
+
+
+def test_rows_of_the_quarantine_can_be_mended_and_given_back(digits, tmp_path):
+    from artifacts import quarantine
+
+    frame = digits.astype(float)
+    frame.iloc[4, 0] = 12
+    validation, _ = inspect(frame)
+    quarantine.write(tmp_path, validation.quarantined, quarantine.sheet(validation.quarantined))
+    mended = pd.read_parquet(tmp_path / "rows.parquet")
+    assert mended.loc[0, "reasons"] == "label unknown"
+    mended["label"] = digits.iloc[4, 0]
+    mended.to_csv(tmp_path / "mended.csv", index=False)
+    back = catalogue.load(str(tmp_path / "mended.csv"), None, DEFAULT_RULES).train
+    assert back.equals(digits.iloc[[4]].reset_index(drop=True))
+
+
+def test_figures_are_plain_json(digits):
+    import json
+
+    frame = digits.astype(float)
+    frame.iloc[4, 0] = 12
+    figures = json.loads(json.dumps(inspect(frame)[0].figures()))
+    assert figures["rows"] == {
+        "came": {"train": 400},
+        "kept": {"train": 339, "test": 60},
+        "set aside": {"label unknown": {"train": 1}},
+    }
+    assert {drift["name"] for drift in figures["drift"]} == {"label shares", "ink", "shapes"}
+
+
+def test_pictures_keep_their_names_in_the_quarantine(digits, tmp_path):
+    folder = formats.pictures(digits, tmp_path)
+    loaded = catalogue.load(str(folder), None, DEFAULT_RULES)
+    loaded.train.iloc[3, 1:] = 0
+    assert inspect(loaded.train)[0].quarantined["item"].tolist() == [loaded.train.index[3]]
