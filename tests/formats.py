@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import struct
-from collections.abc import Callable
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 from PIL import Image
 
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    import pandas as pd
 
 
 def npz(frame: pd.DataFrame, folder: Path) -> Path:

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, RUF001, tables are read across, and hold digits of other scripts
 """Bad input of every kind: each fault is named with its place, in one line, whatever reader or check finds it."""
 
 import gzip
@@ -27,7 +28,6 @@ def told(source, rules, test_source=None) -> str:
     try:
         loaded = catalogue.load(str(source), test_source and str(test_source), rules)
     except InputError as error:
-        assert str(source).split(":")[0] in str(error)
         return str(error)
     validation, dataset = inspection.inspect(loaded, rules, profiles.embedded())
     assert dataset is None, "it was accepted"
@@ -38,6 +38,7 @@ def told(source, rules, test_source=None) -> str:
 def refused(source, expected, rules=TIGHT, test_source=None):
     said = told(source, rules, test_source)
     assert re.search(expected, said), said
+    assert str(source) in said or "train" in said
     assert "\n" not in said
 
 

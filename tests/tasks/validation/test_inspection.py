@@ -162,8 +162,13 @@ def test_turned_images_are_refused_with_the_repair_that_is_needed(digits, turn):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "repair"), [(lambda x: x / 255, ("scale",)), (lambda x: 255 - x, ("invert",)), (lambda x: 1 - x / 255, ("scale", "invert"))]
-)  # fmt: skip
+    ("spoil", "repair"),
+    [
+        (lambda x: x / 255, ("scale",)),
+        (lambda x: 255 - x, ("invert",)),
+        (lambda x: 1 - x / 255, ("scale", "invert")),
+    ],
+)
 def test_scale_and_polarity_are_refused_and_can_be_repaired(digits, spoil, repair, tmp_path):
     np.savez(tmp_path / "rows.npz", x=spoil(pixels_of(digits).astype(np.float32)), y=labels_of(digits))
     spoiled = catalogue.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
@@ -260,35 +265,36 @@ def test_a_profile_can_be_made_of_very_few_rows(digits, rows):
     assert profiles.profile_of(digits.iloc[:rows], "few").rows == rows
 
 
-class TestSplit:
-    """The rows to test with, where a source has none."""
+def test_every_class_gives_its_share_to_the_split(digits):
+    marked = split.test_rows(digits, Rules(test_fraction=0.25))
+    assert np.bincount(labels_of(digits)[marked]).tolist() == [10] * 10
 
-    def test_every_class_gives_its_share(self, digits):
-        marked = split.test_rows(digits, Rules(test_fraction=0.25))
-        assert np.bincount(labels_of(digits)[marked]).tolist() == [10] * 10
 
-    def test_a_row_keeps_its_side_when_rows_are_shuffled_or_added(self, mnist):
-        some, more = mnist.train.iloc[:3000], mnist.train.iloc[:3300]
-        before, after = (split.test_rows(frame, DEFAULT_RULES) for frame in (some, more))
-        assert (before != after[:3000]).mean() < 0.01
-        backwards = split.test_rows(inspection.rows.take(some, np.arange(2999, -1, -1)), DEFAULT_RULES)
-        assert (backwards[::-1] == before).all()
+def test_a_row_keeps_its_side_when_rows_are_shuffled_or_added(mnist):
+    some, more = mnist.train.iloc[:3000], mnist.train.iloc[:3300]
+    before, after = (split.test_rows(frame, DEFAULT_RULES) for frame in (some, more))
+    assert (before != after[:3000]).mean() < 0.01
+    backwards = split.test_rows(inspection.rows.take(some, np.arange(2999, -1, -1)), DEFAULT_RULES)
+    assert (backwards[::-1] == before).all()
 
-    def test_another_seed_chooses_others(self, digits):
-        one, other = (split.test_rows(digits, Rules(test_seed=seed)) for seed in (0, 1))
-        assert (one != other).any()
 
-    def test_no_row_is_lost_or_on_both_sides(self, digits):
-        _, dataset = inspect(digits)
-        assert len(dataset.train) == 340
-        assert len(dataset.test) == 60
-        assert sorted([*dataset.train.index, *dataset.test.index]) == list(range(400))
+def test_another_seed_splits_off_other_rows(digits):
+    one, other = (split.test_rows(digits, Rules(test_seed=seed)) for seed in (0, 1))
+    assert (one != other).any()
 
-    def test_without_a_test_source_copies_cannot_leak(self, digits):
-        doubled = pd.concat([digits, digits], ignore_index=True)
-        validation, dataset = inspect(doubled, max_quarantined=0.5)
-        assert set(validation.quarantined["reasons"]) == {"duplicate"}
-        assert dataset.fingerprint == inspect(digits)[1].fingerprint
+
+def test_no_row_is_lost_by_the_split_or_on_both_sides(digits):
+    _, dataset = inspect(digits)
+    assert len(dataset.train) == 340
+    assert len(dataset.test) == 60
+    assert sorted([*dataset.train.index, *dataset.test.index]) == list(range(400))
+
+
+def test_without_a_test_source_copies_cannot_leak(digits):
+    doubled = pd.concat([digits, digits], ignore_index=True)
+    validation, dataset = inspect(doubled, max_quarantined=0.5)
+    assert set(validation.quarantined["reasons"]) == {"duplicate"}
+    assert dataset.fingerprint == inspect(digits)[1].fingerprint
 
 
 def test_rows_of_the_quarantine_can_be_mended_and_given_back(digits, tmp_path):
