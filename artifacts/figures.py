@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from schemas.gate import Change
     from schemas.results import Drift, EpochRecord, Evaluation, Mistake, Trained
 
 DPI = 110
@@ -34,12 +35,14 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def of_a_run(trained: Trained, evaluation: Evaluation) -> dict[str, bytes]:
+def of_a_run(trained: Trained, evaluation: Evaluation, changes: Sequence[Change]) -> dict[str, bytes]:
     """Draw what the training report shows, as PNGs by name."""
+    compared = {"changes": png(change_sheet(changes))} if changes else {}
     return {
         "confusion_matrix": png(confusion_heatmap(evaluation.confusion_matrix, evaluation.accuracy)),
         "learning_curve": png(learning_curve(trained.history, augmented=trained.recipe.augments)),
         "mistakes": png(mistake_sheet(evaluation.mistakes)),
+        **compared,
     }
 
 
@@ -115,6 +118,12 @@ def mistake_sheet(mistakes: Sequence[Mistake]) -> Figure:
     captions = [f"{m.label} taken for {m.predicted}\n{m.confidence:.1%} sure" for m in mistakes]
     title = "Most confident mistakes" if mistakes else "No mistakes"
     return picture_sheet(title, [mistake.picture for mistake in mistakes], captions)
+
+
+def change_sheet(changes: Sequence[Change]) -> Figure:
+    """Draw what the candidate gets right and the champion didn't, then what it newly gets wrong."""
+    captions = [f"{'fixed' if change.fixed else 'newly made'}\na {change.label}" for change in changes]
+    return picture_sheet("Mistakes fixed, and newly made", [change.picture for change in changes], captions)
 
 
 def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions: Sequence[str]) -> Figure:

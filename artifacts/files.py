@@ -1,6 +1,7 @@
 """Write files and folders so that they are there whole or not at all, whatever happens meanwhile."""
 
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -54,3 +55,27 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sums(folder: Path) -> dict[str, str]:
+    """Give the SHA-256 of every file in a folder, by name."""
+    found = {}
+    for path in sorted(folder.iterdir()):
+        with path.open("rb") as file:
+            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return found
+
+
+def append_line(path: Path, line: str) -> None:
+    """Append a line and bring it to the disk; what a killed process left of its own is taken away first."""
+    with path.open("ab+") as file:
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            if whole < end:
+                file.truncate(whole)
+        file.write(line.encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+    sync_folder(path.parent)

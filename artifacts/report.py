@@ -11,6 +11,7 @@ from schemas.digits import CLASSES
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from schemas.gate import Decision
     from schemas.results import Evaluation, Run
 
 ORIGINAL_ACCURACY = 0.9756
@@ -21,6 +22,7 @@ def training_report(run: Run, version: int, address: Callable[[str], str]) -> st
     """Write the report of a run; `address` turns a picture's name into what the markdown refers to."""
     sections = (
         _headline(run, version),
+        _decision(run.decision, address),
         _confusion(run.evaluation, address),
         _classes(run.evaluation),
         f"## Learning curve\n\n![Learning curve]({address('learning_curve')})",
@@ -28,7 +30,7 @@ def training_report(run: Run, version: int, address: Callable[[str], str]) -> st
         _data(run, address),
         _recipe(run),
         _seconds(run.seconds),
-        _libraries(run),
+        _libraries(run.environment["libraries"]),
     )
     return "\n\n".join(sections) + "\n"
 
@@ -58,6 +60,30 @@ def _headline(run: Run, version: int) -> str:
         f"this is {abs(points):.2f} points {'better' if points >= 0 else 'worse'}.\n\n"
         f"Log loss {evaluation.log_loss:.4f}, expected calibration error {evaluation.calibration_error:.4f}."
     )
+
+
+def _decision(decision: Decision, address: Callable[[str], str]) -> str:
+    verdict = "Promoted to champion" if decision.promoted else "Not promoted"
+    parts = [f"## Decision\n\n**{verdict}**: {decision.reason}."]
+    if decision.fixed is not None and decision.made is not None:
+        pairs = {
+            "accuracy": f"{decision.accuracy:.2%}",
+            f"accuracy of version {decision.champion}, the champion": f"{decision.champion_accuracy:.2%}",
+            "mistakes fixed": f"{decision.fixed:,}",
+            "newly made": f"{decision.made:,}",
+            "difference, points": f"{decision.difference:+.2f}",
+            f"at worst, at a level of {1 - (decision.alpha or 0):.2%}": f"{decision.lower:+.2f}",
+            "McNemar's exact test: better, p": f"{decision.p_better:.3g}",
+            "worse, p": f"{decision.p_worse:.3g}",
+            "candidates refused since the champion came": decision.refused_before,
+            "calibration error": f"{decision.calibration_error:.4f}",
+            "weights, MiB": f"{decision.model_mib:.2f}",
+            "one image, ms": f"{decision.latency_ms:.2f}",
+        }
+        parts.append(table(["what was compared", ""], pairs.items()))
+        if decision.fixed + decision.made:
+            parts.append(f"![Mistakes fixed and newly made]({address('changes')})")
+    return "\n\n".join(parts)
 
 
 def _confusion(evaluation: Evaluation, address: Callable[[str], str]) -> str:
@@ -120,5 +146,5 @@ def _seconds(seconds: Mapping[str, float]) -> str:
     )
 
 
-def _libraries(run: Run) -> str:
-    return f"## Libraries\n\n{table(['library', 'version'], run.libraries.items())}"
+def _libraries(libraries: Mapping[str, str]) -> str:
+    return f"## Libraries\n\n{table(['library', 'version'], libraries.items())}"

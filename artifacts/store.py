@@ -1,24 +1,35 @@
-"""The store: a folder of numbered versions, each complete or absent, and never changed."""
+"""The store: a folder of numbered versions, each complete or absent and never changed, and which of them is in use.
+
+`champion` names the version in use, `history.jsonl` tells how it came to that. Every change is made under one lock, in
+one step each; what a killed process left half done is finished or taken away by the next one.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import tempfile
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 from filelock import FileLock
 
-from artifacts.files import TEMPORARY, new_folder, write_atomically
-from schemas.errors import InputError
+from artifacts.files import TEMPORARY, append_line, new_folder, sums, write_atomically
+from schemas.errors import InputError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+CARD = "card.json"
+PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
+CROWNINGS = (PROMOTION, ROLLBACK)
+RETIRED = ".old-"
+
 
 class Store:
-    """A store of versions at a path; nothing is created before the first version is."""
+    """A store of versions at a path; nothing is created before something is kept in it."""
 
     def __init__(self, path: Path) -> None:
         """Name the store's folder."""
@@ -27,6 +38,9 @@ class Store:
         self._quarantine = path / "quarantine"
         self._versions = path / "versions"
         self._last = self._versions / ".last"
+        self._champion = path / "champion"
+        self._history = path / "history.jsonl"
+        self._lock = FileLock(path / ".lock", poll_interval=0.01)
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
@@ -50,16 +64,63 @@ class Store:
         """Give the folder of a version."""
         return self._versions / str(version)
 
+    def card(self, version: int) -> dict[str, Any]:
+        """Give a version's card; raise StoreError when it isn't there or can't be read."""
+        try:
+            card: dict[str, Any] = json.loads((self.folder(version) / CARD).read_text())
+        except FileNotFoundError:
+            known = ", ".join(map(str, self.versions()[-5:])) or "none"
+            raise StoreError(
+                f"store {self.path}: there is no version {version} with a card; there are {known}"
+            ) from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
+        if not isinstance(card, dict) or not isinstance(card.get("files"), dict):
+            raise StoreError(f"version {version}: {CARD} isn't whole")
+        return card
+
+    def faults(self, version: int) -> list[str]:
+        """Tell in what a version's files differ from its card; empty when it is what it was."""
+        try:
+            card = self.card(version)
+        except StoreError as error:
+            return [str(error)]
+        expected = card["files"]
+        found = sums(self.folder(version))
+        found.pop(CARD)
+        faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
+        for name in sorted({*expected, *found}):
+            if name not in found:
+                faults.append(f"{name} is missing")
+            elif name not in expected:
+                faults.append(f"{name} doesn't belong to it")
+            elif found[name] != expected[name]:
+                faults.append(f"{name} was changed: its SHA-256 is {found[name][:12]}…, not {expected[name][:12]}…")
+        return [f"version {version}: {fault}" for fault in faults]
+
+    def check_whole(self, version: int) -> None:
+        """Raise StoreError, naming every fault, unless a version is what it was when it was published."""
+        faults = self.faults(version)
+        if faults:
+            raise StoreError("; ".join(faults))
+
+    def with_fingerprint(self, fingerprint: str) -> int | None:
+        """Give the newest whole version of a fingerprint, if there is one."""
+        for version in reversed(self.versions()):
+            with contextlib.suppress(StoreError):
+                if self.card(version).get("fingerprint") == fingerprint and not self.faults(version):
+                    return version
+        return None
+
     @contextlib.contextmanager
     def new_version(self) -> Iterator[tuple[int, Path]]:
         """Give the next number and an empty folder to fill; it becomes that version when the `with` ends well.
 
-        Other processes wait meanwhile. A number is never given twice, even when its version was removed by hand or
-        came to nothing.
+        Other processes wait meanwhile. A number is never given twice, even when its version was removed or came to
+        nothing.
         """
         self._versions.mkdir(parents=True, exist_ok=True)
-        with FileLock(self._versions / ".lock"):
-            self._sweep()
+        with self._locked():
             number = max([self._last_number(), *self.versions()]) + 1
             write_atomically(self._last, f"{number}\n".encode())
             with new_folder(self.folder(number)) as folder:
@@ -76,11 +137,97 @@ class Store:
         """Give the folder of the rows that a run sets aside."""
         return self._quarantine / run
 
+    def champion(self) -> int | None:
+        """Give the version in use."""
+        crowned = self._crowned()
+        return None if crowned is None else int(crowned["version"])
+
+    def previous(self) -> int | None:
+        """Give the version that was in use before the one that is."""
+        crowned = self._crowned()
+        return None if crowned is None else crowned["over"]
+
+    def history(self) -> list[dict[str, Any]]:
+        """Give every decision, promotion and rollback, the oldest first."""
+        lines = self._history.read_bytes().split(b"\n")[:-1] if self._history.exists() else []
+        events = [json.loads(line) for line in lines]
+        crowned = self._crowned()
+        if crowned is not None and crowned not in events:  # its process was killed before it could say so
+            events.append(crowned)
+        return events
+
+    def refusals(self) -> int:
+        """Count the candidates that were refused since the champion came into force."""
+        count = 0
+        for event in self.history():
+            count = 0 if event["event"] in CROWNINGS else count + (not event.get("promoted", False))
+        return count
+
+    def record(self, version: int, run: str, reason: str, **figures: object) -> None:
+        """Write a decision into the history."""
+        with self._locked():
+            append_line(self._history, json.dumps(self._event(DECISION, version, run, reason, **figures)))
+
+    def promote(self, version: int, *, over: int | None, run: str, reason: str, event: str = PROMOTION) -> None:
+        """Make a version the champion; raise StoreError if it isn't whole, or if `over` is no longer the champion."""
+        with self._locked():
+            self.check_whole(version)
+            champion = self.champion()
+            if champion != over:
+                raise StoreError(f"version {champion} has become the champion meanwhile, in place of {over}")
+            crowned = self._event(event, version, run, reason, over=over)
+            write_atomically(self._champion, f"{json.dumps(crowned)}\n".encode())
+            append_line(self._history, json.dumps(crowned))
+
+    def prune(self, keep: int) -> list[int]:
+        """Remove the oldest versions but so many, never the champion, the one before it, or the newest; give them."""
+        with self._locked():
+            versions = self.versions()
+            spared = {self.champion(), self.previous(), *versions[-max(keep, 1) :]}
+            removed = [version for version in versions if version not in spared]
+            for version in removed:
+                retired = self._versions / f"{RETIRED}{version}"
+                self.folder(version).rename(retired)  # at once: it is never half there
+                shutil.rmtree(retired)
+            return removed
+
     def remove_work(self, fingerprint: str) -> None:
         """Remove the checkpoints of a training that is published."""
         shutil.rmtree(self.work / fingerprint, ignore_errors=True)
         with contextlib.suppress(OSError):  # another training's are still there
             self.work.rmdir()
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Hold the store's lock, which ends with its process, and put right what a killed one left."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with self._lock:
+            self._sweep()
+            crowned = self._crowned()
+            if crowned is not None and crowned not in self._told():
+                append_line(self._history, json.dumps(crowned))
+            yield
+
+    def _crowned(self) -> dict[str, Any] | None:
+        try:
+            crowned: dict[str, Any] = json.loads(self._champion.read_text())
+            int(crowned["version"])
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{self._champion}: can't be read ({error}); promote a version to write it anew"
+            ) from error
+        return crowned
+
+    def _told(self) -> list[dict[str, Any]]:
+        lines = self._history.read_bytes().split(b"\n")[:-1] if self._history.exists() else []
+        return [json.loads(line) for line in lines]
+
+    @staticmethod
+    def _event(event: str, version: int, run: str, reason: str, **figures: object) -> dict[str, Any]:
+        time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
+        return {"time": time, "event": event, "version": version, "run": run, "reason": reason, **figures}
 
     def _last_number(self) -> int:
         try:
@@ -90,7 +237,9 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what killed processes left; whoever holds the lock knows that nobody is writing."""
-        for debris in self._versions.glob(f"{TEMPORARY}*"):
-            shutil.rmtree(debris, ignore_errors=True)
-        for debris in self._versions.glob(f".{self._last.name}.*"):
-            debris.unlink(missing_ok=True)
+        for pattern in (f"{TEMPORARY}*", f"{RETIRED}*"):
+            for debris in self._versions.glob(pattern):
+                shutil.rmtree(debris, ignore_errors=True)
+        for folder, name in ((self._versions, self._last.name), (self.path, self._champion.name)):
+            for debris in folder.glob(f".{name}.*"):
+                debris.unlink(missing_ok=True)

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 import json
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from artifacts import markdown, reference, report
+from artifacts.card import card, card_markdown, environment
+from artifacts.files import sums
+from artifacts.store import CARD
 from schemas.results import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from schemas.gate import Decision
     from schemas.profile import Profile
     from schemas.results import Dataset, Evaluation, Trained
 
-LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")
 
-
-def describe(dataset: Dataset, trained: Trained, evaluation: Evaluation, seconds: Mapping[str, float]) -> Run:
+def describe(
+    dataset: Dataset, trained: Trained, evaluation: Evaluation, decision: Decision, seconds: Mapping[str, float]
+) -> Run:
     """Gather everything that is told of a run."""
     return Run(
         validation=dataset.validation,
+        decision=decision,
         dataset_fingerprint=dataset.fingerprint,
         training_rows=trained.training_rows,
         validation_rows=trained.validation_rows,
@@ -32,15 +36,20 @@ def describe(dataset: Dataset, trained: Trained, evaluation: Evaluation, seconds
         history=trained.history,
         evaluation=evaluation,
         seconds=dict(seconds),
-        libraries={name: version(name) for name in LIBRARIES},
+        environment=environment(),
     )
 
 
-def write(folder: Path, number: int, run: Run, profile: Profile, pictures: Mapping[str, bytes]) -> None:
-    """Write all that a version tells into its folder; the model goes beside it."""
+def write(  # noqa: PLR0913, what a version holds
+    folder: Path, number: int, name: str, run: Run, profile: Profile, pictures: Mapping[str, bytes]
+) -> None:
+    """Write all that a version tells into its folder, the model beside it; the card, with all sums, comes last."""
     reference.write(folder / "reference.npz", profile)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
     (folder / "validation.json").write_text(json.dumps(run.validation.figures(), indent=2) + "\n")
     (folder / "report.md").write_text(report.training_report(run, number, markdown.linked))
-    for name, picture in pictures.items():
-        (folder / f"{name}.png").write_bytes(picture)
+    for title, picture in pictures.items():
+        (folder / f"{title}.png").write_bytes(picture)
+    told = card(run, number, name)
+    (folder / "card.md").write_text(card_markdown(told))
+    (folder / CARD).write_text(json.dumps(told | {"files": sums(folder)}, indent=2) + "\n")

@@ -43,17 +43,18 @@ SETTINGS = {
 
 
 def run(
-    flow: Flow[..., Published],
+    flow: Flow[..., Any],
     *,
     check: Callable[..., object],
-    preload: Callable[[], None],
+    tell: Callable[[Any], str],
+    preload: Callable[[], None] = lambda: None,
     arguments: Sequence[str] | None = None,
 ) -> NoReturn:
     """Run the flow with the command line's flags and exit.
 
-    0 when it published, 1 with one line for bad input or a training that came to nothing, 2 for bad flags, 130 and 143
-    when Ctrl-C or SIGTERM ended it. `check` takes the flow's parameters and refuses bad ones before a server is
-    started; `preload` imports what the flow needs, while a temporary server starts.
+    0 when it did its work, 1 with one line for bad input or a training that came to nothing, 2 for bad flags, 130 and
+    143 when Ctrl-C or SIGTERM ended it. `check` takes the flow's parameters and refuses bad ones before a server is
+    started; `tell` says what came of it; `preload` imports what the flow needs, while a temporary server starts.
     """
     try:
         parameters = parse(flow, arguments)
@@ -64,12 +65,12 @@ def run(
         check(**parameters)
         with temporary_settings(SETTINGS):
             _start(preload)
-            published = flow(**parameters)
+            outcome = flow(**parameters)
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
         fail(INTERRUPTED, GOES_ON)
-    print(summary(published))
+    print(tell(outcome))
     sys.exit(0)
 
 
@@ -98,21 +99,28 @@ def fail(code: int, line: str) -> NoReturn:
     sys.exit(code)
 
 
-def summary(published: Published) -> str:
-    """Say what was reached, where the report is, and how to open it in the Prefect UI."""
-    low, high = published.interval
-    page = f"artifacts/artifact/{published.artifact}"
+def published(outcome: Published) -> str:
+    """Say what was reached and decided, where the report is, and how to open it in the Prefect UI."""
+    low, high = outcome.interval
+    page = f"artifacts/artifact/{outcome.artifact}"
     if PREFECT_API_URL.value():
         seen = f"{PREFECT_UI_URL.value()}/{page}"
     else:
         prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
         seen = f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
     return (
-        f"\nversion {published.version}: accuracy {published.accuracy:.2%} ({low:.2%} to {high:.2%}), "
-        f"{published.errors} mistakes in {published.rows:,} test digits\n"
-        f"report:     {published.folder}/report.md\n"
+        f"\n{_standing(outcome)}\n"
+        f"version {outcome.version}: accuracy {outcome.accuracy:.2%} ({low:.2%} to {high:.2%}), "
+        f"{outcome.errors} mistakes in {outcome.rows:,} test digits\n"
+        f"report:     {outcome.folder}/report.md\n"
         f"Prefect UI: {seen}"
     )
+
+
+def _standing(published: Published) -> str:
+    if published.unchanged:
+        return f"unchanged: version {published.version} was made of the same data and recipe; --retrain trains again"
+    return f"{'promoted to champion' if published.promoted else 'not promoted'}: {published.reason}"
 
 
 def _start(preload: Callable[[], None]) -> None:

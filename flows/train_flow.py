@@ -1,4 +1,4 @@
-"""Retrain the digit classifier: load, validate, train, evaluate, plot, publish.
+"""Retrain the digit classifier: load, validate, train, evaluate, compare, plot, publish.
 
 Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 """
@@ -7,13 +7,17 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from prefect import flow
+from prefect import State, flow
+from prefect.states import Completed
+from pydantic import Field
 
 from artifacts.store import Store
 from flows import command_line
+from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, Recipe, RecipeName
 from schemas.results import Published
 from schemas.rules import DEFAULT_RULES, Rules
+from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.load import load
 from tasks.plot import plot
@@ -21,14 +25,14 @@ from tasks.publish import publish
 from tasks.sources import catalogue
 from tasks.stage import stopwatch
 from tasks.train import preload, train
+from tasks.unchanged import find_unchanged
 from tasks.validate import validate
 
 
-def check(  # noqa: PLR0913, the flow's parameters
-    source: str, test_source: str | None, store: Path, recipe: RecipeName, overrides: Overrides, rules: Rules
+def check(
+    source: str, test_source: str | None, store: Path, recipe: RecipeName, overrides: Overrides, **_own_bounds: object
 ) -> Recipe:
     """Refuse what can't work, before anything is started; give the whole recipe."""
-    del rules  # their bounds are their own
     catalogue.check(source, test_source)
     Store(store).check_writable()
     return overrides.applied_to(recipe)
@@ -42,7 +46,12 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     recipe: RecipeName = "fast",
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
     rules: Annotated[Rules, Parameter(name="*")] = DEFAULT_RULES,
-) -> Published:
+    gate: Annotated[GateRules, Parameter(name="*")] = DEFAULT_GATE,
+    force: str | None = None,
+    keep: Annotated[int, Field(ge=1)] = 20,
+    *,
+    retrain: bool = False,
+) -> Published | State[Published]:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
@@ -53,15 +62,23 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
         overrides: Fields of the recipe that are to differ.
         rules: What the data has to keep.
+        gate: What a candidate has to keep to become the champion.
+        force: Make the candidate the champion whatever the gate says, for this reason.
+        keep: Versions to keep; older ones are removed, but never the champion or the one before it.
+        retrain: Train even if a version of the same data, recipe, code and libraries is there.
     """
-    whole_recipe = check(source, test_source, store, recipe, overrides, rules)
+    whole_recipe = check(source, test_source, store, recipe, overrides)
     with stopwatch() as watch:
         dataset = validate(load(source, test_source, rules), rules, store)
+        known = None if retrain else find_unchanged(dataset, whole_recipe, store)
+        if known:
+            return Completed(name="Unchanged", message=f"version {known.version} stays", data=known)
         trained = train(dataset, whole_recipe, Store(store).work)
         evaluation = evaluate(trained, dataset)
-        pictures = plot(trained, evaluation)
-        return publish(store, dataset, trained, evaluation, pictures, watch.seconds())
+        decision = compare(trained, evaluation, dataset, store, gate, force)
+        pictures = plot(trained, evaluation, decision)
+        return publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
 
 
 if __name__ == "__main__":
-    command_line.run(train_flow, check=check, preload=preload)
+    command_line.run(train_flow, check=check, tell=command_line.published, preload=preload)

@@ -10,3 +10,7 @@ class InputError(Exception):
 
 class TrainingError(Exception):
     """Tell, in one line, why a training ended without a model worth publishing."""
+
+
+class StoreError(InputError):
+    """Tell, in one line, what is wrong with a store or a version in it."""

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from schemas.gate import Decision
     from schemas.profile import Profile
     from schemas.recipe import Recipe
     from schemas.rules import Severity
@@ -33,6 +34,8 @@ class Loaded:
     name: str
     train: pd.DataFrame
     test: pd.DataFrame | None
+    source: str = ""
+    test_source: str | None = None
 
     @property
     def parts(self) -> dict[Part, pd.DataFrame]:
@@ -95,6 +98,9 @@ class Validation:
     """
 
     name: str
+    source: str
+    test_source: str | None
+    rules: dict[str, Any]
     came: dict[Part, int]
     kept: dict[Part, int]
     quarantined: pd.DataFrame
@@ -124,7 +130,10 @@ class Validation:
     def figures(self) -> dict[str, Any]:
         """Give the contents of `validation.json`."""
         return {
-            "source": self.name,
+            "name": self.name,
+            "source": self.source,
+            "test_source": self.test_source,
+            "rules": self.rules,
             "rows": {"came": self.came, "kept": self.kept, "set aside": self.reasons},
             "labels": self.label_counts,
             "repairs": list(self.repairs),
@@ -153,7 +162,8 @@ class EpochRecord:
 class Trained:
     """A trained network with the recipe and the epochs that made it.
 
-    `fingerprint` is that of data, recipe, code and locked dependencies; `digest` that of the weights.
+    `fingerprint` is that of data, recipe, code and locked dependencies; `digest` that of the weights. The answers
+    (rows × 10) are those to the rows that were held out of training.
     """
 
     network: keras.Model
@@ -163,6 +173,20 @@ class Trained:
     digest: str
     training_rows: int
     validation_rows: int
+    held_out_answers: NDArray[np.float32]
+    held_out_labels: NDArray[np.int32]
+
+
+@dataclass(frozen=True)
+class Abstention:
+    """From which confidence on to answer, set on held-out rows; how many test rows that lets be answered, how well.
+
+    Without a threshold, because nothing was held out or no confidence is good enough, nothing is answered.
+    """
+
+    threshold: float | None
+    coverage: float
+    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -189,7 +213,10 @@ class Mistake:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A network's figures on the test frame. `confusion_matrix` is 10 × 10, rows true, columns predicted."""
+    """A network's figures on the test frame. `confusion_matrix` is 10 × 10, rows true, columns predicted.
+
+    `right` tells of each test row whether it was recognised.
+    """
 
     rows: int
     accuracy: float
@@ -199,6 +226,8 @@ class Evaluation:
     log_loss: float
     calibration_error: float
     mistakes: tuple[Mistake, ...]
+    abstention: Abstention
+    right: NDArray[np.bool_]
 
     @property
     def errors(self) -> int:
@@ -215,6 +244,7 @@ class Run:
     """
 
     validation: Validation
+    decision: Decision
     dataset_fingerprint: str
     training_rows: int
     validation_rows: int
@@ -224,7 +254,7 @@ class Run:
     history: tuple[EpochRecord, ...]
     evaluation: Evaluation
     seconds: dict[str, float]
-    libraries: dict[str, str]
+    environment: dict[str, Any]
 
     def metrics(self) -> dict[str, Any]:
         """Give the contents of `metrics.json`."""
@@ -235,6 +265,7 @@ class Run:
             "errors": evaluation.errors,
             "log_loss": evaluation.log_loss,
             "calibration_error": evaluation.calibration_error,
+            "abstention": dataclasses.asdict(evaluation.abstention),
             "confusion_matrix": evaluation.confusion_matrix.tolist(),
             "classes": [dataclasses.asdict(figures) for figures in evaluation.classes],
             "mistakes": [
@@ -250,21 +281,46 @@ class Run:
                 "validation_rows": self.validation_rows,
                 "test_rows": evaluation.rows,
             },
+            "decision": self.decision.figures(),
             "fingerprint": self.fingerprint,
             "weights_digest": self.weights_digest,
             "history": [dataclasses.asdict(record) for record in self.history],
-            "libraries": self.libraries,
+            "environment": self.environment,
         }
 
 
 @dataclass(frozen=True)
 class Published:
-    """Where a run's version stands in the store, its report in Prefect, and what it reached."""
+    """Where a run's version stands in the store, its report in Prefect, what it reached, and what was decided.
+
+    `unchanged` tells that nothing was trained, because the version had been made before of the same data and recipe.
+    """
 
     version: int
     folder: str
     artifact: UUID
+    promoted: bool
+    reason: str
     accuracy: float
     interval: tuple[float, float]
     errors: int
     rows: int
+    unchanged: bool = False
+
+
+@dataclass(frozen=True)
+class Crowned:
+    """Which version became the champion by hand, in place of which, and why."""
+
+    version: int
+    over: int | None
+    reason: str
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Verified:
+    """A version that is what its card says, and in what that was proven."""
+
+    version: int
+    told: str

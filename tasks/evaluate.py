@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 def evaluate(trained: Trained, dataset: Dataset) -> Evaluation:
     """Give the network's figures on the dataset's test frame."""
     from schemas.pixel_frame import labels_of, pixels_of
-    from tasks.scoring import figures_of_merit
+    from tasks.scoring import abstention, figures_of_merit
     from tasks.training.inference import predictor, probabilities
 
     pixels = pixels_of(dataset.test)
     answers = probabilities(predictor(trained.network), pixels)
-    evaluation = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers)
+    least = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
+    evaluation = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers, least)
     low, high = evaluation.interval
     get_run_logger().info(
         "test accuracy %.2f%% (95 %% interval %.2f%% to %.2f%%), %s mistakes",

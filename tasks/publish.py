@@ -1,12 +1,15 @@
-"""Publish: put the model and everything about it into the store, and the report into Prefect."""
+"""Publish: put the model and everything about it into the store, make it champion if it may be, report in Prefect."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 
 from artifacts.store import Store
+from schemas.errors import StoreError
 from schemas.results import Published
 from tasks.stage import stage
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from schemas.gate import Decision
     from schemas.results import Dataset, Evaluation, Trained
 
 REPORT_KEY = "training-report"
@@ -27,20 +31,24 @@ def publish(  # noqa: PLR0913, what a report tells of
     dataset: Dataset,
     trained: Trained,
     evaluation: Evaluation,
+    decision: Decision,
     pictures: Mapping[str, bytes],
     seconds: Mapping[str, float],
+    keep: int,
 ) -> Published:
-    """Make a version of the run; then its report and its per-class table artifacts in Prefect."""
+    """Make a version of the run, the champion if so decided; then its report and its per-class table in Prefect."""
     from artifacts import markdown, report, version
 
-    run = version.describe(dataset, trained, evaluation, seconds)
+    run = version.describe(dataset, trained, evaluation, decision, seconds)
     all_pictures = {**pictures, **dataset.pictures}
-    versions = Store(store)
+    versions, name = Store(store), run_name()
     with versions.new_version() as (number, folder):
         trained.network.save(folder / "model.keras")
-        version.write(folder, number, run, dataset.profile, all_pictures)
+        version.write(folder, number, name, run, dataset.profile, all_pictures)
+    decision = _carried_out(versions, number, name, decision)
+    versions.prune(keep)
     text = report.training_report(run, number, markdown.embedded(all_pictures))
-    told = f"Version {number}: {evaluation.accuracy:.2%}"
+    told = f"Version {number}: {evaluation.accuracy:.2%}, {'promoted' if decision.promoted else 'not promoted'}"
     artifact = create_markdown_artifact(text, key=REPORT_KEY, description=told)
     create_table_artifact(report.class_table(evaluation), key=CLASSES_KEY, description=f"Version {number}, each digit")
     versions.remove_work(trained.fingerprint)
@@ -48,8 +56,34 @@ def publish(  # noqa: PLR0913, what a report tells of
         version=number,
         folder=str(versions.folder(number)),
         artifact=cast("UUID", artifact),
+        promoted=decision.promoted,
+        reason=decision.reason,
         accuracy=evaluation.accuracy,
         interval=evaluation.interval,
         errors=evaluation.errors,
         rows=evaluation.rows,
     )
+
+
+def run_name() -> str:
+    """Give the flow run's name and id, as the history and the card have it."""
+    return f"{flow_run.get_name() or 'by hand'} {(flow_run.get_id() or '')[:8]}".strip()
+
+
+def _carried_out(store: Store, number: int, run: str, decision: Decision) -> Decision:
+    """Write the decision into the history and act on it; another run may have changed the champion meanwhile."""
+    import dataclasses
+
+    fault = ""
+    if decision.promoted:
+        try:
+            store.promote(number, over=decision.champion, run=run, reason=decision.reason)
+        except StoreError as error:
+            fault = str(error)
+            get_run_logger().warning("not promoted: %s", fault)
+            decision = dataclasses.replace(decision, promoted=False, reason=fault)
+    if not decision.promoted:
+        store.record(
+            number, run, decision.reason, promoted=False, accuracy=decision.accuracy, champion=decision.champion
+        )
+    return decision

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 HEAVY = (
     "artifacts.figures",
     "tasks.scoring.figures_of_merit",
+    "tasks.scoring.gate",
     "tasks.sources.tables",
     "tasks.training.engine",
     "tasks.validation.inspection",

@@ -1,12 +1,15 @@
 """The README is held to the code: its commands, its parameters, its layout."""
 
+import importlib
 import inspect
 import re
+from pathlib import Path
 
 import pytest
 from samples import ROOT
 
 from flows.train_flow import train_flow
+from schemas.gate import GateRules
 from schemas.recipe import Overrides
 from schemas.rules import Rules
 
@@ -23,12 +26,12 @@ def commands() -> list[str]:
 def parameters() -> dict[str, str]:
     """Give the flow's flags with what the README must say of each."""
     described = train_flow.parameters.model_dump()["properties"]
-    own = [name for name in inspect.signature(train_flow.fn).parameters if name not in {"overrides", "rules"}]
+    own = [name for name in inspect.signature(train_flow.fn).parameters if name not in {"overrides", "rules", "gate"}]
     flags = {name: f"{described[name]['description']} | {shown(described[name].get('default'))}" for name in own}
     for name, field in Overrides.model_fields.items():
         meaning, default = re.fullmatch(r"(.*) \[recipe: (.*)\]", field.description).groups()
         flags[name] = f"{meaning} | {default}"
-    for name, field in Rules.model_fields.items():
+    for name, field in {**Rules.model_fields, **GateRules.model_fields}.items():
         flags[name] = f"{field.description} | {field.default if field.default != () else 'none'}"
     return flags
 
@@ -50,7 +53,10 @@ def test_every_make_command_is_a_target(command):
 def test_every_flow_command_names_a_file_and_flags_that_exist(command):
     path = re.search(r"flows/\w+\.py", command).group()
     assert (ROOT / path).is_file()
-    known = {f"--{name.replace('_', '-')}" for name in parameters()} | {"--help"}
+    flow = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    own = inspect.signature(getattr(flow, Path(path).stem).fn).parameters
+    names = [*own, *(parameters() if "train_flow" in path else [])]
+    known = {f"--{name.replace('_', '-')}" for name in names} | {"--help"}
     assert set(re.findall(r"--[a-z-]+", command)) <= known
 
 

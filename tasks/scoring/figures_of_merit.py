@@ -10,6 +10,7 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 
 from schemas.digits import CLASSES, SIDE
 from schemas.results import ClassFigures, Evaluation, Mistake
+from tasks.scoring import abstention
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,12 @@ SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
 
 
-def evaluation(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> Evaluation:
+def evaluation(
+    pixels: NDArray[np.uint8],
+    labels: NDArray[np.uint8],
+    probabilities: NDArray[np.float32],
+    least_confidence: float | None,
+) -> Evaluation:
     """Judge probabilities (rows × 10) of images (rows × 784) against their labels (rows)."""
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=CLASSES)
@@ -32,6 +38,8 @@ def evaluation(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], probabiliti
         log_loss=float(log_loss(labels, _summing_to_one(probabilities), labels=CLASSES)),
         calibration_error=calibration_error(labels, probabilities),
         mistakes=mistakes(pixels, labels, probabilities),
+        abstention=abstention.judged(least_confidence, probabilities, labels),
+        right=predicted == labels,
     )
 
 

@@ -70,7 +70,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
         other = _read(test_source, rules)
         test = other.train if other.test is None else other.test
         name += f" with {_name(test_source)}"
-    return Loaded(name, train, test)
+    return Loaded(name, train, test, _place(source), test_source and _place(test_source))
 
 
 def kind(source: str) -> str:
@@ -97,6 +97,10 @@ def _read(source: str, rules: Rules) -> Frames:
 
 def _name(source: str) -> str:
     return source if source in BUILT_IN else Path(source).resolve().name
+
+
+def _place(source: str) -> str:
+    return source if source in BUILT_IN else str(Path(source).resolve())
 
 
 def _of_folder(path: Path) -> str:

@@ -13,6 +13,7 @@ from schemas.pixel_frame import labels_of, pixels_of
 from schemas.results import Trained
 from tasks.training import checkpoints
 from tasks.training.fingerprint import fingerprint
+from tasks.training.inference import predictor, probabilities
 from tasks.training.interruption import Deferred
 from tasks.training.session import Rows, Session
 
@@ -55,14 +56,17 @@ def train(
                 done = f"{session.epochs_done} of {recipe.epochs}"
                 tell(f"interrupted after epoch {done}; the same command goes on from there")
                 break
+    network = session.finished()
     return Trained(
-        network=session.finished(),
+        network=network,
         recipe=recipe,
         history=tuple(session.history),
         fingerprint=identity,
         digest=digest(session.network),
         training_rows=len(rows.labels),
         validation_rows=len(held_out.labels),
+        held_out_answers=probabilities(predictor(network), held_out.pixels),
+        held_out_labels=held_out.labels,
     )
 
 

@@ -2,18 +2,51 @@
 
 from __future__ import annotations
 
+import time
+from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
-from schemas.digits import SIDE
+from schemas.digits import CLASSES, SIDE
+from schemas.errors import StoreError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import keras
     from numpy.typing import NDArray
 
 BATCH = 2048
+LATENCY_CALLS = 30
+
+
+def load(path: Path) -> keras.Model:
+    """Load a saved network, safely: no code of the file's own is run. Raises StoreError if it isn't one of ours."""
+    import keras
+
+    try:
+        network = keras.models.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # Keras raises whatever a damaged file leads it to
+        raise StoreError(f"{path}: not a model that can be loaded safely ({str(error).splitlines()[0]})") from error
+    if network.input_shape != (None, SIDE, SIDE) or network.output_shape != (None, len(CLASSES)):
+        raise StoreError(
+            f"{path}: takes {network.input_shape} and gives {network.output_shape}; 28 × 28 and 10 are needed"
+        )
+    return network
+
+
+def latency_ms(network: keras.Model, image: NDArray[np.uint8]) -> float:
+    """Give the median time that one image (1 × 784) takes, in milliseconds."""
+    predict = predictor(network)
+    predict(image)
+    seconds = []
+    for _ in range(LATENCY_CALLS):
+        started = time.perf_counter()
+        predict(image).numpy()
+        seconds.append(time.perf_counter() - started)
+    return 1000 * median(seconds)
 
 
 def predictor(network: keras.Model) -> tf.types.experimental.PolymorphicFunction:

@@ -102,6 +102,9 @@ class Inspection:
         """Give what was found."""
         return Validation(
             name=self._loaded.name,
+            source=self._loaded.source,
+            test_source=self._loaded.test_source,
+            rules=self._rules.model_dump(mode="json"),
             came={part: len(frame) for part, frame in self._loaded.parts.items()},
             kept={part: len(frame) for part, frame in self._frames.items()},
             quarantined=self._quarantined(),

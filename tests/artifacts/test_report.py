@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from artifacts import figures, markdown, quarantine, report
+from artifacts import card, figures, markdown, quarantine, report
+from schemas.gate import Change, Decision
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.recipe import PRESETS
-from schemas.results import ClassFigures, Drift, EpochRecord, Evaluation, Finding, Mistake, Run, Validation
+from schemas.results import Abstention, ClassFigures, Drift, EpochRecord, Evaluation, Finding, Mistake, Run, Validation
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +23,9 @@ def validation() -> Validation:
     row.columns = ["part", "item", "reasons", *LABELLED_COLUMNS]
     return Validation(
         name="mnist",
+        source="mnist",
+        test_source=None,
+        rules={},
         came={"train": 60_001, "test": 10_000},
         kept={"train": 60_000, "test": 10_000},
         quarantined=row,
@@ -50,9 +54,30 @@ def run(validation) -> Run:
         log_loss=0.0812,
         calibration_error=0.0123,
         mistakes=tuple(Mistake(row, 4, 9, 0.999, picture) for row in range(24)),
+        abstention=Abstention(0.83, 0.97, 0.9993),
+        right=np.ones(10_000, bool),
     )
     return Run(
         validation=validation,
+        decision=Decision(
+            promoted=True,
+            reason="it fixes 30 mistakes of version 3 and makes 9 new ones",
+            champion=3,
+            rows=10_000,
+            accuracy=0.9756,
+            champion_accuracy=0.9735,
+            fixed=30,
+            made=9,
+            difference=0.21,
+            lower=0.08,
+            alpha=0.03,
+            p_better=0.0005,
+            p_worse=0.9998,
+            calibration_error=0.0123,
+            model_mib=0.42,
+            latency_ms=0.31,
+            changes=(Change(fixed=True, label=4, picture=picture), Change(fixed=False, label=9, picture=picture)),
+        ),
         dataset_fingerprint="f" * 64,
         training_rows=57_000,
         validation_rows=3_000,
@@ -62,13 +87,21 @@ def run(validation) -> Run:
         history=tuple(EpochRecord(epoch, 1 / epoch, 0.9, 0.5 / epoch, 0.95, 0.4) for epoch in range(1, 21)),
         evaluation=evaluation,
         seconds={"start-up": 6.0, "load": 0.5, "train": 8.0, "orchestration": 1.5},
-        libraries={"tensorflow": "2.21.0", "keras": "3.15.1"},
+        environment={
+            "python": "3.11.7",
+            "libraries": {"tensorflow": "2.21.0", "keras": "3.15.1"},
+            "system": "Linux x86_64",
+            "processor": "a processor",
+            "cores": 2,
+            "revision": "0123456789ab",
+        },
     )
 
 
 @pytest.fixture(scope="module")
 def pictures(run: Run) -> dict[str, bytes]:
     return {
+        "changes": figures.png(figures.change_sheet(run.decision.changes)),
         "confusion_matrix": figures.png(figures.confusion_heatmap(run.evaluation.confusion_matrix, 0.9756)),
         "learning_curve": figures.png(figures.learning_curve(run.history, augmented=True)),
         "mistakes": figures.png(figures.mistake_sheet(run.evaluation.mistakes)),
@@ -141,3 +174,43 @@ def test_metrics_are_plain_json(run):
         "test_rows": 10_000,
     }
     assert metrics["recipe"] == PRESETS["fast"]["mlp"].model_dump(mode="json")
+
+
+def test_the_decision_comes_before_the_details(run):
+    text = report.training_report(run, 4, markdown.linked)
+    assert "**Promoted to champion**: it fixes 30 mistakes of version 3 and makes 9 new ones." in text
+    assert text.index("## Decision") < text.index("## Confusion matrix")
+    assert "| at worst, at a level of 97.00% | +0.08 |" in text
+    refused = dataclasses.replace(
+        run, decision=Decision(promoted=False, reason="too low", champion=None, rows=9, accuracy=0.5)
+    )
+    assert "**Not promoted**: too low." in report.training_report(refused, 4, markdown.linked)
+
+
+def test_the_card_tells_what_the_model_is_for_and_rests_on(run):
+    told = card.card(run, 4, "a run")
+    text = card.card_markdown(told)
+    for part in (
+        "# Model card: version 4",
+        "Promoted: it fixes 30 mistakes",
+        "For single handwritten digits",
+        "Not for letters",
+        "97.56% of 10,000 test rows (95 % interval 97.24% to 97.84%), 244 mistakes",
+        "From a confidence of 0.8300 on",
+        "it answers 97.00% of the test rows, 99.930% of them rightly",
+        "mnist: 57,000 rows to train on, 3,000 held out",
+        "a processor, 2 cores",
+        "0123456789ab",
+        "Parent: 3.",
+    ):
+        assert part in text, part
+    assert json.loads(json.dumps(told))["parent"] == 3
+    unsure = told | {"abstention": {"threshold": None, "coverage": 0.0, "accuracy": None}}
+    assert "it shouldn't answer by itself" in card.card_markdown(unsure)
+
+
+def test_the_environment_names_the_code_and_the_machine():
+    found = card.environment()
+    assert found["cores"] >= 1
+    assert found["processor"]
+    assert found["libraries"]["tensorflow"]

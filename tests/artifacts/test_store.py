@@ -1,6 +1,8 @@
 """The store keeps its word: numbered, whole or absent, whatever happens to the process that writes."""
 
+import json
 import multiprocessing
+import os
 import shutil
 import signal
 import subprocess
@@ -8,16 +10,33 @@ import sys
 from pathlib import Path
 
 import pytest
+from samples import ROOT, fill_version
 
 from artifacts.store import Store
-from schemas.errors import InputError
+from schemas.errors import InputError, StoreError
+
+FILES = {"model.keras", "metrics.json", "card.json"}
 
 
-def publish(store: Store) -> int:
+def publish(store: Store, fingerprint: str = "f") -> int:
     with store.new_version() as (number, folder):
-        (folder / "model.keras").write_bytes(b"weights")
-        (folder / "metrics.json").write_text("{}")
+        fill_version(number, folder, fingerprint)
     return number
+
+
+def crown(store: Store, version: int) -> None:
+    store.promote(version, over=store.champion(), run="test", reason="better")
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    """Give a store of three versions, the second of them the champion, after the first."""
+    store = Store(tmp_path / "store")
+    for _ in range(3):
+        publish(store)
+    crown(store, 1)
+    crown(store, 2)
+    return store
 
 
 def test_versions_count_from_one(tmp_path):
@@ -25,7 +44,7 @@ def test_versions_count_from_one(tmp_path):
     assert store.versions() == []
     assert [publish(store), publish(store)] == [1, 2]
     assert store.versions() == [1, 2]
-    assert {file.name for file in store.folder(2).iterdir()} == {"model.keras", "metrics.json"}
+    assert {file.name for file in store.folder(2).iterdir()} == FILES
 
 
 def test_a_number_is_not_given_again_when_its_version_was_removed(tmp_path):
@@ -54,9 +73,11 @@ def test_a_failure_leaves_no_version_and_no_debris(tmp_path):
 
 KILLED = """
 import os, signal, sys
+sys.path.insert(0, "tests")
 from pathlib import Path
-import artifacts.store
+import filelock
 from artifacts.store import Store
+from samples import fill_version
 
 countdown = int(sys.argv[2])
 def counting(function):
@@ -67,45 +88,188 @@ def counting(function):
             os.kill(os.getpid(), signal.SIGKILL)
         return function(*args, **kwargs)
     return call
-for name in ("open", "fsync", "mkdir", "rename", "replace", "chmod", "unlink"):
+store = Store(Path(sys.argv[1]))
+for name in "open fsync mkdir rename replace chmod unlink rmdir write truncate ftruncate".split():
     setattr(os, name, counting(getattr(os, name)))
-with Store(Path(sys.argv[1])).new_version() as (number, folder):
-    (folder / "model.keras").write_bytes(b"weights")
-    (folder / "metrics.json").write_text("{}")
+with store.new_version() as (number, folder):
+    fill_version(number, folder)
+store.promote(number, over=store.champion(), run="killed", reason="better")
+store.record(number, "killed", "a decision")
+store.prune(2)
 """
 
 
-def test_killed_at_any_file_operation_the_store_holds_whole_versions_and_goes_on(tmp_path):
-    for point in range(100):
+def test_killed_at_any_file_operation_the_store_is_whole_and_goes_on(tmp_path):
+    for point in range(300):
         store = Store(tmp_path / str(point))
-        publish(store)
-        ended = subprocess.run([sys.executable, "-c", KILLED, store.path, str(point)], check=False)
+        for _ in range(3):
+            publish(store)
+        crown(store, 1)
+        crown(store, 2)
+        ended = subprocess.run([sys.executable, "-c", KILLED, store.path, str(point)], cwd=ROOT, check=False)
         for version in store.versions():
-            assert {file.name for file in store.folder(version).iterdir()} == {"model.keras", "metrics.json"}
+            assert {file.name for file in store.folder(version).iterdir()} == FILES
+            assert store.faults(version) == []
+        champion = store.champion()
+        assert champion in (2, 4)
+        assert champion in store.versions()
+        told = [event["version"] for event in store.history() if event["event"] == "promotion"]
+        assert told == [1, 2, 4][: len(told)]
+        assert told[-1] == champion
         before = store.versions()
-        assert publish(store) not in before
-        left = {entry.name for entry in (store.path / "versions").iterdir()}
+        number = publish(store)
+        assert number not in before
+        crown(store, number)
+        store.prune(2)
+        assert [event["version"] for event in store.history() if event["event"] == "promotion"] == [*told, number]
+        left = {entry.name for entry in [*store.path.iterdir(), *(store.path / "versions").iterdir()]}
         assert {name for name in left if name.startswith(".")} <= {".lock", ".last"}
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
-    assert 8 < point < 99, "the kills reached every operation, the last run none"
+    assert 30 < point < 299, "the kills reached every operation, the last run none"
 
 
-def _publish_many(path: Path, queue: multiprocessing.Queue) -> None:
-    queue.put([publish(Store(path)) for _ in range(10)])
+def _work_many(path: Path, queue: multiprocessing.Queue) -> None:
+    store = Store(path)
+    numbers, promotions = [], 0
+    for _ in range(50):
+        number = publish(store)
+        numbers.append(number)
+        while True:  # as a flow that is run again
+            try:
+                crown(store, number)
+            except StoreError:
+                continue
+            promotions += 1
+            break
+    queue.put((numbers, promotions))
 
 
-def test_processes_that_publish_at_once_never_share_a_number(tmp_path):
+def test_processes_that_publish_and_promote_at_once_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    processes = [context.Process(target=_publish_many, args=(tmp_path, queue)) for _ in range(4)]
+    processes = [context.Process(target=_work_many, args=(tmp_path, queue)) for _ in range(8)]
     for process in processes:
         process.start()
-    numbers = [number for _ in processes for number in queue.get(timeout=60)]
+    done = [queue.get(timeout=300) for _ in processes]
     for process in processes:
         process.join()
-    assert sorted(numbers) == list(range(1, 41)) == Store(tmp_path).versions()
+    assert sorted(number for numbers, _ in done for number in numbers) == list(range(1, 401))
+    store = Store(tmp_path)
+    assert store.versions() == list(range(1, 401))
+    events = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
+    assert sorted(event["version"] for event in events) == list(range(1, 401))
+    overs = [event["over"] for event in events]
+    assert overs == [None, *(event["version"] for event in events[:-1])], "each came after the one before it"
+    assert store.champion() == events[-1]["version"]
+
+
+def test_the_champion_is_the_version_promoted_last(store):
+    assert (store.champion(), store.previous()) == (2, 1)
+    store.promote(1, over=2, run="by hand", reason="worse in the field", event="rollback")
+    assert (store.champion(), store.previous()) == (1, 2)
+    assert [(event["event"], event["version"], event["over"]) for event in store.history()] == [
+        ("promotion", 1, None), ("promotion", 2, 1), ("rollback", 1, 2),
+    ]  # fmt: skip
+    assert store.history()[-1]["reason"] == "worse in the field"
+
+
+def test_a_decision_about_a_champion_of_yesterday_is_refused(store):
+    with pytest.raises(StoreError, match="version 2 has become the champion meanwhile, in place of 1"):
+        store.promote(3, over=1, run="test", reason="better than 1")
+    assert store.champion() == 2
+
+
+def test_a_champion_never_named_is_none(tmp_path):
+    store = Store(tmp_path / "store")
+    assert (store.champion(), store.previous(), store.history(), store.refusals()) == (None, None, [], 0)
+    assert not store.path.exists(), "looking makes nothing"
+
+
+def damaged_file(folder):
+    (folder / "model.keras").write_bytes(b"wEights")
+
+
+def swapped(folder):
+    shutil.copy(folder / "metrics.json", folder / "model.keras")
+
+
+def another_card(folder):
+    shutil.copy(folder.parent / "1" / "card.json", folder / "card.json")
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (damaged_file, "model.keras was changed"),
+        (swapped, "model.keras was changed"),
+        (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
+        (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt doesn't belong to it"),
+        (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
+        (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json isn't whole"),
+        (lambda folder: (folder / "card.json").unlink(), "there is no version 3 with a card"),
+        (another_card, "the card is that of version 1"),
+    ],
+)
+def test_a_version_that_was_touched_is_named_and_not_promoted(store, harm, told):
+    harm(store.folder(3))
+    with pytest.raises(StoreError, match=told):
+        crown(store, 3)
+    assert store.champion() == 2
+    assert store.with_fingerprint("f") == 2, "nor is it taken for what need not be trained again"
+
+
+def test_a_line_that_a_killed_process_left_unfinished_goes(store):
+    with (store.path / "history.jsonl").open("ab") as history:
+        history.write(b'{"event": "deci')
+    assert len(store.history()) == 2
+    store.record(3, "test", "refused")
+    lines = (store.path / "history.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["promotion", "promotion", "decision"]
+
+
+def test_a_full_disk_leaves_the_old_champion_in_force(store, monkeypatch):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        crown(store, 3)
+    monkeypatch.undo()
+    assert store.champion() == 2
+    crown(store, 3)
+    assert store.champion() == 3
+
+
+def test_a_champion_that_cannot_be_read_is_said_so(store):
+    (store.path / "champion").write_text("two")
+    with pytest.raises(StoreError, match="champion: can't be read"):
+        store.champion()
+
+
+def test_refusals_are_counted_since_the_champion_came(store):
+    for version in (3, 3):
+        store.record(version, "test", "too many new mistakes", promoted=False)
+    assert store.refusals() == 2
+    crown(store, 3)
+    assert store.refusals() == 0
+
+
+def test_pruning_spares_the_champion_the_one_before_and_the_newest(store):
+    for _ in range(4):
+        publish(store)
+    assert store.prune(2) == [3, 4, 5]
+    assert store.versions() == [1, 2, 6, 7]
+    assert store.prune(2) == []
+    assert publish(store) == 8, "numbers go on"
+
+
+def test_an_unchanged_training_is_found_by_its_fingerprint(store):
+    assert publish(store, "other") == 4
+    assert store.with_fingerprint("f") == 3
+    assert store.with_fingerprint("other") == 4
+    assert store.with_fingerprint("none") is None
 
 
 def test_the_check_accepts_what_can_be_made_and_leaves_nothing(tmp_path):

@@ -10,15 +10,17 @@ from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, Fl
 from prefect.client.schemas.sorting import ArtifactSort
 from samples import draw_digits
 
+from artifacts.store import Store
 from flows.train_flow import train_flow
 from schemas.errors import InputError, TrainingError
+from schemas.gate import GateRules
 from schemas.recipe import Overrides
 from schemas.rules import Rules
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
 FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "learning_curve.png", "mistakes.png"}
-FILES |= {"validation.json", "reference.npz", "data.png"}
+FILES |= {"validation.json", "reference.npz", "data.png", "card.json", "card.md"}
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
 
 
@@ -50,7 +52,9 @@ def test_a_run_leaves_a_whole_version_and_nothing_else(published, folder):
     assert published.version == 1
     assert {file.name for file in folder.iterdir()} == FILES
     store = folder.parents[1]
-    assert {entry.name for entry in store.iterdir()} == {"versions"}, "the checkpoints are gone"
+    left = {"versions", "champion", "history.jsonl", ".lock"}
+    assert {entry.name for entry in store.iterdir()} == left, "the checkpoints are gone"
+    assert Store(store).faults(1) == []
 
 
 def test_metrics_agree_with_what_the_flow_returns(published, folder, tiny_npz):
@@ -60,7 +64,7 @@ def test_metrics_agree_with_what_the_flow_returns(published, folder, tiny_npz):
     assert metrics["recipe"]["epochs"] == 4
     assert metrics["dataset"]["name"] == tiny_npz.name
     assert set(metrics["seconds"]) == {
-        "start-up", "load", "validate", "train", "evaluate", "plot", "orchestration",
+        "start-up", "load", "validate", "find_unchanged", "train", "evaluate", "compare", "plot", "orchestration",
     }  # fmt: skip
 
 
@@ -104,11 +108,76 @@ def test_progress_ends_at_100_percent(published):
 
 
 def test_the_same_seed_gives_the_same_model_as_the_next_version(published, folder, tiny_npz):
-    again = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK)
+    again = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK, retrain=True)
     assert again.version == 2
+    assert again.promoted, "it is as good: the same"
     one, two = (json.loads((folder.parent / str(n) / "metrics.json").read_text()) for n in (1, 2))
     assert one["weights_digest"] == two["weights_digest"]
     assert one["confusion_matrix"] == two["confusion_matrix"]
+
+
+def test_the_first_version_is_the_champion_and_the_card_says_why(published, folder):
+    store = Store(folder.parents[1])
+    assert published.promoted
+    assert published.reason == f"the first champion, {published.accuracy:.2%} of 200 rows"
+    assert store.history()[0]["event"] == "promotion"
+    assert store.history()[0]["reason"] == published.reason
+    assert store.card(1)["decision"]["promoted"]
+    assert store.card(1)["run"] == store.history()[0]["run"]
+    assert store.card(1)["abstention"]["coverage"] > 0
+
+
+def test_the_same_data_and_recipe_is_not_trained_again(published, folder, tiny_npz):
+    state = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK, return_state=True)
+    assert state.is_completed()
+    assert state.name == "Unchanged"
+    outcome = state.result()
+    assert outcome.unchanged
+    assert outcome.accuracy == published.accuracy
+    assert "Nothing was trained: version" in newest_artifact("training-unchanged").data
+    direct = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK)
+    assert (direct.version, direct.unchanged) == (outcome.version, True)
+
+
+def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder, tiny_npz):
+    store = Store(folder.parents[1])
+    before = store.champion()
+    poor = QUICK.model_copy(update={"epochs": 1, "learning_rate": 0.001})
+    gate = GateRules(min_accuracy=0)
+    outcome = train_flow(str(tiny_npz), store=store.path, recipe="plain", overrides=poor, gate=gate)
+    assert not outcome.promoted
+    assert store.champion() == before
+    assert "may be" in outcome.reason
+    event = store.history()[-1]
+    assert (event["event"], event["version"], event["promoted"]) == ("decision", outcome.version, False)
+    report = newest_artifact("training-report").data
+    assert "**Not promoted**" in report
+    assert "mistakes fixed" in report
+    forced = train_flow(
+        str(tiny_npz), store=store.path, recipe="plain", overrides=poor, gate=gate, force="a test", retrain=True
+    )
+    assert forced.promoted
+    assert store.champion() == forced.version
+    assert store.history()[-1]["reason"] == "forced: a test"
+
+
+def test_a_champion_that_was_touched_never_blocks_for_ever(tmp_path, tiny_npz):
+    arguments = {"store": tmp_path / "store", "recipe": "plain", "overrides": QUICK, "retrain": True}
+    first = train_flow(str(tiny_npz), **arguments)
+    (Path(first.folder) / "model.keras").write_bytes(b"another model")
+    refused = train_flow(str(tiny_npz), **arguments)
+    assert not refused.promoted
+    assert "version 1 can't be compared with (version 1: model.keras was changed" in refused.reason
+    assert train_flow(str(tiny_npz), **arguments, force="version 1 was damaged").promoted
+
+
+def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
+    arguments = {"store": tmp_path / "store", "recipe": "plain", "retrain": True, "keep": 1}
+    gate = GateRules(min_accuracy=1)
+    for seed in range(3):
+        quick = QUICK.model_copy(update={"seed": seed, "epochs": 1})
+        train_flow(str(tiny_npz), **arguments, overrides=quick, gate=gate, force="first" if seed == 0 else None)
+    assert Store(tmp_path / "store").versions() == [1, 3]
 
 
 def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
@@ -150,7 +219,7 @@ def test_the_form_in_the_ui_has_every_parameter_with_description_and_bounds():
     schema = train_flow.parameters.model_dump()
     assert all(
         schema["properties"][name].get("description")
-        for name in ("source", "test_source", "store", "recipe", "overrides", "rules")
+        for name in ("source", "test_source", "store", "recipe", "overrides", "rules", "gate", "keep")
     )
     assert all(field["description"] for field in schema["definitions"]["Rules"]["properties"].values())
     fields = schema["definitions"]["Overrides"]["properties"]

@@ -60,7 +60,7 @@ def test_mistakes_come_most_confident_first_with_their_pictures():
 
 def test_evaluation_counts_rows_as_true_and_columns_as_predicted():
     pixels = np.zeros((4, 784), np.uint8)
-    judged = evaluation(pixels, np.array([3, 3, 8, 8]), sure_of([3, 8, 8, 8], 0.9))
+    judged = evaluation(pixels, np.array([3, 3, 8, 8]), sure_of([3, 8, 8, 8], 0.9), None)
     assert judged.confusion_matrix[3, 8] == 1
     assert judged.confusion_matrix[8, 3] == 0
     assert judged.accuracy == 0.75

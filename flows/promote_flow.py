@@ -1,0 +1,52 @@
+"""Make a version the champion, or go back to the one before it.
+
+Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `--previous`.
+"""
+
+from pathlib import Path
+
+from prefect import flow
+
+from artifacts.store import Store
+from flows import command_line
+from schemas.errors import InputError
+from schemas.results import Crowned
+from tasks.promote import promote
+
+
+def check(version: int | None, store: Path, reason: str, *, previous: bool) -> int:
+    """Refuse what can't work, before anything is started; give the version that is meant."""
+    if (version is None) == (not previous):
+        raise InputError("either --version or --previous is needed, and not both")
+    if not reason.strip():
+        raise InputError("--reason is empty; say why, for those who read the history")
+    meant = Store(store).previous() if version is None else version
+    if meant is None:
+        raise InputError(f"store {store}: no version was the champion before; --version names one")
+    Store(store).check_whole(meant)
+    return meant
+
+
+@flow(name="promote", flow_run_name="promote")
+def promote_flow(
+    version: int | None = None, store: Path = Path("store"), reason: str = "by hand", *, previous: bool = False
+) -> Crowned:
+    """Make a version the champion, verified before it is used.
+
+    Args:
+        version: The version's number.
+        store: The folder that keeps the versions.
+        reason: Why, for the history.
+        previous: Go back to the version that was the champion before.
+    """
+    return promote(store, check(version, store, reason, previous=previous), reason)
+
+
+def summary(crowned: Crowned) -> str:
+    """Say what is in use now."""
+    over = "" if crowned.over is None else f", in place of version {crowned.over}"
+    return f"version {crowned.version} is the champion{over} (accuracy {crowned.accuracy:.2%})"
+
+
+if __name__ == "__main__":
+    command_line.run(promote_flow, check=check, tell=summary)

@@ -1,0 +1,39 @@
+"""Prove that a published version is what its card says.
+
+Run it with `python flows/verify_flow.py`, for the champion, or with `--version 3`.
+"""
+
+from pathlib import Path
+
+from prefect import flow
+
+from artifacts.store import Store
+from flows import command_line
+from schemas.errors import InputError
+from schemas.results import Verified
+from tasks.verify import verify
+
+
+def check(version: int | None, store: Path, **_others: object) -> int:
+    """Refuse what can't work, before anything is started; give the version that is meant."""
+    meant = Store(store).champion() if version is None else version
+    if meant is None:
+        raise InputError(f"store {store}: there is no champion; --version names a version")
+    Store(store).card(meant)
+    return meant
+
+
+@flow(name="verify", flow_run_name="verify")
+def verify_flow(version: int | None = None, store: Path = Path("store"), *, reproduce: bool = False) -> Verified:
+    """Prove that a version is what its card says: its files, its figures, and with --reproduce its weights.
+
+    Args:
+        version: The version's number; the champion's if there is none.
+        store: The folder that keeps the versions.
+        reproduce: Train anew by the card's recipe and compare the weights, bit for bit.
+    """
+    return verify(store, check(version, store), reproduce=reproduce)
+
+
+if __name__ == "__main__":
+    command_line.run(verify_flow, check=check, tell=lambda verified: verified.told)

@@ -1,0 +1,32 @@
+"""Promote: make a version the champion by hand, or go back to the one before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from artifacts.store import PROMOTION, ROLLBACK, Store
+from schemas.results import Crowned
+from tasks.publish import run_name
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PROMOTION_KEY = "promotion"
+
+
+@stage
+def promote(store: Path, version: int, reason: str) -> Crowned:
+    """Verify a version and make it the champion; raise StoreError, naming every fault, when it isn't what it was."""
+    versions = Store(store)
+    over = versions.champion()
+    older = over is not None and version < over
+    versions.promote(version, over=over, run=run_name(), reason=reason, event=ROLLBACK if older else PROMOTION)
+    accuracy = float(versions.card(version)["figures"]["accuracy"])
+    told = f"version {version} is the champion, in place of {'none' if over is None else f'version {over}'}: {reason}"
+    get_run_logger().info(told)
+    create_markdown_artifact(f"# Version {version} is the champion\n\n{told}\n", key=PROMOTION_KEY, description=told)
+    return Crowned(version=version, over=over, reason=reason, accuracy=accuracy)

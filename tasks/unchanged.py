@@ -1,0 +1,51 @@
+"""Unchanged: find the version that training would only make again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from artifacts.store import Store
+from schemas.results import Published
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from uuid import UUID
+
+    from schemas.recipe import Recipe
+    from schemas.results import Dataset
+
+UNCHANGED_KEY = "training-unchanged"
+
+
+@stage
+def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published | None:
+    """Give the newest whole version of the same data, recipe, code and libraries, if there is one, and tell of it."""
+    from tasks.training.fingerprint import fingerprint
+
+    versions = Store(store)
+    number = versions.with_fingerprint(fingerprint(dataset.fingerprint, recipe))
+    if number is None:
+        return None
+    card = versions.card(number)
+    figures = card["figures"]
+    told = f"version {number} was made of the same data, recipe, code and libraries; --retrain trains all the same"
+    get_run_logger().info("unchanged: %s", told)
+    text = f"# Unchanged\n\nNothing was trained: {told}. Its test accuracy is {figures['accuracy']:.2%}.\n"
+    artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
+    low, high = figures["interval"]
+    return Published(
+        version=number,
+        folder=str(versions.folder(number)),
+        artifact=cast("UUID", artifact),
+        promoted=versions.champion() == number,
+        reason="unchanged",
+        accuracy=figures["accuracy"],
+        interval=(low, high),
+        errors=figures["errors"],
+        rows=card["data"]["rows"]["test"],
+        unchanged=True,
+    )

@@ -1,0 +1,79 @@
+"""Score a version anew, in a process of its own: `python -m tasks.verification.rescore FOLDER [--reproduce]`.
+
+Prints, as JSON, the figures that its card should have, or what keeps them from being had.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from artifacts.card import figures
+from artifacts.store import CARD
+from schemas.errors import InputError, TrainingError
+from schemas.pixel_frame import labels_of, pixels_of
+from schemas.recipe import Recipe
+from schemas.rules import Rules
+from tasks.sources import catalogue
+from tasks.training.start_up import import_tensorflow
+from tasks.validation import inspection, profiles
+
+if TYPE_CHECKING:
+    from schemas.results import Dataset
+
+
+def main() -> None:
+    """Print what was found; the exit code is 0 even if that is a fault."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--reproduce", action="store_true")
+    options = parser.parse_args()
+    import_tensorflow()
+    try:
+        found = rescore(options.folder, reproduce=options.reproduce)
+    except (InputError, TrainingError) as error:
+        found = {"fault": str(error)}
+    json.dump(found, sys.stdout)
+
+
+def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
+    """Read the card's data, load its model, score it; train its recipe anew if that is asked for."""
+    from tasks.scoring import figures_of_merit
+    from tasks.training import engine, inference
+
+    card = json.loads((folder / CARD).read_text())
+    dataset = data_of(card)
+    network = inference.load(folder / "model.keras")
+    pixels = pixels_of(dataset.test)
+    answers = inference.probabilities(inference.predictor(network), pixels)
+    judged = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers, card["abstention"]["threshold"])
+    found: dict[str, Any] = {
+        "figures": figures(judged),
+        "data": dataset.fingerprint,
+        "weights": engine.digest(network),
+    }
+    if reproduce:
+        with tempfile.TemporaryDirectory(prefix="reproduce-") as work:
+            recipe = Recipe.model_validate(card["recipe"])
+            trained = engine.train(dataset, recipe, Path(work), on_epoch=lambda _: None, tell=lambda _: None)
+        found["reproduced"] = trained.digest
+    return found
+
+
+def data_of(card: dict[str, Any]) -> Dataset:
+    """Read and validate the data that a card names; raise InputError when it can't be had any more."""
+    data = card["data"]
+    rules = Rules.model_validate(data["rules"])
+    loaded = catalogue.load(data["source"], data["test_source"], rules)
+    found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    if dataset is None:
+        raise InputError(f"{found.name}: {'; '.join(error.message for error in found.errors)}")
+    return dataset
+
+
+if __name__ == "__main__":
+    main()

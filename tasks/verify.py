@@ -1,0 +1,64 @@
+"""Verify: prove that a version is what its card says."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from artifacts.store import Store
+from schemas.errors import StoreError
+from schemas.results import Verified
+from tasks.stage import stage
+from tasks.verification.differences import differences
+
+VERIFICATION_KEY = "verification"
+ROOT = Path(__file__).parents[1]
+
+
+@stage
+def verify(store: Path, version: int, *, reproduce: bool) -> Verified:
+    """Hash every file, score the model in a fresh process, compare with the card; raise StoreError naming what differs.
+
+    `reproduce` also trains anew by the card's recipe and compares the weights, bit for bit.
+    """
+    versions = Store(store)
+    faults = versions.faults(version) or _differences(versions, version, reproduce=reproduce)
+    proven = "its files, its figures" + (" and its weights, trained anew" if reproduce else "")
+    told = "; ".join(faults) or f"version {version} is what its card says: {proven}"
+    verdict = "not what its card says" if faults else "verified"
+    create_markdown_artifact(
+        f"# Version {version}: {verdict}\n\n" + "\n".join(f"- {line}" for line in faults or [told]) + "\n",
+        key=VERIFICATION_KEY,
+        description=f"Version {version}: {verdict}",
+    )
+    if faults:
+        raise StoreError(told)
+    get_run_logger().info(told)
+    return Verified(version=version, told=told)
+
+
+def _differences(store: Store, version: int, *, reproduce: bool) -> list[str]:
+    card = store.card(version)
+    command = [sys.executable, "-m", "tasks.verification.rescore", str(store.folder(version).resolve())]
+    ended = subprocess.run(  # noqa: S603, this project's own module
+        [*command, *(["--reproduce"] if reproduce else [])], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    if ended.returncode:
+        last = (ended.stderr.strip().splitlines() or ["no word why"])[-1]
+        return [f"version {version}: it can't be scored ({last})"]
+    found = json.loads(ended.stdout.splitlines()[-1])
+    if "fault" in found:
+        return [f"version {version}: it can't be scored ({found['fault']})"]
+    pairs = [
+        (card["figures"], found["figures"], "figures"),
+        (card["data"]["fingerprint"], found["data"], "the data's fingerprint"),
+        (card["weights_digest"], found["weights"], "the weights' digest"),
+    ]
+    if reproduce:
+        pairs.append((card["weights_digest"], found["reproduced"], "the digest of the weights trained anew"))
+    return [f"version {version}: {line}" for pair in pairs for line in differences(*pair)]
