@@ -55,14 +55,13 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: Where the images come from: mnist (embedded), fashion-mnist, or the path of an .npz, .csv, .csv.gz or
-            .parquet file, of a folder with IDX files, or of one with pictures in subfolders 0 to 9.
+        source: mnist, fashion-mnist, or a path: of an .npz, .csv(.gz) or .parquet file, a folder of IDX files or pictures.
         test_source: Where those to test with come from, if not from the source.
         store: The folder that keeps the versions; created when it isn't there.
         recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
         overrides: Fields of the recipe that are to differ.
         rules: What the data has to keep.
-        gate: What a candidate has to keep to become the champion.
+        gate: What makes a candidate the champion.
         force: Make the candidate the champion whatever the gate says, for this reason.
         keep: Versions to keep; older ones are removed, but never the champion or the one before it.
         retrain: Train even if a version of the same data, recipe, code and libraries is there.

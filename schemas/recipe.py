@@ -114,7 +114,7 @@ _CNN = {
     "shift": 0.5,
 }
 _FAST_CNN = _CNN | {"epochs": 8, "rotation": 7.0, "scaling": 0.14, "shear": 0.1}
-_BEST_CNN = _CNN | {"epochs": 36, "rotation": 8.0, "scaling": 0.17, "shear": 0.12}
+_BEST_CNN = _CNN | {"epochs": 30, "rotation": 8.0, "scaling": 0.17, "shear": 0.12}
 
 PRESETS: dict[RecipeName, dict[NetworkName, Recipe]] = {
     "plain": {"mlp": _PLAIN, "cnn": _PLAIN.model_copy(update={"network": "cnn"})},

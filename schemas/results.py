@@ -118,6 +118,11 @@ class Validation:
         return [finding for finding in self.findings if finding.severity == "error"]
 
     @property
+    def refusal(self) -> str:
+        """Tell, in one line, why the data was refused."""
+        return f"{self.name}: {'; '.join(error.message for error in self.errors)}"
+
+    @property
     def reasons(self) -> dict[str, dict[Part, int]]:
         """Count the rows set aside, by reason and part; a row may have several reasons."""
         counts: dict[str, dict[Part, int]] = {}

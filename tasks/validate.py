@@ -42,7 +42,7 @@ def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
     _report(found, pictures, kept_in)
     if dataset is None:
         place = f"; the rows set aside are in {kept_in}" if kept_in else ""
-        raise InputError(f"{found.name}: {'; '.join(error.message for error in found.errors)}{place}")
+        raise InputError(f"{found.refusal}{place}")
     return dataclasses.replace(dataset, pictures=pictures)
 
 

@@ -116,6 +116,8 @@ def _layout(path: Path) -> _Layout:
     fields = next(csv.reader([first]), []) if "\0" not in first else []
     if not fields or len(fields) > MOST_COLUMNS:
         raise InputError(f"{path}: line 1 has {len(fields):,} columns; 785 are needed, a label and 784 pixels")
+    if len(fields) == 1:
+        raise InputError(f"{path}: line 1 has one column; 785 are needed, separated by commas")
     fields = [field.strip() for field in fields]
     if any(_is_number(field) for field in fields):
         by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}

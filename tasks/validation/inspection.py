@@ -143,13 +143,12 @@ class Inspection:
             self._set_aside(part, faults)
 
     def _split(self) -> None:
-        whole = self._frames["train"]
+        whole, came = self._frames["train"], self._origins["train"]
         tested = split.test_rows(whole, self._rules)
         sides: dict[Part, NDArray[np.bool_]] = {"test": tested, "train": ~tested}
         for part, marked in sides.items():
-            positions = np.flatnonzero(marked)
-            self._frames[part] = rows.take(whole, positions)
-            self._origins[part] = Origin("train", self._origins["train"].positions[positions])
+            self._frames[part] = rows.take(whole, marked)
+            self._origins[part] = Origin("train", came.positions[marked])
 
     def _set_aside(self, part: Part, faults: Mapping[str, NDArray[np.bool_]]) -> None:
         """Take rows out of a part's frame, and note where they came from and why."""
@@ -159,7 +158,7 @@ class Inspection:
                 reason, np.zeros(len(self._loaded.parts[origin.part]), bool)
             )
             everywhere[origin.positions[failing]] = True
-        kept = np.flatnonzero(~np.any([np.zeros(len(frame), bool), *faults.values()], axis=0))
+        kept = ~np.any([np.zeros(len(frame), bool), *faults.values()], axis=0)
         self._frames[part] = rows.take(frame, kept)
         self._origins[part] = Origin(origin.part, origin.positions[kept])
 

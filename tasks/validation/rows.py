@@ -51,12 +51,12 @@ def digests(frame: pd.DataFrame, key: bytes = b"") -> list[bytes]:
     return [blake2b(row, digest_size=DIGEST_BYTES, key=key).digest() for row in pixels_of(frame)]
 
 
-def take(frame: pd.DataFrame, positions: NDArray[np.intp]) -> pd.DataFrame:
-    """Give some rows as a pixel frame, `uint8` in one C-ordered array; no copy is made of all rows of such a one."""
-    values = frame.to_numpy() if len(positions) == len(frame) else frame.to_numpy()[positions]
+def take(frame: pd.DataFrame, marked: NDArray[np.bool_]) -> pd.DataFrame:
+    """Give the marked rows as a pixel frame, `uint8` in one C-ordered array; all rows of such a one without a copy."""
+    values = frame.to_numpy() if marked.all() else frame.to_numpy()[marked]
     return pd.DataFrame(
         np.ascontiguousarray(values, np.uint8),
-        index=frame.index[positions],
+        index=frame.index[marked],
         columns=list(LABELLED_COLUMNS),
         copy=False,
     )

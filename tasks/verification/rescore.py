@@ -71,7 +71,7 @@ def data_of(card: dict[str, Any]) -> Dataset:
     loaded = catalogue.load(data["source"], data["test_source"], rules)
     found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
     if dataset is None:
-        raise InputError(f"{found.name}: {'; '.join(error.message for error in found.errors)}")
+        raise InputError(found.refusal)
     return dataset
 
 

@@ -144,7 +144,7 @@ def test_killed_and_interrupted_the_next_run_goes_on_and_publishes(prefect_home,
 @pytest.mark.mnist
 def test_two_whole_runs_on_mnist(run_flow, tmp_path):
     """What the README promises: better than the original project, quietly, and the same again with the same seed."""
-    runs = [run_flow("train", "--store", tmp_path / "store") for _ in range(2)]
+    runs = [run_flow("train", "--store", tmp_path / "store", *further) for further in ([], ["--retrain"])]
     metrics = [json.loads((tmp_path / "store" / "versions" / n / "metrics.json").read_text()) for n in ("1", "2")]
     for number, (ended, found) in enumerate(zip(runs, metrics, strict=True), start=1):
         assert ended.returncode == 0, ended.stderr
@@ -152,6 +152,10 @@ def test_two_whole_runs_on_mnist(run_flow, tmp_path):
         assert str(tmp_path / "store" / "versions" / str(number) / "report.md") in ended.stdout
         assert "server start" in ended.stdout
         assert [word for word in NOISE if word in ended.stdout + ended.stderr] == []
+    assert "promoted to champion: the first champion" in runs[0].stdout
+    again = run_flow("train", "--store", tmp_path / "store")
+    assert again.returncode == 0
+    assert "unchanged: version 2 was made of the same data and recipe; --retrain trains again" in again.stdout
     assert metrics[0]["accuracy"] >= 0.9756
     assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000
     assert metrics[0]["confusion_matrix"] == metrics[1]["confusion_matrix"]
