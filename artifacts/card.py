@@ -95,7 +95,7 @@ def card_markdown(card: dict[str, Any]) -> str:
     )
     parts = [
         f"# Model card: version {card['version']}",
-        f"A {card['recipe']['network']} that recognises handwritten digits, made {card['made']} by the flow run "
+        f"The network `{card['recipe']['network']}`, which recognises handwritten digits, made {card['made']} by the flow run "
         f"*{card['run']}*. {verdict}: {card['decision']['reason']}.",
         f"## What it is for\n\nFor {card['purpose']['for']}.\n\nNot for {card['purpose']['not for']}.",
         "## How good it is\n\n"

@@ -55,7 +55,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, or a path: of an .npz, .csv(.gz) or .parquet file, a folder of IDX files or pictures.
+        source: mnist, fashion-mnist, or the path of an .npz, .csv or .parquet file, a folder of IDX files or pictures.
         test_source: Where those to test with come from, if not from the source.
         store: The folder that keeps the versions; created when it isn't there.
         recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
