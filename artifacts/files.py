@@ -58,9 +58,12 @@ def _sync(path: Path) -> None:
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of every file in a folder, by name."""
+    """Give the SHA-256 of every file in a folder, by name; of a folder in it, nothing."""
     found = {}
     for path in sorted(folder.iterdir()):
+        if path.is_dir():
+            found[path.name] = ""
+            continue
         with path.open("rb") as file:
             found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
     return found

@@ -145,12 +145,11 @@ class Store:
     def previous(self) -> int | None:
         """Give the version that was in use before the one that is."""
         crowned = self._crowned()
-        return None if crowned is None else crowned["over"]
+        return None if crowned is None else crowned.get("over")
 
     def history(self) -> list[dict[str, Any]]:
         """Give every decision, promotion and rollback, the oldest first."""
-        lines = self._history.read_bytes().split(b"\n")[:-1] if self._history.exists() else []
-        events = [json.loads(line) for line in lines]
+        events = self._told()
         crowned = self._crowned()
         if crowned is not None and crowned not in events:  # its process was killed before it could say so
             events.append(crowned)
@@ -158,9 +157,9 @@ class Store:
 
     def refusals(self) -> int:
         """Count the candidates that were refused since the champion came into force."""
-        count = 0
+        champion, count = self.champion(), 0
         for event in self.history():
-            count = 0 if event["event"] in CROWNINGS else count + (not event.get("promoted", False))
+            count = 0 if event["event"] in CROWNINGS else count + (event.get("champion") == champion)
         return count
 
     def record(self, version: int, run: str, reason: str, **figures: object) -> None:
@@ -173,6 +172,8 @@ class Store:
         with self._locked():
             self.check_whole(version)
             champion = self.champion()
+            if champion == version:
+                raise StoreError(f"version {version} is the champion already")
             if champion != over:
                 raise StoreError(f"version {champion} has become the champion meanwhile, in place of {over}")
             crowned = self._event(event, version, run, reason, over=over)
@@ -214,15 +215,17 @@ class Store:
             int(crowned["version"])
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise StoreError(
-                f"{self._champion}: can't be read ({error}); promote a version to write it anew"
-            ) from error
+        except (OSError, ValueError, KeyError, TypeError):
+            # Damaged: the history knows as well, and the next promotion writes it anew.
+            return next((event for event in reversed(self._told()) if event.get("event") in CROWNINGS), None)
         return crowned
 
     def _told(self) -> list[dict[str, Any]]:
         lines = self._history.read_bytes().split(b"\n")[:-1] if self._history.exists() else []
-        return [json.loads(line) for line in lines]
+        try:
+            return [json.loads(line) for line in lines]
+        except ValueError as error:
+            raise StoreError(f"{self._history}: a line isn't JSON ({error}); mend or remove it") from error
 
     @staticmethod
     def _event(event: str, version: int, run: str, reason: str, **figures: object) -> dict[str, Any]:

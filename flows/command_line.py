@@ -27,14 +27,12 @@ from schemas.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import FrameType
 
     from prefect.flows import Flow
 
     from schemas.results import Published
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-GOES_ON = "interrupted; the same command goes on from the last checkpoint"
 SETTINGS = {
     # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
@@ -42,25 +40,28 @@ SETTINGS = {
 }
 
 
-def run(
+def run(  # noqa: PLR0913, what differs between flows
     flow: Flow[..., Any],
     *,
     check: Callable[..., object],
     tell: Callable[[Any], str],
     preload: Callable[[], None] = lambda: None,
+    interrupted: str = "interrupted",
     arguments: Sequence[str] | None = None,
 ) -> NoReturn:
     """Run the flow with the command line's flags and exit.
 
     0 when it did its work, 1 with one line for bad input or a training that came to nothing, 2 for bad flags, 130 and
     143 when Ctrl-C or SIGTERM ended it. `check` takes the flow's parameters and refuses bad ones before a server is
-    started; `tell` says what came of it; `preload` imports what the flow needs, while a temporary server starts.
+    started; `tell` says what came of it; `preload` imports what the flow needs, while a temporary server starts;
+    `interrupted` is what a person reads after Ctrl-C.
     """
     try:
         parameters = parse(flow, arguments)
     except CycloptsError as error:
         fail(BAD_FLAGS, _told(error))
-    signal.signal(signal.SIGTERM, _terminated)
+    # Exit as Python does, which ends the temporary server too; the signal's own default would leave it running.
+    signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
     try:
         check(**parameters)
         with temporary_settings(SETTINGS):
@@ -69,7 +70,7 @@ def run(
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
-        fail(INTERRUPTED, GOES_ON)
+        fail(INTERRUPTED, interrupted)
     print(tell(outcome))
     sys.exit(0)
 
@@ -119,7 +120,8 @@ def published(outcome: Published) -> str:
 
 def _standing(published: Published) -> str:
     if published.unchanged:
-        return f"unchanged: version {published.version} was made of the same data and recipe; --retrain trains again"
+        made = f"version {published.version} was made of the same data, recipe, training code and libraries"
+        return f"unchanged: {made}; --retrain trains again; {published.reason}"
     return f"{'promoted to champion' if published.promoted else 'not promoted'}: {published.reason}"
 
 
@@ -131,11 +133,6 @@ def _start(preload: Callable[[], None]) -> None:
     server.join()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_worth_reading)
-
-
-def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
-    """Exit as Python does, which ends the temporary server too; the signal's own default would leave it running."""
-    fail(TERMINATED, GOES_ON)
 
 
 def _wake_server() -> None:

@@ -62,14 +62,14 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         overrides: Fields of the recipe that are to differ.
         rules: What the data has to keep.
         gate: What makes a candidate the champion.
-        force: Make the candidate the champion whatever the gate says, for this reason.
+        force: Train, and make the candidate the champion whatever the gate says, for this reason.
         keep: Versions to keep; older ones are removed, but never the champion or the one before it.
         retrain: Train even if a version of the same data, recipe, code and libraries is there.
     """
     whole_recipe = check(source, test_source, store, recipe, overrides)
     with stopwatch() as watch:
         dataset = validate(load(source, test_source, rules), rules, store)
-        known = None if retrain else find_unchanged(dataset, whole_recipe, store)
+        known = None if retrain or force else find_unchanged(dataset, whole_recipe, store)
         if known:
             return Completed(name="Unchanged", message=f"version {known.version} stays", data=known)
         trained = train(dataset, whole_recipe, Store(store).work)
@@ -79,5 +79,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         return publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
 
 
+GOES_ON = "interrupted; the same command goes on from the last checkpoint"
+
 if __name__ == "__main__":
-    command_line.run(train_flow, check=check, tell=command_line.published, preload=preload)
+    command_line.run(train_flow, check=check, tell=command_line.published, preload=preload, interrupted=GOES_ON)

@@ -19,7 +19,7 @@ class Rules(BaseModel):
         0.15, gt=0, lt=1, description="Share of the rows, stratified, split off to test with where the source has none."
     )
     test_seed: int = Field(
-        0, ge=0, lt=2**31, description="Decides which rows are split off; each keeps its side when others come."
+        0, ge=0, lt=2**31, description="Decides which rows are split off; nearly all keep their side when others come."
     )
     repair: tuple[Repair, ...] = Field(
         (), description="Repairs to make on all images, one after another, before they are checked."

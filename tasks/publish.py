@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -39,10 +40,15 @@ def publish(  # noqa: PLR0913, what a report tells of
     """Make a version of the run, the champion if so decided; then its report and its per-class table in Prefect."""
     from artifacts import markdown, report, version
 
-    run = version.describe(dataset, trained, evaluation, decision, seconds)
     all_pictures = {**pictures, **dataset.pictures}
     versions, name = Store(store), run_name()
     with versions.new_version() as (number, folder):
+        if decision.promoted and versions.champion() != decision.champion:
+            changed = (
+                f"version {versions.champion()} has become the champion meanwhile, in place of {decision.champion}"
+            )
+            decision = dataclasses.replace(decision, promoted=False, reason=changed)
+        run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / "model.keras")
         version.write(folder, number, name, run, dataset.profile, all_pictures)
     decision = _carried_out(versions, number, name, decision)
@@ -72,16 +78,12 @@ def run_name() -> str:
 
 def _carried_out(store: Store, number: int, run: str, decision: Decision) -> Decision:
     """Write the decision into the history and act on it; another run may have changed the champion meanwhile."""
-    import dataclasses
-
-    fault = ""
     if decision.promoted:
         try:
             store.promote(number, over=decision.champion, run=run, reason=decision.reason)
         except StoreError as error:
-            fault = str(error)
-            get_run_logger().warning("not promoted: %s", fault)
-            decision = dataclasses.replace(decision, promoted=False, reason=fault)
+            decision = dataclasses.replace(decision, promoted=False, reason=str(error))
+            get_run_logger().warning("not promoted: %s", error)
     if not decision.promoted:
         store.record(
             number, run, decision.reason, promoted=False, accuracy=decision.accuracy, champion=decision.champion

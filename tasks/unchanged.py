@@ -30,9 +30,10 @@ def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published |
     number = versions.with_fingerprint(fingerprint(dataset.fingerprint, recipe))
     if number is None:
         return None
-    card = versions.card(number)
+    card, champion = versions.card(number), versions.champion()
     figures = card["figures"]
-    told = f"version {number} was made of the same data, recipe, code and libraries; --retrain trains all the same"
+    made = f"version {number} was made of the same data, recipe, training code and libraries"
+    told = f"{made}; --retrain trains all the same"
     get_run_logger().info("unchanged: %s", told)
     text = f"# Unchanged\n\nNothing was trained: {told}. Its test accuracy is {figures['accuracy']:.2%}.\n"
     artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
@@ -41,8 +42,8 @@ def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published |
         version=number,
         folder=str(versions.folder(number)),
         artifact=cast("UUID", artifact),
-        promoted=versions.champion() == number,
-        reason="unchanged",
+        promoted=champion == number,
+        reason=f"the champion is version {champion}" if champion else "there is no champion",
         accuracy=figures["accuracy"],
         interval=(low, high),
         errors=figures["errors"],

@@ -48,12 +48,13 @@ def decide(  # noqa: PLR0913, what a decision rests on
     refused_before: int = 0,
     forced: str | None = None,
 ) -> Decision:
-    """Promote a candidate that is good enough and not worse; every figure of why is in the decision.
+    """Promote a candidate that is good enough, and better or not worse; every figure of why is in the decision.
 
-    The two are compared on the rows where just one of them is right (McNemar 1947): of these, the candidate's share is
-    binomial, and the exact interval of that share (Clopper and Pearson 1934) gives the one of the difference. Whoever
-    retrains often enough is lucky once, so the chance of error is spent over the candidates of one champion: the k-th
-    has 6 / (π k)² of it, which adds up to the whole however many there are.
+    Better is what McNemar's exact test calls so, on the rows where just one of the two is right. Not worse is a
+    difference whose lower bound is above the margin: exact bounds (Clopper and Pearson 1934) of how often mistakes are
+    fixed and newly made, each at half the chance of error. Whoever retrains often enough is lucky once, so that chance
+    is spent over the candidates of one champion: the k-th has 6 / (π k)² of it, which adds up to the whole however many
+    there are.
     """
     rows = len(labels)
     accuracy = float(candidate.right.mean())
@@ -132,7 +133,7 @@ def _compared(
         "classes": tuple(classes),
     }
     worse = []
-    if lower < -rules.gate_margin:
+    if lower < -rules.gate_margin and figures["p_better"] >= alpha:
         worse.append(
             f"it fixes {fixed:,} mistakes and makes {made:,} new ones: it may be {-lower:.2f} points worse, "
             f"more than --gate-margin, {rules.gate_margin:g}"
@@ -146,12 +147,11 @@ def _compared(
 
 
 def _lower_difference(fixed: int, made: int, rows: int, alpha: float) -> float:
-    """Give the lower end of the paired difference's exact interval; 0 when the two never differ."""
-    differ = fixed + made
-    if not differ:
-        return 0.0
-    share = binomtest(fixed, differ).proportion_ci(1 - 2 * alpha, method="exact").low
-    return float(differ / rows * (2 * share - 1))
+    """Give a bound that the paired difference is below with a chance of at most alpha, whatever its true value."""
+    level = 1 - alpha  # two-sided: half of alpha at either end
+    least_fixed = binomtest(fixed, rows).proportion_ci(level, method="exact").low
+    most_made = binomtest(made, rows).proportion_ci(level, method="exact").high
+    return float(least_fixed - most_made)
 
 
 def _p_value(more: int, less: int) -> float:

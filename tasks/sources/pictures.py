@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFilter, ImageOps
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import InputError
@@ -28,10 +28,15 @@ BOX = 20
 CENTRE = SIDE // 2
 INK = 0.1
 """What counts as ink when a digit's extent is looked for, as a share of the darkest ink."""
+GROUND = 0.3
+"""What is still ground, as a share of the darkest ink: the light is never quite even, and paper has a grain."""
+LARGE = 2 * SIDE
+"""The side from which on a speck of a pixel is no part of a digit."""
 FAINTEST_CONTRAST = 16
 """Between ground and ink, of 255; a picture with less is blank."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
 # 70,000 are, with 19 or 20 pixels of ink above 0 and their centre within 0.52 of pixel 14.
+FAINTEST_NORMAL = 200
 NORMAL_EXTENT = (17, BOX)
 NORMAL_OFFSET = 0.6
 
@@ -113,6 +118,7 @@ def normalised(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
         return np.zeros((SIDE, SIDE), np.uint8)
     if _is_normal(ink):
         return np.rint(ink).astype(np.uint8)
+    ink = _cleaned(ink)
     rows, columns = _extent(ink)
     digit = ink[rows, columns]
     longest = max(digit.shape)
@@ -136,8 +142,15 @@ def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(np.maximum(darker if darker.max() > brighter.max() else brighter, 0), np.float32)
 
 
+def _cleaned(ink: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Take away specks, grain and shades of the ground, which a digit's extent must not be taken from."""
+    if min(ink.shape) >= LARGE:
+        ink = np.asarray(Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.MedianFilter(3)), np.float32)
+    return np.asarray(np.maximum(ink - GROUND * ink.max(), 0), np.float32)
+
+
 def _is_normal(ink: NDArray[np.float32]) -> bool:
-    if ink.shape != (SIDE, SIDE):
+    if ink.shape != (SIDE, SIDE) or ink.max() < FAINTEST_NORMAL:
         return False
     extent = max(part.stop - part.start for part in _extent(ink))
     shortest, longest = NORMAL_EXTENT

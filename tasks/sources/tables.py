@@ -113,7 +113,10 @@ def _layout(path: Path) -> _Layout:
         raise InputError(f"{path}: line 1, byte {error.start}: not UTF-8 text") from error
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{path}: can't be read ({_first_line(error)})") from error
-    fields = next(csv.reader([first]), []) if "\0" not in first else []
+    try:
+        fields = next(csv.reader([first]), []) if "\0" not in first else []
+    except csv.Error as error:
+        raise InputError(f"{path}: line 1 isn't one of a CSV file ({_first_line(error)})") from error
     if not fields or len(fields) > MOST_COLUMNS:
         raise InputError(f"{path}: line 1 has {len(fields):,} columns; 785 are needed, a label and 784 pixels")
     if len(fields) == 1:

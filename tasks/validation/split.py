@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 def test_rows(frame: pd.DataFrame, rules: Rules) -> NDArray[np.bool_]:
     """Mark the rows to test with: of each class the share that the rules say, at least one where there are two.
 
-    Chosen by the images' seeded digests, not by their order: a row keeps its side when rows are added or shuffled, so
-    that a model of yesterday isn't tested on what it was trained on, and copies of an image are on one side.
+    Chosen by the images' seeded digests, not by their order: shuffling changes nothing, and of a class that grows only
+    the few rows at the edge of its share change sides, so that a model of yesterday is hardly tested on what it was
+    trained on.
     """
     marked = np.zeros(len(frame), bool)
     keys = np.array(digests(frame, key=rules.test_seed.to_bytes(4, "little")))

@@ -206,6 +206,7 @@ def another_card(folder):
         (swapped, "model.keras was changed"),
         (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
         (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt doesn't belong to it"),
+        (lambda folder: (folder / "more").mkdir(), "more doesn't belong to it"),
         (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
         (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json isn't whole"),
         (lambda folder: (folder / "card.json").unlink(), "there is no version 3 with a card"),
@@ -242,16 +243,32 @@ def test_a_full_disk_leaves_the_old_champion_in_force(store, monkeypatch):
     assert store.champion() == 3
 
 
-def test_a_champion_that_cannot_be_read_is_said_so(store):
-    (store.path / "champion").write_text("two")
-    with pytest.raises(StoreError, match="champion: can't be read"):
-        store.champion()
+@pytest.mark.parametrize("content", ["two", "", "{}", '{"version": "x"}'])
+def test_a_champion_file_that_cannot_be_read_is_told_by_the_history(store, content):
+    (store.path / "champion").write_text(content)
+    assert (store.champion(), store.previous()) == (2, 1)
+    crown(store, 3)
+    assert (store.champion(), store.previous()) == (3, 2)
+
+
+def test_a_history_that_cannot_be_read_is_said_so(store):
+    with (store.path / "history.jsonl").open("ab") as history:
+        history.write(b"scribble\n")
+    with pytest.raises(StoreError, match=r"history\.jsonl: a line isn't JSON"):
+        store.history()
+
+
+def test_the_champion_is_not_promoted_over_itself(store):
+    with pytest.raises(StoreError, match="version 2 is the champion already"):
+        crown(store, 2)
+    assert store.previous() == 1
 
 
 def test_refusals_are_counted_since_the_champion_came(store):
     for version in (3, 3):
-        store.record(version, "test", "too many new mistakes", promoted=False)
-    assert store.refusals() == 2
+        store.record(version, "test", "too many new mistakes", promoted=False, champion=2)
+    store.record(3, "test", "version 2 has become the champion meanwhile", promoted=False, champion=1)
+    assert store.refusals() == 2, "one of them never met this champion"
     crown(store, 3)
     assert store.refusals() == 0
 

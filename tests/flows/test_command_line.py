@@ -155,7 +155,8 @@ def test_two_whole_runs_on_mnist(run_flow, tmp_path):
     assert "promoted to champion: the first champion" in runs[0].stdout
     again = run_flow("train", "--store", tmp_path / "store")
     assert again.returncode == 0
-    assert "unchanged: version 2 was made of the same data and recipe; --retrain trains again" in again.stdout
+    assert "unchanged: version 2 was made of the same data, recipe, training code and libraries" in again.stdout
+    assert "the champion is version" in again.stdout
     assert metrics[0]["accuracy"] >= 0.9756
     assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000
     assert metrics[0]["confusion_matrix"] == metrics[1]["confusion_matrix"]

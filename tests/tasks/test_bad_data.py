@@ -240,6 +240,7 @@ CSV = {
     "a truth value": (cell(4, 9, "true"), "line 5, pixel8: 'true'"),
     "semicolons": (lambda content: content.replace(b",", b";"), "line 1 has one column; 785 are needed, separated by commas"),
     "a quote that isn't closed": (cell(4, 9, '"1'), "line|columns|quote"),
+    "line ends of an old Mac": (lambda content: content.replace(b"\n", b"\r"), "line 1"),
     "a header alone": (lines(lambda found: found.__delitem__(slice(1, None))), "no row"),
     "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; label, pixel0 … pixel783 are needed"),
     "a column more": (lines(lambda found: found.__setitem__(slice(None), [line + ",extra" for line in found])), "'extra'"),

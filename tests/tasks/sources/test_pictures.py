@@ -49,6 +49,10 @@ def enlarged(image, side, *, ground=0, ink=255, shift=0):
         ("palette.png", lambda image: enlarged(image, 200, ground=255, ink=0).convert("P")),
         ("one_bit.png", lambda image: enlarged(image, 200, ground=255, ink=0).convert("1")),
         ("deep.png", lambda image: Image.fromarray(np.asarray(enlarged(image, 200)).astype(np.uint16) * 257)),
+        ("grain.png", lambda image: grainy(enlarged(image, 200, ground=230, ink=40))),
+        ("shade.png", lambda image: shaded(enlarged(image, 200, ground=230, ink=40))),
+        ("speck.png", lambda image: specked(enlarged(image, 200, ground=255, ink=0))),
+        ("pale.png", lambda image: Image.fromarray(image // 5)),
         ("clear.png", lambda image: transparent(enlarged(image, 200), 0)),
         ("clear_white.png", lambda image: transparent(enlarged(image, 200), 255)),
     ],
@@ -63,6 +67,24 @@ def test_other_pictures_are_brought_to_mnists_form(name, made, images, tmp_path)
         assert found[[0, -1]].max() < 64, "ink is bright and the ground dark"
         likenesses.append(alike(found, image))
     assert np.median(likenesses) > 0.9
+
+
+def grainy(picture):
+    """Add noise, as a camera does."""
+    noise = np.random.default_rng(1).normal(0, 12, (200, 200))
+    return Image.fromarray(np.uint8(np.clip(np.asarray(picture) + noise, 0, 255)))
+
+
+def shaded(picture):
+    """Darken towards one side, as a lamp does."""
+    return Image.fromarray(np.uint8(np.clip(np.asarray(picture) - np.linspace(0, 40, 200), 0, 255)))
+
+
+def specked(picture):
+    """Put a black pixel far from the digit."""
+    values = np.array(picture)
+    values[195, 5] = 0
+    return Image.fromarray(values)
 
 
 def transparent(ink, brightness):
