@@ -95,8 +95,8 @@ def card_markdown(card: dict[str, Any]) -> str:
     )
     parts = [
         f"# Model card: version {card['version']}",
-        f"The network `{card['recipe']['network']}`, which recognises handwritten digits, made {card['made']} by the flow "
-        f"run *{card['run']}*. {verdict}: {card['decision']['reason']}.",
+        f"The network `{card['recipe']['network']}`, which recognises handwritten digits, made {card['made']} by "
+        f"the flow run *{card['run']}*. {verdict}: {card['decision']['reason']}.",
         f"## What it is for\n\nFor {card['purpose']['for']}.\n\nNot for {card['purpose']['not for']}.",
         "## How good it is\n\n"
         f"{reached['accuracy']:.2%} of {data['rows']['test']:,} test rows (95 % interval {low:.2%} to {high:.2%}), "
