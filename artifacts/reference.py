@@ -12,6 +12,8 @@ from schemas.profile import Profile
 if TYPE_CHECKING:
     from pathlib import Path
 
+NAME = "reference.npz"
+
 
 def write(path: Path, profile: Profile) -> None:
     """Write a profile; the name as the bytes of its UTF-8."""

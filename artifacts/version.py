@@ -44,7 +44,7 @@ def write(  # noqa: PLR0913, what a version holds
     folder: Path, number: int, name: str, run: Run, profile: Profile, pictures: Mapping[str, bytes]
 ) -> None:
     """Write all that a version tells into its folder, the model beside it; the card, with all sums, comes last."""
-    reference.write(folder / "reference.npz", profile)
+    reference.write(folder / reference.NAME, profile)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
     (folder / "validation.json").write_text(json.dumps(run.validation.figures(), indent=2) + "\n")
     (folder / "report.md").write_text(report.training_report(run, number, markdown.linked))

@@ -1,6 +1,7 @@
 """The training flow inside a Prefect server: what it leaves in the store and in Prefect."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -168,6 +169,13 @@ def test_a_champion_that_was_touched_never_blocks_for_ever(tmp_path, tiny_npz):
     assert not refused.promoted
     assert "version 1 can't be compared with (version 1: model.keras was changed" in refused.reason
     assert train_flow(str(tiny_npz), **arguments, force="version 1 was damaged").promoted
+
+
+def test_drift_is_measured_against_the_champions_data(published, folder, tiny_npz, tmp_path):
+    train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK)
+    report = newest_artifact("data-validation").data
+    assert re.search(r"Drift from the reference, tiny\.npz of version \d+, 600 rows", report)
+    assert "Nothing to complain of." in report, "beside MNIST it would have drifted"
 
 
 def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
