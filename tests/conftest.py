@@ -1,5 +1,6 @@
 """What several tests share: tiny digits, a Prefect server for the session, the project as a person finds it."""
 
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -70,6 +71,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add what CI uses, a skipped test is a failed run, and how long to look for what readers can't take."""
     parser.addoption("--fuzz", type=int, default=60, help="damaged files to try of each format (default 60)")
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
+
+
+def pytest_configure() -> None:
+    """Take Ctrl-C as a terminal gives it: what a shell runs in the background ignores it, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
