@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.gate import Change
+    from schemas.prediction import Example, Prediction
     from schemas.results import Drift, EpochRecord, Evaluation, Mistake, Trained
 
 DPI = 110
@@ -44,6 +45,20 @@ def of_a_run(trained: Trained, evaluation: Evaluation, changes: Sequence[Change]
         "mistakes": png(mistake_sheet(evaluation.mistakes)),
         **compared,
     }
+
+
+def of_a_prediction(prediction: Prediction) -> dict[str, bytes]:
+    """Draw what the prediction report shows, as PNGs by name."""
+    drawn = {
+        "confidence": confidence_histogram(prediction.confidences, prediction.threshold),
+        "least_sure": example_sheet("Least sure", prediction.least_sure),
+        "data": data_sheet(prediction.class_means, prediction.reference_means, prediction.drifts),
+    }
+    if prediction.least_alike:
+        drawn["least_alike"] = example_sheet("Least like the training images", prediction.least_alike)
+    if prediction.score:
+        drawn["confusion_matrix"] = confusion_heatmap(prediction.score.confusion_matrix, prediction.score.accuracy)
+    return {name: png(figure) for name, figure in drawn.items()}
 
 
 def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
@@ -124,6 +139,35 @@ def change_sheet(changes: Sequence[Change]) -> Figure:
     """Draw what the candidate gets right and the champion didn't, then what it newly gets wrong."""
     captions = [f"{'fixed' if change.fixed else 'newly made'}\na {change.label}" for change in changes]
     return picture_sheet("Mistakes fixed, and newly made", [change.picture for change in changes], captions)
+
+
+def example_sheet(title: str, examples: Sequence[Example]) -> Figure:
+    """Draw images that were predicted on, each with its name, what was said of it and how sure."""
+    captions = [
+        f"{_end(example.item)}\n{example.label} or {example.second}, {example.confidence:.0%}"
+        + (" abstained" if example.abstained else "")
+        for example in examples
+    ]
+    return picture_sheet(title, [example.picture for example in examples], captions)
+
+
+def _end(text: str, length: int = 20) -> str:
+    return text if len(text) <= length else f"…{text[1 - length :]}"
+
+
+def confidence_histogram(confidences: NDArray[np.int64], threshold: float | None) -> Figure:
+    """Draw how many images were answered with which confidence, counted by equal steps from 0 to 1."""
+    figure = Figure(figsize=(9, 2.6), layout="constrained")
+    axes = figure.subplots()
+    edges = np.linspace(0, 1, len(confidences) + 1)
+    axes.stairs(confidences, edges, fill=True, color=BLUE)
+    axes.set(xlabel="confidence", ylabel="images", xlim=(0, 1), yscale="symlog", ylim=(0, None))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
+    if threshold is not None:
+        axes.axvline(threshold, color=ORANGE, linestyle="--", label=f"answers from {threshold:.4f} on")
+        axes.legend(frameon=False, loc="upper left")
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions: Sequence[str]) -> Figure:

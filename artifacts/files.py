@@ -14,15 +14,23 @@ TEMPORARY = ".new-"
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file's content in one step; after a crash the old content or the new one is there."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    with new_file(path) as temporary, temporary.open("wb") as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give an empty file to fill; it takes its place, in one step, when the `with` ends well."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    os.close(handle)
+    temporary = Path(name)
     try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        yield temporary
+        _sync(temporary)
+        temporary.chmod(0o644)  # mkstemp's files are their owner's alone
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_folder(path.parent)
 

@@ -1,12 +1,19 @@
-"""Pieces of markdown: tables, and the addresses of pictures."""
+"""Pieces of markdown that several reports have: tables of all kinds, and the addresses of pictures."""
 
 from __future__ import annotations
 
 import base64
 from typing import TYPE_CHECKING
 
+from schemas.digits import CLASSES
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from schemas.results import Drift, Finding
 
 
 def embedded(pictures: Mapping[str, bytes]) -> Callable[[str], str]:
@@ -27,3 +34,32 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int 
     """Write a markdown table, so many columns to the left, the others to the right."""
     lines = [header, [*[":--"] * left, *["--:"] * (len(header) - left)], *rows]
     return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def confusion_matrix(matrix: NDArray[np.int64], address: Callable[[str], str]) -> str:
+    """Write the section of a confusion matrix, as a table and as its picture."""
+    rows = (
+        [f"**{true}**", *(f"**{count}**" if predicted == true else count for predicted, count in enumerate(line))]
+        for true, line in enumerate(matrix.tolist())
+    )
+    return (
+        "## Confusion matrix\n\nRows are true digits, columns predicted ones.\n\n"
+        f"{table(['true', *CLASSES], rows)}\n\n![Confusion matrix]({address('confusion_matrix')})"
+    )
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """Write what checks of the whole found."""
+    if not found:
+        return "Nothing to complain of."
+    rows = [[f"**{finding.severity}**", finding.check, finding.message] for finding in found]
+    return table(["severity", "check", "what was found"], rows, left=3)
+
+
+def drift(drifts: Sequence[Drift], reference: str) -> str:
+    """Write how far data has drifted from a reference."""
+    rows = [[f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", "**far**" if d.far else "near"] for d in drifts]
+    return (
+        f"Drift from the reference, {reference}: label shares by Jensen-Shannon distance, mean ink and "
+        f"principal components by population stability index.\n\n{table(['drift', 'measured', 'bound', ''], rows)}"
+    )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from schemas.errors import StoreError
 from schemas.profile import Profile
 
 if TYPE_CHECKING:
@@ -23,7 +24,10 @@ def write(path: Path, profile: Profile) -> None:
 
 
 def read(path: Path) -> Profile:
-    """Read a profile."""
+    """Read a profile; raise StoreError for one with other fields, which an earlier release wrote."""
     with np.load(path, allow_pickle=False) as archive:
         fields = dict(archive)
-    return Profile(name=fields.pop("name").tobytes().decode(), **fields)
+    if set(fields) != {field.name for field in dataclasses.fields(Profile)}:
+        raise StoreError(f"{path}: made by another release, its fields are {', '.join(sorted(fields))}")
+    numbers = {name: float(array) for name, array in fields.items() if not array.ndim}
+    return Profile(**fields | numbers | {"name": fields["name"].tobytes().decode()})

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifacts import validation_report
+from artifacts import markdown, validation_report
 from artifacts.markdown import table
-from schemas.digits import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -23,7 +22,7 @@ def training_report(run: Run, version: int, address: Callable[[str], str]) -> st
     sections = (
         _headline(run, version),
         _decision(run.decision, address),
-        _confusion(run.evaluation, address),
+        markdown.confusion_matrix(run.evaluation.confusion_matrix, address),
         _classes(run.evaluation),
         f"## Learning curve\n\n![Learning curve]({address('learning_curve')})",
         _mistakes(run.evaluation, address),
@@ -84,17 +83,6 @@ def _decision(decision: Decision, address: Callable[[str], str]) -> str:
         if decision.fixed + decision.made:
             parts.append(f"![Mistakes fixed and newly made]({address('changes')})")
     return "\n\n".join(parts)
-
-
-def _confusion(evaluation: Evaluation, address: Callable[[str], str]) -> str:
-    rows = (
-        [f"**{true}**", *(f"**{count}**" if predicted == true else count for predicted, count in enumerate(line))]
-        for true, line in enumerate(evaluation.confusion_matrix.tolist())
-    )
-    return (
-        "## Confusion matrix\n\nRows are true digits, columns predicted ones.\n\n"
-        f"{table(['true', *CLASSES], rows)}\n\n![Confusion matrix]({address('confusion_matrix')})"
-    )
 
 
 def _classes(evaluation: Evaluation) -> str:

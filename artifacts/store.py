@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-CARD = "card.json"
+CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
 RETIRED = ".old-"
@@ -141,6 +141,13 @@ class Store:
         """Give the version in use."""
         crowned = self._crowned()
         return None if crowned is None else int(crowned["version"])
+
+    def in_use(self, version: int | None = None) -> int:
+        """Give a version that was named, or the one in use; raise StoreError if there is none."""
+        meant = self.champion() if version is None else version
+        if meant is None:
+            raise StoreError(f"store {self.path}: there is no champion; --version names a version")
+        return meant
 
     def previous(self) -> int | None:
         """Give the version that was in use before the one that is."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from artifacts import markdown
 from artifacts.markdown import table
 from schemas.digits import CLASSES
 from schemas.row_checks import MEANINGS
@@ -35,23 +36,16 @@ def unreadable(source: str, fault: str) -> str:
 
 def body(validation: Validation, address: Callable[[str], str], kept_in: str | None) -> list[str]:
     """Write the report's parts without its headline, for a report that tells of more than data."""
-    parts = [_findings(validation), _rows(validation), _set_aside(validation, address, kept_in)]
+    parts = [markdown.findings(validation.findings), _rows(validation), _set_aside(validation, address, kept_in)]
     if validation.repairs:
         parts.append(f"Repaired, as was asked for: {', '.join(validation.repairs)}.")
     if validation.label_counts:
         parts.append(_labels(validation))
     if validation.drifts:
-        parts.append(_drift(validation))
+        parts.append(markdown.drift(validation.drifts, validation.reference))
     if validation.means is not None:
         parts.append(f"![The mean image of each class, and drift]({address(MEANS)})")
     return [part for part in parts if part]
-
-
-def _findings(validation: Validation) -> str:
-    if not validation.findings:
-        return "Nothing to complain of."
-    rows = [[f"**{f.severity}**", f.check, f.message] for f in validation.findings]
-    return table(["severity", "check", "what was found"], rows, left=3)
 
 
 def _rows(validation: Validation) -> str:
@@ -83,17 +77,6 @@ def _labels(validation: Validation) -> str:
         total = max(sum(counts), 1)
         rows.append([part, *(f"{counts[label]:,} ({counts[label] / total:.1%})" for label in CLASSES)])
     return table(["rows of", *CLASSES], rows)
-
-
-def _drift(validation: Validation) -> str:
-    rows = [
-        [f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", "**far**" if d.far else "near"]
-        for d in validation.drifts
-    ]
-    return (
-        f"Drift from the reference, {validation.reference}: label shares by Jensen-Shannon distance, mean ink and "
-        f"principal components by population stability index.\n\n{table(['drift', 'measured', 'bound', ''], rows)}"
-    )
 
 
 def _count(number: int, what: str) -> str:

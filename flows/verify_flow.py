@@ -9,16 +9,13 @@ from prefect import flow
 
 from artifacts.store import Store
 from flows import command_line
-from schemas.errors import InputError
 from schemas.results import Verified
 from tasks.verify import verify
 
 
 def check(version: int | None, store: Path, **_others: object) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
-    meant = Store(store).champion() if version is None else version
-    if meant is None:
-        raise InputError(f"store {store}: there is no champion; --version names a version")
+    meant = Store(store).in_use(version)
     Store(store).card(meant)
     return meant
 

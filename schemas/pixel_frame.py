@@ -3,7 +3,7 @@
 Pixels are `uint8`, row-major 28×28, ink bright on a dark ground (0 is ground). A frame to predict on has no `label`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from schemas.errors import InputError
 PIXEL_COLUMNS = tuple(f"pixel{position}" for position in range(PIXEL_COUNT))
 LABELLED_COLUMNS = ("label", *PIXEL_COLUMNS)
 SHOWN = 3  # faults of a kind, in a message
+BLOCK = 2048
 
 FaultFinder = Callable[[pd.DataFrame], str | None]
 """Tells what is wrong with a frame, or None."""
@@ -43,6 +44,11 @@ def labels_of(frame: pd.DataFrame) -> NDArray[np.uint8]:
     return frame["label"].to_numpy()
 
 
+def blocks(rows: int) -> Iterator[slice]:
+    """Cut so many rows into pieces that a processor's cache can hold as floats: no frame is ever copied whole."""
+    return (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
+
+
 def _column_fault(expected: tuple[str, ...]) -> FaultFinder:
     wanted = pd.Index(expected)
 
@@ -61,6 +67,7 @@ def _column_fault(expected: tuple[str, ...]) -> FaultFinder:
 
 
 labelled_column_fault = _column_fault(LABELLED_COLUMNS)
+unlabelled_column_fault = _column_fault(PIXEL_COLUMNS)
 
 
 def _type_fault(frame: pd.DataFrame) -> str | None:
@@ -118,7 +125,7 @@ LABELLED = pa.DataFrameSchema(
 UNLABELLED = pa.DataFrameSchema(
     name="unlabelled pixel frame",
     checks=[
-        _check("columns", "the columns are pixel0 … pixel783 in this order", _column_fault(PIXEL_COLUMNS)),
+        _check("columns", "the columns are pixel0 … pixel783 in this order", unlabelled_column_fault),
         *_COMMON,
     ],
 )

@@ -14,17 +14,22 @@ if TYPE_CHECKING:
 class Profile:
     """Statistics of labelled pixel frames: how many of each label, how they look, how they vary.
 
-    `class_means` is 10 × 784, 0 for a class that isn't there. Mean ink is counted between 9 edges, its deciles; so are
-    the scores on each of 8 principal components (8 × 784, about `mean`), between `score_edges` (8 × 9).
+    `class_means` is 10 × 784, 0 for a class that isn't there. Images vary about `mean` along the principal `components`
+    (64 × 784, of `variances`) and by `residual_variance` in every other direction. Mean ink is counted between 9 edges,
+    its deciles; so are the scores on each of the first 8 components, between `score_edges` (8 × 9). Of the images no
+    more than one in a thousand is further from the mean than `furthest`, by the distance that those variances give.
     """
 
     name: str
     label_counts: NDArray[np.int64]
     class_means: NDArray[np.float32]
-    ink_edges: NDArray[np.float32]
-    ink_counts: NDArray[np.int64]
     mean: NDArray[np.float32]
     components: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    residual_variance: float
+    furthest: float
+    ink_edges: NDArray[np.float32]
+    ink_counts: NDArray[np.int64]
     score_edges: NDArray[np.float32]
     score_counts: NDArray[np.int64]
 

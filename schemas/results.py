@@ -77,7 +77,7 @@ class Drift:
     The bound is the rule's or, in a small sample, what chance alone may give.
     """
 
-    part: Part
+    part: str
     name: str
     value: float
     bound: float
@@ -86,6 +86,11 @@ class Drift:
     def far(self) -> bool:
         """Tell whether it is further than its bound."""
         return self.value > self.bound
+
+    @property
+    def told(self) -> str:
+        """Tell it in words."""
+        return f"{self.name} drifted by {self.value:.2f} from the reference; up to {self.bound:.2f} is near"
 
 
 @dataclass(frozen=True)

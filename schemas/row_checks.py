@@ -28,17 +28,8 @@ def _none(values: pd.Series) -> pd.Series:
     return values == 0
 
 
-VALUES = pa.DataFrameSchema(
+PIXELS = pa.DataFrameSchema(
     {
-        "label": pa.Column(
-            nullable=True,
-            checks=[
-                _check("label missing", "there is no label", lambda label: label.notna()),
-                _check(
-                    "label unknown", "the label isn't one of 0 to 9", lambda label: label.isna() | label.isin(CLASSES)
-                ),
-            ],
-        ),
         "missing": pa.Column(int, _check("pixel missing", "a pixel has no value", _none)),
         "infinite": pa.Column(int, _check("pixel not finite", "a pixel is infinite", _none)),
         "outside": pa.Column(int, _check("pixel out of range", "a pixel is below 0 or above 255", _none)),
@@ -56,7 +47,22 @@ VALUES = pa.DataFrameSchema(
         ),
     }
 )
-"""On a row's label, on how many of its pixels can't be, on its brightest pixel, and on how many are ground."""
+"""On how many of a row's pixels can't be, on its brightest pixel, and on how many are ground."""
+
+LABELS = pa.DataFrameSchema(
+    {
+        "label": pa.Column(
+            nullable=True,
+            checks=[
+                _check("label missing", "there is no label", lambda label: label.notna()),
+                _check(
+                    "label unknown", "the label isn't one of 0 to 9", lambda label: label.isna() | label.isin(CLASSES)
+                ),
+            ],
+        ),
+    }
+)
+"""On a row's label."""
 
 COPIES = pa.DataFrameSchema(
     {
@@ -83,5 +89,5 @@ def _checks(*schemas: pa.DataFrameSchema) -> list[pa.Check]:
     return [check for schema in schemas for column in schema.columns.values() for check in column.checks]
 
 
-MEANINGS: dict[str, str] = {str(check.name): str(check.error) for check in _checks(VALUES, COPIES)}
+MEANINGS: dict[str, str] = {str(check.name): str(check.error) for check in _checks(LABELS, PIXELS, COPIES)}
 """What each check says of a row that fails it, by the check's name."""

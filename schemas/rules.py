@@ -10,23 +10,14 @@ Repair = Literal[
 Severity = Literal["error", "warning"]
 
 
-class Rules(BaseModel):
-    """The rules that data has to keep before anything is trained on it."""
+class InputRules(BaseModel):
+    """The rules that images have to keep, whatever they are read for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    test_fraction: float = Field(
-        0.15, gt=0, lt=1, description="Share of the rows, stratified, split off to test with where the source has none."
-    )
-    test_seed: int = Field(
-        0, ge=0, lt=2**31, description="Decides which rows are split off; nearly all keep their side when others come."
-    )
     repair: tuple[Repair, ...] = Field(
         (), description="Repairs to make on all images, one after another, before they are checked."
     )
-    max_quarantined: float = Field(0.01, ge=0, le=1, description="Share of a part's rows that may be set aside.")
-    min_class_share: float = Field(0.01, ge=0, le=0.1, description="Share of the training rows below which to warn.")
-    min_test_rows: int = Field(100, ge=1, description="Test rows below which the figures would say nothing.")
     max_label_drift: float = Field(
         0.1, ge=0, le=1, description="Jensen-Shannon distance of the label shares from the reference's."
     )
@@ -37,10 +28,24 @@ class Rules(BaseModel):
         0.25, ge=0, description="The largest population stability index of a principal component's scores."
     )
     drift: Severity = Field("warning", description="Whether drift stops the run or is told in the report.")
-    max_expanded_mib: int = Field(
-        4096, ge=1, description="MiB that a source may take once expanded; compressed ones are read no further."
-    )
     max_picture_pixels: int = Field(50_000_000, ge=784, description="Pixels that a single picture may have.")
 
 
-DEFAULT_RULES = Rules()
+class Rules(InputRules):
+    """The rules that data has to keep before anything is trained on it."""
+
+    test_fraction: float = Field(
+        0.15, gt=0, lt=1, description="Share of the rows, stratified, split off to test with where the source has none."
+    )
+    test_seed: int = Field(
+        0, ge=0, lt=2**31, description="Decides which rows are split off; nearly all keep their side when others come."
+    )
+    max_quarantined: float = Field(0.01, ge=0, le=1, description="Share of a part's rows that may be set aside.")
+    min_class_share: float = Field(0.01, ge=0, le=0.1, description="Share of the training rows below which to warn.")
+    min_test_rows: int = Field(100, ge=1, description="Test rows below which the figures would say nothing.")
+    max_expanded_mib: int = Field(
+        4096, ge=1, description="MiB that a source may take once expanded; compressed ones are read no further."
+    )
+
+
+DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()

@@ -55,9 +55,7 @@ def _champion(store: Store, number: int, pixels: NDArray[np.uint8], labels: NDAr
     from tasks.training import inference
 
     try:
-        store.check_whole(number)
-        network = inference.load(store.folder(number) / "model.keras")
+        ask = inference.of_version(store, number)
     except StoreError as error:
         return Champion(number, None, str(error))
-    answers = inference.probabilities(inference.predictor(network), pixels)
-    return Champion(number, answers.argmax(axis=1) == labels)
+    return Champion(number, ask(pixels).argmax(axis=1) == labels)

@@ -9,7 +9,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store import Store
+from artifacts.store import MODEL, Store
 from schemas.errors import StoreError
 from schemas.results import Published
 from tasks.stage import stage
@@ -49,7 +49,7 @@ def publish(  # noqa: PLR0913, what a report tells of
             )
             decision = dataclasses.replace(decision, promoted=False, reason=changed)
         run = version.describe(dataset, trained, evaluation, decision, seconds)
-        trained.network.save(folder / "model.keras")
+        trained.network.save(folder / MODEL)
         version.write(folder, number, name, run, dataset.profile, all_pictures)
     decision = _carried_out(versions, number, name, decision)
     versions.prune(keep)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
 from prefect.logging import get_run_logger
@@ -20,7 +19,7 @@ HEAVY = (
     "artifacts.figures",
     "tasks.scoring.figures_of_merit",
     "tasks.scoring.gate",
-    "tasks.sources.tables",
+    "tasks.sources.csv_table",
     "tasks.training.engine",
     "tasks.validation.inspection",
 )
@@ -40,8 +39,6 @@ def train(dataset: Dataset, recipe: Recipe, work: Path) -> Trained:
 
 def preload() -> None:
     """Import what training, evaluating and plotting need, TensorFlow above all; for who has time to spare."""
-    from tasks.training.start_up import import_tensorflow
+    from tasks.training import start_up
 
-    import_tensorflow()
-    for name in HEAVY:
-        import_module(name)
+    start_up.preload(*HEAVY)

@@ -45,3 +45,22 @@ def clean_environment(prefect_home: Path) -> dict[str, str]:
     """Give the environment without what would reach a test from outside."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}
     return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
+
+
+def newest_artifact(key: str):
+    """Give the newest artifact of a key from the Prefect server of the tests."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, TaskRunFilter
+    from prefect.client.schemas.sorting import ArtifactSort
+
+    with get_client(sync_client=True) as client:
+        # All of it spelled out: for what is left out the client sends nulls, which the server refuses.
+        found = client.read_artifacts(
+            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
+            flow_run_filter=FlowRunFilter(),
+            task_run_filter=TaskRunFilter(),
+            sort=ArtifactSort.UPDATED_DESC,
+            limit=1,
+            offset=0,
+        )
+    return found[0]

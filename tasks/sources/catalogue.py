@@ -6,15 +6,19 @@ What reading needs is imported when something is read: a wrong name is answered 
 from __future__ import annotations
 
 import re
+import zlib
+from importlib import import_module
 from pathlib import Path
-from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
 from schemas.digits import CLASSES
 from schemas.errors import InputError
 from tasks.sources import mnist
+from tasks.sources.files import GZIP, opened
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from schemas.results import Loaded
     from schemas.rules import Rules
     from tasks.sources.frames import Frames
@@ -34,23 +38,33 @@ ALLOWED = (
     f"{' or '.join(BUILT_IN)}, an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in "
     "subfolders named 0 to 9 is allowed"
 )
-PICTURES_IN = ("", "train")
+PICTURES_IN = ("", "train", "test")
 IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)", re.IGNORECASE)
-GZIP = b"\x1f\x8b"
-KINDS = {b"PK\x03\x04": "npz", b"PK\x05\x06": "npz", b"PAR1": "parquet", GZIP: "csv"}
-"""What files begin with; one that holds neither these nor a zero byte is text."""
+IDX, PICTURE = "idx", "picture"
+IDX_IMAGES = b"\0\0\x08\x03"
+BEGINNINGS = {
+    b"PK\x03\x04": "npz",
+    b"PK\x05\x06": "npz",
+    b"PAR1": "parquet",
+    IDX_IMAGES: IDX,
+    b"\x89PNG": PICTURE,
+    b"\xff\xd8\xff": PICTURE,
+}
+"""What files begin with; one that begins with none of these and holds no zero byte is text."""
+BITMAP = b"BM"  # a text may begin so, too
 HEAD = 1024
 
 READERS = {
-    MNIST: "tasks.sources.mnist:read",
-    FASHION_MNIST: "tasks.sources.keras_sets:read_fashion_mnist",
-    "npz": "tasks.sources.npz:read",
-    "csv": "tasks.sources.tables:read_csv",
-    "parquet": "tasks.sources.tables:read_parquet",
-    "idx": "tasks.sources.idx:read",
-    "pictures": "tasks.sources.pictures:read",
+    MNIST: "tasks.sources.mnist",
+    FASHION_MNIST: "tasks.sources.keras_sets",
+    "npz": "tasks.sources.npz",
+    "csv": "tasks.sources.csv_table",
+    "parquet": "tasks.sources.parquet_table",
+    IDX: "tasks.sources.idx",
+    "pictures": "tasks.sources.pictures",
 }
-"""Each reader takes the source's path and the rules, and gives frames."""
+"""Each module's `read` takes a source's path and the rules, and gives frames to train on. Its `batches` takes also how
+many rows to have in memory at a time, and gives frames to predict on, with labels where the source has some."""
 
 
 def check(*sources: str | None) -> None:
@@ -83,15 +97,29 @@ def kind(source: str) -> str:
         raise InputError(f"{source}: {UNFIT[source]}; {ALLOWED}")
     path = Path(source)
     try:
-        return _of_folder(path) if path.is_dir() else _of_file(path)
+        found = kind_of_folder(path) if path.is_dir() else kind_of_file(path)
     except OSError as error:
-        missing = isinstance(error, FileNotFoundError)
-        reason = "no such file or folder" if missing else f"can't be read ({error.strerror})"
-        raise InputError(f"{source}: {reason}; {ALLOWED}") from error
+        raise InputError(f"{source}: {unreadable(error)}; {ALLOWED}") from error
+    if found is None:
+        raise InputError(f"{path}: neither IDX files nor subfolders named 0 to 9; {ALLOWED}")
+    if found == PICTURE or (found == IDX and not path.is_dir()):
+        raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {ALLOWED}")
+    return found
+
+
+def reader(kind: str) -> ModuleType:
+    """Give the module that reads a kind of source."""
+    return import_module(READERS[kind])
+
+
+def unreadable(error: OSError) -> str:
+    """Tell why a path can't be read."""
+    missing = isinstance(error, FileNotFoundError)
+    return "no such file or folder" if missing else f"can't be read ({error.strerror})"
 
 
 def _read(source: str, rules: Rules) -> Frames:
-    frames: Frames = resolve_name(READERS[kind(source)])(Path(source), rules)
+    frames: Frames = reader(kind(source)).read(Path(source), rules)
     return frames
 
 
@@ -103,22 +131,36 @@ def _place(source: str) -> str:
     return source if source in BUILT_IN else str(Path(source).resolve())
 
 
-def _of_folder(path: Path) -> str:
+def kind_of_folder(path: Path) -> str | None:
+    """Tell of what kind a folder is as a whole; None if it isn't one that can be trained on."""
     if any((path / part / str(label)).is_dir() for part in PICTURES_IN for label in CLASSES):
         return "pictures"
     if any(IDX_NAME.match(entry.name) for entry in path.iterdir()):
-        return "idx"
-    raise InputError(f"{path}: neither IDX files nor subfolders named 0 to 9; {ALLOWED}")
+        return IDX
+    return None
 
 
-def _of_file(path: Path) -> str:
+def kind_of_file(path: Path) -> str:
+    """Tell of what kind a file is by what it holds, expanded if it is gzipped; a picture is one of the kinds."""
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
         raise InputError(f"{path}: empty; {ALLOWED}")
-    for beginning, found in KINDS.items():
+    if head.startswith(GZIP):
+        return IDX if _expanded(path).startswith(IDX_IMAGES) else "csv"
+    for beginning, found in BEGINNINGS.items():
         if head.startswith(beginning):
             return found
-    if b"\0" in head:
-        raise InputError(f"{path}: neither text nor an .npz or .parquet file; {ALLOWED}")
-    return "csv"
+    if b"\0" not in head:
+        return "csv"
+    if head.startswith(BITMAP):
+        return PICTURE
+    raise InputError(f"{path}: neither text nor an .npz or .parquet file; {ALLOWED}")
+
+
+def _expanded(path: Path) -> bytes:
+    try:
+        with opened(path) as file:
+            return file.read(HEAD)
+    except (OSError, EOFError, zlib.error):
+        return b""  # its reader tells what is wrong with it

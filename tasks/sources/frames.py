@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from schemas.digits import PIXEL_COUNT, SIDE
-from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
+from schemas.pixel_frame import BLOCK, LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
@@ -54,24 +55,42 @@ def standard(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def of_table(names: Sequence[str], values: NDArray[np.generic]) -> pd.DataFrame:
-    """Build a frame of one array (rows × columns), without a copy."""
-    return pd.DataFrame(values, columns=standard(names), copy=False)
+def of_table(table: pa.Table, start: int) -> pd.DataFrame:
+    """Build a frame of a table whose columns are `uint8` or `float64`; its rows are numbered from `start` on."""
+    kind = np.uint8 if all(column.type == "uint8" for column in table.columns) else np.float64
+    values = np.empty((table.num_rows, table.num_columns), kind)
+    done = 0
+    for batch in table.to_batches(max_chunksize=BLOCK):
+        part = values[done : done + batch.num_rows]
+        for position, column in enumerate(batch.columns):
+            part[:, position] = column.to_numpy(zero_copy_only=False)  # nulls are NaN
+        done += batch.num_rows
+    index = pd.RangeIndex(start, start + len(values))
+    return pd.DataFrame(values, index=index, columns=standard(table.column_names), copy=False)
 
 
 def of_images(
-    pixels: NDArray[np.generic], labels: NDArray[np.generic], items: Sequence[str] | None = None
+    pixels: NDArray[np.generic], labels: NDArray[np.generic] | None, items: Sequence[str] | None = None, start: int = 0
 ) -> pd.DataFrame:
-    """Build a frame of images (rows × 784) and their labels, as `uint8` wherever that loses nothing."""
-    pixels, labels = _compact(pixels), _compact(labels)
-    index = None if items is None else pd.Index(items)
-    if pixels.dtype == labels.dtype:
-        table = np.empty((len(labels), 1 + PIXEL_COUNT), pixels.dtype)
-        table[:, 0], table[:, 1:] = labels, pixels
-        return pd.DataFrame(table, index=index, columns=list(LABELLED_COLUMNS), copy=False)
+    """Build a frame of images (rows × 784) and their labels, if there are any, as `uint8` wherever that loses nothing.
+
+    Its index are the items, else the rows' numbers from `start` on.
+    """
+    index = pd.RangeIndex(start, start + len(pixels)) if items is None else pd.Index(items)
+    pixels = _compact(pixels)
+    if labels is None:
+        return pd.DataFrame(pixels, index=index, columns=list(PIXEL_COLUMNS), copy=False)
+    labels = _compact(labels)
+    if pixels.dtype == labels.dtype == np.uint8:
+        return labelled_frame(np.asarray(pixels, np.uint8), np.asarray(labels, np.uint8)).set_index(index)
     frame = pd.DataFrame(pixels, index=index, columns=list(PIXEL_COLUMNS), copy=False)
     frame.insert(0, "label", labels)
     return frame
+
+
+def joined(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Put the pieces of a frame together."""
+    return pieces[0] if len(pieces) == 1 else pd.concat(pieces)
 
 
 def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:

@@ -7,12 +7,16 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import InputError
 from tasks.sources import idx
+from tasks.sources.catalogue import FASHION_MNIST
 
 if TYPE_CHECKING:
-    from schemas.rules import Rules
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from schemas.rules import InputRules, Rules
     from tasks.sources.frames import Frames
 
-FASHION_MNIST = "fashion-mnist"
 FOLDER = f"datasets/{FASHION_MNIST}"
 ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # where Keras' own loader has them from
 # As Zalando published them; Keras' own loader checks nothing.
@@ -24,8 +28,18 @@ MD5 = {
 }
 
 
-def read_fashion_mnist(_source: Path, rules: Rules) -> Frames:
+def read(_source: Path, rules: Rules) -> Frames:
     """Give Zalando's Fashion-MNIST; raise InputError when it is neither in the cache nor to be had."""
+    return idx.read(_folder(), rules)
+
+
+def batches(_source: Path, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Give its test images, so many at a time."""
+    return idx.batches(_folder(), rules, rows)
+
+
+def _folder() -> Path:
+    """Bring the four files into Keras' cache; give their folder."""
     from tasks.training.start_up import import_tensorflow
 
     import_tensorflow()  # under Keras, and quietly
@@ -41,4 +55,4 @@ def read_fashion_mnist(_source: Path, rules: Rules) -> Frames:
             f"{FASHION_MNIST}: can't be downloaded ({str(error).splitlines()[0]}); offline, a folder with its four IDX "
             "files can be the source"
         ) from error
-    return idx.read(paths[0].parent, rules)
+    return paths[0].parent

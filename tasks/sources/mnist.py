@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
-    from schemas.rules import Rules
+    from collections.abc import Iterator
+
+    import pandas as pd
+
+    from schemas.rules import InputRules, Rules
     from tasks.sources.frames import Frames
 
 PATH = Path(__file__).parents[2] / "data" / "mnist.npz"
@@ -35,3 +39,11 @@ def read(_source: Path, rules: Rules) -> Frames:
 
     check()
     return npz.read(PATH, rules)
+
+
+def batches(_source: Path, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Give the test digits of the file, checked, so many at a time."""
+    from tasks.sources import npz
+
+    check()
+    return npz.batches(PATH, rules, rows)

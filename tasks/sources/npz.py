@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zipfile
 import zlib
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -13,32 +14,75 @@ from schemas.errors import InputError
 from tasks.sources.frames import Frames, of_images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+    from typing import IO
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from schemas.rules import Rules
+    from schemas.rules import InputRules, Rules
 
-WHOLE, TRAINING, ALONE = ("x_train", "y_train", "x_test", "y_test"), ("x_train", "y_train"), ("x", "y")
+TRAIN, TEST, ALONE = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
+TO_TRAIN: tuple[tuple[tuple[str, str], ...], ...] = ((TRAIN, TEST), (TRAIN,), (ALONE,))
+"""Pairs of arrays, images and labels, the first of them that a file has."""
+TO_PREDICT = (TEST, TEST[:1], ALONE, ALONE[:1], TRAIN, TRAIN[:1])
+"""Likewise, of a file that need not have labels."""
 SHAPES = {(SIDE, SIDE), (SIDE, SIDE, 1), (PIXEL_COUNT,)}
 NUMBERS = "biuf"
 
 
 def read(path: Path, rules: Rules) -> Frames:
     """Give the file's frames; raise InputError naming the array that doesn't fit."""
+    with _members(path) as (archive, stored):
+        wanted = next((pairs for pairs in TO_TRAIN if {name for pair in pairs for name in pair} <= set(stored)), None)
+        if wanted is None:
+            raise InputError(f"{path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {_told(stored)}")
+        _check_size(path, [archive.getinfo(stored[name]) for pair in wanted for name in pair], rules)
+        frames = []
+        for images, answers in wanted:
+            pixels, labels = (_array(path, archive, stored[name]) for name in (images, answers))
+            labels = _labels(path, (images, answers), pixels.shape, labels)
+            frames.append(of_images(pixels.reshape(len(labels), PIXEL_COUNT), labels))
+    return Frames(*frames)
+
+
+def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Give the test part's rows, or all where there is just one part, so many at a time, with labels if there are any.
+
+    A file with a single array need not call it anything.
+    """
+    with _members(path) as (archive, stored):
+        alone = tuple(stored) if len(stored) == 1 else ALONE[:1]
+        names = next((names for names in (*TO_PREDICT, alone) if set(names) <= set(stored)), None)
+        if names is None:
+            raise InputError(f"{path}: no array x_test, x or x_train; found {_told(stored)}")
+        with archive.open(stored[names[0]]) as file:
+            header = _header(path, archive, stored[names[0]], file)
+            labels = None
+            if names[1:]:
+                labels = _labels(path, names, header.shape, _array(path, archive, stored[names[1]]))
+            elif header.shape[1:] not in SHAPES:
+                raise InputError(f"{path}: {names[0]} is {header.shape}; (rows, 28, 28) is needed")
+            done = 0
+            for pixels in _pieces(path, archive, stored[names[0]], file, header, rows):
+                answers = None if labels is None else labels[done : done + len(pixels)]
+                yield of_images(pixels.reshape(len(pixels), PIXEL_COUNT), answers, start=done)
+                done += len(pixels)
+
+
+@contextmanager
+def _members(path: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, str]]]:
+    """Open a file; give its arrays' members by name."""
     try:
         with zipfile.ZipFile(path) as archive:
-            stored = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
-            wanted = next((names for names in (WHOLE, TRAINING, ALONE) if set(names) <= set(stored)), None)
-            if wanted is None:
-                found = ", ".join(sorted(stored)[:8]) or "none"
-                raise InputError(f"{path}: no arrays {', '.join(WHOLE)}, or x, y; found {found}")
-            _check_size(path, [archive.getinfo(stored[name]) for name in wanted], rules)
-            arrays = [_array(path, archive, stored[name]) for name in wanted]
+            yield archive, {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
     except (zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, OSError, RuntimeError) as error:
         raise InputError(f"{path}: not a readable .npz file ({error})") from error
-    return Frames(*(_frame(path, wanted[at : at + 2], arrays[at], arrays[at + 1]) for at in range(0, len(arrays), 2)))
+
+
+def _told(stored: dict[str, str]) -> str:
+    return ", ".join(sorted(stored)[:8]) or "none"
 
 
 def _check_size(path: Path, members: list[zipfile.ZipInfo], rules: Rules) -> None:
@@ -50,36 +94,63 @@ def _check_size(path: Path, members: list[zipfile.ZipInfo], rules: Rules) -> Non
         )
 
 
+class _Header(NamedTuple):
+    shape: tuple[int, ...]
+    by_column: bool
+    dtype: np.dtype[np.generic]
+
+
+def _header(path: Path, archive: zipfile.ZipFile, member: str, file: IO[bytes]) -> _Header:
+    """Read a header that announces just what the member holds: NumPy would allocate whatever it says."""
+    version = np.lib.format.read_magic(file)
+    readers = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
+    if version not in readers:
+        raise ValueError(f"{member} is of version {version} of the .npy format")
+    header = _Header(*readers[version](file))
+    if header.dtype.kind not in NUMBERS:
+        kind = "pickled objects" if header.dtype.hasobject else f"{header.dtype}"
+        raise InputError(f"{path}: {member} holds {kind}; numbers are needed")
+    announced = header.dtype.itemsize * int(np.prod([*header.shape, 1], dtype=object))
+    held = archive.getinfo(member).file_size - file.tell()
+    if announced != held:
+        raise ValueError(f"{member} announces {announced:,} bytes and holds {held:,}")
+    return header
+
+
 def _array(path: Path, archive: zipfile.ZipFile, member: str) -> NDArray[np.generic]:
-    """Read an array whose header announces just what the member holds: NumPy would allocate whatever it says."""
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        headers = {
-            (1, 0): np.lib.format.read_array_header_1_0,
-            (2, 0): np.lib.format.read_array_header_2_0,
-        }
-        if version not in headers:
-            raise ValueError(f"{member} is of version {version} of the .npy format")
-        shape, _, dtype = headers[version](file)
-        if dtype.kind not in NUMBERS:
-            kind = "pickled objects" if dtype.hasobject else f"{dtype}"
-            raise InputError(f"{path}: {member} holds {kind}; numbers are needed")
-        announced = dtype.itemsize * int(np.prod([*shape, 1], dtype=object))
-        held = archive.getinfo(member).file_size - file.tell()
-        if announced != held:
-            raise ValueError(f"{member} announces {announced:,} bytes and holds {held:,}")
+        _header(path, archive, member, file)
     with archive.open(member) as file:
         array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
     return array
 
 
-def _frame(
-    path: Path, names: tuple[str, ...], pixels: NDArray[np.generic], labels: NDArray[np.generic]
-) -> pd.DataFrame:
+def _pieces(  # noqa: PLR0913, an array within a file
+    path: Path, archive: zipfile.ZipFile, member: str, file: IO[bytes], header: _Header, rows: int
+) -> Iterator[NDArray[np.generic]]:
+    """Give an array's rows so many at a time; of one stored column by column all are read at once."""
+    count = header.shape[0]
+    whole = _array(path, archive, member) if header.by_column else None
+    for start in range(0, max(count, 1), rows):
+        shape = (min(rows, count - start), *header.shape[1:])
+        if whole is not None:
+            yield whole[start : start + rows]
+        else:
+            content = file.read(header.dtype.itemsize * int(np.prod(shape)))
+            yield np.frombuffer(content, header.dtype).reshape(shape)
+
+
+def _labels(
+    path: Path, names: tuple[str, ...], shape: tuple[int, ...], labels: NDArray[np.generic]
+) -> NDArray[np.generic]:
+    """Give labels, one an image, of images of a shape; raise InputError naming the arrays that don't fit."""
     if labels.ndim == 2 and labels.shape[1] == 1:  # noqa: PLR2004, as Keras' cifar10 has them
         labels = labels[:, 0]
-    if labels.ndim != 1 or pixels.shape[:1] != labels.shape or pixels.shape[1:] not in SHAPES:
+    if labels.ndim != 1 or shape[:1] != labels.shape or shape[1:] not in SHAPES:
         raise InputError(
-            f"{path}: {names[0]} is {pixels.shape} and {names[1]} {labels.shape}; (rows, 28, 28) and (rows,) are needed"
+            f"{path}: {names[0]} is {shape} and {names[1]} {labels.shape}; (rows, 28, 28) and (rows,) are needed"
         )
-    return of_images(pixels.reshape(len(labels), PIXEL_COUNT), labels)
+    return labels

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageFilter, ImageOps
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import InputError
+from tasks.sources.files import check_inside, entries
 from tasks.sources.frames import Frames, of_images
-from tasks.sources.links import check_inside
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import pandas as pd
     from numpy.typing import NDArray
 
-    from schemas.rules import Rules
+    from schemas.rules import InputRules, Rules
 
 FORMATS = ("PNG", "JPEG", "BMP")
 LABELS = tuple(str(label) for label in CLASSES)
@@ -41,45 +42,67 @@ NORMAL_EXTENT = (17, BOX)
 NORMAL_OFFSET = 0.6
 
 
+class Picture(NamedTuple):
+    """A picture to read: what it is called, where it is, what it shows if that is known."""
+
+    item: str
+    path: Path
+    label: int | None = None
+
+
 def read(folder: Path, rules: Rules) -> Frames:
     """Give the frame of all pictures or, of subfolders `train` and `test`, the two; the index is their names.
 
     Raises InputError naming a picture that can't be read, a link that leads outside, a subfolder that is no label.
     """
-    if any((folder / label).is_dir() for label in LABELS):
-        return Frames(_part(folder, folder, rules))
-    return Frames(*(_part(folder, folder / part, rules) for part in PARTS if (folder / part).is_dir()))
+    parts = [folder] if _is_labelled(folder) else [folder / part for part in PARTS if (folder / part).is_dir()]
+    return Frames(*(_frame(_labelled(folder, part), rules) for part in parts))
 
 
-def _part(root: Path, folder: Path, rules: Rules) -> pd.DataFrame:
-    paths: list[Path] = []
-    labels: list[int] = []
-    for subfolder in _entries(folder):
+def batches(path: Path, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Give the pictures of a folder with labels, of its part to test with if it has one, so many at a time."""
+    tested = path if _is_labelled(path) else next(path / part for part in reversed(PARTS) if (path / part).is_dir())
+    return batches_of(_labelled(path, tested), rules, rows)
+
+
+def batches_of(pictures: Sequence[Picture], rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Give pictures so many at a time; all of them have labels, or none has."""
+    return (_frame(pictures[start : start + rows], rules) for start in range(0, len(pictures), rows))
+
+
+def _is_labelled(folder: Path) -> bool:
+    return any((folder / label).is_dir() for label in LABELS)
+
+
+def _labelled(root: Path, folder: Path) -> list[Picture]:
+    """List the pictures in the subfolders of a folder."""
+    pictures: list[Picture] = []
+    for subfolder in entries(folder):
         if not subfolder.is_dir():
             continue
         check_inside(subfolder, root)
         if subfolder.name not in LABELS:
             raise InputError(f"{subfolder}: no label; subfolders are named 0 to 9")
-        found = _entries(subfolder)
+        found = entries(subfolder)
         for path in found:
             check_inside(path, root)
             if path.is_dir():
                 raise InputError(f"{path}: a folder; pictures are needed")
-        paths += found
-        labels += [int(subfolder.name)] * len(found)
-    if not paths:
+        label = int(subfolder.name)
+        pictures += [Picture(path.relative_to(root).as_posix(), path, label) for path in found]
+    if not pictures:
         raise InputError(f"{folder}: no pictures; {', '.join(FORMATS)} in subfolders named 0 to 9 are needed")
-    pixels = [read_picture(path, rules) for path in paths]  # threads would get in each other's way: 2 × the time
-    items = [path.relative_to(root).as_posix() for path in paths]
-    return of_images(np.stack(pixels).reshape(-1, PIXEL_COUNT), np.array(labels, np.uint8), items)
+    return pictures
 
 
-def _entries(folder: Path) -> list[Path]:
-    """List a folder in the order of names, without what file managers leave."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+def _frame(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
+    pixels = [read_picture(picture.path, rules) for picture in pictures]  # threads take twice the time
+    labels = [picture.label for picture in pictures if picture.label is not None]
+    items = [picture.item for picture in pictures]
+    return of_images(np.stack(pixels).reshape(-1, PIXEL_COUNT), np.array(labels, np.uint8) if labels else None, items)
 
 
-def read_picture(path: Path, rules: Rules) -> NDArray[np.uint8]:
+def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
     """Read a PNG, JPEG or BMP of any size and colour as 28 × 28; raise InputError when it can't be."""
     try:
         with Image.open(path, formats=FORMATS) as picture:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
+from artifacts.store import MODEL
 from schemas.digits import CLASSES, SIDE
 from schemas.errors import StoreError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     import keras
     from numpy.typing import NDArray
+
+    from artifacts.store import Store
 
 BATCH = 2048
 LATENCY_CALLS = 30
@@ -35,6 +40,15 @@ def load(path: Path) -> keras.Model:
             f"{path}: takes {network.input_shape} and gives {network.output_shape}; 28 × 28 and 10 are needed"
         )
     return network
+
+
+def of_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Give what a version answers to pixels (rows × 784): probabilities, rows × 10.
+
+    Raises StoreError when it isn't what it was when it was published, or can't be loaded.
+    """
+    store.check_whole(version)
+    return partial(probabilities, predictor(load(store.folder(version) / MODEL)))
 
 
 def latency_ms(network: keras.Model, image: NDArray[np.uint8]) -> float:

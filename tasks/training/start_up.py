@@ -3,6 +3,14 @@
 import os
 import sys
 import tempfile
+from importlib import import_module
+
+
+def preload(*modules: str) -> None:
+    """Import TensorFlow and modules that are needed later; for who has time to spare."""
+    import_tensorflow()
+    for name in modules:
+        import_module(name)
 
 
 def import_tensorflow() -> None:

@@ -15,15 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.profile import Profile
-    from schemas.results import Part
-    from schemas.rules import Rules
+    from schemas.rules import InputRules
     from tasks.validation.profiles import Counts
 
 CHANCE = 1e-9
 """How often a sample of the very same images may be called far; small ones have longer tails than the formula says."""
 
 
-def drifts(part: Part, counts: Counts, reference: Profile, rules: Rules) -> list[Drift]:
+def drifts(part: str, counts: Counts, reference: Profile, rules: InputRules) -> list[Drift]:
     """Measure a part's drift: of its label shares, its mean ink, its images' shapes (principal components)."""
     rows = counts.labels.sum()
     effective = rows * reference.rows / (rows + reference.rows)

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from schemas import pixel_frame
-from schemas.digits import CLASSES, SIDE
-from schemas.pixel_frame import labels_of, pixels_of
+from schemas.digits import CLASSES
+from schemas.pixel_frame import blocks, labels_of, pixels_of
 from schemas.results import Dataset, Finding, Validation
 from tasks.sources.frames import QUARANTINE_COLUMNS
 from tasks.validation import profiles, rows, split
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from schemas.profile import Profile
     from schemas.results import Drift, Loaded, Part
     from schemas.rules import Rules, Severity
-
-BRIGHT_GROUND_WARNED = 0.01
-"""Share of images brighter at their border than within from which to warn; from half of them on it is an error."""
 
 
 class Origin(NamedTuple):
@@ -55,8 +52,8 @@ def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
     for part, frame in ((b"train", train), (b"test", test)):
         digest.update(part + len(frame).to_bytes(8, "little"))
         digest.update(labels_of(frame).tobytes())
-        for start in range(0, len(frame), rows.BLOCK):  # pieces: the frame is never copied whole
-            digest.update(pixels_of(frame)[start : start + rows.BLOCK].tobytes())
+        for block in blocks(len(frame)):
+            digest.update(pixels_of(frame)[block].tobytes())
     return digest.hexdigest()
 
 
@@ -165,7 +162,7 @@ class Inspection:
     def _check_budget(self) -> None:
         for part, faults in self._faults.items():
             came = len(self._loaded.parts[part])
-            count = int(np.any(list(faults.values()), axis=0).sum()) if faults else 0
+            count = int(self._failing(part).sum())
             if count > self._rules.max_quarantined * came:
                 reasons = sorted(((int(failing.sum()), reason) for reason, failing in faults.items()), reverse=True)
                 told = ", ".join(f"{number:,} {reason}" for number, reason in reasons[:3])
@@ -175,6 +172,11 @@ class Inspection:
                     f"{count:,} of {came:,} {part} rows had to be set aside ({told}); "
                     f"--max-quarantined allows {self._rules.max_quarantined:g} of them",
                 )
+
+    def _failing(self, part: Part) -> NDArray[np.bool_]:
+        """Mark the rows of a part, as they came, that some check failed."""
+        none = np.zeros(len(self._loaded.parts[part]), bool)
+        return np.asarray(np.any([none, *self._faults[part].values()], axis=0))
 
     def _check_counts(self) -> None:
         train, test = self._frames["train"], self._frames["test"]
@@ -204,11 +206,11 @@ class Inspection:
             if not len(frame):
                 continue
             counts = profiles.count(frame, self._reference)
-            bright = _bright_ground(frame)
-            inverted = bright >= 0.5  # noqa: PLR2004, most of them
+            bright = counts.bright / len(frame)
+            inverted = bright >= profiles.BRIGHT_REFUSED
             if inverted:
                 self._found("polarity", "error", f"{part} part: ink is dark on a bright ground: --repair invert")
-            elif bright > BRIGHT_GROUND_WARNED:
+            elif bright > profiles.BRIGHT_WARNED:
                 told = f"{bright:.1%} of the images are brighter at the border than within"
                 self._found("polarity", "warning", f"{part} part: {told}")
             means = 255 - counts.class_means if inverted else counts.class_means
@@ -219,30 +221,16 @@ class Inspection:
                 self._drifts += drifts(part, counts, self._reference, self._rules)
         for drift in self._drifts:
             if drift.far:
-                told = f"{drift.part} part: {drift.name} drifted by {drift.value:.2f} from the reference"
-                self._found("drift", self._rules.drift, f"{told}; up to {drift.bound:.2f} is near")
+                self._found("drift", self._rules.drift, f"{drift.part} part: {drift.told}")
 
     def _quarantined(self) -> pd.DataFrame:
         """Gather the rows set aside, as they came."""
         pieces = []
         for part, faults in self._faults.items():
             raw = self._loaded.parts[part]
-            failing = np.flatnonzero(np.any(list(faults.values()), axis=0)) if faults else np.array([], int)
+            failing = np.flatnonzero(self._failing(part))
             piece = raw.iloc[failing]
             reasons = ["; ".join(reason for reason, marked in faults.items() if marked[row]) for row in failing]
             told = pd.DataFrame({"part": part, "item": piece.index.astype(str), "reasons": reasons}, index=piece.index)
             pieces.append(pd.concat([told[list(QUARANTINE_COLUMNS)], piece], axis=1))
         return pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
-
-
-def _bright_ground(frame: pd.DataFrame) -> float:
-    """Give the share of images that are brighter along their border than within."""
-    border = np.ones((SIDE, SIDE), bool)
-    border[1:-1, 1:-1] = False
-    weights = np.where(border, 1 / border.sum(), -1 / (~border).sum()).astype(np.float32).ravel()
-    pixels = pixels_of(frame)
-    bright = sum(
-        int((pixels[start : start + rows.BLOCK].astype(np.float32) @ weights > 0).sum())
-        for start in range(0, len(frame), rows.BLOCK)
-    )
-    return bright / len(frame)

@@ -1,39 +1,79 @@
-"""Make a profile of a frame, and count a frame by the edges of another one's profile."""
+"""Make a profile of a frame, and measure images by a profile."""
 
 from __future__ import annotations
 
+import dataclasses
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from sklearn.decomposition import PCA
 
 from artifacts import reference
-from schemas.digits import CLASSES, PIXEL_COUNT
-from schemas.pixel_frame import labels_of, pixels_of
+from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
+from schemas.pixel_frame import blocks, labels_of, pixels_of
 from schemas.profile import Profile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
     from numpy.typing import NDArray
 
-COMPONENTS = 8
+COMPONENTS = 64
+COUNTED = 8
+"""Components whose scores are counted; all of them make the distance."""
 SAMPLE = 10_000
-"""Rows, evenly spread, that the components are found on; the counts are of all rows."""
+"""Rows, evenly spread and half of them at most, that the components are found on; the counts are of all rows."""
+FURTHEST = 0.999
+BRIGHT_WARNED, BRIGHT_REFUSED = 0.01, 0.5
+"""Shares of images brighter along the border than within: from which to warn, and from which ink is dark on bright."""
 DECILES = np.arange(1, 10) / 10
-BLOCK = 8192
 EMBEDDED = Path(__file__).parents[2] / "data" / "mnist-reference.npz"
 
 
-class Counts(NamedTuple):
-    """How a frame's rows fall between the edges of a profile, and the means of its classes."""
+class Basis(NamedTuple):
+    """About what, and along what, images vary: fields of a profile."""
+
+    mean: NDArray[np.float32]
+    components: NDArray[np.float32]
+    variances: NDArray[np.float32]
+    residual_variance: float
+
+
+class Measures(NamedTuple):
+    """What is measured of images, rows in the same order; `class_sums` (10 × 784) are those of their pixels.
+
+    `bright` tells whether the border is brighter than what is within.
+    """
+
+    labels: NDArray[np.uint8]
+    ink: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    distance: NDArray[np.float32]
+    bright: NDArray[np.bool_]
+    class_sums: NDArray[np.float64]
+
+
+@dataclass
+class Counts:
+    """How images fall between the edges of a profile, how many are bright along the border, sums of each class."""
 
     labels: NDArray[np.int64]
-    class_means: NDArray[np.float32]
     ink: NDArray[np.int64]
     scores: NDArray[np.int64]
+    bright: int
+    class_sums: NDArray[np.float64]
+
+    def __iadd__(self, other: Counts) -> Self:
+        """Add those of other images, by the same profile."""
+        for field in dataclasses.fields(self):
+            setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
+        return self
+
+    @property
+    def class_means(self) -> NDArray[np.float32]:
+        """Give the mean image of each class, 10 × 784."""
+        return _class_means(self.class_sums, self.labels)
 
 
 def embedded() -> Profile:
@@ -43,73 +83,113 @@ def embedded() -> Profile:
 
 def profile_of(frame: pd.DataFrame, name: str) -> Profile:
     """Make the profile of a labelled pixel frame with at least one row."""
-    sample = pixels_of(frame)[:: -(-len(frame) // SAMPLE)].astype(np.float32)
-    mean = sample.mean(axis=0)
-    components = _components(sample)
-    labels, ink, scores = labels_of(frame), *_ink_and_scores(frame, mean, components)
+    stride = max(2, -(-len(frame) // SAMPLE))
+    basis = _basis(pixels_of(frame)[::stride].astype(np.float32))
+    measured = measure(pixels_of(frame), labels_of(frame), basis)
+    # Of those that the components weren't fitted to: images to come are no nearer than they are.
+    others = np.delete(measured.distance, np.s_[::stride])
     # Halfway between values that occur: many images of one value must not fall on either side of an edge by rounding.
-    ink_edges = np.quantile(ink, DECILES, method="midpoint").astype(np.float32)
-    score_edges = np.quantile(scores, DECILES, axis=0, method="midpoint").T.astype(np.float32)
+    ink_edges = np.quantile(measured.ink, DECILES, method="midpoint").astype(np.float32)
+    counted = measured.scores[:, :COUNTED]
+    score_edges = np.quantile(counted, DECILES, axis=0, method="midpoint").T.astype(np.float32)
+    counts = _counts(measured, ink_edges, score_edges)
     return Profile(
         name=name,
-        label_counts=np.bincount(labels, minlength=len(CLASSES)),
-        class_means=_class_means(frame),
+        label_counts=counts.labels,
+        class_means=counts.class_means,
+        **basis._asdict(),
+        furthest=float(np.quantile(others, FURTHEST, method="higher")) if len(others) else float("inf"),
         ink_edges=ink_edges,
-        ink_counts=_between(ink, ink_edges),
-        mean=mean,
-        components=components,
+        ink_counts=counts.ink,
         score_edges=score_edges,
-        score_counts=np.stack([_between(s, e) for s, e in zip(scores.T, score_edges, strict=True)]),
+        score_counts=counts.scores,
     )
 
 
 def count(frame: pd.DataFrame, profile: Profile) -> Counts:
     """Count a labelled pixel frame by the edges of a profile."""
-    ink, scores = _ink_and_scores(frame, profile.mean, profile.components)
-    return Counts(
-        labels=np.bincount(labels_of(frame), minlength=len(CLASSES)),
-        class_means=_class_means(frame),
-        ink=_between(ink, profile.ink_edges),
-        scores=np.stack([_between(s, e) for s, e in zip(scores.T, profile.score_edges, strict=True)]),
-    )
+    return counts_of(measured_by(profile, pixels_of(frame), labels_of(frame)), profile)
 
 
-def _components(sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Give the principal components; those that so few rows don't have are 0."""
+def measured_by(profile: Profile, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Measures:
+    """Measure images (rows × 784) with their labels, true or predicted, by what a profile's images vary along."""
+    return measure(pixels, labels, Basis(*(getattr(profile, name) for name in Basis._fields)))
+
+
+def counts_of(measured: Measures, profile: Profile) -> Counts:
+    """Count images by the edges of the profile that they were measured by."""
+    return _counts(measured, profile.ink_edges, profile.score_edges)
+
+
+def bright_share(pixels: NDArray[np.uint8]) -> float:
+    """Give the share of images (rows × 784) that are brighter along their border than within; 0 of none."""
+    return float(_bright(pixels.astype(np.float32)).mean()) if len(pixels) else 0.0
+
+
+def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: Basis) -> Measures:
+    """Measure images in one pass.
+
+    The distance is Mahalanobis' under probabilistic principal components (Tipping and Bishop 1999): squared scores over
+    the components' variances, and what is left of an image over that of every other direction.
+    """
+    rows = len(pixels)
+    ink, distance, bright = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, bool)
+    scores = np.empty((rows, len(basis.components)), np.float32)
+    sums = np.zeros((len(CLASSES), PIXEL_COUNT))
+    for block in blocks(rows):
+        images = pixels[block].astype(np.float32)
+        ink[block], bright[block] = images.mean(axis=1), _bright(images)
+        sums += (labels[block] == np.array(CLASSES)[:, None]).astype(np.float32) @ images
+        images -= basis.mean
+        scores[block] = images @ basis.components.T
+        squares = scores[block] ** 2
+        left = np.einsum("ij,ij->i", images, images) - squares.sum(axis=1)
+        distance[block] = squares @ (1 / basis.variances) + left / basis.residual_variance
+    return Measures(labels, ink, scores, distance, bright, sums)
+
+
+def _basis(sample: NDArray[np.float32]) -> Basis:
+    """Find the principal components; those that so few rows don't have are 0, of the residual's variance."""
+    mean = sample.mean(axis=0)
     components = np.zeros((COMPONENTS, PIXEL_COUNT), np.float32)
+    variances = np.zeros(COMPONENTS, np.float32)
     found = min(COMPONENTS, len(sample) - 1)
     if found:
         solver = "covariance_eigh" if len(sample) > PIXEL_COUNT else "full"
-        components[:found] = PCA(found, svd_solver=solver).fit(sample).components_
-    return components
+        pca = PCA(found, svd_solver=solver).fit(sample)
+        components[:found], variances[:found] = pca.components_, pca.explained_variance_
+    left = float(((sample - mean) ** 2).sum(axis=1).mean() - variances.sum())
+    residual_variance = max(left, 1.0) / (PIXEL_COUNT - COMPONENTS)
+    return Basis(mean, components, np.maximum(variances, residual_variance), residual_variance)
 
 
-def _blocks(frame: pd.DataFrame) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    pixels = pixels_of(frame)
-    for start in range(0, len(frame), BLOCK):
-        yield start, pixels[start : start + BLOCK].astype(np.float32)
+def _bright(images: NDArray[np.float32]) -> NDArray[np.bool_]:
+    return np.asarray(images @ _BORDER_LESS_WITHIN > 0)
 
 
-def _ink_and_scores(
-    frame: pd.DataFrame, mean: NDArray[np.float32], components: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    ink = np.empty(len(frame), np.float32)
-    scores = np.empty((len(frame), len(components)), np.float32)
-    offset = components @ mean
-    for start, block in _blocks(frame):
-        ink[start : start + BLOCK] = block.mean(axis=1)
-        scores[start : start + BLOCK] = block @ components.T - offset
-    return ink, scores
+def _border_less_within() -> NDArray[np.float32]:
+    """Give what, multiplied with an image, is the mean of its border less the mean of what is within."""
+    border = np.ones((SIDE, SIDE), bool)
+    border[1:-1, 1:-1] = False
+    return np.asarray(np.where(border, 1 / border.sum(), -1 / (~border).sum()), np.float32).ravel()
 
 
-def _class_means(frame: pd.DataFrame) -> NDArray[np.float32]:
-    sums = np.zeros((len(CLASSES), PIXEL_COUNT), np.float64)
-    labels = labels_of(frame)
-    for start, block in _blocks(frame):
-        members = labels[start : start + BLOCK] == np.array(CLASSES)[:, None]
-        sums += members.astype(np.float32) @ block
-    counts = np.bincount(labels, minlength=len(CLASSES))[:, None]
-    return (sums / np.maximum(counts, 1)).astype(np.float32)
+_BORDER_LESS_WITHIN = _border_less_within()
+
+
+def _counts(measured: Measures, ink_edges: NDArray[np.float32], score_edges: NDArray[np.float32]) -> Counts:
+    pairs = zip(measured.scores.T, score_edges, strict=False)  # there are more components than counted ones
+    return Counts(
+        labels=np.bincount(measured.labels, minlength=len(CLASSES)),
+        ink=_between(measured.ink, ink_edges),
+        scores=np.stack([_between(scores, edges) for scores, edges in pairs]),
+        bright=int(measured.bright.sum()),
+        class_sums=measured.class_sums,
+    )
+
+
+def _class_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float32]:
+    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
 
 
 def _between(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from schemas.digits import SIDE
+from schemas.digits import PIXEL_COUNT, SIDE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -33,30 +33,33 @@ ALIKE, CLEARLY = 0.8, 0.1
 
 
 def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
-    """Give the frame with its images repaired; its label and its index stay."""
+    """Give the frame with its images repaired; its label, if it has one, and its index stay."""
     for repair in repairs:
         if repair == "scale" and not is_unit_scale(frame):
             continue  # the other part may be the one that needs it
-        pixels = frame.iloc[:, 1:].to_numpy()
+        pixels = _pixels(frame)
         if repair == "scale":
             changed = np.rint(pixels * 255.0)
         elif repair == "invert":
             changed = 255 - pixels
         else:
             changed = TURNS[repair](pixels.reshape(-1, SIDE, SIDE)).reshape(pixels.shape)
-        frame = pd.DataFrame(changed, index=frame.index, columns=frame.columns[1:], copy=False).assign(
-            label=frame["label"]
-        )[frame.columns]
+        images = pd.DataFrame(changed, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
+        frame = pd.concat([frame.iloc[:, :-PIXEL_COUNT], images], axis=1)
     return frame
 
 
 def is_unit_scale(frame: pd.DataFrame) -> bool:
     """Tell whether pixels run from 0 to 1: none is beyond, and there are some above 0."""
-    pixels = frame.iloc[:, 1:].to_numpy()
+    pixels = _pixels(frame)
     if not pixels.size:
         return False
     highest = np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max()
     return bool(0 < highest <= 1)
+
+
+def _pixels(frame: pd.DataFrame) -> NDArray[Any]:
+    return frame.iloc[:, -PIXEL_COUNT:].to_numpy()
 
 
 def turn_needed(

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from schemas import row_checks
-from schemas.pixel_frame import LABELLED_COLUMNS, labels_of, pixels_of
+from schemas.digits import PIXEL_COUNT
+from schemas.pixel_frame import LABELLED_COLUMNS, blocks, labels_of, pixels_of
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -17,13 +18,23 @@ if TYPE_CHECKING:
 
     from schemas.results import Part
 
-BLOCK = 8192
 DIGEST_BYTES = 16
 
 
 def value_faults(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
-    """Give the rows whose values aren't those of a digit, by reason."""
-    return _failures(row_checks.VALUES, _value_facts(frame))
+    """Give the rows whose label or pixels aren't those of a digit, by reason."""
+    return label_faults(frame) | pixel_faults(frame)
+
+
+def label_faults(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """Give the rows without a digit's label, by reason."""
+    return _failures(row_checks.LABELS, frame[["label"]])
+
+
+def pixel_faults(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    """Give the rows whose pixels aren't those of a digit, by reason, whether they have a label or not."""
+    facts = [_block_facts(frame.iloc[block, -PIXEL_COUNT:].to_numpy()) for block in blocks(len(frame))]
+    return _failures(row_checks.PIXELS, pd.DataFrame({n: np.concatenate([f[n] for f in facts]) for n in facts[0]}))
 
 
 def copy_faults(train: pd.DataFrame, test: pd.DataFrame | None) -> dict[Part, dict[str, NDArray[np.bool_]]]:
@@ -70,12 +81,6 @@ def _contradicts(keys: pd.Series, frame: pd.DataFrame) -> pd.Series:
 
 def _failures(schema: pa.DataFrameSchema, facts: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     return {reason: failing.to_numpy() for reason, failing in row_checks.failures(schema, facts).items()}
-
-
-def _value_facts(frame: pd.DataFrame) -> pd.DataFrame:
-    blocks = [_block_facts(frame.iloc[start : start + BLOCK, 1:].to_numpy()) for start in range(0, len(frame), BLOCK)]
-    facts = {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
-    return pd.DataFrame({"label": frame["label"].to_numpy(), **facts})
 
 
 def _block_facts(pixels: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifacts.card import figures
-from artifacts.store import CARD
+from artifacts.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.recipe import Recipe
@@ -47,7 +47,7 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
 
     card = json.loads((folder / CARD).read_text())
     dataset = data_of(card)
-    network = inference.load(folder / "model.keras")
+    network = inference.load(folder / MODEL)
     pixels = pixels_of(dataset.test)
     answers = inference.probabilities(inference.predictor(network), pixels)
     judged = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers, card["abstention"]["threshold"])

@@ -6,10 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prefect.client.orchestration import get_client
-from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, TaskRunFilter
-from prefect.client.schemas.sorting import ArtifactSort
-from samples import draw_digits
+from samples import draw_digits, newest_artifact
 
 from artifacts.store import Store
 from flows.train_flow import train_flow
@@ -23,20 +20,6 @@ pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "learning_curve.png", "mistakes.png"}
 FILES |= {"validation.json", "reference.npz", "data.png", "card.json", "card.md"}
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
-
-
-def newest_artifact(key):
-    with get_client(sync_client=True) as client:
-        # All of it spelled out: for what is left out the client sends nulls, which the server refuses.
-        found = client.read_artifacts(
-            artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=[key])),
-            flow_run_filter=FlowRunFilter(),
-            task_run_filter=TaskRunFilter(),
-            sort=ArtifactSort.UPDATED_DESC,
-            limit=1,
-            offset=0,
-        )
-    return found[0]
 
 
 @pytest.fixture(scope="module")

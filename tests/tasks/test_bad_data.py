@@ -400,7 +400,7 @@ SOURCES = {
     "a set of photographs": ("cifar10", "cifar10: photographs in colour"),
     "nothing": ("", "neither IDX files nor subfolders|no such file"),
     "a folder without classes": ("folder", "neither IDX files nor subfolders named 0 to 9"),
-    "a picture in place of a folder": ("picture.png", "neither text nor an .npz"),
+    "a picture in place of a folder": ("picture.png", "a picture without labels"),
     "an old zip with other things": ("other.zip", "no arrays"),
     "an empty zip": ("empty.zip", "no arrays .* found none"),
 }

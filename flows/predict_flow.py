@@ -1,0 +1,58 @@
+"""Predict which digits images show, with the champion or another version.
+
+Run it with `python flows/predict_flow.py --input scans/`; `--help` lists the parameters.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+from prefect import flow
+from pydantic import Field
+
+from artifacts.store import Store
+from flows import command_line
+from schemas.prediction import Prediction
+from schemas.rules import DEFAULT_INPUT_RULES, InputRules
+from tasks.open_version import open_version
+from tasks.predict import check_output, predict, preload, summary
+from tasks.report_prediction import report_prediction
+from tasks.sources import inputs
+
+
+def check(input: str, version: int | None, store: Path, output: Path, **_own_bounds: object) -> int:  # noqa: A002
+    """Refuse what can't work, before anything is started; give the version that is meant."""
+    inputs.check(input)
+    check_output(output, input)
+    meant = Store(store).in_use(version)
+    Store(store).check_whole(meant)
+    return meant
+
+
+@flow(name="predict", flow_run_name="predict {input}")
+def predict_flow(  # noqa: PLR0913, what a person may want to change
+    input: str = "mnist",  # noqa: A002, the word for it
+    version: int | None = None,
+    store: Path = Path("store"),
+    output: Path = Path("predictions.csv"),
+    rules: Annotated[InputRules, Parameter(name="*")] = DEFAULT_INPUT_RULES,
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 4096,
+) -> Prediction:
+    """Predict which digits images show, and how far to trust that.
+
+    Args:
+        input: mnist or fashion-mnist, a picture, an .npz, .csv, .parquet or IDX file, a folder of these, or a pattern.
+        version: The number of the version to ask; the champion if there is none.
+        store: The folder that keeps the versions.
+        output: The file to write, .csv or .parquet: each image's label, how sure, and whether to trust it.
+        rules: What the images have to keep.
+        batch_size: Images that are in memory at a time.
+    """
+    predictor = open_version(store, check(input, version, store, output))
+    prediction = predict(input, predictor, output, rules, batch_size)
+    report_prediction(prediction)
+    return prediction
+
+
+if __name__ == "__main__":
+    command_line.run(predict_flow, check=check, tell=summary, preload=preload)

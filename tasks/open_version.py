@@ -1,0 +1,33 @@
+"""Open a version: verify it, load its model, make it ready to be asked."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from artifacts.store import Store
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from schemas.prediction import Predictor
+
+
+@stage
+def open_version(store: Path, version: int) -> Predictor:
+    """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
+    from artifacts import reference
+    from schemas.prediction import Predictor
+    from tasks.training.start_up import import_tensorflow
+
+    import_tensorflow()
+    from tasks.training import inference
+
+    versions = Store(store)
+    ask = inference.of_version(versions, version)
+    return Predictor(
+        version=version,
+        threshold=versions.card(version)["abstention"]["threshold"],
+        profile=reference.read(versions.folder(version) / reference.NAME),
+        probabilities=ask,
+    )

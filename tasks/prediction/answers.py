@@ -1,0 +1,93 @@
+"""Answer a batch of images: check each one, ask the version, tell what it should not be trusted with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from schemas import pixel_frame
+from schemas.digits import CLASSES, PIXEL_COUNT
+from schemas.errors import InputError
+from schemas.pixel_frame import PIXEL_COLUMNS, pixels_of
+from schemas.prediction import Answers
+from tasks.validation import profiles, rows
+from tasks.validation.repairs import is_unit_scale, repaired
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from schemas.prediction import Predictor
+    from schemas.rules import InputRules
+    from tasks.validation.profiles import Counts
+
+
+def check_layout(frame: pd.DataFrame, source: str, rules: InputRules) -> None:
+    """Raise InputError unless a frame holds pixels, with labels or without, from 0 to 255 and bright on dark.
+
+    Asked of a run's first batch, before anything is answered: such faults are all images' or none's.
+    """
+    labelled = "label" in frame.columns
+    fault = (pixel_frame.labelled_column_fault if labelled else pixel_frame.unlabelled_column_fault)(frame)
+    if fault:
+        wanted = "label, pixel0 … pixel783" if labelled else "pixel0 … pixel783, with a label before them or without,"
+        raise InputError(f"{source}: {fault}; {wanted} are needed")
+    mended = repaired(frame, rules.repair)
+    if is_unit_scale(mended):
+        raise InputError(f"{source}: pixels run from 0 to 1; 0 to 255 are needed: --repair scale")
+    pixels, failing = _usable(mended, rows.pixel_faults(mended))
+    if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:
+        raise InputError(f"{source}: ink is dark on a bright ground: --repair invert")
+
+
+def answer(frame: pd.DataFrame, predictor: Predictor, rules: InputRules) -> tuple[Answers, Counts]:
+    """Answer a frame of images as they came; count the answered ones by the version's reference profile."""
+    frame = repaired(frame, rules.repair)
+    faults = rows.pixel_faults(frame)
+    pixels, failing = _usable(frame, faults)
+    checked = pd.DataFrame(pixels, index=frame.index, columns=list(PIXEL_COLUMNS), copy=False)
+    pixel_frame.validate(pixel_frame.UNLABELLED, checked, "images to predict on")
+    probabilities = predictor.probabilities(pixels_of(checked))
+    best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
+    confidence = probabilities.max(axis=1)
+    least = np.inf if predictor.threshold is None else predictor.threshold
+    measured = profiles.measured_by(predictor.profile, pixels[~failing], best_two[~failing, 0])
+    distance = np.full(len(frame), np.inf, np.float32)
+    distance[~failing] = measured.distance
+    answers = Answers(
+        items=frame.index,
+        pixels=pixels,
+        label=best_two[:, 0],
+        confidence=confidence,
+        second=best_two[:, 1],
+        abstained=failing | (confidence < least),
+        unlike_training=failing | (distance > predictor.profile.furthest),
+        distance=distance,
+        reason=_reasons(faults, len(frame)),
+        true=_true(frame),
+    )
+    return answers, profiles.counts_of(measured, predictor.profile)
+
+
+def _usable(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Give the pixels as `uint8`, 0 in rows that have faults, and which rows these are."""
+    failing = np.any([np.zeros(len(frame), bool), *faults.values()], axis=0)
+    pixels = frame.iloc[:, -PIXEL_COUNT:].to_numpy()
+    if pixels.dtype != np.uint8:
+        pixels = np.where(failing[:, None], 0, pixels).astype(np.uint8)
+    return pixels, failing
+
+
+def _reasons(faults: dict[str, NDArray[np.bool_]], count: int) -> NDArray[np.object_]:
+    reasons = np.full(count, "", object)
+    for reason, failing in faults.items():
+        reasons[failing] = [f"{others}; {reason}" if others else reason for others in reasons[failing]]
+    return reasons
+
+
+def _true(frame: pd.DataFrame) -> NDArray[np.int16]:
+    """Give the labels that are known and one of 0 to 9; -1 for the others."""
+    if "label" not in frame.columns:
+        return np.full(len(frame), -1, np.int16)
+    return frame["label"].where(frame["label"].isin(CLASSES), -1).to_numpy(np.int16)

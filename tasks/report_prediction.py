@@ -1,0 +1,25 @@
+"""Report a prediction: draw it, and publish it in Prefect."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from prefect.artifacts import create_markdown_artifact
+
+from tasks.stage import stage
+
+if TYPE_CHECKING:
+    from schemas.prediction import Prediction
+
+PREDICTION_KEY = "prediction-report"
+
+
+@stage
+def report_prediction(prediction: Prediction) -> None:
+    """Publish the report of a prediction."""
+    from artifacts import figures, markdown
+    from artifacts.prediction_report import prediction_report
+
+    text = prediction_report(prediction, markdown.embedded(figures.of_a_prediction(prediction)))
+    told = f"{prediction.source}: {prediction.rows:,} images by version {prediction.version}"
+    create_markdown_artifact(text, key=PREDICTION_KEY, description=told)

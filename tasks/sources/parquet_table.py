@@ -1,0 +1,70 @@
+"""Read `.parquet` files of one image a row, with pyarrow."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.parquet
+
+from schemas.errors import InputError
+from tasks.sources.files import first_line, too_large
+from tasks.sources.frames import Frames, joined, of_table, wanted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    import pandas as pd
+
+    from schemas.rules import InputRules, Rules
+
+ROWS = 8192
+
+
+def read(path: Path, rules: Rules) -> Frames:
+    """Give the one frame of a file."""
+    return Frames(joined(list(_pieces(path, ROWS, rules.max_expanded_mib))))
+
+
+def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Give the file's rows so many at a time."""
+    return _pieces(path, rows, most_mib=None)
+
+
+def _pieces(path: Path, rows: int, most_mib: int | None) -> Iterator[pd.DataFrame]:
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            kept = _columns(path, file, most_mib)
+            done = 0
+            for batch in file.iter_batches(rows, columns=kept):
+                yield of_table(_narrowed(pa.table(batch).select(kept)), done)
+                done += len(batch)
+            if not done:
+                yield of_table(_narrowed(file.schema_arrow.empty_table().select(kept)), done)
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        raise InputError(f"{path}: not a readable Parquet file ({first_line(error)})") from error
+
+
+def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None) -> list[str]:
+    """Give the names of the columns to read; raise InputError for one that holds no numbers, or for too many bytes."""
+    schema = file.schema_arrow
+    kept = [schema.names[position] for position in wanted(schema.names)]
+    for name in kept:
+        kind = schema.field(name).type
+        if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+            raise InputError(f"{path}: column {name!r} holds {kind}; numbers are needed")
+    expanded = file.metadata.num_rows * sum(schema.field(name).type.bit_width for name in kept) // 8
+    if most_mib is not None and expanded > most_mib << 20:
+        raise too_large(path, expanded, most_mib)
+    return kept
+
+
+def _narrowed(table: pa.Table) -> pa.Table:
+    """Cast all columns to `uint8` where that loses nothing, else to `float64`."""
+    if not any(column.null_count for column in table.columns):
+        try:
+            return table.cast(pa.schema([(name, pa.uint8()) for name in table.column_names]))
+        except pa.ArrowInvalid:
+            pass
+    return table.cast(pa.schema([(name, pa.float64()) for name in table.column_names]), safe=False)

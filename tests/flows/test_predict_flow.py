@@ -1,0 +1,210 @@
+"""Prediction: the same answers from every format, told how far to trust them, and written whole or not at all."""
+
+import shutil
+
+import formats
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from samples import ROOT, newest_artifact
+
+from artifacts.store import Store
+from flows.predict_flow import check, predict_flow
+from flows.train_flow import train_flow
+from schemas.errors import InputError, StoreError
+from schemas.gate import GateRules
+from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
+from schemas.recipe import Overrides
+from schemas.rules import InputRules
+from tasks.predict import summary
+
+pytestmark = [pytest.mark.prefect, pytest.mark.mnist, pytest.mark.usefixtures("prefect_server")]
+
+COLUMNS = ["item", "label", "confidence", "second", "abstained", "unlike_training"]
+FASHION = ROOT / "tests" / "data" / "fashion-mnist-1000.npz"
+
+
+@pytest.fixture(scope="module")
+def store(prefect_server, tmp_path_factory):
+    """Give a store whose champion was trained on MNIST, if only for two epochs."""
+    folder = tmp_path_factory.mktemp("champion") / "store"
+    train_flow(store=folder, overrides=Overrides(epochs=2), gate=GateRules(min_accuracy=0.9))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def test_digits():
+    """Give MNIST's test digits as a pixel frame."""
+    with np.load(ROOT / "data" / "mnist.npz") as arrays:
+        return labelled_frame(arrays["x_test"], arrays["y_test"])
+
+
+@pytest.fixture(scope="module")
+def embedded(store, tmp_path_factory):
+    """Give what the champion says of the embedded test digits, and the file that says it."""
+    output = tmp_path_factory.mktemp("predictions") / "predictions.parquet"
+    return predict_flow(store=store, output=output), pd.read_parquet(output)
+
+
+def predicted(source, store, output, **others):
+    predict_flow(str(source), store=store, output=output, **others)
+    return pd.read_parquet(output) if output.suffix == ".parquet" else pd.read_csv(output)
+
+
+def flat_pictures(frame, folder):
+    """Write PNGs without labels, in the frame's order."""
+    folder = folder / "scans"
+    folder.mkdir()
+    for number, image in enumerate(pixels_of(frame)):
+        Image.fromarray(image.reshape(28, 28)).save(folder / f"{number:06}.png")
+    return folder
+
+
+def test_the_embedded_test_digits_score_what_the_card_says(store, embedded):
+    prediction, rows = embedded
+    card = Store(store).card(1)
+    assert prediction.rows == len(rows) == 10_000
+    assert prediction.score.accuracy == card["figures"]["accuracy"]
+    assert prediction.score.confusion_matrix.tolist() == card["figures"]["confusion_matrix"]
+    assert prediction.score.answered.coverage == pytest.approx(card["abstention"]["coverage"])
+    assert prediction.score.answered.accuracy == pytest.approx(card["abstention"]["accuracy"])
+
+
+def test_each_image_has_its_line(store, embedded):
+    _, rows = embedded
+    assert list(rows.columns) == COLUMNS
+    assert rows["item"].tolist() == [str(row) for row in range(10_000)]
+    assert (rows["label"] != rows["second"]).all()
+    assert rows["confidence"].between(0.1, 1).all()
+    threshold = Store(store).card(1)["abstention"]["threshold"]
+    assert (rows["abstained"] == (rows["confidence"] < np.float32(threshold))).all()
+    assert 0 < rows["unlike_training"].mean() < 0.005
+
+
+FORMATS = (formats.npz, formats.csv, formats.parquet_of_int64, formats.idx_gz, flat_pictures)
+
+
+@pytest.mark.parametrize("write", FORMATS, ids=lambda write: write.__name__)
+def test_every_format_of_mnists_test_images_gives_the_same_answers(store, embedded, test_digits, tmp_path, write):
+    rows = predicted(write(test_digits, tmp_path), store, tmp_path / "out.csv")
+    assert rows["label"].tolist() == embedded[1]["label"].tolist()
+    np.testing.assert_allclose(rows["confidence"], embedded[1]["confidence"], atol=1e-5)
+    assert rows["unlike_training"].tolist() == embedded[1]["unlike_training"].tolist()
+
+
+def test_the_size_of_a_batch_changes_nothing(store, embedded, tmp_path):
+    rows = predicted("mnist", store, tmp_path / "out.parquet", batch_size=777)
+    assert rows["label"].tolist() == embedded[1]["label"].tolist()
+    np.testing.assert_allclose(rows["confidence"], embedded[1]["confidence"], atol=1e-5)
+
+
+def test_a_drawing_of_any_size_and_colour_is_recognised(store, test_digits, tmp_path):
+    seven = 255 - pixels_of(test_digits)[0].reshape(28, 28)
+    Image.fromarray(seven).resize((300, 300)).convert("RGB").save(tmp_path / "mine.jpg")
+    (row,) = predicted(tmp_path / "mine.jpg", store, tmp_path / "out.csv").to_dict("records")
+    assert (row["item"], row["label"]) == (str(tmp_path / "mine.jpg"), 7)
+
+
+def test_images_of_another_kind_are_flagged_and_the_batch_has_drifted(store, tmp_path):
+    output = tmp_path / "out.csv"
+    rows = predicted(FASHION, store, output)
+    assert rows["unlike_training"].mean() > 0.7
+    report = newest_artifact("prediction-report").data
+    assert "| **warning** | drift | shapes drifted by" in report
+    assert "Least like the training images" in report
+    written = output.read_bytes()
+    with pytest.raises(InputError, match=r"shapes drifted by .*; nothing was written"):
+        predict_flow(str(FASHION), store=store, output=output, rules=InputRules(drift="error"))
+    assert output.read_bytes() == written
+    assert list(tmp_path.iterdir()) == [output]
+
+
+def test_turned_digits_are_a_drift_that_a_repair_takes_away(store, test_digits, tmp_path):
+    np.savez(tmp_path / "turned.npz", pixels_of(test_digits).reshape(-1, 28, 28).swapaxes(1, 2))
+    output = tmp_path / "out.csv"
+    far = {
+        repair: [d.name for d in predict_flow(source, None, store, output, InputRules(repair=repair)).drifts if d.far]
+        for source in [str(tmp_path / "turned.npz")]
+        for repair in [(), ("transpose",)]
+    }
+    assert "shapes" in far[()]
+    assert far["transpose",] == []
+
+
+def test_the_report_tells_what_was_recognised_and_how_surely(store, tmp_path):
+    prediction = predict_flow(store=store, output=tmp_path / "out.csv")
+    report = newest_artifact("prediction-report")
+    assert report.type == "markdown"
+    assert report.data.startswith("# mnist: 10,000 images")
+    assert f"accuracy {prediction.score.accuracy:.2%} of 10,000 images with a label" in report.data
+    assert "| images | " + " | ".join(f"{count:,}" for count in prediction.labels) + " | 10,000 |" in report.data
+    assert f"It abstained from {prediction.abstained.sum():,}." in report.data
+    for number, line in enumerate(prediction.score.confusion_matrix):
+        assert f"| **{number}** | " in report.data
+        assert f"**{line[number]}**" in report.data
+    assert report.data.count("data:image/png;base64,") == 5
+    assert len(report.data) < 1_000_000
+
+
+def test_a_person_at_a_terminal_gets_a_short_table(embedded):
+    told = summary(embedded[0])
+    assert told.splitlines()[0].split() == ["digit", "images", "abstained"]
+    assert f"all{10_000:15,}" in told
+    assert "accuracy 9" in told
+    assert len(told.splitlines()) < 22
+
+
+def test_a_version_that_was_touched_is_refused(store, tmp_path):
+    shutil.copytree(store, tmp_path / "store")
+    (tmp_path / "store" / "versions" / "1" / "reference.npz").write_bytes(b"")
+    with pytest.raises(StoreError, match=r"version 1: reference\.npz was changed"):
+        check("mnist", None, tmp_path / "store", tmp_path / "out.csv")
+    with pytest.raises(StoreError, match=r"version 1: reference\.npz was changed"):
+        predict_flow(store=tmp_path / "store", output=tmp_path / "out.csv")
+    assert not (tmp_path / "out.csv").exists()
+
+
+def test_rows_that_cannot_be_answered_are_told_and_lose_nothing(store, test_digits, tmp_path):
+    rows = test_digits.iloc[:20, 1:].astype(float)
+    rows.iloc[3, 400], rows.iloc[5, 400], rows.iloc[7] = np.nan, 300, 0
+    rows.to_csv(tmp_path / "rows.csv", index=False)
+    prediction = predict_flow(str(tmp_path / "rows.csv"), store=store, output=tmp_path / "out.csv")
+    assert prediction.unanswered == {"pixel missing": 1, "pixel out of range": 1, "blank": 1}
+    assert (prediction.rows, prediction.answered) == (20, 17)
+    written = pd.read_csv(tmp_path / "out.csv")
+    assert written["label"].isna().to_numpy().nonzero()[0].tolist() == [3, 5, 7]
+    assert written.loc[[3, 5, 7], ["abstained", "unlike_training"]].all(axis=None)
+    assert "| pixel missing | a pixel has no value | 1 |" in newest_artifact("prediction-report").data
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda x: x / 255, "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"),
+        (lambda x: 255 - x, "ink is dark on a bright ground: --repair invert"),
+        (lambda x: x[:, :700], "700 columns; pixel0 … pixel783"),
+        (lambda x: x[:0], "no row"),
+    ],
+)
+def test_images_that_are_all_wrong_are_refused_and_the_old_file_stays(store, test_digits, tmp_path, spoil, told):
+    spoilt = spoil(test_digits.iloc[:50, 1:])
+    spoilt.to_csv(tmp_path / "rows.csv", index=False)
+    (tmp_path / "out.csv").write_text("of yesterday")
+    with pytest.raises(InputError, match=told):
+        predict_flow(str(tmp_path / "rows.csv"), store=store, output=tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_text() == "of yesterday"
+    assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "out.csv"}
+
+
+def test_rows_with_labels_are_scored_where_the_label_is_one(store, test_digits, tmp_path):
+    frame = test_digits.iloc[:100].astype(float)
+    frame.iloc[:10, 0] = np.nan
+    frame.iloc[10:15, 0] = 77
+    frame.to_parquet(tmp_path / "rows.parquet")
+    prediction = predict_flow(str(tmp_path / "rows.parquet"), store=store, output=tmp_path / "out.csv")
+    assert prediction.rows == 100
+    assert prediction.score.rows == 85
+    assert np.array_equal(
+        prediction.score.confusion_matrix.sum(axis=1), np.bincount(labels_of(test_digits)[15:100], minlength=10)
+    )

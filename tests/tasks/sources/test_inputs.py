@@ -1,0 +1,156 @@
+"""What can be predicted on: the same rows from every format, a few at a time, with labels or without."""
+
+import gzip
+import tracemalloc
+
+import formats
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from schemas.errors import InputError
+from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
+from schemas.rules import DEFAULT_INPUT_RULES
+from tasks.sources import inputs
+
+
+def batches(source, rows=64):
+    inputs.check(str(source))
+    return list(inputs.batches(str(source), DEFAULT_INPUT_RULES, rows))
+
+
+def whole(source, rows=64):
+    return pd.concat(batches(source, rows))
+
+
+@pytest.mark.parametrize("rows", [1, 64, 400, 10_000])
+@pytest.mark.parametrize("name", formats.ALL)
+def test_every_format_gives_all_its_rows_in_batches_of_at_most_so_many(name, rows, digits, tmp_path):
+    ordered = digits.iloc[:: 40 if rows == 1 else 1].sort_values("label", kind="stable", ignore_index=True)
+    found = batches(formats.ALL[name](ordered, tmp_path), rows)
+    assert max(map(len, found)) <= rows
+    together = pd.concat(found)
+    assert (together.to_numpy() == ordered.to_numpy()).all()
+    if name != "pictures":
+        assert together.index.tolist() == list(range(len(ordered)))
+
+
+WITHOUT_LABELS = {
+    "an npz of x": lambda f, p: np.savez(p / "rows.npz", x=pixels_of(f).reshape(-1, 28, 28)),
+    "an npz of x_test beside x_train": lambda f, p: np.savez(p / "rows.npz", x_train=[1], x_test=pixels_of(f)),
+    "an npz of an array without a name": lambda f, p: np.savez(p / "rows.npz", pixels_of(f)),
+    "an npz stored column by column": lambda f, p: np.savez(p / "rows.npz", np.asfortranarray(pixels_of(f))),
+    "an npz of floats": lambda f, p: np.savez_compressed(p / "rows.npz", pixels_of(f).astype(float)),
+    "a csv": lambda f, p: f.iloc[:, 1:].to_csv(p / "rows.csv", index=False),
+    "a csv without a header": lambda f, p: f.iloc[:, 1:].to_csv(p / "rows.csv", index=False, header=False),
+    "a parquet file": lambda f, p: f.iloc[:, 1:].to_parquet(p / "rows.parquet"),
+    "an IDX file": lambda f, p: (p / "rows.bin").write_bytes(formats.idx_images(f)),
+    "a gzipped IDX file": lambda f, p: (p / "rows.gz").write_bytes(gzip.compress(formats.idx_images(f))),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_LABELS)
+def test_labels_are_not_needed(name, digits, tmp_path):
+    WITHOUT_LABELS[name](digits, tmp_path)
+    (source,) = tmp_path.iterdir()
+    found = whole(source)
+    assert "label" not in found.columns
+    assert (found.to_numpy() == pixels_of(digits)).all()
+
+
+def test_of_a_source_with_a_test_part_it_is_that_part(tiny_npz, digits, tmp_path):
+    assert len(whole(tiny_npz)) == 200
+    assert len(whole("mnist", 4096)) == 10_000
+    (formats.idx(digits, tmp_path) / "t10k-images-idx3-ubyte").write_bytes(formats.idx_images(digits.iloc[:7]))
+    assert len(whole(tmp_path / "idx")) == 7
+    formats.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
+    formats.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
+    assert len(whole(tmp_path / "all")) == 20
+
+
+@pytest.fixture
+def scans(digits, tmp_path):
+    """Give a folder of three pictures and two tables."""
+    folder = tmp_path / "scans"
+    folder.mkdir()
+    for name, image in zip(("b.png", "a.bmp", "c.jpg"), pixels_of(digits), strict=False):
+        Image.fromarray(image.reshape(28, 28)).save(folder / name)
+    (folder / ".DS_Store").write_bytes(b"\0")
+    formats.csv(digits.iloc[:2], folder)
+    formats.parquet(digits.iloc[:2], folder)
+    return folder
+
+
+def test_a_folder_of_files_is_read_file_by_file_in_the_order_of_names(scans):
+    items = [item for frame in batches(scans) for item in frame.index]
+    assert items == ["a.bmp", "b.png", "c.jpg", "rows.csv:0", "rows.csv:1", "rows.parquet:0", "rows.parquet:1"]
+
+
+def test_a_pattern_names_files_and_a_picture_stands_for_itself(scans):
+    assert whole(scans / "*.[bp][mn][pg]").index.tolist() == [f"{scans}/a.bmp", f"{scans}/b.png"]
+    assert whole(scans / "b.png").index.tolist() == [f"{scans}/b.png"]
+    assert len(whole(scans.parent / "**" / "*.png")) == 1
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("nowhere.png", "nowhere.png: no such file or folder; .*a PNG, JPEG or BMP picture"),
+        ("*.tif", r"\*.tif: no file; "),
+        ("cifar10", "cifar10: photographs in colour"),
+        ("empty", "empty: no file; "),
+        ("nested", r"nested/deep: a folder; name its files by a pattern such as 'nested/deep/\*'"),
+        ("noise.bin", "noise.bin: neither text nor"),
+    ],
+)
+def test_what_cannot_be_predicted_on_is_told_at_once(source, told, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "nested" / "deep").mkdir(parents=True)
+    (tmp_path / "noise.bin").write_bytes(bytes(range(9)))
+    with pytest.raises(InputError, match=told):
+        inputs.check(source)
+
+
+def csv_lines(frame):
+    return frame.to_csv(index=False).encode().splitlines(keepends=True)
+
+
+def late_word(frame):
+    """Write a word in place of a number into the hundredth line."""
+    lines = csv_lines(frame)
+    return b"".join([*lines[:99], lines[99].replace(b",0", b",x", 1)])
+
+
+DAMAGED = {
+    "images cut short": (lambda f: formats.idx_images(f)[:-5], "ends at byte"),
+    "images that go on": (lambda f: formats.idx_images(f) + b"!", "goes on after byte"),
+    "labels in place of images": (formats.idx_labels, "neither text nor"),
+    "a line cut short": (lambda f: b"".join(csv_lines(f)[:50]) + b"1,2\n", "line 51: 2 columns"),
+    "a word late in the file": (late_word, r"line 100, pixel\d+: 'x'; a number is needed"),
+    "an endless line": (lambda f: b"".join(csv_lines(f)[:9]) + b"1" * 3_000_000, "line 10 is longer than"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_a_fault_late_in_a_file_is_told_with_its_place(name, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.sources.csv_table.BLOCK", 50_000)  # so that it comes in a later block
+    spoil, told = DAMAGED[name]
+    (tmp_path / "rows").write_bytes(spoil(digits))
+    with pytest.raises(InputError, match=told):
+        batches(tmp_path / "rows")
+
+
+@pytest.mark.parametrize("write", [formats.npz, formats.packed_npz, formats.csv_gz, formats.idx_gz])
+def test_memory_does_not_grow_with_the_file(write, tmp_path, digits, monkeypatch):
+    monkeypatch.setattr("tasks.sources.csv_table.BLOCK", 1 << 20)
+    pixels = np.tile(pixels_of(digits), (60, 1))
+    source = write(labelled_frame(pixels, np.tile(labels_of(digits), 60)), tmp_path)
+    del pixels
+    tracemalloc.start()
+    rows = sum(len(frame) for frame in inputs.batches(str(source), DEFAULT_INPUT_RULES, 256))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert rows == 24_000
+    assert peak < 10_000_000, "all rows are 18.8 million bytes"
