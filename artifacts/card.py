@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import platform
 import subprocess
@@ -10,6 +11,7 @@ from importlib.metadata import version as installed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from artifacts import reference
 from artifacts.markdown import table
 
 if TYPE_CHECKING:
@@ -52,15 +54,11 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "rules": run.validation.rules,
             "rows": {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.rows},
             "fingerprint": run.dataset_fingerprint,
-            "profile": "reference.npz",
+            "profile": reference.NAME,
         },
         "recipe": run.recipe.model_dump(mode="json"),
         "figures": figures(evaluation),
-        "abstention": {
-            "threshold": evaluation.abstention.threshold,
-            "coverage": evaluation.abstention.coverage,
-            "accuracy": evaluation.abstention.accuracy,
-        },
+        "abstention": dataclasses.asdict(evaluation.abstention),
         "decision": run.decision.figures(),
         "environment": run.environment,
         "fingerprint": run.fingerprint,
@@ -70,15 +68,8 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:
     """Give the figures that a card states, and that it can be held to."""
-    return {
-        "accuracy": evaluation.accuracy,
-        "interval": list(evaluation.interval),
-        "errors": evaluation.errors,
-        "log_loss": evaluation.log_loss,
-        "calibration_error": evaluation.calibration_error,
-        "recall": {str(of_class.label): of_class.recall for of_class in evaluation.classes},
-        "confusion_matrix": evaluation.confusion_matrix.tolist(),
-    }
+    recall = {str(of_class.label): of_class.recall for of_class in evaluation.classes}
+    return evaluation.figures() | {"recall": recall}
 
 
 def card_markdown(card: dict[str, Any]) -> str:

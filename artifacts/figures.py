@@ -142,16 +142,15 @@ def change_sheet(changes: Sequence[Change]) -> Figure:
 
 
 def example_sheet(title: str, examples: Sequence[Example]) -> Figure:
-    """Draw images that were predicted on, each with its name, what was said of it and how sure."""
-    captions = [
-        f"{_end(example.item)}\n{example.label} or {example.second}, {example.confidence:.0%}"
-        + (" abstained" if example.abstained else "")
-        for example in examples
-    ]
-    return picture_sheet(title, [example.picture for example in examples], captions)
+    """Draw images that were predicted on, each with its name, the two likeliest digits and how sure the first is."""
+    captions = [f"{_end(e.item)}\n{e.label} or {e.second}, {e.confidence:.0%} sure" for e in examples]
+    abstained = sum(example.abstained for example in examples)
+    return picture_sheet(
+        f"{title} ({abstained} of them abstained from)", [example.picture for example in examples], captions
+    )
 
 
-def _end(text: str, length: int = 20) -> str:
+def _end(text: str, length: int = 18) -> str:
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 

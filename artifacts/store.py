@@ -156,11 +156,7 @@ class Store:
 
     def history(self) -> list[dict[str, Any]]:
         """Give every decision, promotion and rollback, the oldest first."""
-        events = self._told()
-        crowned = self._crowned()
-        if crowned is not None and crowned not in events:  # its process was killed before it could say so
-            events.append(crowned)
-        return events
+        return self._told() + self._untold()
 
     def refusals(self) -> int:
         """Count the candidates that were refused since the champion came into force."""
@@ -211,9 +207,8 @@ class Store:
         self.path.mkdir(parents=True, exist_ok=True)
         with self._lock:
             self._sweep()
-            crowned = self._crowned()
-            if crowned is not None and crowned not in self._told():
-                append_line(self._history, json.dumps(crowned))
+            for event in self._untold():
+                append_line(self._history, json.dumps(event))
             yield
 
     def _crowned(self) -> dict[str, Any] | None:
@@ -233,6 +228,11 @@ class Store:
             return [json.loads(line) for line in lines]
         except ValueError as error:
             raise StoreError(f"{self._history}: a line isn't JSON ({error}); mend or remove it") from error
+
+    def _untold(self) -> list[dict[str, Any]]:
+        """Give the promotion that isn't in the history, if its process was killed before it could write that."""
+        crowned = self._crowned()
+        return [] if crowned is None or crowned in self._told() else [crowned]
 
     @staticmethod
     def _event(event: str, version: int, run: str, reason: str, **figures: object) -> dict[str, Any]:

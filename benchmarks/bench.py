@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import machine
 from entrants import ENTRANTS, LONG, PYTORCH
 from page import page
+from predicting import Predictings
 from processes import FailedError, run
 from programs import FLOW, FLOW_SERVED, PLAIN, WITHOUT, Programs
 from records import Results, Timed, Training, read, write
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 HERE = Path(__file__).parent
 RESULTS, LONG_RESULTS, PAGE = HERE / "results.json", HERE / "long.json", HERE / "results.md"
 PROGRAMS = (PLAIN, FLOW, FLOW_SERVED, WITHOUT)
+PREDICT = "predict"
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -54,7 +56,7 @@ def main() -> None:
 
 def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Read the flags."""
-    names = [*(entrant.name for entrant in (*ENTRANTS, *LONG)), *PROGRAMS]
+    names = [*(entrant.name for entrant in (*ENTRANTS, *LONG)), *PROGRAMS, PREDICT]
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="runs of each (default 5)")
     parser.add_argument("--only", nargs="+", choices=names, default=[], help="measure these; nothing is written")
@@ -89,6 +91,7 @@ def measured(options: argparse.Namespace) -> Results:
             results.tree_peaks = programs.tree_peaks()
         if not options.only:
             results.data = timed_data()
+        predicting = predictings(Path(folder), programs) if not options.only or PREDICT in options.only else None
         for seed in range(options.seeds):
             for entrant in entrants:
                 results.trainings.append(trained(entrant, seed, options))
@@ -96,8 +99,17 @@ def measured(options: argparse.Namespace) -> Results:
                 program = programs.measures()[name](seed)
                 results.programs.append(program)
                 tell(seed, name, program.seconds)
+            for one in predicting.measured(seed) if predicting else ():
+                results.predictings.append(one)
+                tell(seed, one.contender, one.whole_seconds)
             keep(RESULTS, results, options)
     return results
+
+
+def predictings(folder: Path, programs: Programs) -> Predictings:
+    """Make a champion by a program without Prefect, and images to ask it about."""
+    programs.without_prefect(0)
+    return Predictings(folder, programs.store())
 
 
 def measured_long(options: argparse.Namespace) -> Results:

@@ -8,6 +8,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Literal
 
 import entrants
+import predicting
 import programs
 from summary import added, errors, peak_share, ratio, spread, to_target
 
@@ -51,6 +52,7 @@ def goals(results: Results, long: Results | None) -> list[Goal]:
         *_memory(results),
         _accuracy("`fast`, mlp: median test accuracy", 0.9885, results.trainings_of(entrants.ENGINE_FAST)),
         *_data(results.data),
+        *_predictings(results),
         *_long(long),
     ]
 
@@ -109,6 +111,21 @@ def _data(timed: Sequence[Timed]) -> list[Goal]:
         Goal("All checks of MNIST's 70,000 rows", "at most", 1.5, seconds.get("validation, everything"), "s"),
         Goal("Their peak memory, of the frames'", "at most", 2, memory, "×"),
         Goal("A CSV of 60,000 rows read", "at most", 3, seconds.get("reader: csv"), "s"),
+    ]
+
+
+def _predictings(results: Results) -> list[Goal]:
+    own, plain = (
+        spread(one.rows / one.seconds for one in results.predictings_of(name))
+        for name in (predicting.ENGINE, predicting.KERAS)
+    )
+    many, few = (
+        spread(one.peak_bytes for one in results.predictings_of(name))
+        for name in (predicting.ENGINE_MANY, predicting.ENGINE)
+    )
+    return [
+        Goal("Images a second of `predict`, of a `model.predict` script's", "at least", 3, ratio(own, plain), "×"),
+        Goal("Its peak memory on a million images, of that on 50,000", "at most", 1.1, ratio(many, few), "×"),
     ]
 
 

@@ -6,6 +6,7 @@ import math
 from statistics import median
 from typing import TYPE_CHECKING
 
+import predicting
 import programs
 from entrants import ENGINE, ENGINE_PEAK, ENTRANTS, LONG
 from goals import Goal, goals
@@ -37,6 +38,7 @@ def page(results: Results, long: Results | None) -> str:
         f"## Whole programs\n\n{_programs(results)}",
         f"## Where a flow's time goes\n\n{_stages(results)}",
         f"## Reading and validating\n\n{_data(results.data)}",
+        f"## Predicting\n\n{_predictings(results)}",
         f"## Long runs\n\n{_long(long)}",
     )
     return "\n\n".join(sections) + "\n"
@@ -193,6 +195,35 @@ def _data(timed: Sequence[Timed]) -> str:
     table = _table(("", "Rows", "Time", "Rows a second"), rows)
     explained = "Medians and ranges of five repetitions in one process, after one to warm up; the files are cached."
     return "\n\n".join([table, " ".join([explained, *told])])
+
+
+def _predictings(results: Results) -> str:
+    own = spread(one.seconds for one in results.predictings_of(predicting.ENGINE))
+    rows = []
+    for name, title in predicting.TITLES.items():
+        runs = results.predictings_of(name)
+        if runs:
+            seconds = spread(one.seconds for one in runs)
+            rows.append(
+                (
+                    title,
+                    f"{runs[0].rows:,}",
+                    _seconds(seconds),
+                    _spread(spread(one.rows / one.seconds for one in runs), "{:,.0f}".format, ""),
+                    _times(seconds, own) if runs[0].rows == predicting.ROWS else "—",
+                    _seconds(spread(one.whole_seconds for one in runs)),
+                    _mebibytes(spread(one.peak_bytes for one in runs)),
+                )
+            )
+    if not rows:
+        return "Not measured."
+    header = ("", "Images", "Time", "Images a second", "to the project's", "Whole process", "Peak memory")
+    explained = (
+        "By the champion of a default run, from an `.npz` file to a CSV file: time from the loading of images and "
+        "model to the written file, imports left out; the whole process has them, not Prefect. The project also verifies "
+        "the version's files, checks every image, compares it with the training images, and counts."
+    )
+    return f"{_table(header, rows)}\n\n{explained}"
 
 
 def _rate(one: Timed) -> str:

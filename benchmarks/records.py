@@ -42,6 +42,18 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Predicting:
+    """One run of predicting on so many images: seconds from loading to the file, and of the whole process."""
+
+    contender: str
+    seed: int
+    rows: int
+    seconds: float
+    whole_seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
 class Timed:
     """Some reading or checking of so many rows, repeated; memory where it was measured."""
 
@@ -66,6 +78,7 @@ class Results:
     programs: list[Program] = field(default_factory=list)
     tree_peaks: dict[str, int] = field(default_factory=dict)
     data: list[Timed] = field(default_factory=list)
+    predictings: list[Predicting] = field(default_factory=list)
 
     def trainings_of(self, contender: str) -> list[Training]:
         """Give the trainings of a contender, by seed."""
@@ -74,6 +87,10 @@ class Results:
     def programs_of(self, program: str) -> list[Program]:
         """Give the runs of a program, by seed."""
         return sorted((one for one in self.programs if one.program == program), key=lambda one: one.seed)
+
+    def predictings_of(self, contender: str) -> list[Predicting]:
+        """Give the predictions of a contender, by seed."""
+        return sorted((one for one in self.predictings if one.contender == contender), key=lambda one: one.seed)
 
 
 def write(path: Path, results: Results) -> None:
@@ -89,4 +106,5 @@ def read(path: Path) -> Results | None:
     trainings = [Training(**training) for training in kept.pop("trainings")]
     programs = [Program(**program) for program in kept.pop("programs")]
     data = [Timed(**timed) for timed in kept.pop("data", [])]
-    return Results(trainings=trainings, programs=programs, data=data, **kept)
+    predictings = [Predicting(**one) for one in kept.pop("predictings", [])]
+    return Results(trainings=trainings, programs=programs, data=data, predictings=predictings, **kept)

@@ -152,8 +152,12 @@ def _told(error: CycloptsError) -> str:
     """Give the reason of a refused flag in one line, naming the flag."""
     reason = error.__cause__
     if isinstance(reason, ValidationError):
-        faults = [
-            f"--{'-'.join(map(str, f['loc'])).replace('_', '-')} {f['input']}: {f['msg']}" for f in reason.errors()
-        ]
-        return "; ".join(faults)
+        return "; ".join(f"{_flag(error, fault['loc'])} {fault['input']}: {fault['msg']}" for fault in reason.errors())
     return str(error)
+
+
+def _flag(error: CycloptsError, place: Sequence[str | int]) -> str:
+    """Name the flag: that of a model's field, else the argument's own."""
+    if place or error.argument is None:
+        return f"--{'-'.join(map(str, place)).replace('_', '-')}"
+    return error.argument.name

@@ -36,7 +36,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     store: Path = Path("store"),
     output: Path = Path("predictions.csv"),
     rules: Annotated[InputRules, Parameter(name="*")] = DEFAULT_INPUT_RULES,
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 4096,
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16_384,
 ) -> Prediction:
     """Predict which digits images show, and how far to trust that.
 

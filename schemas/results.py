@@ -244,6 +244,17 @@ class Evaluation:
         """Count the rows that were recognised wrongly."""
         return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
 
+    def figures(self) -> dict[str, Any]:
+        """Give the figures on all rows, as JSON takes them."""
+        return {
+            "accuracy": self.accuracy,
+            "interval": list(self.interval),
+            "errors": self.errors,
+            "log_loss": self.log_loss,
+            "calibration_error": self.calibration_error,
+            "confusion_matrix": self.confusion_matrix.tolist(),
+        }
+
 
 @dataclass(frozen=True)
 class Run:
@@ -270,13 +281,8 @@ class Run:
         """Give the contents of `metrics.json`."""
         evaluation = self.evaluation
         return {
-            "accuracy": evaluation.accuracy,
-            "interval": list(evaluation.interval),
-            "errors": evaluation.errors,
-            "log_loss": evaluation.log_loss,
-            "calibration_error": evaluation.calibration_error,
+            **evaluation.figures(),
             "abstention": dataclasses.asdict(evaluation.abstention),
-            "confusion_matrix": evaluation.confusion_matrix.tolist(),
             "classes": [dataclasses.asdict(figures) for figures in evaluation.classes],
             "mistakes": [
                 {"row": m.row, "label": m.label, "predicted": m.predicted, "confidence": m.confidence}

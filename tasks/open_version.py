@@ -16,18 +16,9 @@ if TYPE_CHECKING:
 @stage
 def open_version(store: Path, version: int) -> Predictor:
     """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
-    from artifacts import reference
-    from schemas.prediction import Predictor
     from tasks.training.start_up import import_tensorflow
 
     import_tensorflow()
-    from tasks.training import inference
+    from tasks.prediction import stream
 
-    versions = Store(store)
-    ask = inference.of_version(versions, version)
-    return Predictor(
-        version=version,
-        threshold=versions.card(version)["abstention"]["threshold"],
-        profile=reference.read(versions.folder(version) / reference.NAME),
-        probabilities=ask,
-    )
+    return stream.predictor(Store(store), version)

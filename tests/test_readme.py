@@ -4,14 +4,16 @@ import importlib
 import inspect
 import re
 from pathlib import Path
+from typing import Annotated, get_args, get_origin
 
 import pytest
+from prefect.flows import Flow
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 from samples import ROOT
 
+from flows.predict_flow import predict_flow
 from flows.train_flow import train_flow
-from schemas.gate import GateRules
-from schemas.recipe import Overrides
-from schemas.rules import Rules
 
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -23,17 +25,24 @@ def commands() -> list[str]:
     return [line.split("#")[0].strip() for block in blocks for line in block.splitlines() if line.strip()]
 
 
-def parameters() -> dict[str, str]:
-    """Give the flow's flags with what the README must say of each."""
-    described = train_flow.parameters.model_dump()["properties"]
-    own = [name for name in inspect.signature(train_flow.fn).parameters if name not in {"overrides", "rules", "gate"}]
-    flags = {name: f"{described[name]['description']} | {shown(described[name].get('default'))}" for name in own}
-    for name, field in Overrides.model_fields.items():
-        meaning, default = re.fullmatch(r"(.*) \[recipe: (.*)\]", field.description).groups()
-        flags[name] = f"{meaning} | {default}"
-    for name, field in {**Rules.model_fields, **GateRules.model_fields}.items():
-        flags[name] = f"{field.description} | {field.default if field.default != () else 'none'}"
+def parameters(flow: Flow) -> dict[str, str]:
+    """Give a flow's flags with what the README must say of each."""
+    described = flow.parameters.model_dump()["properties"]
+    flags = {}
+    for name, parameter in inspect.signature(flow.fn).parameters.items():
+        model = get_args(parameter.annotation)[0] if get_origin(parameter.annotation) is Annotated else None
+        if isinstance(model, type) and issubclass(model, BaseModel):
+            flags |= {field: told(info) for field, info in model.model_fields.items()}
+        else:
+            flags[name] = f"{described[name]['description']} | {shown(described[name].get('default'))}"
     return flags
+
+
+def told(field: FieldInfo) -> str:
+    by_recipe = re.fullmatch(r"(.*) \[recipe: (.*)\]", field.description)
+    if by_recipe:
+        return " | ".join(by_recipe.groups())
+    return f"{field.description} | {field.default if field.default != () else 'none'}"
 
 
 def shown(default: object) -> str:
@@ -53,21 +62,17 @@ def test_every_make_command_is_a_target(command):
 def test_every_flow_command_names_a_file_and_flags_that_exist(command):
     path = re.search(r"flows/\w+\.py", command).group()
     assert (ROOT / path).is_file()
-    flow = importlib.import_module(path.removesuffix(".py").replace("/", "."))
-    own = inspect.signature(getattr(flow, Path(path).stem).fn).parameters
-    names = [*own, *(parameters() if "train_flow" in path else [])]
+    module = importlib.import_module(path.removesuffix(".py").replace("/", "."))
+    names = parameters(getattr(module, Path(path).stem))
     known = {f"--{name.replace('_', '-')}" for name in names} | {"--help"}
     assert set(re.findall(r"--[a-z-]+", command)) <= known
 
 
-@pytest.mark.parametrize("name", parameters())
-def test_every_parameter_stands_in_the_table_with_meaning_and_default(name):
-    assert f"| `--{name.replace('_', '-')}` | {parameters()[name]} |" in README
-
-
-def test_the_table_has_no_parameter_that_is_none():
-    flags = re.findall(r"^\| `--([a-z-]+)` \|", README, re.MULTILINE)
-    assert [flag.replace("-", "_") for flag in flags] == list(parameters())
+@pytest.mark.parametrize("flow", [train_flow, predict_flow], ids=lambda flow: flow.name)
+def test_every_parameter_stands_in_its_flows_table_with_meaning_and_default_and_no_other_does(flow):
+    (table,) = re.findall(rf"^\| {flow.name}'s flag \|.*?\n\n", README, re.MULTILINE | re.DOTALL)
+    expected = [f"| `--{name.replace('_', '-')}` | {said} |" for name, said in parameters(flow).items()]
+    assert table.splitlines()[2:-1] == expected
 
 
 def test_every_place_in_the_layout_exists():

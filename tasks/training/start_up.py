@@ -9,7 +9,7 @@ from importlib import import_module
 def preload(*modules: str) -> None:
     """Import TensorFlow and modules that are needed later; for who has time to spare."""
     import_tensorflow()
-    for name in modules:
+    for name in (*modules, "pandera.backends.pandas.builtin_checks"):  # pandera imports these on its first check
         import_module(name)
 
 

@@ -55,12 +55,33 @@ def test_help_lists_every_flag_with_default_and_meaning(run_flow):
         (["--batch-size", "many"], 2, "--batch-size many: Input should be a valid integer"),
         (["--network", "transformer"], 2, "--network"),
         (["--recipe", "magic"], 2, "--recipe"),
+        (["--keep", "0"], 2, "error: --keep 0: Input should be greater than or equal to 1"),
         (["--epoch", "3"], 2, "--epoch"),
         (["--patience", "3", "--validation-fraction", "0"], 1, "validation fraction above 0"),
     ],
 )
 def test_bad_input_is_answered_with_one_line_and_writes_nothing(run_flow, tmp_path, flags, code, told):
     ended = run_flow("train", *flags, cwd=tmp_path)
+    assert ended.returncode == code
+    assert told in one_line(ended)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "code", "told"),
+    [
+        ([], 1, "store store: there is no champion; --version names a version"),
+        (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
+        (["--input", "scans/*.png"], 1, "scans/*.png: no file; mnist or fashion-mnist, a PNG"),
+        (["--output", "out.xlsx"], 1, "--output out.xlsx: .csv or .parquet is allowed"),
+        (["--output", "gone/out.csv"], 1, "--output gone/out.csv: can't be written (No such file or directory)"),
+        (["--input", __file__, "--output", __file__], 1, "is allowed"),
+        (["--batch-size", "0"], 2, "--batch-size 0: Input should be greater than or equal to 1"),
+        (["--drift", "never"], 2, "--drift never: Input should be 'error' or 'warning'"),
+    ],
+)
+def test_predicting_answers_bad_input_likewise(run_flow, tmp_path, flags, code, told):
+    ended = run_flow("predict", *flags, cwd=tmp_path)
     assert ended.returncode == code
     assert told in one_line(ended)
     assert list(tmp_path.iterdir()) == []
