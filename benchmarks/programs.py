@@ -65,7 +65,7 @@ class Programs:
 
     def without_prefect(self, seed: int) -> Program:
         """Measure the same program with a stand-in for Prefect."""
-        return self._flow(WITHOUT, seed, self._environment | {"PYTHONPATH": str(STAND_IN)})
+        return self._flow(WITHOUT, seed, self._environment | {"PYTHONPATH": f"{STAND_IN}{os.pathsep}{ROOT}"})
 
     def store(self) -> Path:
         """Give a store with a champion, that of the last flow that was measured."""
