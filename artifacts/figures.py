@@ -51,9 +51,10 @@ def of_a_prediction(prediction: Prediction) -> dict[str, bytes]:
     """Draw what the prediction report shows, as PNGs by name."""
     drawn = {
         "confidence": confidence_histogram(prediction.confidences, prediction.threshold),
-        "least_sure": example_sheet("Least sure", prediction.least_sure),
         "data": data_sheet(prediction.class_means, prediction.reference_means, prediction.drifts),
     }
+    if prediction.least_sure:
+        drawn["least_sure"] = example_sheet("Least sure", prediction.least_sure)
     if prediction.least_alike:
         drawn["least_alike"] = example_sheet("Least like the training images", prediction.least_alike)
     if prediction.score:
@@ -180,7 +181,7 @@ def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions:
     cells = figure.subplots(rows, COLUMNS, squeeze=False).flat
     for axes, picture, caption in zip(cells, pictures, captions, strict=False):
         axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=8)
+        axes.set_title(caption, fontsize=8, parse_math=False)  # names are no formulas
     for axes in figure.axes:
         axes.axis("off")
     return figure

@@ -5,6 +5,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,13 +22,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Give an empty file to fill; it takes its place, in one step, when the `with` ends well."""
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
     try:
+        temporary.touch(exist_ok=False)
+        if path.exists():
+            shutil.copymode(path, temporary)
         yield temporary
         _sync(temporary)
-        temporary.chmod(0o644)  # mkstemp's files are their owner's alone
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -66,10 +67,10 @@ def _sync(path: Path) -> None:
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of every file in a folder, by name; of a folder in it, nothing."""
+    """Give the SHA-256 of every file in a folder, by name; nothing for what is no file, such as a link to nowhere."""
     found = {}
     for path in sorted(folder.iterdir()):
-        if path.is_dir():
+        if not path.is_file():
             found[path.name] = ""
             continue
         with path.open("rb") as file:

@@ -36,6 +36,11 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int 
     return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
 
 
+def count(number: int, what: str) -> str:
+    """Give a number of things in words."""
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
+
+
 def confusion_matrix(matrix: NDArray[np.int64], address: Callable[[str], str]) -> str:
     """Write the section of a confusion matrix, as a table and as its picture."""
     rows = (

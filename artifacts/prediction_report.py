@@ -23,8 +23,9 @@ def prediction_report(prediction: Prediction, address: Callable[[str], str]) -> 
         f"## What was recognised\n\n{_digits(prediction)}",
         _unanswered(prediction),
         f"## How sure\n\n{_sureness(prediction)}\n\n![Confidence]({address('confidence')})",
-        f"![The least sure]({address('least_sure')})",
     ]
+    if prediction.least_sure:
+        sections.append(f"![The least sure]({address('least_sure')})")
     if prediction.score:
         sections += [markdown.confusion_matrix(prediction.score.confusion_matrix, address)]
     sections.append(f"## How much like the training images\n\n{_likeness(prediction)}")
@@ -44,7 +45,7 @@ def summary(prediction: Prediction) -> str:
         f"{digit:>5}  {images:>12}  {abstained:>9}"
         for digit, images, abstained in [("digit", "images", "abstained"), *rows, total]
     ]
-    lines += ["", f"version {prediction.version}: {prediction.rows:,} images of {prediction.source}"]
+    lines += ["", f"version {prediction.version}: {markdown.count(prediction.rows, 'image')} of {prediction.source}"]
     if prediction.score:
         lines.append(_score(prediction.score))
     lines.append(f"unlike the training images: {prediction.unlike_training:,}")
@@ -58,7 +59,7 @@ def summary(prediction: Prediction) -> str:
 def _headline(prediction: Prediction) -> str:
     pace = prediction.rows / prediction.seconds
     parts = [
-        f"# {prediction.source}: {prediction.rows:,} images",
+        f"# {prediction.source}: {markdown.count(prediction.rows, 'image')}",
         f"Answered by version {prediction.version} in {prediction.seconds:.1f} s, {pace:,.0f} images a second; written "
         f"to `{prediction.output}`.",
     ]

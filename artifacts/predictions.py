@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,6 +15,7 @@ from schemas.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from schemas.prediction import Answers
 
@@ -32,31 +32,39 @@ COLUMNS = pa.schema(
 )
 
 
-def check(path: Path, source: str) -> None:
+def check(path: Path) -> None:
     """Raise InputError unless predictions can be written to a path."""
     if path.suffix not in SUFFIXES:
         raise InputError(f"--output {path}: {' or '.join(SUFFIXES)} is allowed")
-    if path.resolve() == Path(source).resolve():
-        raise InputError(f"--output {path}: the input itself; another file is needed")
-    if path.is_dir():
-        raise InputError(f"--output {path}: a folder; a file is needed")
     try:
-        with tempfile.TemporaryFile(dir=path.parent):
+        if path.is_dir():
+            raise InputError(f"--output {path}: a folder; a file is needed")
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return
     except OSError as error:
-        raise InputError(f"--output {path}: can't be written ({error.strerror})") from error
+        raise _unwritable(path, error) from error
 
 
 @contextmanager
 def writer(path: Path) -> Iterator[Callable[[Answers], None]]:
-    """Give what appends answers to a file, which is there when the `with` ends well."""
+    """Give what appends answers to a file, which is there when the `with` ends well.
+
+    Raises InputError when it can't be written, because the disk is full, say.
+    """
     kind = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
-    with new_file(path) as temporary, kind(temporary, COLUMNS) as sink:
-        yield lambda answers: sink.write_table(_table(answers))
+    try:
+        with new_file(path.resolve()) as temporary, kind(temporary, COLUMNS) as sink:  # a link stays one
+            yield lambda answers: sink.write_table(_table(answers))
+    except OSError as error:
+        raise _unwritable(path, error) from error
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(f"--output {path}: can't be written ({error.strerror or error})")
 
 
 def _table(answers: Answers) -> pa.Table:
-    """Put answers into columns; an image without an answer has no label, confidence or second."""
+    """Put answers into columns; an image without an answer has none but its name, and that it is abstained from."""
     none = answers.reason != ""
     return pa.table(
         [
@@ -65,7 +73,7 @@ def _table(answers: Answers) -> pa.Table:
             pa.array(answers.confidence, mask=none),
             pa.array(answers.second, mask=none),
             answers.abstained,
-            answers.unlike_training,
+            pa.array(answers.unlike_training, mask=none),
         ],
         schema=COLUMNS,
     )

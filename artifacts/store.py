@@ -69,13 +69,15 @@ class Store:
         try:
             card: dict[str, Any] = json.loads((self.folder(version) / CARD).read_text())
         except FileNotFoundError:
-            known = ", ".join(map(str, self.versions()[-5:])) or "none"
+            carded = [number for number in self.versions() if (self.folder(number) / CARD).exists()]
+            known = ", ".join(map(str, carded[-5:])) or "none"
             raise StoreError(
                 f"store {self.path}: there is no version {version} with a card; there are {known}"
             ) from None
         except (OSError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
-        if not isinstance(card, dict) or not isinstance(card.get("files"), dict):
+        files = card.get("files") if isinstance(card, dict) else None
+        if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
             raise StoreError(f"version {version}: {CARD} isn't whole")
         return card
 

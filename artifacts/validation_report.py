@@ -21,7 +21,7 @@ MEANS, SHEET = "data", "quarantine"
 def validation_report(validation: Validation, address: Callable[[str], str], kept_in: str | None) -> str:
     """Write the report; `address` gives a picture's address, `kept_in` the folder of the rows set aside."""
     total = sum(validation.came.values())
-    verdict = f"refused, {_count(len(validation.errors), 'error')}" if validation.errors else "accepted"
+    verdict = f"refused, {markdown.count(len(validation.errors), 'error')}" if validation.errors else "accepted"
     sections = (
         f"# {validation.name}: {total:,} rows, {verdict}",
         *body(validation, address, kept_in),
@@ -77,7 +77,3 @@ def _labels(validation: Validation) -> str:
         total = max(sum(counts), 1)
         rows.append([part, *(f"{counts[label]:,} ({counts[label] / total:.1%})" for label in CLASSES)])
     return table(["rows of", *CLASSES], rows)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -220,8 +220,8 @@ def _predictings(results: Results) -> str:
     header = ("", "Images", "Time", "Images a second", "to the project's", "Whole process", "Peak memory")
     explained = (
         "By the champion of a default run, from an `.npz` file to a CSV file: time from the loading of images and "
-        "model to the written file, imports left out; the whole process has them, not Prefect. The project also verifies "
-        "the version's files, checks every image, compares it with the training images, and counts."
+        "model to the written file, imports left out; the whole process has them, not Prefect. The project also "
+        "verifies the version's files, checks every image, compares it with the training images, and counts."
     )
     return f"{_table(header, rows)}\n\n{explained}"
 

@@ -27,9 +27,11 @@ from schemas.errors import InputError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from prefect.flows import Flow
 
+    from schemas.prediction import Prediction
     from schemas.results import Published
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
@@ -103,19 +105,33 @@ def fail(code: int, line: str) -> NoReturn:
 def published(outcome: Published) -> str:
     """Say what was reached and decided, where the report is, and how to open it in the Prefect UI."""
     low, high = outcome.interval
-    page = f"artifacts/artifact/{outcome.artifact}"
-    if PREFECT_API_URL.value():
-        seen = f"{PREFECT_UI_URL.value()}/{page}"
-    else:
-        prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-        seen = f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
     return (
         f"\n{_standing(outcome)}\n"
         f"version {outcome.version}: accuracy {outcome.accuracy:.2%} ({low:.2%} to {high:.2%}), "
         f"{outcome.errors} mistakes in {outcome.rows:,} test digits\n"
         f"report:     {outcome.folder}/report.md\n"
-        f"Prefect UI: {seen}"
+        f"Prefect UI: {_page(outcome.artifact)}"
     )
+
+
+def predicted(prediction: Prediction) -> str:
+    """Say what was recognised, and where the predictions and the report are."""
+    from artifacts import prediction_report  # noqa: PLC0415, pandas comes with it
+
+    return (
+        f"\n{prediction_report.summary(prediction)}\n"
+        f"predictions: {prediction.output}\n"
+        f"Prefect UI:  {_page(prediction.artifact)}"
+    )
+
+
+def _page(artifact: UUID | None) -> str:
+    """Tell where an artifact is to be seen."""
+    page = f"artifacts/artifact/{artifact}"
+    if PREFECT_API_URL.value():
+        return f"{PREFECT_UI_URL.value()}/{page}"
+    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
+    return f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
 
 
 def _standing(published: Published) -> str:

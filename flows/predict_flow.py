@@ -15,15 +15,15 @@ from flows import command_line
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
-from tasks.predict import check_output, predict, preload, summary
+from tasks.predict import check_output, predict, preload
 from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
 
 
 def check(input: str, version: int | None, store: Path, output: Path, **_own_bounds: object) -> int:  # noqa: A002
     """Refuse what can't work, before anything is started; give the version that is meant."""
-    inputs.check(input)
-    check_output(output, input)
+    check_output(output)
+    inputs.check(input, output)
     meant = Store(store).in_use(version)
     Store(store).check_whole(meant)
     return meant
@@ -49,10 +49,10 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
         batch_size: Images that are in memory at a time.
     """
     predictor = open_version(store, check(input, version, store, output))
-    prediction = predict(input, predictor, output, rules, batch_size)
-    report_prediction(prediction)
-    return prediction
+    return report_prediction(predict(input, predictor, output, rules, batch_size))
 
+
+NOTHING = "interrupted; nothing was written"
 
 if __name__ == "__main__":
-    command_line.run(predict_flow, check=check, tell=summary, preload=preload)
+    command_line.run(predict_flow, check=check, tell=command_line.predicted, preload=preload, interrupted=NOTHING)

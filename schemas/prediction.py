@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     import numpy as np
     import pandas as pd
@@ -85,7 +86,8 @@ class Prediction:
     """What the answers to all images come to.
 
     `labels` and `abstained` count by digit (10), `confidences` by 20 equal steps from 0 to 1. `unanswered` counts the
-    images without an answer by reason. `class_means` (10 × 784) are of the images by what they were taken for.
+    images without an answer by reason; no other count has them. `class_means` (10 × 784) are of the images by what they
+    were taken for.
     """
 
     source: str
@@ -107,6 +109,7 @@ class Prediction:
     least_sure: tuple[Example, ...]
     least_alike: tuple[Example, ...]
     score: Score | None
+    artifact: UUID | None = None
 
     @property
     def answered(self) -> int:

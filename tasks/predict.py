@@ -24,11 +24,11 @@ HEAVY = (
 )
 
 
-def check_output(path: Path, source: str) -> None:
-    """Raise InputError unless predictions on a source can be written to a path."""
+def check_output(path: Path) -> None:
+    """Raise InputError unless predictions can be written to a path."""
     from artifacts import predictions
 
-    predictions.check(path, source)
+    predictions.check(path)
 
 
 def preload() -> None:
@@ -36,13 +36,6 @@ def preload() -> None:
     from tasks.training import start_up
 
     start_up.preload(*HEAVY)
-
-
-def summary(prediction: Prediction) -> str:
-    """Tell a person at a terminal what came of it."""
-    from artifacts import prediction_report
-
-    return prediction_report.summary(prediction)
 
 
 @stage

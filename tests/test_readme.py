@@ -15,6 +15,7 @@ from samples import ROOT
 from flows.predict_flow import predict_flow
 from flows.train_flow import train_flow
 
+LAYERS = ("schemas", "artifacts", "tasks", "flows")
 README = (ROOT / "README.md").read_text()
 MAKEFILE = (ROOT / "Makefile").read_text()
 
@@ -80,6 +81,15 @@ def test_every_place_in_the_layout_exists():
     names = re.findall(r"^(\S+?)/? {2,}", layout, re.MULTILINE)
     assert len(names) > 6
     assert [name for name in names if not (ROOT / name).exists()] == []
+
+
+def test_the_layout_leaves_out_no_package_and_no_step():
+    layout = re.search(r"```text\n(.*?)```", README, re.DOTALL).group(1)
+    packages = {f"{path.parent.relative_to(ROOT)}/" for layer in LAYERS for path in (ROOT / layer).rglob("__init__.py")}
+    assert sorted(package for package in packages if package not in layout) == []
+    steps = {path.stem for path in (ROOT / "tasks").glob("*.py")} - {"__init__", "progress", "stage"}
+    told = set(re.findall(r"\w+", re.search(r"^tasks/ .*?^tasks/sources", layout, re.MULTILINE | re.DOTALL).group()))
+    assert sorted(steps - told) == []
 
 
 def test_its_pictures_exist():

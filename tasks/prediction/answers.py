@@ -10,43 +10,42 @@ import pandas as pd
 from schemas import pixel_frame
 from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError
-from schemas.pixel_frame import PIXEL_COLUMNS, pixels_of
+from schemas.pixel_frame import pixels_of
 from schemas.prediction import Answers
 from tasks.validation import profiles, rows
-from tasks.validation.repairs import is_unit_scale, repaired
+from tasks.validation.repairs import is_unit_scale, needed, repaired
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from numpy.typing import NDArray
 
     from schemas.prediction import Predictor
-    from schemas.rules import InputRules
+    from schemas.rules import InputRules, Repair
     from tasks.validation.profiles import Counts
 
 
-def check_layout(frame: pd.DataFrame, source: str, rules: InputRules) -> None:
-    """Raise InputError unless a frame holds pixels, with labels or without, from 0 to 255 and bright on dark.
+def repairs_of(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
+    """Tell from a source's first images which of the repairs they need: so are all of them to be repaired.
 
-    Asked of a run's first batch, before anything is answered: such faults are all images' or none's.
+    Raises InputError for pixels from 0 to 1 and for ink that is dark on a bright ground, naming the missing repair.
     """
-    labelled = "label" in frame.columns
-    fault = (pixel_frame.labelled_column_fault if labelled else pixel_frame.unlabelled_column_fault)(frame)
-    if fault:
-        wanted = "label, pixel0 … pixel783" if labelled else "pixel0 … pixel783, with a label before them or without,"
-        raise InputError(f"{source}: {fault}; {wanted} are needed")
-    mended = repaired(frame, rules.repair)
+    repairs = needed(frame, rules.repair)
+    mended = repaired(frame, repairs)
     if is_unit_scale(mended):
         raise InputError(f"{source}: pixels run from 0 to 1; 0 to 255 are needed: --repair scale")
     pixels, failing = _usable(mended, rows.pixel_faults(mended))
     if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:
         raise InputError(f"{source}: ink is dark on a bright ground: --repair invert")
+    return repairs
 
 
-def answer(frame: pd.DataFrame, predictor: Predictor, rules: InputRules) -> tuple[Answers, Counts]:
+def answer(frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair]) -> tuple[Answers, Counts]:
     """Answer a frame of images as they came; count the answered ones by the version's reference profile."""
-    frame = repaired(frame, rules.repair)
+    frame = repaired(frame, repairs)
     faults = rows.pixel_faults(frame)
     pixels, failing = _usable(frame, faults)
-    checked = pd.DataFrame(pixels, index=frame.index, columns=list(PIXEL_COLUMNS), copy=False)
+    checked = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
     pixel_frame.validate(pixel_frame.UNLABELLED, checked, "images to predict on")
     probabilities = predictor.probabilities(pixels_of(checked))
     best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)

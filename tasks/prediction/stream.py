@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
+from itertools import chain
 from typing import TYPE_CHECKING
 
+import pandas as pd
+
 from artifacts import predictions, reference
-from schemas.errors import InputError
+from schemas.errors import InputError, StoreError
 from schemas.prediction import Predictor
-from tasks.prediction.answers import answer, check_layout
+from tasks.prediction.answers import answer, repairs_of
 from tasks.prediction.tally import Tally
 from tasks.sources import inputs
 from tasks.training import inference
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from artifacts.store import Store
     from schemas.prediction import Prediction
     from schemas.rules import InputRules
 
-LOOKED_AT = 1000
-"""Images of the first batch that tell whether all are of another layout, scale or polarity."""
+FIRST = 1000
+"""Images that tell of what scale and polarity all are, however small the batches."""
 
 
 def predictor(store: Store, version: int) -> Predictor:
@@ -30,7 +33,7 @@ def predictor(store: Store, version: int) -> Predictor:
     ask = inference.of_version(store, version)
     return Predictor(
         version=version,
-        threshold=store.card(version)["abstention"]["threshold"],
+        threshold=_threshold(store, version),
         profile=reference.read(store.folder(version) / reference.NAME),
         probabilities=ask,
     )
@@ -52,17 +55,35 @@ def predict(  # noqa: PLR0913, what a run of it is
     started = time.perf_counter()
     tally = Tally(predictor)
     with predictions.writer(output) as write:
-        for frame in inputs.batches(source, rules, batch_size):
-            if not tally.rows:
-                check_layout(frame.iloc[:LOOKED_AT], source, rules)
-            answers, counts = answer(frame, predictor, rules)
+        first, frames = _first_images(inputs.batches(source, rules, batch_size))
+        if not len(first):
+            raise InputError(f"{source}: no images")
+        repairs = repairs_of(first, source, rules)
+        for frame in frames:
+            answers, counts = answer(frame, predictor, repairs)
             write(answers)
             tally.add(answers, counts)
             on_batch(len(frame))
-        if not tally.rows:
-            raise InputError(f"{source}: no images")
         prediction = tally.result(source, str(output), rules, time.perf_counter() - started)
         errors = [finding.message for finding in prediction.findings if finding.severity == "error"]
         if errors:
             raise InputError(f"{source}: {'; '.join(errors)}; nothing was written")
     return prediction
+
+
+def _threshold(store: Store, version: int) -> float | None:
+    """Give the confidence from which on a version may answer, as its card has it; None if there is none."""
+    abstention = store.card(version).get("abstention")
+    threshold = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
+    if threshold is not None and not isinstance(threshold, int | float):
+        raise StoreError(f"version {version}: its card's abstention threshold is {threshold}; a number is needed")
+    return threshold
+
+
+def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterator[pd.DataFrame]]:
+    """Give the first images, taken together, and all frames once more from the first."""
+    taken: list[pd.DataFrame] = []
+    while sum(map(len, taken)) < FIRST and (frame := next(frames, None)) is not None:
+        taken.append(frame)
+    first = pd.concat(taken).iloc[:FIRST] if taken else pd.DataFrame()
+    return first, chain(taken, frames)

@@ -83,7 +83,7 @@ class Tally:
             unlike_training=self._unlike,
             unanswered=dict(self._unanswered.most_common()),
             drifts=tuple(far),
-            findings=tuple(_findings(counts, far, rules)),
+            findings=tuple(_findings(counts, self.rows, far, rules)),
             reference=f"{profile.name} of version {self._predictor.version}, {profile.rows:,} rows",
             class_means=counts.class_means,
             reference_means=profile.class_means,
@@ -137,9 +137,12 @@ def _example(answers: Answers, row: int) -> Example:
     )
 
 
-def _findings(counts: Counts, measured: Iterable[Drift], rules: InputRules) -> list[Finding]:
-    bright = counts.bright / max(int(counts.labels.sum()), 1)
+def _findings(counts: Counts, rows: int, measured: Iterable[Drift], rules: InputRules) -> list[Finding]:
+    answered = int(counts.labels.sum())
+    bright = counts.bright / max(answered, 1)
     found = []
+    if answered < rows:
+        found.append(Finding("checks", "warning", f"{rows - answered:,} of {rows:,} images have no answer"))
     if bright > profiles.BRIGHT_WARNED:
         told = f"{bright:.1%} of the images are brighter at the border than within"
         found.append(Finding("polarity", "warning", told))

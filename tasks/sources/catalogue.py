@@ -93,6 +93,8 @@ def kind(source: str) -> str:
         mnist.check()
     if source in BUILT_IN:
         return source
+    if not source.strip():
+        raise InputError(f"the source is empty; {ALLOWED}")
     if source in UNFIT:
         raise InputError(f"{source}: {UNFIT[source]}; {ALLOWED}")
     path = Path(source)
@@ -140,12 +142,14 @@ def kind_of_folder(path: Path) -> str | None:
     return None
 
 
-def kind_of_file(path: Path) -> str:
+def kind_of_file(path: Path, allowed: str = ALLOWED) -> str:
     """Tell of what kind a file is by what it holds, expanded if it is gzipped; a picture is one of the kinds."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {allowed}")
     with path.open("rb") as file:
         head = file.read(HEAD)
     if not head:
-        raise InputError(f"{path}: empty; {ALLOWED}")
+        raise InputError(f"{path}: empty; {allowed}")
     if head.startswith(GZIP):
         return IDX if _expanded(path).startswith(IDX_IMAGES) else "csv"
     for beginning, found in BEGINNINGS.items():
@@ -155,7 +159,7 @@ def kind_of_file(path: Path) -> str:
         return "csv"
     if head.startswith(BITMAP):
         return PICTURE
-    raise InputError(f"{path}: neither text nor an .npz or .parquet file; {ALLOWED}")
+    raise InputError(f"{path}: neither text nor an .npz or .parquet file; {allowed}")
 
 
 def _expanded(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
 from tasks.sources.files import first_line, opened, too_large
-from tasks.sources.frames import Frames, joined, of_table, wanted
+from tasks.sources.frames import Frames, is_layout, joined, of_table, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -104,7 +104,7 @@ def _layout(path: Path) -> _Layout:
     if len(fields) == 1:
         raise InputError(f"{path}: line 1 has one column; 785 are needed, separated by commas")
     fields = [field.strip() for field in fields]
-    if any(_is_number(field) for field in fields):
+    if not is_layout(fields) and any(_is_number(field) for field in fields):
         by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}
         unknown = tuple(f"column {number}" for number in range(1, len(fields) + 1))
         return _Layout(list(by_count.get(len(fields), unknown)), header=False)
@@ -134,7 +134,7 @@ def _parsed(path: Path, block: bytes, layout: _Layout, lines: int, rows: int) ->
     try:
         return of_table(_table(block, layout.names, pa.float64(), header=header, threads=False), rows)
     except pa.ArrowException as error:
-        raise InputError(f"{path}: {_told(str(error), layout.names, lines)}") from error
+        raise InputError(f"{path}: {_told(str(error), layout.names, block, lines)}") from error
 
 
 def _table(block: bytes, names: list[str], kind: pa.DataType, *, header: bool, threads: bool) -> pa.Table:
@@ -150,13 +150,14 @@ def _table(block: bytes, names: list[str], kind: pa.DataType, *, header: bool, t
     )
 
 
-def _told(fault: str, names: list[str], lines: int) -> str:
+def _told(fault: str, names: list[str], block: bytes, lines: int) -> str:
     """Tell pyarrow's fault in the words of a person who has the file open in an editor."""
     place = _PLACE.search(fault)
     if not place:
         return f"not a readable CSV file ({fault.splitlines()[0]})"
     column, row, rest = place.groups()
-    line = lines + int(row)
+    filled = [number for number, line in enumerate(block.splitlines(), lines + 1) if line]  # pyarrow counts no others
+    line = filled[int(row) - 1]
     value, counts = _VALUE.search(rest), _COUNTS.search(rest)
     if value and column:
         name = names[int(column)] if int(column) < len(names) else f"column {int(column) + 1}"

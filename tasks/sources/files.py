@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 from typing import TYPE_CHECKING, cast
 
 from schemas.errors import InputError
@@ -30,6 +31,11 @@ def check_inside(path: Path, root: Path) -> None:
 def entries(folder: Path) -> list[Path]:
     """List a folder in the order of names, without what file managers leave."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+
+
+def printable(path: Path) -> str:
+    """Give a path as text; a byte that isn't UTF-8 stands as its escape."""
+    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
 
 
 def too_large(path: Path, size: int, most_mib: int) -> InputError:

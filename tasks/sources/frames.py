@@ -20,11 +20,14 @@ if TYPE_CHECKING:
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
 """What the quarantine adds to a row; a file of rows that were mended there is a source like any other."""
 
-# The layouts that people have: Kaggle's Digit Recognizer, OpenML's, and mnist_train.csv with its `1x1` … `28x28`.
+# The layouts that people have: Kaggle's Digit Recognizer, OpenML's, mnist_train.csv with its `1x1` … `28x28`, and what
+# pandas writes of columns that were never named.
 _PIXEL_LAYOUTS = (
     PIXEL_COLUMNS,
     tuple(f"pixel{number}" for number in range(1, PIXEL_COUNT + 1)),
     tuple(f"{row}x{column}" for row in range(1, SIDE + 1) for column in range(1, SIDE + 1)),
+    tuple(str(number) for number in range(PIXEL_COUNT)),
+    tuple(str(number) for number in range(1, PIXEL_COUNT + 1)),
 )
 _LABEL_NAMES = ("label", "class")
 _IGNORED = re.compile(rf"{'|'.join(QUARANTINE_COLUMNS)}|__index_level_\d+__")
@@ -43,6 +46,12 @@ def wanted(names: Sequence[str]) -> list[int]:
     if kept and names[kept[-1]] in _LABEL_NAMES:
         kept.insert(0, kept.pop())
     return kept
+
+
+def is_layout(names: Sequence[str]) -> bool:
+    """Tell whether these are the names of a known layout, in its order, whatever else is among them."""
+    kept = [names[position] for position in wanted(names)]
+    return tuple(standard(kept)) in {PIXEL_COLUMNS, LABELLED_COLUMNS}
 
 
 def standard(names: Sequence[str]) -> list[str]:

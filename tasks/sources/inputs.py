@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.errors import InputError
 from tasks.sources import catalogue
-from tasks.sources.files import check_inside, entries
+from tasks.sources.files import check_inside, entries, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,19 +33,25 @@ class Named(NamedTuple):
     path: Path
 
 
-def check(source: str) -> None:
-    """Raise InputError, in a few hundredths of a second, if there is no file, or the first of them isn't fit."""
+def check(source: str, output: Path) -> None:
+    """Raise InputError, in a few hundredths of a second, if there is nothing to read or the output is part of it.
+
+    Of several files the first is looked into.
+    """
     files = _files(source)
     if files is None:
         catalogue.check(source)
     else:
         _kind(files[0])
+    if source not in catalogue.BUILT_IN and _reads(source, files or [], output):
+        raise InputError(f"--output {output}: it would be read as part of {source}; another place is needed")
 
 
 def batches(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
     """Read images as they come, at most so many at a time; the index tells each one's row, or its picture's name.
 
-    Of a source with a part to test with it is that part; there are labels where the source has some.
+    Of a source with a part to test with it is that part; there are labels where the source has some. Raises InputError
+    naming the file, and within it the place, where one can't be read or has other columns than a pixel frame.
     """
     for frame in _frames(source, rules, rows):
         yield from (frame.iloc[start : start + rows] for start in range(0, len(frame), rows))
@@ -53,9 +60,11 @@ def batches(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
 def _frames(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
     files = _files(source)
     if files is None:
-        yield from catalogue.reader(catalogue.kind(source)).batches(Path(source), rules, rows)
+        for frame in catalogue.reader(catalogue.kind(source)).batches(Path(source), rules, rows):
+            yield _checked(frame, source)
         return
-    for kind, group in groupby(files, key=_kind):
+    kinds = {file: _kind(file) for file in files}  # of all, before the first is answered
+    for kind, group in groupby(files, key=kinds.__getitem__):
         if kind == catalogue.PICTURE:
             from tasks.sources.pictures import Picture, batches_of
 
@@ -63,33 +72,64 @@ def _frames(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
             continue
         for file in group:
             for frame in catalogue.reader(kind).batches(file.path, rules, rows):
-                yield frame if len(files) == 1 else frame.set_axis([f"{file.name}:{row}" for row in frame.index])
+                several = len(files) > 1
+                named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
+                yield _checked(named, str(file.path))
+
+
+def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
+    """Give a frame that has a pixel frame's columns, with a label or without."""
+    from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
+
+    labelled = "label" in frame.columns
+    fault = (labelled_column_fault if labelled else unlabelled_column_fault)(frame)
+    if fault:
+        wanted = "label, pixel0 … pixel783" if labelled else "pixel0 … pixel783, with a label before them or without,"
+        raise InputError(f"{where}: {fault}; {wanted} are needed")
+    return frame
 
 
 def _files(source: str) -> list[Named] | None:
     """List the files that are meant, one by one; None for a source that can be trained on as a whole."""
-    path = Path(source)
     if source in catalogue.BUILT_IN or source in catalogue.UNFIT:
         return None
-    if WILDCARDS & set(source) and not path.exists():
-        found = [Named(name, Path(name)) for name in sorted(glob.iglob(source, recursive=True)) if Path(name).is_file()]  # noqa: PTH207, a pattern may be absolute
-    elif not path.is_dir():
-        found = [Named(source, path)]
-    elif catalogue.kind_of_folder(path):
-        return None
-    else:
-        found = [Named(file.name, file) for file in entries(path)]
-        for file in found:
-            check_inside(file.path, path)
-    if not found:
+    if not source.strip():
+        raise InputError(f"--input is empty; {ALLOWED}")
+    try:
+        found = _listed(source)
+    except OSError as error:
+        raise InputError(f"{source[:200]}: {catalogue.unreadable(error)}; {ALLOWED}") from error
+    if found == []:
         raise InputError(f"{source}: no file; {ALLOWED}")
     return found
 
 
+def _listed(source: str) -> list[Named] | None:
+    path = Path(source)
+    if WILDCARDS & set(source) and not path.exists():
+        paths = map(Path, sorted(glob.iglob(source, recursive=True)))  # noqa: PTH207, a pattern may be absolute
+        return [Named(printable(path), path) for path in paths if path.is_file()]
+    if not path.is_dir():
+        return [Named(printable(path), path)]
+    if catalogue.kind_of_folder(path):
+        return None
+    for entry in entries(path):
+        check_inside(entry, path)
+    return [Named(printable(entry.relative_to(path)), entry) for entry in entries(path)]
+
+
 def _kind(file: Named) -> str:
     try:
-        return catalogue.kind_of_file(file.path)
-    except IsADirectoryError as error:
-        raise InputError(f"{file.path}: a folder; name its files by a pattern such as '{file.path}/*'") from error
+        if file.path.is_dir():
+            raise InputError(f"{file.path}: a folder; name its files by a pattern such as '{file.path}/*'")
+        return catalogue.kind_of_file(file.path, ALLOWED)
     except OSError as error:
         raise InputError(f"{file.path}: {catalogue.unreadable(error)}; {ALLOWED}") from error
+
+
+def _reads(source: str, files: list[Named], output: Path) -> bool:
+    """Tell whether a file would be read as part of a source, now or, once it is there, next time."""
+    path = Path(source)
+    if path.is_dir():
+        return output.resolve().is_relative_to(path.resolve())
+    return fnmatch(str(output), source) or (output.exists() and any(output.samefile(file.path) for file in files))

@@ -42,8 +42,8 @@ def read(path: Path, rules: Rules) -> Frames:
         frames = []
         for images, answers in wanted:
             pixels, labels = (_array(path, archive, stored[name]) for name in (images, answers))
-            labels = _labels(path, (images, answers), pixels.shape, labels)
-            frames.append(of_images(pixels.reshape(len(labels), PIXEL_COUNT), labels))
+            _check_shapes(path, (images, answers), pixels.shape, labels.shape)
+            frames.append(of_images(pixels.reshape(len(labels), PIXEL_COUNT), labels.reshape(-1)))
     return Frames(*frames)
 
 
@@ -61,7 +61,9 @@ def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
             header = _header(path, archive, stored[names[0]], file)
             labels = None
             if names[1:]:
-                labels = _labels(path, names, header.shape, _array(path, archive, stored[names[1]]))
+                with archive.open(stored[names[1]]) as other:  # before any of it is read
+                    _check_shapes(path, names, header.shape, _header(path, archive, stored[names[1]], other).shape)
+                labels = _array(path, archive, stored[names[1]]).reshape(-1)
             elif header.shape[1:] not in SHAPES:
                 raise InputError(f"{path}: {names[0]} is {header.shape}; (rows, 28, 28) is needed")
             done = 0
@@ -143,14 +145,10 @@ def _pieces(  # noqa: PLR0913, an array within a file
             yield np.frombuffer(content, header.dtype).reshape(shape)
 
 
-def _labels(
-    path: Path, names: tuple[str, ...], shape: tuple[int, ...], labels: NDArray[np.generic]
-) -> NDArray[np.generic]:
-    """Give labels, one an image, of images of a shape; raise InputError naming the arrays that don't fit."""
-    if labels.ndim == 2 and labels.shape[1] == 1:  # noqa: PLR2004, as Keras' cifar10 has them
-        labels = labels[:, 0]
-    if labels.ndim != 1 or shape[:1] != labels.shape or shape[1:] not in SHAPES:
+def _check_shapes(path: Path, names: tuple[str, ...], pixels: tuple[int, ...], labels: tuple[int, ...]) -> None:
+    """Raise InputError, naming the arrays, unless there is one label an image."""
+    one_each = labels in {pixels[:1], (*pixels[:1], 1)}  # the second as Keras' cifar10 has them
+    if not one_each or pixels[1:] not in SHAPES:
         raise InputError(
-            f"{path}: {names[0]} is {shape} and {names[1]} {labels.shape}; (rows, 28, 28) and (rows,) are needed"
+            f"{path}: {names[0]} is {pixels} and {names[1]} {labels}; (rows, 28, 28) and (rows,) are needed"
         )
-    return labels

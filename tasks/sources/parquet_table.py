@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules, Rules
 
 ROWS = 8192
+BUFFER = 1 << 16
+"""Bytes of a column that are read ahead: without it whole row groups would be in memory, not just a page a column."""
 
 
 def read(path: Path, rules: Rules) -> Frames:
@@ -34,7 +36,7 @@ def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
 
 def _pieces(path: Path, rows: int, most_mib: int | None) -> Iterator[pd.DataFrame]:
     try:
-        with pyarrow.parquet.ParquetFile(path) as file:
+        with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
             kept = _columns(path, file, most_mib)
             done = 0
             for batch in file.iter_batches(rows, columns=kept):
@@ -50,6 +52,9 @@ def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None
     """Give the names of the columns to read; raise InputError for one that holds no numbers, or for too many bytes."""
     schema = file.schema_arrow
     kept = [schema.names[position] for position in wanted(schema.names)]
+    twice = {name for name in kept if kept.count(name) > 1} if len(set(kept)) < len(kept) else set()
+    if twice:
+        raise InputError(f"{path}: column {min(twice)!r} is there more than once")
     for name in kept:
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):

@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter, ImageOps
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import InputError
-from tasks.sources.files import check_inside, entries
+from tasks.sources.files import check_inside, entries, printable
 from tasks.sources.frames import Frames, of_images
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def _labelled(root: Path, folder: Path) -> list[Picture]:
             if path.is_dir():
                 raise InputError(f"{path}: a folder; pictures are needed")
         label = int(subfolder.name)
-        pictures += [Picture(path.relative_to(root).as_posix(), path, label) for path in found]
+        pictures += [Picture(printable(path.relative_to(root)), path, label) for path in found]
     if not pictures:
         raise InputError(f"{folder}: no pictures; {', '.join(FORMATS)} in subfolders named 0 to 9 are needed")
     return pictures
@@ -142,6 +142,8 @@ def normalised(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
     if _is_normal(ink):
         return np.rint(ink).astype(np.uint8)
     ink = _cleaned(ink)
+    if not ink.any():  # there was nothing but specks
+        return np.zeros((SIDE, SIDE), np.uint8)
     rows, columns = _extent(ink)
     digit = ink[rows, columns]
     longest = max(digit.shape)

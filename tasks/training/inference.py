@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 BATCH = 2048
 LATENCY_CALLS = 30
+ROUNDING = 1e-3
 
 
 def load(path: Path) -> keras.Model:
@@ -48,7 +49,11 @@ def of_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDAr
     Raises StoreError when it isn't what it was when it was published, or can't be loaded.
     """
     store.check_whole(version)
-    return partial(probabilities, predictor(load(store.folder(version) / MODEL)))
+    ask = partial(probabilities, predictor(load(store.folder(version) / MODEL)))
+    total = float(ask(np.zeros((1, SIDE * SIDE), np.uint8)).sum())
+    if abs(total - 1) > ROUNDING:
+        raise StoreError(f"version {version}: its model gives no probabilities, they add up to {total:.3g}")
+    return ask
 
 
 def latency_ms(network: keras.Model, image: NDArray[np.uint8]) -> float:

@@ -15,7 +15,7 @@ from schemas.results import Dataset, Finding, Validation
 from tasks.sources.frames import QUARANTINE_COLUMNS
 from tasks.validation import profiles, rows, split
 from tasks.validation.drift import drifts
-from tasks.validation.repairs import is_unit_scale, repaired, turn_needed
+from tasks.validation.repairs import is_unit_scale, needed, repaired, turn_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -130,7 +130,7 @@ class Inspection:
 
     def _judge_values(self) -> None:
         for part, raw in self._loaded.parts.items():
-            frame = repaired(raw, self._rules.repair)
+            frame = repaired(raw, needed(raw, self._rules.repair))
             if is_unit_scale(frame):
                 told = "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"
                 self._found("scale", "error", f"{part} part: {told}")

@@ -35,8 +35,6 @@ ALIKE, CLEARLY = 0.8, 0.1
 def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
     """Give the frame with its images repaired; its label, if it has one, and its index stay."""
     for repair in repairs:
-        if repair == "scale" and not is_unit_scale(frame):
-            continue  # the other part may be the one that needs it
         pixels = _pixels(frame)
         if repair == "scale":
             changed = np.rint(pixels * 255.0)
@@ -47,6 +45,12 @@ def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
         images = pd.DataFrame(changed, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
         frame = pd.concat([frame.iloc[:, :-PIXEL_COUNT], images], axis=1)
     return frame
+
+
+def needed(frame: pd.DataFrame, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
+    """Leave out the scaling if a frame doesn't need it: where there are several, it may be another one that does."""
+    scaled = is_unit_scale(frame)
+    return tuple(repair for repair in repairs if scaled or repair != "scale")
 
 
 def is_unit_scale(frame: pd.DataFrame) -> bool:

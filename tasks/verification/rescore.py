@@ -6,9 +6,11 @@ Prints, as JSON, the figures that its card should have, or what keeps them from 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -42,23 +44,26 @@ def main() -> None:
 
 def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
     """Read the card's data, load its model, score it; train its recipe anew if that is asked for."""
-    from tasks.scoring import figures_of_merit
+    from tasks.scoring import abstention, figures_of_merit
     from tasks.training import engine, inference
 
     card = json.loads((folder / CARD).read_text())
     dataset = data_of(card)
     network = inference.load(folder / MODEL)
+    ask = partial(inference.probabilities, inference.predictor(network))
+    recipe = Recipe.model_validate(card["recipe"])
+    _, held_out = engine.split(dataset, recipe)
+    least = abstention.threshold(ask(held_out.pixels), held_out.labels)
     pixels = pixels_of(dataset.test)
-    answers = inference.probabilities(inference.predictor(network), pixels)
-    judged = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers, card["abstention"]["threshold"])
+    judged = figures_of_merit.evaluation(pixels, labels_of(dataset.test), ask(pixels), least)
     found: dict[str, Any] = {
         "figures": figures(judged),
+        "abstention": dataclasses.asdict(judged.abstention),
         "data": dataset.fingerprint,
         "weights": engine.digest(network),
     }
     if reproduce:
         with tempfile.TemporaryDirectory(prefix="reproduce-") as work:
-            recipe = Recipe.model_validate(card["recipe"])
             trained = engine.train(dataset, recipe, Path(work), on_epoch=lambda _: None, tell=lambda _: None)
         found["reproduced"] = trained.digest
     return found

@@ -1,14 +1,20 @@
 """Prediction: the same answers from every format, told how far to trust them, and written whole or not at all."""
 
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import formats
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from samples import ROOT, newest_artifact
+from samples import ROOT, clean_environment, newest_artifact
 
+from artifacts.prediction_report import summary
 from artifacts.store import Store
 from flows.predict_flow import check, predict_flow
 from flows.train_flow import train_flow
@@ -17,7 +23,6 @@ from schemas.gate import GateRules
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.recipe import Overrides
 from schemas.rules import InputRules
-from tasks.predict import summary
 
 pytestmark = [pytest.mark.prefect, pytest.mark.mnist, pytest.mark.usefixtures("prefect_server")]
 
@@ -174,8 +179,57 @@ def test_rows_that_cannot_be_answered_are_told_and_lose_nothing(store, test_digi
     assert (prediction.rows, prediction.answered) == (20, 17)
     written = pd.read_csv(tmp_path / "out.csv")
     assert written["label"].isna().to_numpy().nonzero()[0].tolist() == [3, 5, 7]
-    assert written.loc[[3, 5, 7], ["abstained", "unlike_training"]].all(axis=None)
-    assert "| pixel missing | a pixel has no value | 1 |" in newest_artifact("prediction-report").data
+    assert written.loc[[3, 5, 7], "abstained"].all()
+    assert written.loc[[3, 5, 7], ["confidence", "second", "unlike_training"]].isna().all(axis=None)
+    assert prediction.abstained.sum() + 3 == written["abstained"].sum()
+    report = newest_artifact("prediction-report").data
+    assert "| pixel missing | a pixel has no value | 1 |" in report
+    assert "| **warning** | checks | 3 of 20 images have no answer |" in report
+
+
+def test_a_formula_for_a_name_is_a_name(store, test_digits, tmp_path):
+    for name in (r"$\frac$.png", os.fsdecode(b"\xff.png")):
+        Image.fromarray(pixels_of(test_digits)[0].reshape(28, 28)).save(tmp_path / name)
+    rows = predicted(tmp_path / "*.png", store, tmp_path / "out.csv")
+    assert rows["item"].tolist() == [rf"{tmp_path}/$\frac$.png", rf"{tmp_path}/\xff.png"]
+    assert rows["label"].tolist() == [7, 7]
+
+
+def test_scale_is_told_from_the_first_images_whatever_the_batch(store, test_digits, tmp_path):
+    pixels = pixels_of(test_digits)[:60] / 255
+    pixels[59] *= 255
+    np.savez(tmp_path / "rows.npz", pixels)
+    for size in (1, 60):
+        others = {"rules": InputRules(repair=("scale",)), "batch_size": size}
+        rows = predicted(tmp_path / "rows.npz", store, tmp_path / "out.csv", **others)
+        assert rows["label"].notna().to_numpy().nonzero()[0].tolist() == [59]
+
+
+def test_an_image_that_is_odd_stops_nothing_whatever_the_batch(store, test_digits, tmp_path):
+    pixels = pixels_of(test_digits)[:60].copy()
+    pixels[0] = 255 - pixels[0]
+    np.savez(tmp_path / "rows.npz", pixels)
+    for size in (1, 60):
+        assert predicted(tmp_path / "rows.npz", store, tmp_path / "out.csv", batch_size=size)["unlike_training"][0]
+
+
+def test_ctrl_c_leaves_the_old_file_and_nothing_else(store, prefect_home, tmp_path):
+    (tmp_path / "out.csv").write_text("of yesterday")
+    np.savez(tmp_path / "many.npz", np.zeros((2_000_000, 784), np.uint8) + np.arange(784, dtype=np.uint8))
+    command = [sys.executable, ROOT / "flows" / "predict_flow.py", "--input", tmp_path / "many.npz"]
+    command += ["--store", store, "--output", tmp_path / "out.csv", "--batch-size", "256"]
+    with subprocess.Popen(
+        list(map(str, command)), env=clean_environment(prefect_home), stderr=subprocess.PIPE, start_new_session=True
+    ) as process:
+        while not list(tmp_path.glob(".out.csv.*")):
+            time.sleep(0.05)
+            assert process.poll() is None
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert told.decode().splitlines()[-1] == "error: interrupted; nothing was written"
+    assert (tmp_path / "out.csv").read_text() == "of yesterday"
+    assert {path.name for path in tmp_path.iterdir()} == {"out.csv", "many.npz"}
 
 
 @pytest.mark.parametrize(

@@ -55,6 +55,15 @@ def test_a_card_that_claims_too_much_is_named_figure_by_figure(folder):
     assert "figures.confusion_matrix[3][3] is" in str(told.value)
 
 
+def test_a_threshold_that_lets_it_answer_too_much_is_named(folder):
+    place = Store(folder).folder(1)
+    card = json.loads((place / "card.json").read_text())
+    card["abstention"]["threshold"] = 0.0
+    (place / "card.json").write_text(json.dumps(card))
+    with pytest.raises(StoreError, match=r"version 1: abstention\.threshold is .*, the card says 0\.0"):
+        verify_flow(1, folder)
+
+
 def test_another_model_is_named_even_if_the_card_was_made_to_fit(folder):
     import keras
 

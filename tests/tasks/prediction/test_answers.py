@@ -29,7 +29,7 @@ def tallied(frame, *sizes, predictor=PREDICTOR):
     start = 0
     for size in (*sizes, len(frame)):
         if start < len(frame):
-            tally.add(*answer(frame.iloc[start : start + size], predictor, DEFAULT_INPUT_RULES))
+            tally.add(*answer(frame.iloc[start : start + size], predictor, ()))
         start += size
     return tally.result("rows", "out.csv", DEFAULT_INPUT_RULES, 1.0)
 
@@ -51,7 +51,7 @@ def test_batches_of_any_size_come_to_the_same(sizes, digits):
 
 
 def test_the_answer_is_the_likeliest_class_and_the_second_the_next(digits):
-    answers, _ = answer(digits, PREDICTOR, DEFAULT_INPUT_RULES)
+    answers, _ = answer(digits, PREDICTOR, ())
     order = np.argsort(by_ink(pixels_of(digits)), axis=1)
     assert answers.label.tolist() == order[:, -1].tolist()
     assert answers.second.tolist() == order[:, -2].tolist()
@@ -61,7 +61,7 @@ def test_the_answer_is_the_likeliest_class_and_the_second_the_next(digits):
 
 def test_without_a_threshold_it_abstains_from_all(digits):
     without = Predictor(1, None, PREDICTOR.profile, by_ink)
-    answers, _ = answer(digits, without, DEFAULT_INPUT_RULES)
+    answers, _ = answer(digits, without, ())
     assert answers.abstained.all()
     assert tallied(digits, predictor=without).score.answered.accuracy is None
 
@@ -78,12 +78,12 @@ UNLIKE = {
 def test_images_unlike_the_training_images_are_flagged(kind, digits):
     frame = digits.copy()
     frame.iloc[:, 1:] = UNLIKE[kind](pixels_of(digits)).astype(np.uint8)
-    answers, _ = answer(frame, PREDICTOR, DEFAULT_INPUT_RULES)
+    answers, _ = answer(frame, PREDICTOR, ())
     assert answers.unlike_training.mean() > 0.9
 
 
 def test_training_images_are_not(digits):
-    assert answer(digits, PREDICTOR, DEFAULT_INPUT_RULES)[0].unlike_training.mean() < 0.01
+    assert answer(digits, PREDICTOR, ())[0].unlike_training.mean() < 0.01
 
 
 @pytest.mark.parametrize("suffix", predictions.SUFFIXES)
@@ -91,7 +91,7 @@ def test_the_file_holds_every_batch_in_order(suffix, digits, tmp_path):
     path = tmp_path / f"out{suffix}"
     with predictions.writer(path) as write:
         for start in (0, 100, 200, 300):
-            write(answer(digits.iloc[start : start + 100], PREDICTOR, DEFAULT_INPUT_RULES)[0])
+            write(answer(digits.iloc[start : start + 100], PREDICTOR, ())[0])
     rows = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
     assert rows["item"].astype(int).tolist() == digits.index.tolist()
     np.testing.assert_allclose(rows["confidence"], by_ink(pixels_of(digits)).max(axis=1))
@@ -100,7 +100,7 @@ def test_the_file_holds_every_batch_in_order(suffix, digits, tmp_path):
 def test_a_run_that_ends_early_leaves_nothing(digits, tmp_path):
     def interrupted():
         with predictions.writer(tmp_path / "out.csv") as write:
-            write(answer(digits, PREDICTOR, DEFAULT_INPUT_RULES)[0])
+            write(answer(digits, PREDICTOR, ())[0])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -1,13 +1,20 @@
 """What can be predicted on: the same rows from every format, a few at a time, with labels or without."""
 
 import gzip
+import os
+import subprocess
+import sys
 import tracemalloc
+from pathlib import Path
 
 import formats
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from PIL import Image
+from samples import ROOT
 
 from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
@@ -16,7 +23,7 @@ from tasks.sources import inputs
 
 
 def batches(source, rows=64):
-    inputs.check(str(source))
+    inputs.check(str(source), Path("predictions.csv"))
     return list(inputs.batches(str(source), DEFAULT_INPUT_RULES, rows))
 
 
@@ -101,7 +108,10 @@ def test_a_pattern_names_files_and_a_picture_stands_for_itself(scans):
         ("cifar10", "cifar10: photographs in colour"),
         ("empty", "empty: no file; "),
         ("nested", r"nested/deep: a folder; name its files by a pattern such as 'nested/deep/\*'"),
-        ("noise.bin", "noise.bin: neither text nor"),
+        ("noise.bin", "noise.bin: neither text nor an .npz or .parquet file; mnist or fashion-mnist, a PNG"),
+        ("pipe", "pipe: a pipe or a device; "),
+        (" ", "--input is empty; "),
+        ("x" * 300, "x{200}: can't be read"),
     ],
 )
 def test_what_cannot_be_predicted_on_is_told_at_once(source, told, tmp_path, monkeypatch):
@@ -109,8 +119,9 @@ def test_what_cannot_be_predicted_on_is_told_at_once(source, told, tmp_path, mon
     (tmp_path / "empty").mkdir()
     (tmp_path / "nested" / "deep").mkdir(parents=True)
     (tmp_path / "noise.bin").write_bytes(bytes(range(9)))
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(InputError, match=told):
-        inputs.check(source)
+        inputs.check(source, tmp_path / "out.csv")
 
 
 def csv_lines(frame):
@@ -121,6 +132,63 @@ def late_word(frame):
     """Write a word in place of a number into the hundredth line."""
     lines = csv_lines(frame)
     return b"".join([*lines[:99], lines[99].replace(b",0", b",x", 1)])
+
+
+def test_a_later_file_of_another_layout_is_named_before_it_is_answered(scans, digits):
+    digits.iloc[:2, 1:700].to_csv(scans / "z.csv", index=False)
+    with pytest.raises(InputError, match=r"z\.csv: 699 columns; pixel0 … pixel783, .* are needed"):
+        batches(scans)
+    digits.iloc[:2, ::-1].to_csv(scans / "z.csv", index=False)
+    with pytest.raises(InputError, match=r"z\.csv: 'pixel783' in place of 'label'"):
+        batches(scans)
+
+
+def test_a_stray_file_is_told_before_the_first_image_is_read(scans):
+    (scans / "z.bin").write_bytes(bytes(9))
+    with pytest.raises(InputError, match=r"z\.bin: neither text nor"):
+        next(inputs.batches(str(scans), DEFAULT_INPUT_RULES, 1))
+
+
+@pytest.mark.parametrize(
+    ("source", "output"),
+    [
+        ("scans", "scans/rows.csv"),
+        ("scans", "scans/new.csv"),
+        ("scans/rows.csv", "scans/../scans/rows.csv"),
+        ("scans/*.csv", "scans/rows.csv"),
+        ("scans/*.csv", "scans/new.csv"),
+        ("scans/rows.csv", "link.csv"),
+    ],
+)
+def test_an_output_that_is_part_of_the_input_is_refused(scans, source, output, monkeypatch):
+    monkeypatch.chdir(scans.parent)
+    (scans.parent / "link.csv").hardlink_to(scans / "rows.csv")
+    with pytest.raises(InputError, match="it would be read as part of scans"):
+        inputs.check(source, Path(output))
+    inputs.check(source, Path("elsewhere.csv"))
+
+
+@pytest.mark.parametrize("first", [0, 1])
+@pytest.mark.parametrize("label", [True, False])
+def test_columns_that_pandas_numbered_are_a_header(first, label, digits, tmp_path):
+    names = {f"pixel{number}": str(number + first) for number in range(784)}
+    few = digits.iloc[:5] if label else digits.iloc[:5, 1:]
+    few.rename(columns=names).to_csv(tmp_path / "rows.csv", index=False)
+    assert (whole(tmp_path / "rows.csv").to_numpy() == few.to_numpy()).all()
+
+
+def test_empty_lines_are_counted_where_a_fault_is_told(digits, tmp_path):
+    lines = csv_lines(digits.iloc[:4])
+    (tmp_path / "rows.csv").write_bytes(b"\n".join([*lines[:3], lines[3].replace(b",0", b",x", 1)]))
+    with pytest.raises(InputError, match=r"line 7, pixel\d+: 'x'"):
+        batches(tmp_path / "rows.csv")
+
+
+def test_parquet_columns_of_one_name_are_told(digits, tmp_path):
+    table = pa.Table.from_pandas(digits.iloc[:2], preserve_index=False)
+    pq.write_table(table.append_column("pixel0", table["pixel1"]), tmp_path / "rows.parquet")
+    with pytest.raises(InputError, match="column 'pixel0' is there more than once"):
+        batches(tmp_path / "rows.parquet")
 
 
 DAMAGED = {
@@ -154,3 +222,22 @@ def test_memory_does_not_grow_with_the_file(write, tmp_path, digits, monkeypatch
     tracemalloc.stop()
     assert rows == 24_000
     assert peak < 10_000_000, "all rows are 18.8 million bytes"
+
+
+def test_of_a_parquet_file_no_more_than_a_page_a_column_is_in_memory(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (784, 60_000), np.uint8)
+    path = tmp_path / "rows.parquet"
+    names = [f"pixel{number}" for number in range(784)]
+    pages = {"use_dictionary": False, "data_page_size": 10_000, "compression": "none"}
+    pq.write_table(pa.table(list(pixels), names=names), path, row_group_size=60_000, **pages)
+    code = (
+        "import sys, pyarrow\n"
+        "from schemas.rules import DEFAULT_INPUT_RULES\n"
+        "from tasks.sources import inputs\n"
+        "print(sum(len(frame) for frame in inputs.batches(sys.argv[1], DEFAULT_INPUT_RULES, 256)))\n"
+        "print(pyarrow.default_memory_pool().max_memory())"
+    )
+    told = subprocess.run([sys.executable, "-c", code, path], cwd=ROOT, capture_output=True, text=True, check=True)
+    rows, peak = map(int, told.stdout.split())
+    assert rows == 60_000
+    assert peak < 100_000_000, "the one row group is 188 million bytes"

@@ -1,0 +1,88 @@
+"""How the versions of a store compare: a table of the last of them, and a plot with promotions and rollbacks marked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from artifacts.store import PROMOTION, ROLLBACK
+from schemas.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from artifacts.store import Store
+
+SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What a version reached, and what came of it: `crowned` tells by what events it became the champion."""
+
+    version: int
+    made: str
+    recipe: str
+    accuracy: float
+    interval: tuple[float, float]
+    errors: int
+    fixed: int | None
+    newly_made: int | None
+    champion: bool
+    crowned: tuple[str, ...]
+
+
+def standings(store: Store) -> list[Standing]:
+    """Give the standing of each of the last versions whose card can be read, the oldest first."""
+    champion, crowned = store.champion(), _crownings(store.history())
+    found = []
+    for version in store.versions()[-SHOWN:]:
+        try:
+            card = store.card(version)
+        except StoreError:
+            continue  # `verify` is who tells of that
+        found.append(_standing(version, card, tuple(crowned.get(version, ())), champion=version == champion))
+    return found
+
+
+def table(standings: Iterable[Standing]) -> list[dict[str, str | int]]:
+    """Give the standings as the rows of a table artifact, the newest first."""
+    return [
+        {
+            "version": one.version,
+            "in use": "champion" if one.champion else "",
+            "accuracy": f"{one.accuracy:.2%}",
+            "mistakes": one.errors,
+            "fixed": "" if one.fixed is None else one.fixed,
+            "newly made": "" if one.newly_made is None else one.newly_made,
+            "decision": " then ".join(one.crowned) or "not promoted",
+            "trained": one.recipe,
+            "made": one.made,
+        }
+        for one in reversed(list(standings))
+    ]
+
+
+def _standing(version: int, card: dict[str, Any], crowned: tuple[str, ...], *, champion: bool) -> Standing:
+    figures, decision, recipe = card["figures"], card["decision"], card["recipe"]
+    return Standing(
+        version=version,
+        made=card["made"],
+        recipe=f"{recipe['network']}, {recipe['epochs']} epochs",
+        accuracy=figures["accuracy"],
+        interval=tuple(figures["interval"]),
+        errors=figures["errors"],
+        fixed=decision["fixed"],
+        newly_made=decision["made"],
+        champion=champion,
+        crowned=crowned,
+    )
+
+
+def _crownings(history: Iterable[dict[str, Any]]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    told = {PROMOTION: "promoted", ROLLBACK: "rolled back to"}
+    for event in history:
+        if event["event"] in told:
+            found.setdefault(event["version"], []).append(told[event["event"]])
+    return found
