@@ -11,6 +11,7 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
+from artifacts.leaderboard import ROLLED_BACK
 from schemas.digits import SIDE
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
+    from artifacts.leaderboard import Standing
     from schemas.gate import Change
     from schemas.prediction import Example, Prediction
     from schemas.results import Drift, EpochRecord, Evaluation, Mistake, Trained
 
 DPI = 110
 # Okabe and Ito's colours, told apart with any colour vision.
-BLUE, ORANGE = "#0072B2", "#D55E00"
+BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 COLUMNS = 8
 
 
@@ -140,6 +142,32 @@ def change_sheet(changes: Sequence[Change]) -> Figure:
     """Draw what the candidate gets right and the champion didn't, then what it newly gets wrong."""
     captions = [f"{'fixed' if change.fixed else 'newly made'}\na {change.label}" for change in changes]
     return picture_sheet("Mistakes fixed, and newly made", [change.picture for change in changes], captions)
+
+
+def history_plot(standings: Sequence[Standing]) -> Figure:
+    """Draw each version's accuracy with its 95 % interval; filled are those that were promoted, ringed is the champion."""
+    figure = Figure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for one in standings:
+        low, high = one.interval
+        color = BLUE if one.crowned else GREY
+        axes.plot([one.version] * 2, [low, high], color=color, linewidth=1)
+        axes.plot(one.version, one.accuracy, "o", color=color, markerfacecolor=color if one.crowned else "white")
+        if one.champion:
+            axes.plot(one.version, one.accuracy, "o", markersize=14, markerfacecolor="none", color=ORANGE)
+        notes = [
+            note for note, true in (("champion", one.champion), ("rolled back to", ROLLED_BACK in one.crowned)) if true
+        ]
+        axes.annotate(
+            "\n".join(notes), (one.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8
+        )
+    axes.set(xlabel="version", ylabel="test accuracy")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.2%}"))
+    axes.grid(visible=True, axis="y", color="#e5e5e5")
+    axes.margins(x=0.08, y=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure
 
 
 def example_sheet(title: str, examples: Sequence[Example]) -> Figure:

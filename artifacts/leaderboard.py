@@ -5,15 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from artifacts.store import PROMOTION, ROLLBACK
+from artifacts import markdown
+from artifacts.store import CROWNINGS, PROMOTION, ROLLBACK
 from schemas.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from artifacts.store import Store
 
 SHOWN = 20
+PROMOTED, ROLLED_BACK = "promoted", "rolled back to"
+HISTORY = "history"
+"""The picture that the report refers to."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,19 @@ def standings(store: Store) -> list[Standing]:
             continue  # `verify` is who tells of that
         found.append(_standing(version, card, tuple(crowned.get(version, ())), champion=version == champion))
     return found
+
+
+def history_report(store: Store, address: Callable[[str], str]) -> str:
+    """Write the report that shows the plot, with every promotion and rollback on record, the newest first."""
+    crowned = [event for event in reversed(store.history()) if event["event"] in CROWNINGS]
+    rows = [
+        [event["time"][:19].replace("T", " "), event["version"], event["event"], event["reason"]] for event in crowned
+    ]
+    told = markdown.table(["time, UTC", "version", "what", "why"], rows[:SHOWN], left=4) if rows else "None so far."
+    return (
+        f"# Accuracy over versions\n\n![Accuracy of each version, champions marked]({address(HISTORY)})\n\n"
+        f"## Promotions and rollbacks\n\n{told}\n"
+    )
 
 
 def table(standings: Iterable[Standing]) -> list[dict[str, str | int]]:
@@ -81,7 +98,7 @@ def _standing(version: int, card: dict[str, Any], crowned: tuple[str, ...], *, c
 
 def _crownings(history: Iterable[dict[str, Any]]) -> dict[int, list[str]]:
     found: dict[int, list[str]] = {}
-    told = {PROMOTION: "promoted", ROLLBACK: "rolled back to"}
+    told = {PROMOTION: PROMOTED, ROLLBACK: ROLLED_BACK}
     for event in history:
         if event["event"] in told:
             found.setdefault(event["version"], []).append(told[event["event"]])

@@ -12,6 +12,7 @@ from flows import command_line
 from schemas.errors import InputError
 from schemas.results import Crowned
 from tasks.promote import promote
+from tasks.rank import rank
 
 
 def check(version: int | None, store: Path, reason: str, *, previous: bool) -> int:
@@ -39,7 +40,9 @@ def promote_flow(
         reason: Why, for the history.
         previous: Go back to the version that was the champion before.
     """
-    return promote(store, check(version, store, reason, previous=previous), reason)
+    crowned = promote(store, check(version, store, reason, previous=previous), reason)
+    rank(store)
+    return crowned
 
 
 def summary(crowned: Crowned) -> str:

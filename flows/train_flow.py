@@ -22,6 +22,7 @@ from tasks.evaluate import evaluate
 from tasks.load import load
 from tasks.plot import plot
 from tasks.publish import publish
+from tasks.rank import rank
 from tasks.sources import catalogue
 from tasks.stage import stopwatch
 from tasks.train import preload, train
@@ -76,7 +77,9 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         evaluation = evaluate(trained, dataset)
         decision = compare(trained, evaluation, dataset, store, gate, force)
         pictures = plot(trained, evaluation, decision)
-        return publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
+        published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
+        rank(store)
+        return published
 
 
 GOES_ON = "interrupted; the same command goes on from the last checkpoint"

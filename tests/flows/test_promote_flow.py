@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from samples import fill_version
+from samples import fill_version, newest_artifact
 
 from artifacts.store import Store
 from flows.promote_flow import check, promote_flow
@@ -30,6 +30,7 @@ def test_back_to_the_one_before_and_forth_again(store):
     assert store.champion() == 1
     event = store.history()[-1]
     assert (event["event"], event["reason"]) == ("rollback", "worse in the field")
+    assert "champion" in json.loads(newest_artifact("leaderboard").data)[-1]["in use"]
     assert promote_flow(store=store.path, previous=True).version == 2
     assert promote_flow(3, store.path, "by hand").version == 3
     assert [event["event"] for event in store.history()[2:]] == ["rollback", "promotion", "promotion"]

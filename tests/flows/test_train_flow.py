@@ -87,6 +87,17 @@ def test_the_per_class_figures_are_a_table_artifact(published):
     assert sum(row["images"] for row in rows) == published.rows
 
 
+def test_the_leaderboard_and_the_history_are_artifacts(published, folder):
+    board = newest_artifact("leaderboard")
+    assert board.type == "table"
+    newest = json.loads(board.data)[0]
+    assert (newest["version"], newest["in use"]) == (published.version, "champion")
+    assert newest["accuracy"] == f"{published.accuracy:.2%}"
+    history = newest_artifact("history")
+    assert f"| 1 | promotion | {published.reason} |" in history.data
+    assert history.data.count("data:image/png;base64,") == 1
+
+
 def test_progress_ends_at_100_percent(published):
     assert newest_artifact("training-progress").data == 100
 
