@@ -145,7 +145,7 @@ def change_sheet(changes: Sequence[Change]) -> Figure:
 
 
 def history_plot(standings: Sequence[Standing]) -> Figure:
-    """Draw each version's accuracy with its 95 % interval; filled are those that were promoted, ringed is the champion."""
+    """Draw each version's accuracy with its 95 % interval; those promoted are filled, the champion is ringed."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots()
     for one in standings:
