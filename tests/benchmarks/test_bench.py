@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from statistics import median
 
 import pytest
 from samples import ROOT, clean_environment
@@ -29,6 +30,17 @@ def test_the_page_is_what_was_measured():
         "sys.stdout.write(page.page(bench.read(bench.RESULTS), bench.read(bench.LONG_RESULTS)))"
     )
     assert run("-c", code).stdout == (BENCHMARKS / "results.md").read_text()
+
+
+def test_the_readmes_figures_are_what_was_measured():
+    kept = json.loads((BENCHMARKS / "results.json").read_text())
+    readme = (ROOT / "README.md").read_text()
+    for program, title in (("plain_script", "a plain Keras script, 10 epochs"), ("flow", "`make train`")):
+        runs = [run for run in kept["programs"] if run["program"] == program]
+        seconds, accuracy, peak = (median(run[of] for run in runs) for of in ("seconds", "accuracy", "peak_bytes"))
+        figures = f"{seconds:.1f} s | {100 * accuracy:.2f} % | {10_000 * (1 - accuracy):.0f} | {peak / 2**20:.0f} MiB"
+        assert f"| {title} | {figures} |" in readme
+    assert kept["machine"]["processor"] in readme
 
 
 def test_the_flow_without_prefect_is_the_flow(tiny_npz, tmp_path):

@@ -1,5 +1,6 @@
 """Prediction: the same answers from every format, told how far to trust them, and written whole or not at all."""
 
+import json
 import os
 import shutil
 import signal
@@ -14,6 +15,7 @@ import pytest
 from PIL import Image
 from samples import ROOT, clean_environment, newest_artifact
 
+from artifacts.files import sums
 from artifacts.prediction_report import summary
 from artifacts.store import Store
 from flows.predict_flow import check, predict_flow
@@ -23,6 +25,7 @@ from schemas.gate import GateRules
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.recipe import Overrides
 from schemas.rules import InputRules
+from tasks.prediction import stream
 
 pytestmark = [pytest.mark.prefect, pytest.mark.mnist, pytest.mark.usefixtures("prefect_server")]
 
@@ -160,14 +163,57 @@ def test_a_person_at_a_terminal_gets_a_short_table(embedded):
     assert len(told.splitlines()) < 22
 
 
-def test_a_version_that_was_touched_is_refused(store, tmp_path):
+def swap(version):
+    (version / "report.md").rename(version / "other")
+    (version / "card.md").rename(version / "report.md")
+    (version / "other").rename(version / "card.md")
+
+
+def cut(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+TOUCHED = {
+    "weights": (lambda version: cut(version / "model.keras"), r"version 1: model\.keras was changed"),
+    "swapped files": (swap, r"version 1: card\.md was changed.*version 1: report\.md was changed"),
+    "a truncated card": (lambda version: cut(version / "card.json"), r"version 1: card\.json can't be read"),
+    "a lost card": (
+        lambda version: (version / "card.json").unlink(),
+        "there is no version 1 with a card; there are none",
+    ),
+    "a link to nowhere": (lambda version: (version / "x").symlink_to("gone"), "version 1: x doesn't belong to it"),
+}
+
+
+@pytest.mark.parametrize("name", TOUCHED)
+def test_a_version_that_was_touched_is_refused(name, store, tmp_path):
+    touch, told = TOUCHED[name]
     shutil.copytree(store, tmp_path / "store")
-    (tmp_path / "store" / "versions" / "1" / "reference.npz").write_bytes(b"")
-    with pytest.raises(StoreError, match=r"version 1: reference\.npz was changed"):
+    touch(tmp_path / "store" / "versions" / "1")
+    with pytest.raises(StoreError, match=told):
         check("mnist", None, tmp_path / "store", tmp_path / "out.csv")
-    with pytest.raises(StoreError, match=r"version 1: reference\.npz was changed"):
-        predict_flow(store=tmp_path / "store", output=tmp_path / "out.csv")
+    with pytest.raises(StoreError, match=told):
+        stream.predictor(Store(tmp_path / "store"), 1)
     assert not (tmp_path / "out.csv").exists()
+
+
+def test_a_model_that_carries_code_or_gives_no_probabilities_is_refused(store, tmp_path):
+    import keras
+
+    shutil.copytree(store, tmp_path / "store")
+    place = tmp_path / "store" / "versions" / "1"
+    for layer, told in (
+        (keras.layers.Lambda(lambda x: x), "not a model that can be loaded safely"),
+        (keras.layers.Rescaling(2.0), "its model gives no probabilities"),
+    ):
+        keras.Sequential([keras.Input((28, 28)), layer, keras.layers.Flatten(), keras.layers.Dense(10)]).save(
+            place / "model.keras"
+        )
+        card = json.loads((place / "card.json").read_text())
+        (place / "card.json").unlink()
+        (place / "card.json").write_text(json.dumps(card | {"files": sums(place)}))
+        with pytest.raises(StoreError, match=told):
+            predict_flow(store=tmp_path / "store", output=tmp_path / "out.csv")
 
 
 def test_rows_that_cannot_be_answered_are_told_and_lose_nothing(store, test_digits, tmp_path):
