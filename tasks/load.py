@@ -8,6 +8,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
+from tasks import events
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
         create_markdown_artifact(
             validation_report.unreadable(source, str(error)), key=DATA_KEY, description=f"{source}: not read"
         )
+        events.of_refused_data(source, str(error))
         raise
     counts = " and ".join(f"{len(frame):,} {part} rows" for part, frame in loaded.parts.items())
     get_run_logger().info("%s: %s", loaded.name, counts)

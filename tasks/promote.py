@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 
 from artifacts.store import PROMOTION, ROLLBACK, Store
 from schemas.results import Crowned
+from tasks import events
 from tasks.publish import run_name
 from tasks.stage import stage
 
@@ -28,5 +29,6 @@ def promote(store: Path, version: int, reason: str) -> Crowned:
     accuracy = float(versions.card(version)["figures"]["accuracy"])
     told = f"version {version} is the champion, in place of {'none' if over is None else f'version {over}'}: {reason}"
     get_run_logger().info(told)
+    events.of_version(events.PROMOTED, store, version, reason, accuracy=accuracy)
     create_markdown_artifact(f"# Version {version} is the champion\n\n{told}\n", key=PROMOTION_KEY, description=told)
     return Crowned(version=version, over=over, reason=reason, accuracy=accuracy)

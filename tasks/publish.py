@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 from artifacts.store import MODEL, Store
 from schemas.errors import StoreError
 from schemas.results import Published
+from tasks import events
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ def publish(  # noqa: PLR0913, what a report tells of
         trained.network.save(folder / MODEL)
         version.write(folder, number, name, run, dataset.profile, all_pictures)
     decision = _carried_out(versions, number, name, decision)
+    events.of_decision(store, number, decision)
     versions.prune(keep)
     text = report.training_report(run, number, markdown.embedded(all_pictures))
     told = f"Version {number}: {evaluation.accuracy:.2%}, {'promoted' if decision.promoted else 'not promoted'}"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact
 
+from tasks import events
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -26,4 +27,5 @@ def report_prediction(prediction: Prediction) -> Prediction:
     text = prediction_report(prediction, markdown.embedded(figures.of_a_prediction(prediction)))
     told = f"{prediction.source}: {prediction.rows:,} images by version {prediction.version}"
     artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=told)
+    events.of_drift(prediction.source, prediction.drifts)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

@@ -12,6 +12,7 @@ from prefect.runtime import flow_run
 
 from artifacts.store import Store
 from schemas.errors import InputError
+from tasks import events
 from tasks.load import DATA_KEY
 from tasks.stage import stage
 
@@ -41,7 +42,9 @@ def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
         pictures[validation_report.SHEET] = quarantine.sheet(found.quarantined)
         kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
     _report(found, pictures, kept_in)
+    events.of_drift(found.name, found.drifts)
     if dataset is None:
+        events.of_refused_data(found.name, found.refusal)
         place = f"; the rows set aside are in {kept_in}" if kept_in else ""
         raise InputError(f"{found.refusal}{place}")
     return dataclasses.replace(dataset, pictures=pictures)

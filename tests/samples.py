@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from pathlib import Path
 
 import numpy as np
@@ -53,6 +54,20 @@ def clean_environment(prefect_home: Path) -> dict[str, str]:
     """Give the environment without what would reach a test from outside."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}
     return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
+
+
+def awaited_events(name: str, resource: str) -> list[dict]:
+    """Give the events of a name and a resource, the newest first, once the Prefect server of the tests has some."""
+    from prefect.client.orchestration import get_client
+
+    wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}}
+    deadline = time.monotonic() + 30
+    with get_client(sync_client=True) as client:
+        while True:
+            found = client.request("POST", "/events/filter", json={"filter": wanted}).json()["events"]
+            if found or time.monotonic() > deadline:
+                return found
+            time.sleep(0.3)
 
 
 def newest_artifact(key: str):

@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-for _name in ("artifacts", "cache_policies", "exceptions", "flows", "logging", "runtime", "settings", "states"):
+for _name in (
+    "artifacts",
+    "cache_policies",
+    "events",
+    "exceptions",
+    "flows",
+    "logging",
+    "runtime",
+    "settings",
+    "states",
+):
     sys.modules[f"prefect.{_name}"] = sys.modules[__name__]
 
 logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=logging.INFO)
@@ -85,4 +95,6 @@ def _artifact(*_args: object, **_kwargs: object) -> uuid.UUID:
     return uuid.UUID(int=0)
 
 
-create_markdown_artifact = create_table_artifact = create_progress_artifact = update_progress_artifact = _artifact
+create_markdown_artifact = create_table_artifact = create_progress_artifact = update_progress_artifact = emit_event = (
+    _artifact
+)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import draw_digits, newest_artifact
+from samples import awaited_events, draw_digits, newest_artifact
 
 from artifacts.store import Store
 from flows.train_flow import train_flow
@@ -85,6 +85,19 @@ def test_the_per_class_figures_are_a_table_artifact(published):
     rows = json.loads(table.data)
     assert [row["digit"] for row in rows] == list(range(10))
     assert sum(row["images"] for row in rows) == published.rows
+
+
+def test_a_promotion_a_refusal_and_drift_are_events(published, folder, tiny_npz):
+    store = folder.parents[1]
+    (promoted, *_) = awaited_events("digits.version.promoted", "digits.store.store")[-1:]
+    assert promoted["payload"]["accuracy"] > 0.9
+    (drifted,) = awaited_events("digits.data.drifted", f"digits.data.{tiny_npz.name}")[-1:]
+    assert {"part": "train", "what": "ink"}.items() <= drifted["payload"]["drifts"][1].items()
+    strict = GateRules(max_latency_ms=1e-9)
+    refused = train_flow(str(tiny_npz), store=store, recipe="plain", overrides=QUICK, retrain=True, gate=strict)
+    assert not refused.promoted
+    told = awaited_events("digits.version.refused", "digits.store.store")[0]["payload"]
+    assert (told["version"], told["reason"]) == (refused.version, refused.reason)
 
 
 def test_the_leaderboard_and_the_history_are_artifacts(published, folder):
@@ -196,6 +209,8 @@ def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_pat
     report = newest_artifact("data-validation")
     assert report.data.startswith("# bad.npz: 800 rows, refused, 1 error")
     assert "| label unknown | the label isn't one of 0 to 9 | 1 | 0 |" in report.data
+    (event,) = awaited_events("digits.data.refused", "digits.data.bad.npz")
+    assert "1 label unknown" in event["payload"]["reason"]
     assert str(kept) in report.data
     assert report.data.count("data:image/png;base64,") == 2
 

@@ -1,0 +1,44 @@
+"""Tell Prefect's event bus what an automation may want to act on: versions promoted or refused, data refused, drift."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from prefect.events import emit_event
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from schemas.gate import Decision
+    from schemas.results import Drift
+
+PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
+DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"
+
+
+def of_decision(store: Path, version: int, decision: Decision) -> None:
+    """Tell that a candidate was promoted, or refused, and why."""
+    figures = {"accuracy": decision.accuracy, "fixed": decision.fixed, "made": decision.made}
+    of_version(PROMOTED if decision.promoted else REFUSED, store, version, decision.reason, **figures)
+
+
+def of_version(event: str, store: Path, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure
+    """Tell of a version in a store."""
+    payload = {"version": version, "store": str(store.resolve()), "reason": reason, **figures}
+    emit_event(event, resource=_resource("store", store.resolve().name), payload=payload)
+
+
+def of_refused_data(name: str, reason: str) -> None:
+    """Tell that data was refused, and why."""
+    emit_event(DATA_REFUSED, resource=_resource("data", name), payload={"reason": reason})
+
+
+def of_drift(name: str, drifts: tuple[Drift, ...]) -> None:
+    """Tell that data has drifted, and how far; nothing where all is near."""
+    far = [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in drifts if d.far]
+    if far:
+        emit_event(DRIFTED, resource=_resource("data", name), payload={"drifts": far})
+
+
+def _resource(kind: str, name: str) -> dict[str, str]:
+    return {"prefect.resource.id": f"digits.{kind}.{name}", "prefect.resource.name": name}
