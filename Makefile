@@ -2,13 +2,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test bench lint format lock clean
+.PHONY: train test up bench lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
 
 test: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
+
+# A Prefect server on loopback, the deployments of prefect.yaml, and a worker, until Ctrl-C; PORT=4300 moves it.
+up: .venv/.installed
+	@$(BIN)/python deployment/up.py
 
 # Half an hour on two cores that do nothing else; ARGS=--long for the long recipes, too.
 bench: .venv/.installed

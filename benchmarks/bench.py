@@ -44,6 +44,10 @@ def main() -> None:
     try:
         if options.long:
             long = measured_long(options)
+        elif options.data:
+            results = results or begun()
+            results.data = timed_data()
+            keep(RESULTS, results, options)
         elif not options.render:
             results = measured(options)
     except FailedError as error:
@@ -62,6 +66,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", choices=names, default=[], help="measure these; nothing is written")
     parser.add_argument("--quick", action="store_true", help="one seed, hardly any epochs; nothing is written")
     parser.add_argument("--long", action="store_true", help="measure the long runs in place of the others")
+    parser.add_argument("--data", action="store_true", help="measure readers and checks alone; keep what else there is")
     parser.add_argument("--render", action="store_true", help="measure nothing; write the page from what was kept")
     parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has PyTorch")
     options = parser.parse_args(arguments)

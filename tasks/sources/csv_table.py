@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules, Rules
 
 BLOCK = 8 << 20
-SHARE = 1 << 20
+SHARE = 4 << 20
 """Bytes of a block that a thread of pyarrow's parses at a time."""
 MOST_COLUMNS = 10_000
 LONGEST_LINE = 1 << 20

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from schemas.digits import PIXEL_COUNT, SIDE
-from schemas.pixel_frame import BLOCK, LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
+from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,14 +67,13 @@ def standard(names: Sequence[str]) -> list[str]:
 def of_table(table: pa.Table, start: int) -> pd.DataFrame:
     """Build a frame of a table whose columns are `uint8` or `float64`; its rows are numbered from `start` on."""
     kind = np.uint8 if all(column.type == "uint8" for column in table.columns) else np.float64
-    values = np.empty((table.num_rows, table.num_columns), kind)
-    done = 0
-    for batch in table.to_batches(max_chunksize=BLOCK):
-        part = values[done : done + batch.num_rows]
-        for position, column in enumerate(batch.columns):
-            part[:, position] = column.to_numpy(zero_copy_only=False)  # nulls are NaN
-        done += batch.num_rows
-    index = pd.RangeIndex(start, start + len(values))
+    columns = np.empty(
+        (table.num_columns, table.num_rows), kind
+    )  # turned at once: a column at a time takes twice as long
+    for position, column in enumerate(table.columns):
+        columns[position] = column.to_numpy()  # nulls are NaN
+    index = pd.RangeIndex(start, start + table.num_rows)
+    values = np.ascontiguousarray(columns.T)
     return pd.DataFrame(values, index=index, columns=standard(table.column_names), copy=False)
 
 

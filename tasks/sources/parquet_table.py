@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from schemas.rules import InputRules, Rules
 
-ROWS = 8192
+ROWS = 65_536
 BUFFER = 1 << 16
 """Bytes of a column that are read ahead: without it whole row groups would be in memory, not just a page a column."""
 

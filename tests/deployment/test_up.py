@@ -1,0 +1,144 @@
+"""`make up` for real: server, deployments and worker; a run through the API, a second one, and the end of all."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import httpx
+import pytest
+from samples import ROOT, clean_environment
+
+from artifacts.store import Store
+
+pytestmark = pytest.mark.prefect
+
+PATIENCE = 180
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def start(environment):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "deployment" / "up.py"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    """Start everything from nothing; give a client of the API, and end everything by Ctrl-C."""
+    port = free_port()
+    environment = clean_environment(tmp_path_factory.mktemp("up")) | {"PORT": str(port)}
+    process = start(environment)
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if "Ctrl-C ends" in line:
+            break
+    assert process.poll() is None, "".join(told)
+    assert any(f"Prefect UI:  http://127.0.0.1:{port}" in line for line in told)
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as client:
+        yield client
+    os.killpg(process.pid, signal.SIGINT)
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, rest
+    assert rest.endswith("all has ended\n")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+
+
+@pytest.fixture
+def parameters(tiny_npz, tmp_path_factory):
+    quick = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
+    return {
+        "source": str(tiny_npz),
+        "store": str(tmp_path_factory.getbasetemp() / "deployed"),
+        "recipe": "plain",
+        "overrides": quick,
+    }
+
+
+def deployment(api, name):
+    return api.get(f"/deployments/name/{name}").raise_for_status().json()
+
+
+def run(api, name, parameters):
+    """Run a deployment as the UI does; give the run when it has ended."""
+    created = api.post(f"/deployments/{deployment(api, name)['id']}/create_flow_run", json={"parameters": parameters})
+    identity = created.raise_for_status().json()["id"]
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline:
+        found = api.get(f"/flow_runs/{identity}").json()
+        if found["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"{name} didn't end: {found['state']}")
+
+
+def test_a_run_of_the_deployment_publishes_and_a_second_one_is_unchanged(api, parameters):
+    first = run(api, "train/retrain", parameters)
+    assert first["state_name"] == "Completed", first["state"]["message"]
+    store = Store(Path(parameters["store"]))
+    assert store.champion() == 1
+    latest = api.post("/artifacts/latest/filter", json={}).json()
+    assert {"training-report", "data-validation", "leaderboard", "history"} <= {artifact["key"] for artifact in latest}
+    assert run(api, "train/retrain", parameters)["state_name"] == "Unchanged"
+    assert store.versions() == [1]
+    assert run(api, "verify/verify", {"store": parameters["store"]})["state_name"] == "Completed"
+
+
+def test_bad_data_fails_at_once_with_its_reason(api, parameters, tmp_path):
+    (tmp_path / "bad.csv").write_text("label,pixel0\n1,2\n3\n")
+    ended = run(api, "train/retrain", parameters | {"source": str(tmp_path / "bad.csv")})
+    assert ended["state_name"] == "Failed"
+    assert "line 3: 1 columns; 2 are needed" in ended["state"]["message"]
+
+
+def test_every_parameter_of_the_form_has_its_description(api):
+    schema = deployment(api, "train/retrain")["parameter_openapi_schema"]
+    assert all(field.get("description") for field in schema["properties"].values())
+    for model in schema["definitions"].values():
+        assert all(field.get("description") for field in model.get("properties", {}).values())
+
+
+def test_one_run_at_a_time_and_a_schedule_with_a_time_zone(api):
+    found = deployment(api, "train/retrain")
+    assert found["global_concurrency_limit"]["limit"] == 1
+    assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
+    (schedule,) = found["schedules"]
+    assert schedule["schedule"] == {"cron": "0 3 * * *", "timezone": "Etc/UTC", "day_or": True}
+
+
+def test_deploying_twice_changes_nothing(api, tmp_path):
+    before = api.post("/deployments/filter", json={}).json()
+    environment = clean_environment(tmp_path) | {"PREFECT_API_URL": str(api.base_url).rstrip("/"), "PROJECT": str(ROOT)}
+    prefect = Path(sys.executable).with_name("prefect")
+    command = [prefect, "--no-prompt", "deploy", "--all"]
+    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=120)
+    after = api.post("/deployments/filter", json={}).json()
+    assert [(d["id"], d["parameters"], d["pull_steps"]) for d in after] == [
+        (d["id"], d["parameters"], d["pull_steps"]) for d in before
+    ]
+
+
+def test_a_port_in_use_is_said_plainly(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        process = start(clean_environment(tmp_path) | {"PORT": str(port)})
+        told, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert told == f"error: port {port} is in use; PORT=4300 make up takes another one\n"
