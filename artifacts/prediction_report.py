@@ -77,7 +77,7 @@ def _score(score: Score) -> str:
     answered = score.answered
     if answered.accuracy is None:
         return told
-    return f"{told}; of the {answered.coverage:.2%} not abstained from {answered.accuracy:.2%}"
+    return f"{told}; {answered.accuracy:.2%} of the {answered.coverage:.2%} that it doesn't abstain from are right"
 
 
 def _digits(prediction: Prediction) -> str:
