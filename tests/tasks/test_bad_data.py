@@ -398,7 +398,7 @@ SOURCES = {
     "an unknown name": ("mnits", "no such file or folder; mnist or fashion-mnist"),
     "an address": ("https://example.org/digits.zip", "no such file or folder"),
     "a set of photographs": ("cifar10", "cifar10: photographs in colour"),
-    "nothing": ("", "neither IDX files nor subfolders|no such file"),
+    "nothing": ("", "the source is empty"),
     "a folder without classes": ("folder", "neither IDX files nor subfolders named 0 to 9"),
     "a picture in place of a folder": ("picture.png", "a picture without labels"),
     "an old zip with other things": ("other.zip", "no arrays"),
