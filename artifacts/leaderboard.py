@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -41,16 +42,14 @@ def standings(store: Store) -> list[Standing]:
     champion, crowned = store.champion(), _crownings(store.history())
     found = []
     for version in store.versions()[-SHOWN:]:
-        try:
+        with contextlib.suppress(StoreError, KeyError, TypeError):  # of a damaged card it is `verify` that tells
             card = store.card(version)
-        except StoreError:
-            continue  # `verify` is who tells of that
-        found.append(_standing(version, card, tuple(crowned.get(version, ())), champion=version == champion))
+            found.append(_standing(version, card, tuple(crowned.get(version, ())), champion=version == champion))
     return found
 
 
 def history_report(store: Store, address: Callable[[str], str]) -> str:
-    """Write the report that shows the plot, with every promotion and rollback on record, the newest first."""
+    """Write the report that shows the plot, with the last promotions and rollbacks, the newest first."""
     crowned = [event for event in reversed(store.history()) if event["event"] in CROWNINGS]
     rows = [
         [event["time"][:19].replace("T", " "), event["version"], event["event"], event["reason"]] for event in crowned

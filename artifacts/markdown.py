@@ -33,7 +33,12 @@ def linked(name: str) -> str:
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:
     """Write a markdown table, so many columns to the left, the others to the right."""
     lines = [header, [*[":--"] * left, *["--:"] * (len(header) - left)], *rows]
-    return "\n".join(f"| {' | '.join(str(cell).replace('|', '/') for cell in line)} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(content: object) -> str:
+    """Write a cell's content in one line, without what would end the cell."""
+    return " ".join(str(content).replace("|", "/").split())
 
 
 def count(number: int, what: str) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -26,6 +27,7 @@ PREFECT = str(Path(sys.executable).with_name("prefect"))
 LOG = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "server-of-make-up.log"
 HOST, POOL = "127.0.0.1", "digits"
 PATIENCE, PATIENCE_AT_THE_END = 120, 20
+HIGHEST_PORT = 65_535
 
 
 class UpError(Exception):
@@ -34,17 +36,18 @@ class UpError(Exception):
 
 def main() -> None:
     """Start all, say where it is, wait for Ctrl-C."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGINT):  # whatever the shell that started this made of them
+        signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as running:
-            watch(up(running, int(os.environ.get("PORT", "4200"))))
+            watch(up(running, os.environ.get("PORT", "4200")))
     except UpError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("\nall has ended")
 
 
-def up(running: contextlib.ExitStack, port: int) -> dict[str, subprocess.Popen[bytes]]:
+def up(running: contextlib.ExitStack, port: str) -> dict[str, subprocess.Popen[bytes]]:
     """Start what is missing, one after another, each when the one before is ready; give the processes by name."""
     watched = {}
     environment = {"PROJECT": str(ROOT), **os.environ}
@@ -54,12 +57,14 @@ def up(running: contextlib.ExitStack, port: int) -> dict[str, subprocess.Popen[b
         check_free(port)
         LOG.parent.mkdir(parents=True, exist_ok=True)
         words = running.enter_context(LOG.open("wb"))
-        command = ["server", "start", "--host", HOST, "--port", str(port)]
+        command = ["server", "start", "--host", HOST, "--port", port]
         watched["server"] = running.enter_context(started(command, environment, words))
         await_ready(url, watched["server"])
-    told = "the work pool can't be made", "the flows can't be deployed"
-    run(["--no-prompt", "work-pool", "create", POOL, "--type", "process", "--overwrite"], environment, told[0])
-    run(["--no-prompt", "deploy", "--all"], environment, told[1])
+    else:
+        check_answers(environment["PREFECT_API_URL"])
+    pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
+    run(["--no-prompt", *pool], environment, "the work pool can't be made")
+    run(["--no-prompt", "deploy", "--all"], environment, "the flows can't be deployed")
     watched["worker"] = running.enter_context(started(["worker", "start", "--pool", POOL], environment))
     address = environment["PREFECT_API_URL"].removesuffix("/api")
     print(
@@ -67,7 +72,7 @@ def up(running: contextlib.ExitStack, port: int) -> dict[str, subprocess.Popen[b
         f"train now:   {address}/deployments, retrain, Run\n"
         f"             or PREFECT_API_URL={environment['PREFECT_API_URL']} "
         f"{os.path.relpath(PREFECT)} deployment run train/retrain\n"
-        "Ctrl-C ends server and worker\n",
+        f"Ctrl-C ends the {' and the '.join(watched)}\n",
         flush=True,
     )
     return watched
@@ -80,14 +85,25 @@ def watch(watched: Mapping[str, subprocess.Popen[bytes]]) -> None:
     raise UpError(f"the {' and the '.join(ended)} ended by itself")
 
 
-def check_free(port: int) -> None:
-    """Raise UpError if something listens on the port."""
+def check_free(port: str) -> None:
+    """Raise UpError unless a server can listen on the port."""
+    if not port.isdecimal() or not 0 < int(port) <= HIGHEST_PORT:
+        raise UpError(f"PORT={port}: 1 to {HIGHEST_PORT} is allowed")
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            listener.bind((HOST, port))
+            listener.bind((HOST, int(port)))
         except OSError as error:
-            raise UpError(f"port {port} is in use; PORT=4300 make up takes another one") from error
+            reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be had ({error.strerror})"
+            raise UpError(f"port {port} {reason}; PORT=4300 make up takes another one") from error
+
+
+def check_answers(url: str) -> None:
+    """Raise UpError unless the server that PREFECT_API_URL names answers."""
+    try:
+        httpx.get(f"{url}/health").raise_for_status()
+    except httpx.HTTPError as error:
+        raise UpError(f"PREFECT_API_URL names {url}, which doesn't answer ({error})") from error
 
 
 def await_ready(url: str, server: subprocess.Popen[bytes]) -> None:
@@ -126,7 +142,7 @@ def started(
             try:
                 process.wait(PATIENCE_AT_THE_END)
             except subprocess.TimeoutExpired:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # with whatever it started
 
 
 if __name__ == "__main__":

@@ -22,7 +22,8 @@ def rank(store: Path) -> None:
 
     versions = Store(store)
     standings = leaderboard.standings(versions)
-    told = f"Champion: version {versions.champion()}"
+    champion = versions.champion()
+    told = "No champion so far" if champion is None else f"Champion: version {champion}"
     create_table_artifact(leaderboard.table(standings), key=LEADERBOARD_KEY, description=told)
     pictures = {leaderboard.HISTORY: figures.png(figures.history_plot(standings))}
     text = leaderboard.history_report(versions, markdown.embedded(pictures))

@@ -56,7 +56,7 @@ def _differences(store: Store, version: int, *, reproduce: bool) -> list[str]:
         return [f"version {version}: it can't be scored ({found['fault']})"]
     pairs = [
         (card["figures"], found["figures"], "figures"),
-        (card["abstention"], found["abstention"], "abstention"),
+        (card.get("abstention"), found["abstention"], "abstention"),
         (card["data"]["fingerprint"], found["data"], "the data's fingerprint"),
         (card["weights_digest"], found["weights"], "the weights' digest"),
     ]

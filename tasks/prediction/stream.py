@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
@@ -74,10 +74,11 @@ def predict(  # noqa: PLR0913, what a run of it is
 def _threshold(store: Store, version: int) -> float | None:
     """Give the confidence from which on a version may answer, as its card has it; None if there is none."""
     abstention = store.card(version).get("abstention")
-    threshold = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
-    if threshold is not None and not isinstance(threshold, int | float):
-        raise StoreError(f"version {version}: its card's abstention threshold is {threshold}; a number is needed")
-    return threshold
+    threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
+    # Not `isinstance`: a truth is an integer, too. What is no number, NaN, fails the comparison.
+    if threshold is None or (type(threshold) in {int, float} and 0 <= threshold <= 1):
+        return cast("float | None", threshold)
+    raise StoreError(f"version {version}: its card's abstention threshold is {threshold}; 0 to 1 is needed")
 
 
 def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterator[pd.DataFrame]]:

@@ -132,4 +132,7 @@ def _reads(source: str, files: list[Named], output: Path) -> bool:
     path = Path(source)
     if path.is_dir():
         return output.resolve().is_relative_to(path.resolve())
-    return fnmatch(str(output), source) or (output.exists() and any(output.samefile(file.path) for file in files))
+    pattern = Path(source).absolute()
+    same_depth = len(output.absolute().parts) == len(pattern.parts) or "**" in pattern.parts
+    matches = same_depth and fnmatch(str(output.absolute()), str(pattern))
+    return matches or (output.exists() and any(output.samefile(file.path) for file in files))

@@ -133,6 +133,25 @@ def test_deploying_twice_changes_nothing(api, tmp_path):
     ]
 
 
+@pytest.mark.parametrize(
+    ("environment", "told"),
+    [
+        ({"PORT": "99999"}, "error: PORT=99999: 1 to 65535 is allowed\n"),
+        ({"PORT": "http"}, "error: PORT=http: 1 to 65535 is allowed\n"),
+        (
+            {"PREFECT_API_URL": "http://127.0.0.1:9/api"},
+            "error: PREFECT_API_URL names http://127.0.0.1:9/api, which doesn't",
+        ),
+    ],
+)
+def test_what_cannot_be_started_or_used_is_said_plainly(environment, told, tmp_path):
+    process = start(clean_environment(tmp_path) | environment)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert said.startswith(told)
+    assert len(said.splitlines()) == 1
+
+
 def test_a_port_in_use_is_said_plainly(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -197,6 +197,15 @@ def test_a_version_that_was_touched_is_refused(name, store, tmp_path):
     assert not (tmp_path / "out.csv").exists()
 
 
+@pytest.mark.parametrize("abstention", [None, {}, {"threshold": "high"}, {"threshold": True}, {"threshold": 7}])
+def test_a_card_without_a_threshold_that_makes_sense_is_refused(abstention, store, tmp_path):
+    shutil.copytree(store, tmp_path / "store")
+    place = tmp_path / "store" / "versions" / "1" / "card.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {"abstention": abstention}))
+    with pytest.raises(StoreError, match=r"version 1: its card's abstention threshold is .*; 0 to 1 is needed"):
+        stream.predictor(Store(tmp_path / "store"), 1)
+
+
 def test_a_model_that_carries_code_or_gives_no_probabilities_is_refused(store, tmp_path):
     import keras
 

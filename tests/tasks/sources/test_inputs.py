@@ -157,15 +157,24 @@ def test_a_stray_file_is_told_before_the_first_image_is_read(scans):
         ("scans/rows.csv", "scans/../scans/rows.csv"),
         ("scans/*.csv", "scans/rows.csv"),
         ("scans/*.csv", "scans/new.csv"),
+        ("./scans/*.csv", "scans/new.csv"),
+        ("scans/**/*.csv", "scans/deep/new.csv"),
         ("scans/rows.csv", "link.csv"),
     ],
 )
 def test_an_output_that_is_part_of_the_input_is_refused(scans, source, output, monkeypatch):
     monkeypatch.chdir(scans.parent)
     (scans.parent / "link.csv").hardlink_to(scans / "rows.csv")
-    with pytest.raises(InputError, match="it would be read as part of scans"):
+    with pytest.raises(InputError, match="it would be read as part of"):
         inputs.check(source, Path(output))
     inputs.check(source, Path("elsewhere.csv"))
+
+
+def test_an_output_in_a_folder_that_a_pattern_does_not_reach_is_taken(scans, monkeypatch):
+    monkeypatch.chdir(scans.parent)
+    inputs.check("scans/*.csv", Path("scans/deep/new.csv"))
+    with pytest.raises(InputError, match="it would be read as part of"):
+        inputs.check(f"{scans}/*.csv", Path("scans/new.csv"))
 
 
 @pytest.mark.parametrize("first", [0, 1])
