@@ -24,8 +24,9 @@ def of_decision(store: Path, version: int, decision: Decision) -> None:
 
 def of_version(event: str, store: Path, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure
     """Tell of a version in a store."""
-    payload = {"version": version, "store": str(store.resolve()), "reason": reason, **figures}
-    emit_event(event, resource=_resource("store", store.resolve().name), payload=payload)
+    place = str(store.resolve())
+    payload = {"version": version, "store": place, "reason": reason, **figures}
+    emit_event(event, resource=_resource("store", place), payload=payload)
 
 
 def of_refused_data(name: str, reason: str) -> None:

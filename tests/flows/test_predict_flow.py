@@ -270,9 +270,9 @@ def test_an_image_that_is_odd_stops_nothing_whatever_the_batch(store, test_digit
 
 def test_ctrl_c_leaves_the_old_file_and_nothing_else(store, prefect_home, tmp_path):
     (tmp_path / "out.csv").write_text("of yesterday")
-    np.savez(tmp_path / "many.npz", np.zeros((2_000_000, 784), np.uint8) + np.arange(784, dtype=np.uint8))
+    np.savez(tmp_path / "many.npz", np.zeros((300_000, 784), np.uint8) + np.arange(784, dtype=np.uint8))
     command = [sys.executable, ROOT / "flows" / "predict_flow.py", "--input", tmp_path / "many.npz"]
-    command += ["--store", store, "--output", tmp_path / "out.csv", "--batch-size", "256"]
+    command += ["--store", store, "--output", tmp_path / "out.csv", "--batch-size", "32"]
     with subprocess.Popen(
         list(map(str, command)), env=clean_environment(prefect_home), stderr=subprocess.PIPE, start_new_session=True
     ) as process:
