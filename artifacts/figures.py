@@ -155,9 +155,7 @@ def history_plot(standings: Sequence[Standing]) -> Figure:
         axes.plot(one.version, one.accuracy, "o", color=color, markerfacecolor=color if one.crowned else "white")
         if one.champion:
             axes.plot(one.version, one.accuracy, "o", markersize=14, markerfacecolor="none", color=ORANGE)
-        notes = [
-            note for note, true in (("champion", one.champion), ("rolled back to", ROLLED_BACK in one.crowned)) if true
-        ]
+        notes = ["champion"] * one.champion + [ROLLED_BACK] * (ROLLED_BACK in one.crowned)
         axes.annotate(
             "\n".join(notes), (one.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8
         )

@@ -13,7 +13,7 @@ from schemas.errors import InputError
 from schemas.pixel_frame import pixels_of
 from schemas.prediction import Answers
 from tasks.validation import profiles, rows
-from tasks.validation.repairs import is_unit_scale, needed, repaired
+from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, is_unit_scale, needed, repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,10 +33,10 @@ def repairs_of(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Rep
     repairs = needed(frame, rules.repair)
     mended = repaired(frame, repairs)
     if is_unit_scale(mended):
-        raise InputError(f"{source}: pixels run from 0 to 1; 0 to 255 are needed: --repair scale")
+        raise InputError(f"{source}: {SCALE_NEEDED}")
     pixels, failing = _usable(mended, rows.pixel_faults(mended))
     if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:
-        raise InputError(f"{source}: ink is dark on a bright ground: --repair invert")
+        raise InputError(f"{source}: {INVERSION_NEEDED}")
     return repairs
 
 
@@ -63,7 +63,7 @@ def answer(frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair])
         abstained=failing | (confidence < least),
         unlike_training=failing | (distance > predictor.profile.furthest),
         distance=distance,
-        reason=_reasons(faults, len(frame)),
+        reason=rows.reasons(faults, len(frame)),
         true=_true(frame),
     )
     return answers, profiles.counts_of(measured, predictor.profile)
@@ -71,18 +71,11 @@ def answer(frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair])
 
 def _usable(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Give the pixels as `uint8`, 0 in rows that have faults, and which rows these are."""
-    failing = np.any([np.zeros(len(frame), bool), *faults.values()], axis=0)
+    failing = rows.failing(faults, len(frame))
     pixels = frame.iloc[:, -PIXEL_COUNT:].to_numpy()
     if pixels.dtype != np.uint8:
         pixels = np.where(failing[:, None], 0, pixels).astype(np.uint8)
     return pixels, failing
-
-
-def _reasons(faults: dict[str, NDArray[np.bool_]], count: int) -> NDArray[np.object_]:
-    reasons = np.full(count, "", object)
-    for reason, failing in faults.items():
-        reasons[failing] = [f"{others}; {reason}" if others else reason for others in reasons[failing]]
-    return reasons
 
 
 def _true(frame: pd.DataFrame) -> NDArray[np.int16]:

@@ -144,6 +144,5 @@ def _findings(counts: Counts, rows: int, measured: Iterable[Drift], rules: Input
     if answered < rows:
         found.append(Finding("checks", "warning", f"{rows - answered:,} of {rows:,} images have no answer"))
     if bright > profiles.BRIGHT_WARNED:
-        told = f"{bright:.1%} of the images are brighter at the border than within"
-        found.append(Finding("polarity", "warning", told))
+        found.append(Finding("polarity", "warning", profiles.bright_told(bright)))
     return found + [Finding("drift", rules.drift, drift.told) for drift in measured if drift.far]

@@ -15,7 +15,7 @@ from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
 from tasks.sources.files import first_line, opened, too_large
-from tasks.sources.frames import Frames, is_layout, joined, of_table, wanted
+from tasks.sources.frames import Frames, is_layout, joined, of_table, repeated, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -108,9 +108,9 @@ def _layout(path: Path) -> _Layout:
         by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}
         unknown = tuple(f"column {number}" for number in range(1, len(fields) + 1))
         return _Layout(list(by_count.get(len(fields), unknown)), header=False)
-    twice = {name for name in fields if fields.count(name) > 1} if len(set(fields)) < len(fields) else set()
-    if twice:
-        raise InputError(f"{path}: line 1 names column {min(twice)!r} more than once")
+    twice = repeated(fields)
+    if twice is not None:
+        raise InputError(f"{path}: line 1 names column {twice!r} more than once")
     return _Layout(fields, header=True)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -48,6 +49,13 @@ def wanted(names: Sequence[str]) -> list[int]:
     return kept
 
 
+def repeated(names: Sequence[str]) -> str | None:
+    """Give a name that is there more than once, if there is one."""
+    if len(set(names)) == len(names):
+        return None
+    return min(name for name, count in Counter(names).items() if count > 1)
+
+
 def is_layout(names: Sequence[str]) -> bool:
     """Tell whether these are the names of a known layout, in its order, whatever else is among them."""
     kept = [names[position] for position in wanted(names)]
@@ -67,9 +75,8 @@ def standard(names: Sequence[str]) -> list[str]:
 def of_table(table: pa.Table, start: int) -> pd.DataFrame:
     """Build a frame of a table whose columns are `uint8` or `float64`; its rows are numbered from `start` on."""
     kind = np.uint8 if all(column.type == "uint8" for column in table.columns) else np.float64
-    columns = np.empty(
-        (table.num_columns, table.num_rows), kind
-    )  # turned at once: a column at a time takes twice as long
+    # Turned all at once, in half the time that each column would take by itself.
+    columns = np.empty((table.num_columns, table.num_rows), kind)
     for position, column in enumerate(table.columns):
         columns[position] = column.to_numpy()  # nulls are NaN
     index = pd.RangeIndex(start, start + table.num_rows)

@@ -10,7 +10,7 @@ import numpy as np
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError
-from tasks.sources.catalogue import IDX_NAME
+from tasks.sources.catalogue import IDX_IMAGES, IDX_NAME
 from tasks.sources.files import check_inside, opened
 from tasks.sources.frames import Frames, of_images
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from schemas.rules import InputRules, Rules
 
-IMAGES, LABELS = 0x00000803, 0x00000801
+IMAGES, LABELS = int.from_bytes(IDX_IMAGES, "big"), 0x00000801
 HEADER = 8
 """Bytes of the magic number and of the number of rows; those of the sides follow."""
 SHAPES = {IMAGES: (SIDE, SIDE), LABELS: ()}

@@ -113,9 +113,10 @@ def _listed(source: str) -> list[Named] | None:
         return [Named(printable(path), path)]
     if catalogue.kind_of_folder(path):
         return None
-    for entry in entries(path):
+    found = entries(path)
+    for entry in found:
         check_inside(entry, path)
-    return [Named(printable(entry.relative_to(path)), entry) for entry in entries(path)]
+    return [Named(printable(entry.relative_to(path)), entry) for entry in found]
 
 
 def _kind(file: Named) -> str:
@@ -132,7 +133,7 @@ def _reads(source: str, files: list[Named], output: Path) -> bool:
     path = Path(source)
     if path.is_dir():
         return output.resolve().is_relative_to(path.resolve())
-    pattern = Path(source).absolute()
+    pattern = path.absolute()
     same_depth = len(output.absolute().parts) == len(pattern.parts) or "**" in pattern.parts
     matches = same_depth and fnmatch(str(output.absolute()), str(pattern))
     return matches or (output.exists() and any(output.samefile(file.path) for file in files))

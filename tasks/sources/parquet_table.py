@@ -9,7 +9,7 @@ import pyarrow.parquet
 
 from schemas.errors import InputError
 from tasks.sources.files import first_line, too_large
-from tasks.sources.frames import Frames, joined, of_table, wanted
+from tasks.sources.frames import Frames, joined, of_table, repeated, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,9 +52,9 @@ def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None
     """Give the names of the columns to read; raise InputError for one that holds no numbers, or for too many bytes."""
     schema = file.schema_arrow
     kept = [schema.names[position] for position in wanted(schema.names)]
-    twice = {name for name in kept if kept.count(name) > 1} if len(set(kept)) < len(kept) else set()
-    if twice:
-        raise InputError(f"{path}: column {min(twice)!r} is there more than once")
+    twice = repeated(kept)
+    if twice is not None:
+        raise InputError(f"{path}: column {twice!r} is there more than once")
     for name in kept:
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):

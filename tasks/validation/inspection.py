@@ -15,7 +15,7 @@ from schemas.results import Dataset, Finding, Validation
 from tasks.sources.frames import QUARANTINE_COLUMNS
 from tasks.validation import profiles, rows, split
 from tasks.validation.drift import drifts
-from tasks.validation.repairs import is_unit_scale, needed, repaired, turn_needed
+from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, is_unit_scale, needed, repaired, turn_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,8 +132,7 @@ class Inspection:
         for part, raw in self._loaded.parts.items():
             frame = repaired(raw, needed(raw, self._rules.repair))
             if is_unit_scale(frame):
-                told = "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"
-                self._found("scale", "error", f"{part} part: {told}")
+                self._found("scale", "error", f"{part} part: {SCALE_NEEDED}")
                 frame = repaired(frame, ("scale",))  # for the checks that follow to see something
             faults = rows.value_faults(frame)
             self._frames[part], self._origins[part] = frame, Origin(part, np.arange(len(frame)))
@@ -155,7 +154,7 @@ class Inspection:
                 reason, np.zeros(len(self._loaded.parts[origin.part]), bool)
             )
             everywhere[origin.positions[failing]] = True
-        kept = ~np.any([np.zeros(len(frame), bool), *faults.values()], axis=0)
+        kept = ~rows.failing(faults, len(frame))
         self._frames[part] = rows.take(frame, kept)
         self._origins[part] = Origin(origin.part, origin.positions[kept])
 
@@ -175,8 +174,7 @@ class Inspection:
 
     def _failing(self, part: Part) -> NDArray[np.bool_]:
         """Mark the rows of a part, as they came, that some check failed."""
-        none = np.zeros(len(self._loaded.parts[part]), bool)
-        return np.asarray(np.any([none, *self._faults[part].values()], axis=0))
+        return rows.failing(self._faults[part], len(self._loaded.parts[part]))
 
     def _check_counts(self) -> None:
         train, test = self._frames["train"], self._frames["test"]
@@ -209,10 +207,9 @@ class Inspection:
             bright = counts.bright / len(frame)
             inverted = bright >= profiles.BRIGHT_REFUSED
             if inverted:
-                self._found("polarity", "error", f"{part} part: ink is dark on a bright ground: --repair invert")
+                self._found("polarity", "error", f"{part} part: {INVERSION_NEEDED}")
             elif bright > profiles.BRIGHT_WARNED:
-                told = f"{bright:.1%} of the images are brighter at the border than within"
-                self._found("polarity", "warning", f"{part} part: {told}")
+                self._found("polarity", "warning", f"{part} part: {profiles.bright_told(bright)}")
             means = 255 - counts.class_means if inverted else counts.class_means
             turn = turn_needed(means, counts.labels, self._reference.class_means)
             if turn:
@@ -230,7 +227,7 @@ class Inspection:
             raw = self._loaded.parts[part]
             failing = np.flatnonzero(self._failing(part))
             piece = raw.iloc[failing]
-            reasons = ["; ".join(reason for reason, marked in faults.items() if marked[row]) for row in failing]
+            reasons = rows.reasons(faults, len(raw))[failing]
             told = pd.DataFrame({"part": part, "item": piece.index.astype(str), "reasons": reasons}, index=piece.index)
             pieces.append(pd.concat([told[list(QUARANTINE_COLUMNS)], piece], axis=1))
         return pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)

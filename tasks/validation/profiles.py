@@ -126,6 +126,11 @@ def bright_share(pixels: NDArray[np.uint8]) -> float:
     return float(_bright(pixels.astype(np.float32)).mean()) if len(pixels) else 0.0
 
 
+def bright_told(share: float) -> str:
+    """Tell of images that are brighter along their border, when too many are."""
+    return f"{share:.1%} of the images are brighter at the border than within"
+
+
 def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: Basis) -> Measures:
     """Measure images in one pass.
 

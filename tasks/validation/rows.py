@@ -13,6 +13,8 @@ from schemas.digits import PIXEL_COUNT
 from schemas.pixel_frame import LABELLED_COLUMNS, blocks, labels_of, pixels_of
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pandera.pandas as pa
     from numpy.typing import NDArray
 
@@ -35,6 +37,19 @@ def pixel_faults(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
     """Give the rows whose pixels aren't those of a digit, by reason, whether they have a label or not."""
     facts = [_block_facts(frame.iloc[block, -PIXEL_COUNT:].to_numpy()) for block in blocks(len(frame))]
     return _failures(row_checks.PIXELS, pd.DataFrame({n: np.concatenate([f[n] for f in facts]) for n in facts[0]}))
+
+
+def failing(faults: Mapping[str, NDArray[np.bool_]], count: int) -> NDArray[np.bool_]:
+    """Mark which of so many rows fail any of the checks."""
+    return np.asarray(np.any([np.zeros(count, bool), *faults.values()], axis=0))
+
+
+def reasons(faults: Mapping[str, NDArray[np.bool_]], count: int) -> NDArray[np.object_]:
+    """Give, for each of so many rows, the names of the checks that it fails; nothing for those that fail none."""
+    told = np.full(count, "", object)
+    for reason, marked in faults.items():
+        told[marked] = [f"{others}; {reason}" if others else reason for others in told[marked]]
+    return told
 
 
 def copy_faults(train: pd.DataFrame, test: pd.DataFrame | None) -> dict[Part, dict[str, NDArray[np.bool_]]]:
