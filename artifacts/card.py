@@ -51,6 +51,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "name": run.validation.name,
             "source": run.validation.source,
             "test_source": run.validation.test_source,
+            "added": list(run.validation.added),
             "rules": run.validation.rules,
             "rows": {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.rows},
             "fingerprint": run.dataset_fingerprint,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import base64
+import re
 from typing import TYPE_CHECKING
 
 from schemas.digits import CLASSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,6 +30,16 @@ def embedded(pictures: Mapping[str, bytes]) -> Callable[[str], str]:
 def linked(name: str) -> str:
     """Give a picture's address as a file beside the markdown."""
     return f"{name}.png"
+
+
+def standing_alone(path: Path) -> str:
+    """Give a markdown file with the pictures that lie beside it inside."""
+
+    def embed(link: re.Match[str]) -> str:
+        picture = path.with_name(f"{link[1]}.png").read_bytes()
+        return f"]({embedded({link[1]: picture})(link[1])})"
+
+    return re.sub(r"\]\((\w+)\.png\)", embed, path.read_text())
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from artifacts import markdown, validation_report
 from artifacts.markdown import table
@@ -34,17 +34,17 @@ def training_report(run: Run, version: int, address: Callable[[str], str]) -> st
     return "\n\n".join(sections) + "\n"
 
 
-def class_table(evaluation: Evaluation) -> list[dict[str, float | int]]:
-    """Give the per-class figures as the rows of a table artifact."""
+def class_table(metrics: Mapping[str, Any]) -> list[dict[str, float | int]]:
+    """Give the per-class figures of `metrics.json` as the rows of a table artifact."""
     return [
         {
-            "digit": figures.label,
-            "precision": round(figures.precision, 4),
-            "recall": round(figures.recall, 4),
-            "F1": round(figures.f1, 4),
-            "images": figures.support,
+            "digit": figures["label"],
+            "precision": round(figures["precision"], 4),
+            "recall": round(figures["recall"], 4),
+            "F1": round(figures["f1"], 4),
+            "images": figures["support"],
         }
-        for figures in evaluation.classes
+        for figures in metrics["classes"]
     ]
 
 

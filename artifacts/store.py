@@ -38,6 +38,7 @@ class Store:
         self._quarantine = path / "quarantine"
         self._versions = path / "versions"
         self._last = self._versions / ".last"
+        self._unreported = path / "unreported"
         self._champion = path / "champion"
         self._history = path / "history.jsonl"
         self._lock = FileLock(path / ".lock", poll_interval=0.01)
@@ -118,15 +119,29 @@ class Store:
     def new_version(self) -> Iterator[tuple[int, Path]]:
         """Give the next number and an empty folder to fill; it becomes that version when the `with` ends well.
 
-        Other processes wait meanwhile. A number is never given twice, even when its version was removed or came to
-        nothing.
+        What its card says was decided comes into force with it. Other processes wait meanwhile. A number is never given
+        twice, even when its version was removed or came to nothing.
         """
         self._versions.mkdir(parents=True, exist_ok=True)
         with self._locked():
             number = max([self._last_number(), *self.versions()]) + 1
             write_atomically(self._last, f"{number}\n".encode())
+            self._unreported.mkdir(exist_ok=True)
+            (self._unreported / str(number)).touch()
             with new_folder(self.folder(number)) as folder:
                 yield number, folder
+            self._carry_out(number)
+
+    def unreported(self) -> list[int]:
+        """Give the versions whose reports aren't in Prefect yet, ascending."""
+        names = {entry.name for entry in self._unreported.iterdir()} if self._unreported.is_dir() else set()
+        return [version for version in self.versions() if str(version) in names]
+
+    def reported(self, version: int) -> None:
+        """Note that a version's report is in Prefect."""
+        (self._unreported / str(version)).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # others aren't
+            self._unreported.rmdir()
 
     @contextlib.contextmanager
     def quarantine(self, run: str) -> Iterator[Path]:
@@ -167,11 +182,6 @@ class Store:
             count = 0 if event["event"] in CROWNINGS else count + (event.get("champion") == champion)
         return count
 
-    def record(self, version: int, run: str, reason: str, **figures: object) -> None:
-        """Write a decision into the history."""
-        with self._locked():
-            append_line(self._history, json.dumps(self._event(DECISION, version, run, reason, **figures)))
-
     def promote(self, version: int, *, over: int | None, run: str, reason: str, event: str = PROMOTION) -> None:
         """Make a version the champion; raise StoreError if it isn't whole, or if `over` is no longer the champion."""
         with self._locked():
@@ -181,9 +191,7 @@ class Store:
                 raise StoreError(f"version {version} is the champion already")
             if champion != over:
                 raise StoreError(f"version {champion} has become the champion meanwhile, in place of {over}")
-            crowned = self._event(event, version, run, reason, over=over)
-            write_atomically(self._champion, f"{json.dumps(crowned)}\n".encode())
-            append_line(self._history, json.dumps(crowned))
+            self._crown(self._event(event, version, run, reason, over=over))
 
     def prune(self, keep: int) -> list[int]:
         """Remove the oldest versions but so many, never the champion, the one before it, or the newest; give them."""
@@ -211,7 +219,31 @@ class Store:
             self._sweep()
             for event in self._untold():
                 append_line(self._history, json.dumps(event))
+            last = max((event["version"] for event in self._told()), default=0)
+            for version in self.versions():
+                if version > last:
+                    self._carry_out(version)
             yield
+
+    def _carry_out(self, version: int) -> None:
+        """Bring what a version's card says was decided into force and into the history; a card may say nothing."""
+        try:
+            card = self.card(version)
+        except StoreError:
+            return
+        decision = card.get("decision") or {}
+        if "promoted" not in decision:
+            return
+        run, reason, over = card["run"], decision["reason"], decision["champion"]
+        if decision["promoted"] and self.champion() == over:
+            self._crown(self._event(PROMOTION, version, run, reason, over=over))
+        else:
+            figures = {"promoted": False, "accuracy": decision["accuracy"], "champion": over}
+            append_line(self._history, json.dumps(self._event(DECISION, version, run, reason, **figures)))
+
+    def _crown(self, crowned: dict[str, Any]) -> None:
+        write_atomically(self._champion, f"{json.dumps(crowned)}\n".encode())
+        append_line(self._history, json.dumps(crowned))
 
     def _crowned(self) -> dict[str, Any] | None:
         try:
@@ -252,6 +284,9 @@ class Store:
         for pattern in (f"{TEMPORARY}*", f"{RETIRED}*"):
             for debris in self._versions.glob(pattern):
                 shutil.rmtree(debris, ignore_errors=True)
+        for marker in self._unreported.glob("*"):
+            if not self.folder(int(marker.name)).is_dir():
+                self.reported(int(marker.name))
         for folder, name in ((self._versions, self._last.name), (self.path, self._champion.name)):
             for debris in folder.glob(f".{name}.*"):
                 debris.unlink(missing_ok=True)

@@ -13,9 +13,10 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
-from prefect import get_client
+from prefect import get_client, tags
 from prefect.settings import (
     PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_SERVER_ANALYTICS_ENABLED,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     PREFECT_UI_URL,
@@ -39,6 +40,7 @@ SETTINGS = {
     # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
+    PREFECT_CLIENT_MAX_RETRIES: 7,  # each after twice the time: four minutes for a server that is started anew
 }
 
 
@@ -66,7 +68,7 @@ def run(  # noqa: PLR0913, what differs between flows
     signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
     try:
         check(**parameters)
-        with temporary_settings(SETTINGS):
+        with temporary_settings(SETTINGS), tags("digits", flow.name):
             _start(preload)
             outcome = flow(**parameters)
     except (InputError, TrainingError) as error:
@@ -104,11 +106,8 @@ def fail(code: int, line: str) -> NoReturn:
 
 def published(outcome: Published) -> str:
     """Say what was reached and decided, where the report is, and how to open it in the Prefect UI."""
-    low, high = outcome.interval
     return (
-        f"\n{_standing(outcome)}\n"
-        f"version {outcome.version}: accuracy {outcome.accuracy:.2%} ({low:.2%} to {high:.2%}), "
-        f"{outcome.errors} mistakes in {outcome.rows:,} test digits\n"
+        f"\n{outcome.decided}\n{outcome.reached}\n"
         f"report:     {outcome.folder}/report.md\n"
         f"Prefect UI: {_page(outcome.artifact)}"
     )
@@ -132,13 +131,6 @@ def _page(artifact: UUID | None) -> str:
         return f"{PREFECT_UI_URL.value()}/{page}"
     prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
     return f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
-
-
-def _standing(published: Published) -> str:
-    if published.unchanged:
-        made = f"version {published.version} was made of the same data, recipe, training code and libraries"
-        return f"unchanged: {made}; --retrain trains again; {published.reason}"
-    return f"{'promoted to champion' if published.promoted else 'not promoted'}: {published.reason}"
 
 
 def _start(preload: Callable[[], None]) -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from prefect import flow
+from prefect import State, flow
+from prefect.states import Completed
 from pydantic import Field
 
 from artifacts.store import Store
@@ -37,7 +38,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     output: Path = Path("predictions.csv"),
     rules: Annotated[InputRules, Parameter(name="*")] = DEFAULT_INPUT_RULES,
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16_384,
-) -> Prediction:
+) -> State[Prediction]:
     """Predict which digits images show, and how far to trust that.
 
     Args:
@@ -49,7 +50,8 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
         batch_size: Images that are in memory at a time.
     """
     predictor = open_version(store, check(input, version, store, output))
-    return report_prediction(predict(input, predictor, output, rules, batch_size))
+    prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
+    return Completed(message=prediction.told, data=prediction)
 
 
 NOTHING = "interrupted; nothing was written"

@@ -5,7 +5,8 @@ Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `
 
 from pathlib import Path
 
-from prefect import flow
+from prefect import State, flow
+from prefect.states import Completed
 
 from artifacts.store import Store
 from flows import command_line
@@ -31,7 +32,7 @@ def check(version: int | None, store: Path, reason: str, *, previous: bool) -> i
 @flow(name="promote", flow_run_name="promote")
 def promote_flow(
     version: int | None = None, store: Path = Path("store"), reason: str = "by hand", *, previous: bool = False
-) -> Crowned:
+) -> State[Crowned]:
     """Make a version the champion, verified before it is used.
 
     Args:
@@ -42,14 +43,8 @@ def promote_flow(
     """
     crowned = promote(store, check(version, store, reason, previous=previous), reason)
     rank(store)
-    return crowned
-
-
-def summary(crowned: Crowned) -> str:
-    """Say what is in use now."""
-    over = "" if crowned.over is None else f", in place of version {crowned.over}"
-    return f"version {crowned.version} is the champion{over} (accuracy {crowned.accuracy:.2%})"
+    return Completed(message=crowned.told, data=crowned)
 
 
 if __name__ == "__main__":
-    command_line.run(promote_flow, check=check, tell=summary)
+    command_line.run(promote_flow, check=check, tell=lambda crowned: crowned.told)

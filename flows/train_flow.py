@@ -1,4 +1,4 @@
-"""Retrain the digit classifier: load, validate, train, evaluate, compare, plot, publish.
+"""Retrain the digit classifier: load, collect, validate, train, evaluate, compare, plot, publish, report.
 
 Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 """
@@ -17,24 +17,35 @@ from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, Recipe, RecipeName
 from schemas.results import Published
 from schemas.rules import DEFAULT_RULES, Rules
+from tasks.collect import collect
 from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.load import load
 from tasks.plot import plot
 from tasks.publish import publish
 from tasks.rank import rank
+from tasks.report_training import report_training
 from tasks.sources import catalogue
+from tasks.sources.inbox import Inbox
 from tasks.stage import stopwatch
 from tasks.train import preload, train
 from tasks.unchanged import find_unchanged
 from tasks.validate import validate
 
 
-def check(
-    source: str, test_source: str | None, store: Path, recipe: RecipeName, overrides: Overrides, **_own_bounds: object
+def check(  # noqa: PLR0913, what can be looked at before anything is started
+    source: str,
+    test_source: str | None,
+    inbox: Path | None,
+    store: Path,
+    recipe: RecipeName,
+    overrides: Overrides,
+    **_own_bounds: object,
 ) -> Recipe:
     """Refuse what can't work, before anything is started; give the whole recipe."""
     catalogue.check(source, test_source)
+    if inbox is not None:
+        Inbox(inbox).check()
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 
@@ -43,6 +54,7 @@ def check(
 def train_flow(  # noqa: PLR0913, what a person may want to change
     source: str = "mnist",
     test_source: str | None = None,
+    inbox: Path | None = None,
     store: Path = Path("store"),
     recipe: RecipeName = "fast",
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
@@ -52,12 +64,13 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     keep: Annotated[int, Field(ge=1)] = 20,
     *,
     retrain: bool = False,
-) -> Published | State[Published]:
+) -> State[Published]:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
         source: mnist, fashion-mnist, or the path of an .npz, .csv or .parquet file, a folder of IDX files or pictures.
         test_source: Where those to test with come from, if not from the source.
+        inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
         store: The folder that keeps the versions; created when it isn't there.
         recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
         overrides: Fields of the recipe that are to differ.
@@ -67,19 +80,23 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         keep: Versions to keep; older ones are removed, but never the champion or the one before it.
         retrain: Train even if a version of the same data, recipe, code and libraries is there.
     """
-    whole_recipe = check(source, test_source, store, recipe, overrides)
+    whole_recipe = check(source, test_source, inbox, store, recipe, overrides)
     with stopwatch() as watch:
-        dataset = validate(load(source, test_source, rules), rules, store)
-        known = None if retrain or force else find_unchanged(dataset, whole_recipe, store)
-        if known:
-            return Completed(name="Unchanged", message=f"version {known.version} stays", data=known)
-        trained = train(dataset, whole_recipe, Store(store).work)
-        evaluation = evaluate(trained, dataset)
-        decision = compare(trained, evaluation, dataset, store, gate, force)
-        pictures = plot(trained, evaluation, decision)
-        published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
-        rank(store)
-        return published
+        loaded = load(source, test_source, rules)
+        if inbox:
+            loaded = collect(loaded, inbox, rules)
+        dataset = validate(loaded, rules, store)
+        published = None if retrain or force else find_unchanged(dataset, whole_recipe, store)
+        if published is None:
+            trained = train(dataset, whole_recipe, Store(store).work)
+            evaluation = evaluate(trained, dataset)
+            decision = compare(trained, evaluation, dataset, store, gate, force)
+            pictures = plot(trained, evaluation, decision)
+            published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
+    published = report_training(published, store)
+    rank(store)
+    name = "Unchanged" if published.unchanged else "Completed"
+    return Completed(name=name, message=published.told, data=published)
 
 
 GOES_ON = "interrupted; the same command goes on from the last checkpoint"

@@ -5,7 +5,8 @@ Run it with `python flows/verify_flow.py`, for the champion, or with `--version 
 
 from pathlib import Path
 
-from prefect import flow
+from prefect import State, flow
+from prefect.states import Completed
 
 from artifacts.store import Store
 from flows import command_line
@@ -21,7 +22,7 @@ def check(version: int | None, store: Path, **_others: object) -> int:
 
 
 @flow(name="verify", flow_run_name="verify")
-def verify_flow(version: int | None = None, store: Path = Path("store"), *, reproduce: bool = False) -> Verified:
+def verify_flow(version: int | None = None, store: Path = Path("store"), *, reproduce: bool = False) -> State[Verified]:
     """Prove that a version is what its card says: its files, its figures, and with --reproduce its weights.
 
     Args:
@@ -29,7 +30,8 @@ def verify_flow(version: int | None = None, store: Path = Path("store"), *, repr
         store: The folder that keeps the versions.
         reproduce: Train anew by the card's recipe and compare the weights, bit for bit.
     """
-    return verify(store, check(version, store), reproduce=reproduce)
+    verified = verify(store, check(version, store), reproduce=reproduce)
+    return Completed(message=verified.told, data=verified)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,10 @@ class InputError(Exception):
     """
 
 
+class UnavailableError(InputError):
+    """Tell, in one line, of input that can't be had now, but perhaps in a minute."""
+
+
 class TrainingError(Exception):
     """Tell, in one line, why a training ended without a model worth publishing."""
 

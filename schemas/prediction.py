@@ -112,6 +112,12 @@ class Prediction:
     artifact: UUID | None = None
 
     @property
+    def told(self) -> str:
+        """Tell in a line what was done."""
+        trusted = self.answered - int(self.abstained.sum())
+        return f"version {self.version}: {self.rows:,} images of {self.source} into {self.output}, {trusted:,} surely"
+
+    @property
     def answered(self) -> int:
         """Count the images that have an answer, abstained from or not."""
         return int(self.labels.sum())

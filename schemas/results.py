@@ -28,7 +28,7 @@ class Loaded:
     """What a source holds, as it came: labels and pixels under the columns that it names them by.
 
     The index tells of each row where it stands: its number, counted from 0, or its picture's name. `test` is None
-    where the source has no part to test with.
+    where the source has no part to test with. `added` names the files whose rows stand behind the source's own.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Loaded:
     test: pd.DataFrame | None
     source: str = ""
     test_source: str | None = None
+    added: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[Part, pd.DataFrame]:
@@ -105,6 +106,7 @@ class Validation:
     name: str
     source: str
     test_source: str | None
+    added: tuple[str, ...]
     rules: dict[str, Any]
     came: dict[Part, int]
     kept: dict[Part, int]
@@ -143,6 +145,7 @@ class Validation:
             "name": self.name,
             "source": self.source,
             "test_source": self.test_source,
+            "added": list(self.added),
             "rules": self.rules,
             "rows": {"came": self.came, "kept": self.kept, "set aside": self.reasons},
             "labels": self.label_counts,
@@ -310,11 +313,11 @@ class Published:
     """Where a run's version stands in the store, its report in Prefect, what it reached, and what was decided.
 
     `unchanged` tells that nothing was trained, because the version had been made before of the same data and recipe.
+    `artifact` is None as long as nothing is in Prefect.
     """
 
     version: int
     folder: str
-    artifact: UUID
     promoted: bool
     reason: str
     accuracy: float
@@ -322,6 +325,29 @@ class Published:
     errors: int
     rows: int
     unchanged: bool = False
+    artifact: UUID | None = None
+
+    @property
+    def decided(self) -> str:
+        """Tell in a line what was decided, and why."""
+        if self.unchanged:
+            made = f"version {self.version} was made of the same data, recipe, training code and libraries"
+            return f"unchanged: {made}; --retrain trains again; {self.reason}"
+        return f"{'promoted to champion' if self.promoted else 'not promoted'}: {self.reason}"
+
+    @property
+    def reached(self) -> str:
+        """Tell in a line what was reached."""
+        low, high = self.interval
+        return (
+            f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
+            f"{self.errors} mistakes in {self.rows:,} test digits"
+        )
+
+    @property
+    def told(self) -> str:
+        """Tell both in one line."""
+        return f"{self.reached}; {self.decided}"
 
 
 @dataclass(frozen=True)
@@ -332,6 +358,12 @@ class Crowned:
     over: int | None
     reason: str
     accuracy: float
+
+    @property
+    def told(self) -> str:
+        """Tell what is in use now."""
+        over = "" if self.over is None else f", in place of version {self.over}"
+        return f"version {self.version} is the champion{over} (accuracy {self.accuracy:.2%})"
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from schemas.results import Dataset, Evaluation, Trained
 
 
-@stage
+@stage(run_name="evaluate on {dataset.name}")
 def evaluate(trained: Trained, dataset: Dataset) -> Evaluation:
     """Give the network's figures on the dataset's test frame."""
     from schemas.pixel_frame import labels_of, pixels_of

@@ -9,7 +9,7 @@ from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
 from tasks import events
-from tasks.stage import stage
+from tasks.stage import may_pass, stage
 
 if TYPE_CHECKING:
     from schemas.results import Loaded
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 DATA_KEY = "data-validation"
 
 
-@stage
+@stage(run_name="load {source}")
 def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     """Read what a source holds; raise InputError, naming the fault, when it can't be read, and report it."""
     from tasks.sources import catalogue
@@ -26,6 +26,8 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     try:
         loaded = catalogue.load(source, test_source, rules)
     except InputError as error:
+        if may_pass(error):  # what isn't there now says nothing about the data
+            raise
         from artifacts import validation_report
 
         create_markdown_artifact(

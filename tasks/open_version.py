@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from schemas.prediction import Predictor
 
 
-@stage
+@stage(run_name="open version {version}")
 def open_version(store: Path, version: int) -> Predictor:
     """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
     from tasks.training.start_up import import_tensorflow

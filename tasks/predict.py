@@ -38,7 +38,7 @@ def preload() -> None:
     start_up.preload(*HEAVY)
 
 
-@stage
+@stage(run_name="predict {source}")
 def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, batch_size: int) -> Prediction:
     """Predict on every image of a source; raise InputError, and write nothing, when it can't be read or has drifted."""
     from tasks.prediction import stream

@@ -39,7 +39,8 @@ class Progress:
         if watched:
             self._open.enter_context(logging_redirect_tqdm())
         self._bar = self._open.enter_context(tqdm(total=self._epochs, unit="epoch", disable=not watched, leave=False))
-        self._artifact = cast("UUID", create_progress_artifact(0.0, key="training-progress", description="Epochs done"))
+        self._artifact: UUID | None = None
+        self._tell(0.0)
         return self
 
     def epoch_done(self, record: EpochRecord) -> None:
@@ -60,7 +61,7 @@ class Progress:
         )
         self._bar.update(record.epoch - self._bar.n)
         if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
-            self._update(record.epoch / self._epochs)
+            self._tell(record.epoch / self._epochs)
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -68,11 +69,16 @@ class Progress:
         """Take the bar away; a training that ended well is at 100 %, however early it stopped."""
         self._open.close()
         if kind is None:
-            self._update(1.0)
+            self._tell(1.0)
 
-    def _update(self, share: float) -> None:
+    def _tell(self, share: float) -> None:
+        """Tell Prefect, or try to; what it couldn't be told at the start, it is told later."""
         self._updated = time.monotonic()
         try:
-            update_progress_artifact(self._artifact, 100 * share)
+            if self._artifact is None:
+                told = create_progress_artifact(100 * share, key="training-progress", description="Epochs done")
+                self._artifact = cast("UUID", told)
+            else:
+                update_progress_artifact(self._artifact, 100 * share)
         except (httpx.HTTPError, PrefectException) as error:  # a training is worth more than its progress bar
             self._logger.warning("the progress couldn't be shown: %s", type(error).__name__)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 PROMOTION_KEY = "promotion"
 
 
-@stage
+@stage(run_name="promote version {version}", retried=False)
 def promote(store: Path, version: int, reason: str) -> Crowned:
     """Verify a version and make it the champion; raise StoreError, naming every fault, when it isn't what it was."""
     versions = Store(store)

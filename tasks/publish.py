@@ -1,16 +1,14 @@
-"""Publish: put the model and everything about it into the store, make it champion if it may be, report in Prefect."""
+"""Publish: put the model and everything about it into the store, and make it the champion if it may be."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
 from artifacts.store import MODEL, Store
-from schemas.errors import StoreError
 from schemas.results import Published
 from tasks import events
 from tasks.stage import stage
@@ -18,16 +16,12 @@ from tasks.stage import stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
-    from uuid import UUID
 
     from schemas.gate import Decision
     from schemas.results import Dataset, Evaluation, Trained
 
-REPORT_KEY = "training-report"
-CLASSES_KEY = "training-classes"
 
-
-@stage
+@stage(retried=False)
 def publish(  # noqa: PLR0913, what a report tells of
     store: Path,
     dataset: Dataset,
@@ -38,32 +32,24 @@ def publish(  # noqa: PLR0913, what a report tells of
     seconds: Mapping[str, float],
     keep: int,
 ) -> Published:
-    """Make a version of the run, the champion if so decided; then its report and its per-class table in Prefect."""
-    from artifacts import markdown, report, version
+    """Make a version of the run, the champion if so decided; old versions go. Prefect hears of it afterwards.
 
-    all_pictures = {**pictures, **dataset.pictures}
+    Not tried again when it fails: that would make a second version. The checkpoints stay, and the next run goes on.
+    """
+    from artifacts import version
+
     versions, name = Store(store), run_name()
     with versions.new_version() as (number, folder):
-        if decision.promoted and versions.champion() != decision.champion:
-            changed = (
-                f"version {versions.champion()} has become the champion meanwhile, in place of {decision.champion}"
-            )
-            decision = dataclasses.replace(decision, promoted=False, reason=changed)
+        decision = _in_force(decision, versions)
         run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / MODEL)
-        version.write(folder, number, name, run, dataset.profile, all_pictures)
-    decision = _carried_out(versions, number, name, decision)
+        version.write(folder, number, name, run, dataset.profile, {**pictures, **dataset.pictures})
     events.of_decision(store, number, decision)
     versions.prune(keep)
-    text = report.training_report(run, number, markdown.embedded(all_pictures))
-    told = f"Version {number}: {evaluation.accuracy:.2%}, {'promoted' if decision.promoted else 'not promoted'}"
-    artifact = create_markdown_artifact(text, key=REPORT_KEY, description=told)
-    create_table_artifact(report.class_table(evaluation), key=CLASSES_KEY, description=f"Version {number}, each digit")
     versions.remove_work(trained.fingerprint)
     return Published(
         version=number,
         folder=str(versions.folder(number)),
-        artifact=cast("UUID", artifact),
         promoted=decision.promoted,
         reason=decision.reason,
         accuracy=evaluation.accuracy,
@@ -78,16 +64,11 @@ def run_name() -> str:
     return f"{flow_run.get_name() or 'by hand'} {(flow_run.get_id() or '')[:8]}".strip()
 
 
-def _carried_out(store: Store, number: int, run: str, decision: Decision) -> Decision:
-    """Write the decision into the history and act on it; another run may have changed the champion meanwhile."""
-    if decision.promoted:
-        try:
-            store.promote(number, over=decision.champion, run=run, reason=decision.reason)
-        except StoreError as error:
-            decision = dataclasses.replace(decision, promoted=False, reason=str(error))
-            get_run_logger().warning("not promoted: %s", error)
-    if not decision.promoted:
-        store.record(
-            number, run, decision.reason, promoted=False, accuracy=decision.accuracy, champion=decision.champion
-        )
-    return decision
+def _in_force(decision: Decision, store: Store) -> Decision:
+    """Give the decision; it doesn't stand when another run has changed the champion that it was about."""
+    champion = store.champion()
+    if not decision.promoted or champion == decision.champion:
+        return decision
+    changed = f"version {champion} has become the champion meanwhile, in place of {decision.champion}"
+    get_run_logger().warning("not promoted: %s", changed)
+    return dataclasses.replace(decision, promoted=False, reason=changed)

@@ -25,7 +25,7 @@ HEAVY = (
 )
 
 
-@stage
+@stage(run_name="train {recipe.network}, {recipe.epochs} epochs")
 def train(dataset: Dataset, recipe: Recipe, work: Path) -> Trained:
     """Train on the dataset's training frame, with checkpoints in `work`; the test frame isn't looked at."""
     from tasks.training.start_up import import_tensorflow

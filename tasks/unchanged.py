@@ -41,7 +41,6 @@ def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published |
     return Published(
         version=number,
         folder=str(versions.folder(number)),
-        artifact=cast("UUID", artifact),
         promoted=champion == number,
         reason=f"the champion is version {champion}" if champion else "there is no champion",
         accuracy=figures["accuracy"],
@@ -49,4 +48,5 @@ def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published |
         errors=figures["errors"],
         rows=card["data"]["rows"]["test"],
         unchanged=True,
+        artifact=cast("UUID", artifact),
     )

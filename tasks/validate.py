@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from schemas.rules import Rules
 
 
-@stage
+@stage(run_name="validate {loaded.name}")
 def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
     """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
 

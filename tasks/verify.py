@@ -20,7 +20,7 @@ VERIFICATION_KEY = "verification"
 ROOT = Path(__file__).parents[1]
 
 
-@stage
+@stage(run_name="verify version {version}")
 def verify(store: Path, version: int, *, reproduce: bool) -> Verified:
     """Hash every file, score the model in a fresh process, compare with the card; raise StoreError naming what differs.
 

@@ -20,8 +20,8 @@ def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, labels
 
 
-def fill_version(number: int, folder: Path, fingerprint: str = "f") -> None:
-    """Write the least that a version holds."""
+def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:
+    """Write the least that a version holds, its card with what was decided, if that is said."""
     from artifacts.files import sums
 
     (folder / "model.keras").write_bytes(b"weights")
@@ -31,7 +31,8 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f") -> None:
         "made": "2026-01-01T00:00:00+00:00",
         "fingerprint": fingerprint,
         "figures": {"accuracy": 0.99, "interval": [0.98, 0.995], "errors": 100},
-        "decision": {"fixed": None, "made": None},
+        "run": "test",
+        "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", **decision},
         "recipe": {"network": "mlp", "epochs": 14},
         "files": sums(folder),
     }

@@ -35,6 +35,7 @@ logging.basicConfig(format="%(asctime)s | %(levelname)s | %(message)s", level=lo
 NO_CACHE = None
 PREFECT_API_URL = PREFECT_UI_URL = SimpleNamespace(value=lambda: "")
 PREFECT_SERVER_ANALYTICS_ENABLED, PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS = "analytics", "timeout"
+PREFECT_CLIENT_MAX_RETRIES = "retries"
 flow_run = SimpleNamespace(get_name=lambda: "without Prefect", get_id=lambda: "")
 
 
@@ -82,6 +83,12 @@ def get_run_logger() -> logging.Logger:
 @contextlib.contextmanager
 def get_client(*, sync_client: bool) -> Iterator[None]:  # noqa: ARG001
     """Start nothing."""
+    yield
+
+
+@contextlib.contextmanager
+def tags(*_tags: str) -> Iterator[None]:
+    """Mark nothing."""
     yield
 
 

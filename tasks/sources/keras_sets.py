@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.errors import InputError
+from schemas.errors import UnavailableError
 from tasks.sources import idx
 from tasks.sources.catalogue import FASHION_MNIST
 
@@ -51,7 +51,7 @@ def _folder() -> Path:
             for name, md5 in MD5.items()
         ]
     except Exception as error:  # get_file wraps what urllib raises in plain Exceptions
-        raise InputError(
+        raise UnavailableError(
             f"{FASHION_MNIST}: can't be downloaded ({str(error).splitlines()[0]}); offline, a folder with its four IDX "
             "files can be the source"
         ) from error

@@ -101,6 +101,7 @@ class Inspection:
             name=self._loaded.name,
             source=self._loaded.source,
             test_source=self._loaded.test_source,
+            added=self._loaded.added,
             rules=self._rules.model_dump(mode="json"),
             came={part: len(frame) for part, frame in self._loaded.parts.items()},
             kept={part: len(frame) for part, frame in self._frames.items()},

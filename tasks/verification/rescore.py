@@ -22,7 +22,7 @@ from schemas.recipe import Recipe
 from schemas.rules import Rules
 from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
-from tasks.validation import inspection, profiles
+from tasks.validation import additions, inspection, profiles
 
 if TYPE_CHECKING:
     from schemas.results import Dataset
@@ -73,7 +73,8 @@ def data_of(card: dict[str, Any]) -> Dataset:
     """Read and validate the data that a card names; raise InputError when it can't be had any more."""
     data = card["data"]
     rules = Rules.model_validate(data["rules"])
-    loaded = catalogue.load(data["source"], data["test_source"], rules)
+    source = catalogue.load(data["source"], data["test_source"], rules)
+    loaded = additions.with_files(source, data["added"], rules)
     found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
     if dataset is None:
         raise InputError(found.refusal)

@@ -25,6 +25,7 @@ def validation() -> Validation:
         name="mnist",
         source="mnist",
         test_source=None,
+        added=(),
         rules={},
         came={"train": 60_001, "test": 10_000},
         kept={"train": 60_000, "test": 10_000},
@@ -157,7 +158,7 @@ def test_without_mistakes_it_says_so(run):
 
 
 def test_the_class_table_has_a_row_for_every_digit(run):
-    rows = report.class_table(run.evaluation)
+    rows = report.class_table(run.metrics())
     assert [row["digit"] for row in rows] == list(range(10))
     assert rows[3] == {"digit": 3, "precision": 0.97, "recall": 0.98, "F1": 0.975, "images": 1003}
 

@@ -18,9 +18,9 @@ from schemas.errors import InputError, StoreError
 FILES = {"model.keras", "metrics.json", "card.json"}
 
 
-def publish(store: Store, fingerprint: str = "f") -> int:
+def publish(store: Store, fingerprint: str = "f", **decision: object) -> int:
     with store.new_version() as (number, folder):
-        fill_version(number, folder, fingerprint)
+        fill_version(number, folder, fingerprint, **decision)
     return number
 
 
@@ -94,7 +94,8 @@ for name in "open fsync mkdir rename replace chmod unlink rmdir write truncate f
 with store.new_version() as (number, folder):
     fill_version(number, folder)
 store.promote(number, over=store.champion(), run="killed", reason="better")
-store.record(number, "killed", "a decision")
+with store.new_version() as (number, folder):
+    fill_version(number, folder, promoted=True, champion=store.champion())
 store.prune(2)
 """
 
@@ -111,13 +112,17 @@ def test_killed_at_any_file_operation_the_store_is_whole_and_goes_on(tmp_path):
             assert {file.name for file in store.folder(version).iterdir()} == FILES
             assert store.faults(version) == []
         champion = store.champion()
-        assert champion in (2, 4)
+        assert champion in (2, 4, 5)
         assert champion in store.versions()
         told = [event["version"] for event in store.history() if event["event"] == "promotion"]
-        assert told == [1, 2, 4][: len(told)]
+        assert told == [1, 2, 4, 5][: len(told)]
         assert told[-1] == champion
         before = store.versions()
         number = publish(store)
+        if 5 in before:
+            assert store.champion() == 5, "what its card says was decided is done by whoever comes next"
+            told = [1, 2, 4, 5]
+        assert set(store.unreported()) == set(store.versions()), "no report is forgotten"
         assert number not in before
         crown(store, number)
         store.prune(2)
@@ -181,6 +186,26 @@ def test_a_decision_about_a_champion_of_yesterday_is_refused(store):
     assert store.champion() == 2
 
 
+def test_what_a_card_says_was_decided_comes_into_force_with_its_version(store):
+    assert publish(store, promoted=True, champion=2) == store.champion() == 4
+    assert publish(store, promoted=False, champion=4) == 5
+    assert store.champion() == 4
+    assert [(event["event"], event["version"]) for event in store.history()[-2:]] == [("promotion", 4), ("decision", 5)]
+    assert store.history()[-1]["reason"] == "said so"
+
+
+def test_reports_are_owed_until_they_are_made(store):
+    assert store.unreported() == [1, 2, 3]
+    store.reported(2)
+    assert store.unreported() == [1, 3]
+    shutil.rmtree(store.folder(3))
+    assert store.unreported() == [1], "of what is gone there is nothing to report"
+    publish(store)
+    store.reported(1)
+    store.reported(4)
+    assert not (store.path / "unreported").exists()
+
+
 def test_a_champion_never_named_is_none(tmp_path):
     store = Store(tmp_path / "store")
     assert (store.champion(), store.previous(), store.history(), store.refusals()) == (None, None, [], 0)
@@ -225,7 +250,7 @@ def test_a_line_that_a_killed_process_left_unfinished_goes(store):
     with (store.path / "history.jsonl").open("ab") as history:
         history.write(b'{"event": "deci')
     assert len(store.history()) == 2
-    store.record(3, "test", "refused")
+    publish(store, promoted=False, champion=2)
     lines = (store.path / "history.jsonl").read_text().splitlines()
     assert [json.loads(line)["event"] for line in lines] == ["promotion", "promotion", "decision"]
 
@@ -265,9 +290,8 @@ def test_the_champion_is_not_promoted_over_itself(store):
 
 
 def test_refusals_are_counted_since_the_champion_came(store):
-    for version in (3, 3):
-        store.record(version, "test", "too many new mistakes", promoted=False, champion=2)
-    store.record(3, "test", "version 2 has become the champion meanwhile", promoted=False, champion=1)
+    for champion in (2, 2, 1):
+        publish(store, promoted=False, champion=champion)
     assert store.refusals() == 2, "one of them never met this champion"
     crown(store, 3)
     assert store.refusals() == 0
