@@ -84,7 +84,7 @@ def test_the_same_file_twice_counts_once(base, inbox):
     assert reason == "b.npz: the same as done/a.npz, which counts already\n"
 
 
-def tested_rows_that_are_there_already_are_left_out_and_new_ones_beside_them_count(base, inbox):
+def leaking_that_are_there_already_are_left_out_and_new_ones_beside_them_count(base, inbox):
     pixels, labels = draw_digits(100, seed=5)
     dropped(inbox / "a.npz", pixels[:60], labels[:60])
     dropped(inbox / "b.npz", pixels, labels)
@@ -103,7 +103,7 @@ def wrong_labels(path, base):
     dropped(path, pixels, (labels + 1) % 10)
 
 
-def tested_rows(path, base):
+def leaking(path, base):
     np.savez(path, x=base.test.to_numpy()[:, 1:], y=base.test["label"])
 
 
@@ -112,7 +112,7 @@ REFUSED = {
     "dark.npz": (lambda path, _: dropped(path, 255 - draw_digits(100, 5)[0], draw_digits(100, 5)[1]), "ink is dark"),
     "unlabelled.npz": (lambda path, _: dropped(path, draw_digits(100, 5)[0], np.full(100, 11)), "label"),
     "contradicting.npz": (wrong_labels, "600 of 600 new rows don't go with what is there (600 contradiction"),
-    "tested.npz": (tested_rows, "(200 leak)"),
+    "tested.npz": (leaking, "(200 leak)"),
     "empty.parquet": (lambda path, _: path.write_bytes(b""), "empty"),
     "link.npz": (lambda path, _: path.symlink_to("/etc/hostname"), "a link; the file itself is needed"),
 }
