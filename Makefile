@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test up bench lint format lock clean
+.PHONY: train test up down bench lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
@@ -13,6 +13,10 @@ test: .venv/.installed-dev
 # A Prefect server on loopback, the deployments of prefect.yaml, and a worker, until Ctrl-C; PORT=4300 moves it.
 up: .venv/.installed
 	@$(BIN)/python deployment/up.py
+
+# Ends what a killed `make up` left behind.
+down: .venv/.installed
+	@$(BIN)/python deployment/down.py
 
 # Half an hour on two cores that do nothing else; ARGS=--long for the long recipes, too.
 bench: .venv/.installed

@@ -16,6 +16,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import down
 import httpx
 
 if TYPE_CHECKING:
@@ -63,9 +64,12 @@ def up(running: contextlib.ExitStack, port: str) -> dict[str, subprocess.Popen[b
     else:
         check_answers(environment["PREFECT_API_URL"])
     pool = ["work-pool", "create", POOL, "--type", "process", "--overwrite"]
-    run(["--no-prompt", *pool], environment, "the work pool can't be made")
-    run(["--no-prompt", "deploy", "--all"], environment, "the flows can't be deployed")
+    run([PREFECT, "--no-prompt", *pool], environment, "the work pool can't be made")
+    run([PREFECT, "--no-prompt", "deploy", "--all"], environment, "the flows can't be deployed")
+    automate = [sys.executable, str(ROOT / "deployment" / "automations.py")]
+    run(automate, environment, "the automations can't be made")
     watched["worker"] = running.enter_context(started(["worker", "start", "--pool", POOL], environment))
+    down.record({"make up": os.getpid()} | {name: process.pid for name, process in watched.items()})
     address = environment["PREFECT_API_URL"].removesuffix("/api")
     print(
         f"\nPrefect UI:  {address}\n"
@@ -95,7 +99,8 @@ def check_free(port: str) -> None:
             listener.bind((HOST, int(port)))
         except OSError as error:
             reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be had ({error.strerror})"
-            raise UpError(f"port {port} {reason}; PORT=4300 make up takes another one") from error
+            left = "; make down ends what an earlier one left" if down.running() else ""
+            raise UpError(f"port {port} {reason}; PORT=4300 make up takes another one{left}") from error
 
 
 def check_answers(url: str) -> None:
@@ -118,9 +123,9 @@ def await_ready(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def run(command: list[str], environment: Mapping[str, str], fault: str) -> None:
-    """Run a command of Prefect's; raise UpError with the last of its words when it fails."""
-    ended = subprocess.run(  # noqa: S603, Prefect's own command
-        [PREFECT, *command], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    """Run a command; raise UpError with the last of its words when it fails."""
+    ended = subprocess.run(  # noqa: S603, Prefect's own command and our own
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
     if ended.returncode:
         last = (ended.stderr or ended.stdout).strip().splitlines()[-1:]

@@ -38,7 +38,8 @@ def of_drift(name: str, drifts: tuple[Drift, ...]) -> None:
     """Tell that data has drifted, and how far; nothing where all is near."""
     far = [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in drifts if d.far]
     if far:
-        emit_event(DRIFTED, resource=_resource("data", name), payload={"drifts": far})
+        reason = "; ".join(f"{drift.part} part: {drift.told}" for drift in drifts if drift.far)
+        emit_event(DRIFTED, resource=_resource("data", name), payload={"reason": reason, "drifts": far})
 
 
 def _resource(kind: str, name: str) -> dict[str, str]:

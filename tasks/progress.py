@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sys
-import time
 from contextlib import ExitStack
+from contextvars import copy_context
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Self, cast
 
 import httpx
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from schemas.results import EpochRecord
 
 SECONDS_BETWEEN_UPDATES = 2.0  # each is a request to the server
+PATIENCE_SECONDS = 5.0  # with the last of them
 
 
 class Progress:
@@ -30,7 +33,10 @@ class Progress:
         """Expect so many epochs."""
         self._epochs = epochs
         self._logger = get_run_logger()
-        self._updated = 0.0
+        self._shares: SimpleQueue[float] = SimpleQueue()
+        self._ended = Event()
+        # A thread of its own: a training doesn't wait for a server that is away for minutes.
+        self._teller = Thread(target=copy_context().run, args=(self._tell,), daemon=True)
 
     def __enter__(self) -> Self:
         """Show the bar, if a person is watching, and begin the artifact."""
@@ -39,8 +45,8 @@ class Progress:
         if watched:
             self._open.enter_context(logging_redirect_tqdm())
         self._bar = self._open.enter_context(tqdm(total=self._epochs, unit="epoch", disable=not watched, leave=False))
-        self._artifact: UUID | None = None
-        self._tell(0.0)
+        self._shares.put(0.0)
+        self._teller.start()
         return self
 
     def epoch_done(self, record: EpochRecord) -> None:
@@ -60,8 +66,7 @@ class Progress:
             held_out,
         )
         self._bar.update(record.epoch - self._bar.n)
-        if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
-            self._tell(record.epoch / self._epochs)
+        self._shares.put(record.epoch / self._epochs)
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
@@ -69,16 +74,37 @@ class Progress:
         """Take the bar away; a training that ended well is at 100 %, however early it stopped."""
         self._open.close()
         if kind is None:
-            self._tell(1.0)
+            self._shares.put(1.0)
+        self._ended.set()
+        self._teller.join(PATIENCE_SECONDS)
 
-    def _tell(self, share: float) -> None:
-        """Tell Prefect, or try to; what it couldn't be told at the start, it is told later."""
-        self._updated = time.monotonic()
+    def _tell(self) -> None:
+        """Tell Prefect the newest share, every two seconds and once more at the end."""
+        artifact: UUID | None = None
+        while True:
+            last = self._ended.is_set()
+            share = self._newest()
+            if share is not None:
+                artifact = self._told(artifact, 100 * share)
+            if last:
+                return
+            self._ended.wait(SECONDS_BETWEEN_UPDATES)
+
+    def _newest(self) -> float | None:
+        newest = None
+        while True:
+            try:
+                newest = self._shares.get_nowait()
+            except Empty:
+                return newest
+
+    def _told(self, artifact: UUID | None, percent: float) -> UUID | None:
+        """Create or update the artifact; a training is worth more than its progress bar."""
         try:
-            if self._artifact is None:
-                told = create_progress_artifact(100 * share, key="training-progress", description="Epochs done")
-                self._artifact = cast("UUID", told)
-            else:
-                update_progress_artifact(self._artifact, 100 * share)
-        except (httpx.HTTPError, PrefectException) as error:  # a training is worth more than its progress bar
+            if artifact is None:
+                told = create_progress_artifact(percent, key="training-progress", description="Epochs done")
+                return cast("UUID", told)
+            update_progress_artifact(artifact, percent)
+        except (httpx.HTTPError, PrefectException) as error:
             self._logger.warning("the progress couldn't be shown: %s", type(error).__name__)
+        return artifact

@@ -1,4 +1,4 @@
-"""Let a signal wait until the training has saved what it has."""
+"""Let Ctrl-C wait until the training has saved what it has."""
 
 from __future__ import annotations
 
@@ -9,34 +9,33 @@ from typing import TYPE_CHECKING, Self
 if TYPE_CHECKING:
     from types import FrameType, TracebackType
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
-
 
 class Deferred:
-    """Hold back Ctrl-C and SIGTERM inside a `with`, and deliver the one that came when it ends.
+    """Hold back Ctrl-C inside a `with`, and deliver it when that ends.
 
-    Outside the main thread, where Python takes no handlers, nothing is held back.
+    Outside the main thread, where Python takes no handlers, nothing is held back. Nor is SIGTERM: by its own handler
+    Prefect tells a run that is cancelled from one that crashed; the checkpoint of the epoch before is there.
     """
 
     def __init__(self) -> None:
-        """Begin with no signal received."""
-        self.received: int | None = None
-        self._previous: dict[signal.Signals, object] = {}
+        """Begin with nothing received."""
+        self.received = False
+        self._previous: object = None
 
     def __enter__(self) -> Self:
-        """Take over the handlers."""
+        """Take over the handler."""
         if threading.current_thread() is threading.main_thread():
-            self._previous = {number: signal.signal(number, self._note) for number in SIGNALS}
+            self._previous = signal.signal(signal.SIGINT, self._note)
         return self
 
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self.received = number
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self.received = True
 
     def __exit__(
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Give the handlers back, and to them the signal."""
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal() itself gave
-        if self.received is not None:
-            signal.raise_signal(self.received)
+        """Give the handler back, and to it the signal."""
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)  # type: ignore[arg-type]  # what signal() itself gave
+        if self.received:
+            signal.raise_signal(signal.SIGINT)

@@ -152,7 +152,6 @@ def test_killed_and_interrupted_the_next_run_goes_on_and_publishes(prefect_home,
     for line, number, expected in (("epoch  20/150", signal.SIGINT, 130), ("epoch  40/150", signal.SIGTERM, 143)):
         code, rest = run_until(line, command, environment, number)
         assert code == expected, rest
-        assert "the same command goes on from there" in rest
         assert rest.splitlines()[-1] == "error: interrupted; the same command goes on from the last checkpoint"
 
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

@@ -4,6 +4,7 @@ import json
 import re
 from pathlib import Path
 
+import httpx
 import numpy as np
 import pytest
 from samples import awaited_events, draw_digits, newest_artifact
@@ -140,6 +141,7 @@ def test_the_same_data_and_recipe_is_not_trained_again(published, folder, tiny_n
     state = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK, return_state=True)
     assert state.is_completed()
     assert state.name == "Unchanged"
+    assert "unchanged: version" in state.message
     outcome = state.result()
     assert outcome.unchanged
     assert outcome.accuracy == published.accuracy
@@ -183,6 +185,29 @@ def test_drift_is_measured_against_the_champions_data(published, folder, tiny_np
     report = newest_artifact("data-validation").data
     assert re.search(r"Drift from the reference, tiny\.npz of version \d+, 600 rows", report)
     assert "Nothing to complain of." in report, "beside MNIST it would have drifted"
+
+
+def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server, tmp_path, tiny_npz, monkeypatch):
+    from tasks import report_training
+
+    def away(*_args, **_kwargs):
+        raise httpx.ConnectError("the server is away")
+
+    run = {"source": str(tiny_npz), "store": tmp_path / "store", "recipe": "plain", "overrides": QUICK}
+    with monkeypatch.context() as patch:
+        patch.setattr(report_training, "create_markdown_artifact", away)
+        patch.setattr(report_training.report_training, "retries", 0)
+        with pytest.raises(httpx.ConnectError):
+            train_flow(**run)
+    store = Store(tmp_path / "store")
+    assert store.champion() == 1, "the model is in use all the same"
+    assert store.unreported() == [1]
+    assert train_flow(**run).unchanged
+    assert store.unreported() == []
+    report = newest_artifact("training-report").data
+    assert report.startswith("# Version 1: ")
+    assert "data:image/png;base64," in report
+    assert "](confusion_matrix.png)" not in report
 
 
 def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
