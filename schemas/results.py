@@ -346,8 +346,8 @@ class Published:
 
     @property
     def told(self) -> str:
-        """Tell both in one line."""
-        return f"{self.reached}; {self.decided}"
+        """Tell in one line what matters, that first."""
+        return f"version {self.version}, {self.accuracy:.2%}, {self.decided}"
 
 
 @dataclass(frozen=True)

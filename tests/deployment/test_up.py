@@ -5,24 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 from samples import ROOT, clean_environment
+from serving import deployment, free_port, run
 
 from artifacts.store import Store
 
-pytestmark = pytest.mark.prefect
-
-PATIENCE = 180
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 
 
 def start(environment):
@@ -36,18 +28,24 @@ def start(environment):
     )
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory):
-    """Start everything from nothing; give a client of the API, and end everything by Ctrl-C."""
-    port = free_port()
-    environment = clean_environment(tmp_path_factory.mktemp("up")) | {"PORT": str(port)}
-    process = start(environment)
+def await_ready(process):
+    """Read what it says until it is ready."""
     told = []
     for line in process.stdout:
         told.append(line)
         if "Ctrl-C ends" in line:
             break
     assert process.poll() is None, "".join(told)
+    return told
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory):
+    """Start everything from nothing; give a client of the API, and end everything by Ctrl-C."""
+    port = free_port()
+    environment = clean_environment(tmp_path_factory.mktemp("up")) | {"PORT": str(port)}
+    process = start(environment)
+    told = await_ready(process)
     assert any(f"Prefect UI:  http://127.0.0.1:{port}" in line for line in told)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as client:
         yield client
@@ -65,26 +63,10 @@ def parameters(tiny_npz, tmp_path_factory):
     return {
         "source": str(tiny_npz),
         "store": str(tmp_path_factory.getbasetemp() / "deployed"),
+        "inbox": None,
         "recipe": "plain",
         "overrides": quick,
     }
-
-
-def deployment(api, name):
-    return api.get(f"/deployments/name/{name}").raise_for_status().json()
-
-
-def run(api, name, parameters):
-    """Run a deployment as the UI does; give the run when it has ended."""
-    created = api.post(f"/deployments/{deployment(api, name)['id']}/create_flow_run", json={"parameters": parameters})
-    identity = created.raise_for_status().json()["id"]
-    deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline:
-        found = api.get(f"/flow_runs/{identity}").json()
-        if found["state_type"] in {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}:
-            return found
-        time.sleep(0.5)
-    raise AssertionError(f"{name} didn't end: {found['state']}")
 
 
 def test_a_run_of_the_deployment_publishes_and_a_second_one_is_unchanged(api, parameters):
@@ -131,6 +113,29 @@ def test_deploying_twice_changes_nothing(api, tmp_path):
     assert [(d["id"], d["parameters"], d["pull_steps"]) for d in after] == [
         (d["id"], d["parameters"], d["pull_steps"]) for d in before
     ]
+
+
+def test_a_run_that_fell_silent_is_the_servers_to_end(api):
+    """What tests/deployment/test_faults.py tries for real has to be there however often one deploys."""
+    found = api.post("/automations/filter", json={}).json()
+    assert sorted(automation["name"] for automation in found) == ["digits-lost-runs", "predict__automation_1"]
+
+
+def test_make_down_ends_what_a_killed_make_up_left(tmp_path):
+    port = free_port()
+    environment = clean_environment(tmp_path) | {"PORT": str(port)}
+    process = start(environment)
+    await_ready(process)
+    process.kill()
+    process.wait()
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    down = [sys.executable, ROOT / "deployment" / "down.py"]
+    ended = subprocess.run(down, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert ended.stdout == "ended: server, worker\n"
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=1)
+    again = subprocess.run(down, env=environment, capture_output=True, text=True, check=True, timeout=120)
+    assert again.stdout == "nothing of make up is running\n"
 
 
 @pytest.mark.parametrize(
