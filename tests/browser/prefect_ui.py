@@ -12,7 +12,8 @@ PLACES = {NEWER: "/v2", OLDER: ""}
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 # The graph of a run is drawn by WebGL, here without a graphics card.
 SWITCHES = ["--disable-gpu", "--disable-quic", "--disable-sync", "--enable-unsafe-swiftshader"]
-PATIENCE_MS = 30_000
+SIZE = 1440, 1000
+PATIENCE_MS, REST_MS = 30_000, 400
 
 
 class NoBrowserError(Exception):
@@ -59,10 +60,11 @@ class PrefectUi:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, browser: Browser, address: str, version: str, width: int = 1440) -> Iterator[Self]:
-        """Open a page of so many pixels on a UI of the server at an address, `http://127.0.0.1:4200`; close it."""
+    def opened(cls, browser: Browser, address: str, version: str, size: tuple[int, int] = SIZE) -> Iterator[Self]:
+        """Open a page, so many pixels wide and high, on a UI of the server at `http://127.0.0.1:4200`; close it."""
+        width, height = size
         context = browser.new_context(
-            viewport={"width": width, "height": 1000}, timezone_id="Etc/UTC", locale="en-US", reduced_motion="reduce"
+            viewport={"width": width, "height": height}, timezone_id="Etc/UTC", locale="en-US", reduced_motion="reduce"
         )
         with contextlib.closing(context):
             context.set_default_timeout(PATIENCE_MS)
@@ -104,7 +106,18 @@ class PrefectUi:
 
     def _await_artifact(self) -> None:
         self.page.locator("h1, table").first.wait_for()
-        self.page.wait_for_function("[...document.images].every(image => image.complete)")
+        self._await_rest()
+
+    def _await_rest(self) -> None:
+        """Wait until the pictures are there and the page stays what it is: it is drawn more than once."""
+        self.page.wait_for_function(
+            """() => {
+                const before = window.seen
+                window.seen = document.body.innerText
+                return window.seen === before && [...document.images].every(image => image.complete)
+            }""",
+            polling=REST_MS,
+        )
 
     def open_form(self, deployment: str) -> None:
         """Go from the list of all deployments to the form of a run with parameters of one's own."""
@@ -114,6 +127,7 @@ class PrefectUi:
         self.click("Custom run")
         self.page.get_by_role("button", name="Submit").wait_for()
         self.page.locator("textarea").first.wait_for()
+        self._await_rest()
 
     def open_run(self, identity: str, tab: str) -> None:
         """Open a run's page at one of its tabs."""
