@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test up down bench lint format lock clean
+.PHONY: train test up down bench screenshots lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
@@ -21,6 +21,10 @@ down: .venv/.installed
 # Half an hour on two cores that do nothing else; ARGS=--long for the long recipes, too.
 bench: .venv/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
+
+# Takes the pictures in docs/ anew, of runs on MNIST; needs Chromium and some minutes.
+screenshots: .venv/.installed-dev
+	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .

@@ -51,9 +51,7 @@ def standings(store: Store) -> list[Standing]:
 def history_report(store: Store, address: Callable[[str], str]) -> str:
     """Write the report that shows the plot, with the last promotions and rollbacks, the newest first."""
     crowned = [event for event in reversed(store.history()) if event["event"] in CROWNINGS]
-    rows = [
-        [event["time"][:19].replace("T", " "), event["version"], event["event"], event["reason"]] for event in crowned
-    ]
+    rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in crowned]
     told = markdown.table(["time, UTC", "version", "what", "why"], rows[:SHOWN], left=4) if rows else "None so far."
     return (
         f"# Accuracy over versions\n\n![Accuracy of each version, champions marked]({address(HISTORY)})\n\n"
@@ -73,10 +71,15 @@ def table(standings: Iterable[Standing]) -> list[dict[str, str | int]]:
             "newly made": "" if one.newly_made is None else one.newly_made,
             "decision": " then ".join(one.crowned) or "not promoted",
             "trained": one.recipe,
-            "made": one.made,
+            "made, UTC": _minute(one.made),
         }
         for one in reversed(list(standings))
     ]
+
+
+def _minute(time: str) -> str:
+    """Write an ISO 8601 time in UTC as `2026-01-31 07:05`."""
+    return time[:16].replace("T", " ")
 
 
 def _standing(version: int, card: dict[str, Any], crowned: tuple[str, ...], *, champion: bool) -> Standing:

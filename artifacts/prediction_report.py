@@ -82,14 +82,12 @@ def _score(score: Score) -> str:
 
 def _digits(prediction: Prediction) -> str:
     total = max(prediction.answered, 1)
-    return table(
-        ["digit", *CLASSES, "all"],
-        [
-            ["images", *(f"{count:,}" for count in prediction.labels), f"{prediction.answered:,}"],
-            ["share", *(f"{count / total:.1%}" for count in prediction.labels), ""],
-            ["abstained", *(f"{count:,}" for count in prediction.abstained), f"{prediction.abstained.sum():,}"],
-        ],
-    )
+    rows = [
+        [f"**{label}**", f"{count:,}", f"{count / total:.1%}", f"{prediction.abstained[label]:,}"]
+        for label, count in zip(CLASSES, prediction.labels, strict=True)
+    ]
+    rows.append(["all", f"{prediction.answered:,}", "", f"{prediction.abstained.sum():,}"])
+    return table(["digit", "images", "share", "abstained"], rows)
 
 
 def _unanswered(prediction: Prediction) -> str:

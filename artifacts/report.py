@@ -34,14 +34,14 @@ def training_report(run: Run, version: int, address: Callable[[str], str]) -> st
     return "\n\n".join(sections) + "\n"
 
 
-def class_table(metrics: Mapping[str, Any]) -> list[dict[str, float | int]]:
+def class_table(metrics: Mapping[str, Any]) -> list[dict[str, str | int]]:
     """Give the per-class figures of `metrics.json` as the rows of a table artifact."""
     return [
         {
             "digit": figures["label"],
-            "precision": round(figures["precision"], 4),
-            "recall": round(figures["recall"], 4),
-            "F1": round(figures["f1"], 4),
+            "precision": f"{figures['precision']:.2%}",
+            "recall": f"{figures['recall']:.2%}",
+            "F1": f"{figures['f1']:.2%}",
             "images": figures["support"],
         }
         for figures in metrics["classes"]

@@ -72,8 +72,11 @@ def _set_aside(validation: Validation, address: Callable[[str], str], kept_in: s
 
 
 def _labels(validation: Validation) -> str:
-    rows = []
-    for part, counts in validation.label_counts.items():
-        total = max(sum(counts), 1)
-        rows.append([part, *(f"{counts[label]:,} ({counts[label] / total:.1%})" for label in CLASSES)])
-    return table(["rows of", *CLASSES], rows)
+    """Write a line for each digit: a column for each would be wider than the older UI's page."""
+    parts = validation.label_counts
+    totals = {part: max(sum(counts), 1) for part, counts in parts.items()}
+    rows = [
+        [f"**{label}**", *(f"{counts[label]:,} ({counts[label] / totals[part]:.1%})" for part, counts in parts.items())]
+        for label in CLASSES
+    ]
+    return table(["digit", *(f"{part} rows" for part in parts)], rows)

@@ -160,7 +160,7 @@ def test_without_mistakes_it_says_so(run):
 def test_the_class_table_has_a_row_for_every_digit(run):
     rows = report.class_table(run.metrics())
     assert [row["digit"] for row in rows] == list(range(10))
-    assert rows[3] == {"digit": 3, "precision": 0.97, "recall": 0.98, "F1": 0.975, "images": 1003}
+    assert rows[3] == {"digit": 3, "precision": "97.00%", "recall": "98.00%", "F1": "97.50%", "images": 1003}
 
 
 def test_metrics_are_plain_json(run):

@@ -4,7 +4,6 @@ Server and worker are processes of their own here, as in a team, so that each ca
 """
 
 import os
-import signal
 import subprocess
 import sys
 import time

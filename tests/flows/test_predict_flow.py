@@ -146,7 +146,9 @@ def test_the_report_tells_what_was_recognised_and_how_surely(store, tmp_path):
     assert report.type == "markdown"
     assert report.data.startswith("# mnist: 10,000 images")
     assert f"accuracy {prediction.score.accuracy:.2%} of 10,000 images with a label" in report.data
-    assert "| images | " + " | ".join(f"{count:,}" for count in prediction.labels) + " | 10,000 |" in report.data
+    for digit, count in enumerate(prediction.labels):
+        assert f"| **{digit}** | {count:,} | {count / 10_000:.1%} | {prediction.abstained[digit]:,} |" in report.data
+    assert "| all | 10,000 |  |" in report.data
     assert f"It abstained from {prediction.abstained.sum():,}." in report.data
     for number, line in enumerate(prediction.score.confusion_matrix):
         assert f"| **{number}** | " in report.data

@@ -22,7 +22,7 @@ def note(numbers):
 class Witness(keras.layers.Layer):
     """Notes which rows come by: a row's number is written in its first two pixels."""
 
-    def call(self, images):  # noqa: D102
+    def call(self, images):
         tf.py_function(note, [images[:, 0, 0] * 256 + images[:, 0, 1]], [])
         return images
 
