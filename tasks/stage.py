@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 
-TAG = "digits"
 START_UP = "start-up"
 ORCHESTRATION = "orchestration"
 
@@ -81,7 +80,6 @@ def _stage(function: Callable[P, R], *, run_name: str | None, retried: bool) -> 
     return task(
         name=function.__name__,
         task_run_name=run_name or function.__name__.replace("_", " "),
-        tags=[TAG],
         cache_policy=NO_CACHE,
         retries=len(RETRY_AFTER_SECONDS) if retried else 0,
         retry_delay_seconds=[*map(float, RETRY_AFTER_SECONDS)],
