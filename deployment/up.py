@@ -76,6 +76,7 @@ def up(running: contextlib.ExitStack, port: str) -> dict[str, subprocess.Popen[b
         f"train now:   {address}/deployments, retrain, Run\n"
         f"             or PREFECT_API_URL={environment['PREFECT_API_URL']} "
         f"{os.path.relpath(PREFECT)} deployment run train/retrain\n"
+        f"new data:    files in inbox/ are trained on at the next run\n"
         f"Ctrl-C ends the {' and the '.join(watched)}\n",
         flush=True,
     )

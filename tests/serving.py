@@ -60,6 +60,13 @@ def deployment(api: httpx.Client, name: str) -> dict[str, Any]:
     return api.get(f"/deployments/name/{name}").raise_for_status().json()
 
 
+def ask_each_champion(api: httpx.Client, *, enabled: bool) -> None:
+    """Let predict run whenever a version becomes champion, as prefect.yaml has it, or not."""
+    wanted = {"automations": {"name": {"any_": ["predict__automation_1"]}}}
+    (automation,) = api.post("/automations/filter", json=wanted).raise_for_status().json()
+    api.patch(f"/automations/{automation['id']}", json={"enabled": enabled}).raise_for_status()
+
+
 def run(api: httpx.Client, name: str, parameters: Mapping[str, object]) -> dict[str, Any]:
     """Run a deployment as the UI does; give the run when it has ended."""
     identity = deployment(api, name)["id"]

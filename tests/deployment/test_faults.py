@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from samples import ROOT, clean_environment
-from serving import deployment, ended, free_port, run
+from serving import ask_each_champion, deployment, ended, free_port, run
 
 from artifacts.store import Store
 
@@ -20,7 +20,6 @@ pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 
 PREFECT = Path(sys.executable).with_name("prefect")
 PATIENCE = 200
-ASKING = "predict__automation_1"
 CANCELLED_WITHIN_SECONDS = 30
 
 
@@ -54,11 +53,6 @@ class Deployed:
         automations = [sys.executable, "deployment/automations.py"]
         for command in (pool, [PREFECT, "--no-prompt", "deploy", "--all"], automations):
             subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True, timeout=120)
-
-    def ask_each_champion(self, *, enabled):
-        """Let a new champion be asked, as prefect.yaml has it; other tests do without."""
-        (automation,) = self.api.post("/automations/filter", json={"automations": {"name": {"any_": [ASKING]}}}).json()
-        self.api.patch(f"/automations/{automation['id']}", json={"enabled": enabled}).raise_for_status()
 
     def start_worker(self):
         self.worker = self._start("worker", "start", "--pool", "digits")
@@ -134,7 +128,7 @@ def deployed(tmp_path_factory):
     try:
         there.start_server()
         there.deploy()
-        there.ask_each_champion(enabled=False)
+        ask_each_champion(there.api, enabled=False)
         there.start_worker()
         yield there
     finally:
@@ -282,11 +276,11 @@ def test_a_new_champion_is_asked_about_the_images_that_wait(deployed, parameters
     usual = found["parameters"]
     change = {"parameters": usual | {"input": parameters["source"], "output": str(answers)}}
     deployed.api.patch(f"/deployments/{found['id']}", json=change).raise_for_status()
-    deployed.ask_each_champion(enabled=True)
+    ask_each_champion(deployed.api, enabled=True)
     try:
         assert run(deployed.api, "train/retrain", parameters)["state_name"] == "Completed"
         deployed.await_that(answers.exists, "predictions that nobody asked for")
     finally:
-        deployed.ask_each_champion(enabled=False)
+        ask_each_champion(deployed.api, enabled=False)
         deployed.api.patch(f"/deployments/{found['id']}", json={"parameters": usual}).raise_for_status()
     assert len(answers.read_text().splitlines()) == 1 + 200
