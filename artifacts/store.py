@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
-RETIRED = ".old-"
+RETIRED, OWED = ".old-", ".unreported-"
 
 
 class Store:
@@ -38,7 +38,6 @@ class Store:
         self._quarantine = path / "quarantine"
         self._versions = path / "versions"
         self._last = self._versions / ".last"
-        self._unreported = path / "unreported"
         self._champion = path / "champion"
         self._history = path / "history.jsonl"
         self._lock = FileLock(path / ".lock", poll_interval=0.01)
@@ -126,22 +125,18 @@ class Store:
         with self._locked():
             number = max([self._last_number(), *self.versions()]) + 1
             write_atomically(self._last, f"{number}\n".encode())
-            self._unreported.mkdir(exist_ok=True)
-            (self._unreported / str(number)).touch()
+            self._owed(number).touch()
             with new_folder(self.folder(number)) as folder:
                 yield number, folder
             self._carry_out(number)
 
     def unreported(self) -> list[int]:
         """Give the versions whose reports aren't in Prefect yet, ascending."""
-        names = {entry.name for entry in self._unreported.iterdir()} if self._unreported.is_dir() else set()
-        return [version for version in self.versions() if str(version) in names]
+        return [version for version in self.versions() if self._owed(version).exists()]
 
     def reported(self, version: int) -> None:
         """Note that a version's report is in Prefect."""
-        (self._unreported / str(version)).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):  # others aren't
-            self._unreported.rmdir()
+        self._owed(version).unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def quarantine(self, run: str) -> Iterator[Path]:
@@ -227,14 +222,13 @@ class Store:
 
     def _carry_out(self, version: int) -> None:
         """Bring what a version's card says was decided into force and into the history; a card may say nothing."""
-        try:
-            card = self.card(version)
-        except StoreError:
+        if self.faults(version):
             return
-        decision = card.get("decision") or {}
-        if "promoted" not in decision:
+        card = self.card(version)
+        decision = card.get("decision")
+        if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
             return
-        run, reason, over = card["run"], decision["reason"], decision["champion"]
+        run, reason, over = str(card.get("run")), decision["reason"], decision["champion"]
         if decision["promoted"] and self.champion() == over:
             self._crown(self._event(PROMOTION, version, run, reason, over=over))
         else:
@@ -244,6 +238,10 @@ class Store:
     def _crown(self, crowned: dict[str, Any]) -> None:
         write_atomically(self._champion, f"{json.dumps(crowned)}\n".encode())
         append_line(self._history, json.dumps(crowned))
+
+    def _owed(self, version: int) -> Path:
+        """Give the file that is there as long as a version's report isn't in Prefect."""
+        return self._versions / f"{OWED}{version}"
 
     def _crowned(self) -> dict[str, Any] | None:
         try:
@@ -284,9 +282,9 @@ class Store:
         for pattern in (f"{TEMPORARY}*", f"{RETIRED}*"):
             for debris in self._versions.glob(pattern):
                 shutil.rmtree(debris, ignore_errors=True)
-        for marker in self._unreported.glob("*"):
-            if not self.folder(int(marker.name)).is_dir():
-                self.reported(int(marker.name))
+        for marker in self._versions.glob(f"{OWED}*"):
+            if not (self._versions / marker.name.removeprefix(OWED)).is_dir():
+                marker.unlink(missing_ok=True)
         for folder, name in ((self._versions, self._last.name), (self.path, self._champion.name)):
             for debris in folder.glob(f".{name}.*"):
                 debris.unlink(missing_ok=True)

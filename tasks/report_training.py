@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, cast
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.logging import get_run_logger
 
 from artifacts.store import Store
 from tasks.stage import stage
@@ -31,6 +32,10 @@ def report_training(published: Published, store: Path) -> Published:
 
     versions = Store(store)
     for version in versions.unreported():
+        if faults := versions.faults(version):
+            get_run_logger().warning("not reported: %s", "; ".join(faults))
+            versions.reported(version)
+            continue
         folder = versions.folder(version)
         metrics = json.loads((folder / "metrics.json").read_text())
         verdict = "promoted" if metrics["decision"]["promoted"] else "not promoted"

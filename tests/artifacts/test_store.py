@@ -128,7 +128,8 @@ def test_killed_at_any_file_operation_the_store_is_whole_and_goes_on(tmp_path):
         store.prune(2)
         assert [event["version"] for event in store.history() if event["event"] == "promotion"] == [*told, number]
         left = {entry.name for entry in [*store.path.iterdir(), *(store.path / "versions").iterdir()]}
-        assert {name for name in left if name.startswith(".")} <= {".lock", ".last"}
+        owed = {f".unreported-{version}" for version in [*before, number]}
+        assert {name for name in left if name.startswith(".")} <= {".lock", ".last"} | owed
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
@@ -194,16 +195,26 @@ def test_what_a_card_says_was_decided_comes_into_force_with_its_version(store):
     assert store.history()[-1]["reason"] == "said so"
 
 
+def test_a_decision_on_a_card_that_was_touched_is_not_carried_out(store, monkeypatch):
+    monkeypatch.setattr(Store, "_carry_out", lambda *_: None)  # as if killed before
+    publish(store, promoted=True, champion=2)
+    publish(store, promoted=True, champion=2)
+    monkeypatch.undo()
+    damaged_file(store.folder(4))
+    publish(store)
+    assert store.champion() == 5, "what was decided before the kill is done, but not for a model that was changed"
+
+
 def test_reports_are_owed_until_they_are_made(store):
     assert store.unreported() == [1, 2, 3]
     store.reported(2)
     assert store.unreported() == [1, 3]
     shutil.rmtree(store.folder(3))
     assert store.unreported() == [1], "of what is gone there is nothing to report"
-    publish(store)
+    assert publish(store) == 4
     store.reported(1)
-    store.reported(4)
-    assert not (store.path / "unreported").exists()
+    assert store.unreported() == [4]
+    assert not list((store.path / "versions").glob(".unreported-3")), "nor is it remembered"
 
 
 def test_a_champion_never_named_is_none(tmp_path):
