@@ -24,6 +24,21 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+class Patient(httpx.HTTPTransport):
+    """Ask again where the server says that its database is busy, as Prefect's own client does."""
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Wait half a second in between."""
+        while (answer := super().handle_request(request)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+            time.sleep(0.5)
+        return answer
+
+
+def api_client(url: str) -> httpx.Client:
+    """Give a client of a server's API."""
+    return httpx.Client(base_url=url, timeout=30, transport=Patient())
+
+
 @contextlib.contextmanager
 def served(home: Path) -> Iterator[httpx.Client]:
     """Start everything with its database and words in a folder; give a client of the API; end everything by Ctrl-C."""
@@ -40,7 +55,7 @@ def served(home: Path) -> Iterator[httpx.Client]:
         )
     try:
         _await_ready(process, words)
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as api:
+        with api_client(f"http://127.0.0.1:{port}/api") as api:
             yield api
     finally:
         process.send_signal(signal.SIGINT)

@@ -56,15 +56,15 @@ def task(**_options: object) -> Callable[[Callable[..., Any]], Callable[..., Any
     return lambda function: function
 
 
-def flow(**_options: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """Leave a function as it is, but for `fn`, which is the function itself."""
+def flow(*, name: str, **_options: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Leave a function as it is, but for its name and `fn`, which is the function itself."""
 
     def named(function: Callable[..., Any]) -> Callable[..., Any]:
         @functools.wraps(function)
         def run(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401, whatever the flow takes and gives
             return function(*args, **kwargs)
 
-        run.fn = function  # type: ignore[attr-defined]
+        run.fn, run.name = function, name  # type: ignore[attr-defined]
         return run
 
     return named

@@ -142,6 +142,7 @@ class PrefectUi:
         """Open what a run says of its state, the whole of it."""
         self.open_run(identity, "Details")
         self.page.get_by_text("State Message", exact=True).first.wait_for()
+        self._await_rest()
         more = self.page.get_by_text("See More", exact=True)
         if more.count():
             more.click()

@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from samples import ROOT, clean_environment
-from serving import ask_each_champion, deployment, ended, free_port, run
+from serving import api_client, ask_each_champion, deployment, ended, free_port, run
 
 from artifacts.store import Store
 
@@ -23,15 +23,6 @@ PATIENCE = 200
 CANCELLED_WITHIN_SECONDS = 30
 
 
-class Patient(httpx.HTTPTransport):
-    """Ask again where the server says that its database is busy, as Prefect's own client does."""
-
-    def handle_request(self, request):
-        while (answer := super().handle_request(request)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
-            time.sleep(0.5)
-        return answer
-
-
 class Deployed:
     """A server with its deployments, and a worker, each to be killed and started again."""
 
@@ -40,7 +31,7 @@ class Deployed:
         self.url = f"http://127.0.0.1:{free_port()}/api"
         quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1", "PREFECT_WORKER_QUERY_SECONDS": "2"}
         self.environment = clean_environment(home) | quick | {"PREFECT_API_URL": self.url, "PROJECT": str(ROOT)}
-        self.api = httpx.Client(base_url=self.url, timeout=30, transport=Patient())
+        self.api = api_client(self.url)
         self.server = self.worker = None
 
     def start_server(self):

@@ -7,10 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
 import pytest
 from samples import ROOT, clean_environment
-from serving import deployment, free_port, run
+from serving import api_client, deployment, free_port, run
 
 from artifacts.store import Store
 
@@ -47,7 +46,7 @@ def api(tmp_path_factory):
     process = start(environment)
     told = await_ready(process)
     assert any(f"Prefect UI:  http://127.0.0.1:{port}" in line for line in told)
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as client:
+    with api_client(f"http://127.0.0.1:{port}/api") as client:
         yield client
     os.killpg(process.pid, signal.SIGINT)
     rest, _ = process.communicate(timeout=60)
