@@ -58,9 +58,12 @@ class Progress:
             100 * record.accuracy,
             held_out,
         )
-        self._bar.update(record.epoch - self._bar.n)
+
+    def block_done(self, share: float) -> None:
+        """Show what share of all epochs is done."""
+        self._bar.update(share * self._epochs - self._bar.n)
         if time.monotonic() - self._updated > SECONDS_BETWEEN_UPDATES:
-            self._update(record.epoch / self._epochs)
+            self._update(share)
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None

@@ -83,7 +83,7 @@ def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | Non
     logger.info(
         "%s rows kept, %s set aside%s; %s",
         f"{sum(found.kept.values()):,}",
-        f"{len(found.quarantined):,}",
+        f"{sum(found.set_aside.values()):,}",
         f" in {kept_in}" if kept_in else "",
         ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in found.drifts) or "drift not measured",
     )

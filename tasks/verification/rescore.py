@@ -10,14 +10,12 @@ import dataclasses
 import json
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifacts.card import figures
 from artifacts.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
-from schemas.pixel_frame import labels_of, pixels_of
 from schemas.recipe import Recipe
 from schemas.rules import Rules
 from tasks.sources import catalogue
@@ -50,12 +48,10 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
     card = json.loads((folder / CARD).read_text())
     dataset = data_of(card)
     network = inference.load(folder / MODEL)
-    ask = partial(inference.probabilities, inference.predictor(network))
     recipe = Recipe.model_validate(card["recipe"])
     _, held_out = engine.split(dataset, recipe)
-    least = abstention.threshold(ask(held_out.pixels), held_out.labels)
-    pixels = pixels_of(dataset.test)
-    judged = figures_of_merit.evaluation(pixels, labels_of(dataset.test), ask(pixels), least)
+    least = abstention.threshold(inference.answers(network, held_out), held_out.labels)
+    judged = figures_of_merit.evaluation(dataset.test, inference.answers(network, dataset.test), least)
     found: dict[str, Any] = {
         "figures": figures(judged),
         "abstention": dataclasses.asdict(judged.abstention),
