@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from schemas.profile import Profile
     from schemas.recipe import Recipe
     from schemas.rules import Severity
+    from schemas.shards import Manifest
 
 Part = Literal["train", "test"]
 
@@ -29,19 +30,19 @@ class Loaded:
     """What a source holds, as it came: labels and pixels under the columns that it names them by.
 
     The index tells of each row where it stands: its number, counted from 0, or its picture's name. `test` is None
-    where the source has no part to test with.
+    where the source has no part to test with. Of a sharded source nothing but its shards is known.
     """
 
     name: str
-    train: pd.DataFrame
-    test: pd.DataFrame | None
+    train: pd.DataFrame | Manifest
+    test: pd.DataFrame | Manifest | None
     source: str = ""
     test_source: str | None = None
 
     @property
-    def parts(self) -> dict[Part, pd.DataFrame]:
+    def parts(self) -> dict[Part, pd.DataFrame | Manifest]:
         """Give the parts that there are."""
-        train: dict[Part, pd.DataFrame] = {"train": self.train}
+        train: dict[Part, pd.DataFrame | Manifest] = {"train": self.train}
         return train if self.test is None else train | {"test": self.test}
 
 

@@ -10,10 +10,12 @@ import pandas as pd
 
 from schemas import pixel_frame
 from schemas.digits import CLASSES
+from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.results import Dataset, Finding, Validation
 from schemas.row_checks import MEANINGS
+from schemas.shards import Manifest
 from tasks.sources.frames import QUARANTINE_COLUMNS
-from tasks.validation import judged, profiles, rows, split
+from tasks.validation import judged, profiles, rows, sharded, split
 from tasks.validation.drift import drifts
 from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, turn_needed
 
@@ -27,6 +29,12 @@ if TYPE_CHECKING:
     from schemas.results import Drift, Loaded, Part
     from schemas.rules import Rules, Severity
     from tasks.validation.judged import Judged
+    from tasks.validation.staging import Staging
+
+
+MOST_KEPT = 20_000
+"""Rows set aside of a sharded part that the quarantine keeps, so that memory is bounded; all of them are counted."""
+SHOWN_UNFIT = 10
 
 
 class Kept(NamedTuple):
@@ -50,13 +58,16 @@ class Kept(NamedTuple):
         return Kept(self.images.take(wanted), self.digests[wanted], self.origin, self.positions[wanted])
 
 
-def inspect(loaded: Loaded, rules: Rules, reference: Profile) -> tuple[Validation, Dataset | None]:
+def inspect(
+    loaded: Loaded, rules: Rules, reference: Profile, staging: Staging | None = None
+) -> tuple[Validation, Dataset | None]:
     """Hold what a source gave to the rules; the dataset is None when an error was found.
 
-    Nothing of `loaded` is changed. Every check is made that the outcome of those before allows, so that one run tells
-    all that is wrong.
+    Nothing of `loaded` is changed. `staging` is needed for a sharded source, whose rows give what the same rows in one
+    frame give: they are judged one by one, and the rest is counted over all of them in their order. Every check is made
+    that the outcome of those before allows, so that one run tells all that is wrong.
     """
-    inspection = Inspection(loaded, rules, reference)
+    inspection = Inspection(loaded, rules, reference, staging)
     inspection.run()
     validation = inspection.validation()
     return validation, None if validation.errors else inspection.dataset(validation)
@@ -76,12 +87,22 @@ def fingerprint(train: rows.Copies, test: rows.Copies) -> str:
     return digest.hexdigest()
 
 
+def _unfit_told(part: Part, faults: tuple[str, ...]) -> str:
+    more = f"; and {len(faults) - SHOWN_UNFIT:,} more" if len(faults) > SHOWN_UNFIT else ""
+    count = "1 shard" if len(faults) == 1 else f"{len(faults):,} shards"
+    return f"{count} of the {part} part can't be used: {'; '.join(faults[:SHOWN_UNFIT])}{more}"
+
+
+def _nothing_of(held: pd.DataFrame | Manifest) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(LABELLED_COLUMNS)) if isinstance(held, Manifest) else held.iloc[:0]
+
+
 class Inspection:
     """An inspection under way: the rows that are still in, those set aside, and what was found."""
 
-    def __init__(self, loaded: Loaded, rules: Rules, reference: Profile) -> None:
+    def __init__(self, loaded: Loaded, rules: Rules, reference: Profile, staging: Staging | None) -> None:
         """Begin with nothing found."""
-        self._loaded, self._rules, self._reference = loaded, rules, reference
+        self._loaded, self._rules, self._reference, self._staging = loaded, rules, reference, staging
         self._judged: dict[Part, Judged] = {}
         self._kept: dict[Part, Kept] = {}
         self._faults: dict[Part, dict[str, NDArray[np.int64]]] = {part: {} for part in loaded.parts}
@@ -95,6 +116,8 @@ class Inspection:
         if self._findings:
             return
         self._judge_values()
+        if not all(found.came for found in self._judged.values()):
+            return
         for part, faults in rows.copy_faults(self._kept["train"], self._kept.get("test")).items():
             self._set_aside(part, faults)
         if "test" not in self._kept:
@@ -111,7 +134,13 @@ class Inspection:
             raise ValueError("nothing was inspected")
         train, test = self._kept["train"], self._kept["test"]
         return Dataset(
-            self._loaded.name, train.images, test.images, fingerprint(train, test), self._profile, validation
+            name=self._loaded.name,
+            train=train.images,
+            test=test.images,
+            fingerprint=fingerprint(train, test),
+            profile=self._profile,
+            validation=validation,
+            memory=self._rules.memory if isinstance(self._loaded.train, Manifest) else None,
         )
 
     def validation(self) -> Validation:
@@ -122,7 +151,7 @@ class Inspection:
             source=self._loaded.source,
             test_source=self._loaded.test_source,
             rules=self._rules.model_dump(mode="json"),
-            came={part: len(frame) for part, frame in self._loaded.parts.items()},
+            came={part: self._came(part) for part in self._loaded.parts},
             kept={part: len(kept.images) for part, kept in self._kept.items()},
             set_aside={part: len(positions) for part, positions in set_aside.items()},
             reasons=self._reasons(),
@@ -138,11 +167,17 @@ class Inspection:
             reference_means=self._reference.class_means,
         )
 
+    def _came(self, part: Part) -> int:
+        held = self._loaded.parts[part]
+        return self._judged[part].came if part in self._judged or isinstance(held, Manifest) else len(held)
+
     def _found(self, check: str, severity: Severity, message: str) -> None:
         self._findings.append(Finding(check, severity, message))
 
     def _check_columns(self) -> None:
         for part, frame in self._loaded.parts.items():
+            if isinstance(frame, Manifest):
+                continue  # each shard is asked when it is read
             fault = pixel_frame.labelled_column_fault(frame)
             if fault:
                 self._found("columns", "error", f"{part} part: {fault}; label, pixel0 … pixel783 are needed")
@@ -150,12 +185,21 @@ class Inspection:
                 self._found("rows", "error", f"{part} part: no rows")
 
     def _judge_values(self) -> None:
-        for part, frame in self._loaded.parts.items():
-            self._judged[part] = found = judged.of_frame(frame, self._rules.repair)
+        for part, held in self._loaded.parts.items():
+            self._judged[part] = found = self._judge(held)
+            if found.unfit:
+                self._found("shards", "error", _unfit_told(part, found.unfit))
             if found.unit_scale:
                 self._found("scale", "error", f"{part} part: {SCALE_NEEDED}")
             self._kept[part] = Kept(found.images, found.digests, part, found.positions)
             self._faults[part] |= found.faults
+
+    def _judge(self, held: pd.DataFrame | Manifest) -> Judged:
+        if not isinstance(held, Manifest):
+            return judged.of_frame(held, self._rules.repair)
+        if self._staging is None:
+            raise ValueError("there is no place to stage shards in")
+        return sharded.of_manifest(held, self._rules, self._staging)
 
     def _split(self) -> None:
         whole = self._kept["train"]
@@ -242,11 +286,13 @@ class Inspection:
     def _quarantined(self, set_aside: Mapping[Part, NDArray[np.int64]]) -> pd.DataFrame:
         """Gather the rows set aside, as they came."""
         pieces = []
-        for part, positions in set_aside.items():
-            piece = self._judged[part].as_came(positions) if part in self._judged else self._loaded.parts[part].iloc[:0]
+        for part, failing in set_aside.items():
+            held = self._loaded.parts[part]
+            positions = failing[:MOST_KEPT] if isinstance(held, Manifest) else failing
+            piece = self._judged[part].as_came(positions) if part in self._judged else _nothing_of(held)
             faults = self._faults[part]
-            failing = {reason: np.isin(positions, faults[reason]) for reason in MEANINGS if reason in faults}
-            reasons = rows.reasons(failing, len(positions))
+            marked = {reason: np.isin(positions, faults[reason]) for reason in MEANINGS if reason in faults}
+            reasons = rows.reasons(marked, len(positions))
             told = pd.DataFrame({"part": part, "item": piece.index.astype(str), "reasons": reasons}, index=piece.index)
             pieces.append(pd.concat([told[list(QUARANTINE_COLUMNS)], piece], axis=1))
         return pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)

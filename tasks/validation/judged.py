@@ -27,6 +27,7 @@ class Judged(NamedTuple):
     `positions` tell where the rows of `images` stood among the `came` rows of the part, `faults` where those stood that
     were set aside, by reason. `as_came` gives rows as they came, by ascending positions. `unit_scale` tells that pixels
     run from 0 to 1, though no repair was asked for; they were scaled then, for the checks that follow to see something.
+    `unfit` tells of each file that couldn't be used, and why.
     """
 
     came: int
@@ -36,6 +37,7 @@ class Judged(NamedTuple):
     faults: Mapping[str, NDArray[np.int64]]
     as_came: Callable[[NDArray[np.int64]], pd.DataFrame]
     unit_scale: bool
+    unfit: tuple[str, ...] = ()
 
 
 class Verdict(NamedTuple):

@@ -21,6 +21,7 @@ from schemas.rules import Rules
 from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
 from tasks.validation import inspection, profiles
+from tasks.validation.staging import Staging, in_threads
 
 if TYPE_CHECKING:
     from schemas.results import Dataset
@@ -41,12 +42,20 @@ def main() -> None:
 
 
 def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
-    """Read the card's data, load its model, score it; train its recipe anew if that is asked for."""
+    """Read the card's data, load its model, score it; train its recipe anew if that is asked for.
+
+    Shards are staged anew, in the folder for temporary files: what the store has staged proves nothing.
+    """
+    with tempfile.TemporaryDirectory(prefix="rescore-") as work:
+        return _found(folder, Path(work), reproduce=reproduce)
+
+
+def _found(folder: Path, work: Path, *, reproduce: bool) -> dict[str, Any]:
     from tasks.scoring import abstention, figures_of_merit
     from tasks.training import engine, inference
 
     card = json.loads((folder / CARD).read_text())
-    dataset = data_of(card)
+    dataset = data_of(card, work / "shards")
     network = inference.load(folder / MODEL)
     recipe = Recipe.model_validate(card["recipe"])
     _, held_out = engine.split(dataset, recipe)
@@ -59,18 +68,20 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
         "weights": engine.digest(network),
     }
     if reproduce:
-        with tempfile.TemporaryDirectory(prefix="reproduce-") as work:
-            trained = engine.train(dataset, recipe, Path(work), on_epoch=lambda _: None, tell=lambda _: None)
+        trained = engine.train(dataset, recipe, work, on_epoch=lambda _: None, tell=lambda _: None)
         found["reproduced"] = trained.digest
     return found
 
 
-def data_of(card: dict[str, Any]) -> Dataset:
-    """Read and validate the data that a card names; raise InputError when it can't be had any more."""
+def data_of(card: dict[str, Any], shards: Path) -> Dataset:
+    """Read and validate the data that a card names; raise InputError when it can't be had any more.
+
+    Its shards, if it has any, are staged in a folder.
+    """
     data = card["data"]
     rules = Rules.model_validate(data["rules"])
     loaded = catalogue.load(data["source"], data["test_source"], rules)
-    found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    found, dataset = inspection.inspect(loaded, rules, profiles.embedded(), Staging(shards, in_threads))
     if dataset is None:
         raise InputError(found.refusal)
     return dataset
