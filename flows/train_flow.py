@@ -74,8 +74,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files, pictures or shards of rows,
-            or a pattern or an address of shards.
+        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
         test_source: Where those to test with come from, if not from the source.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
         store: The folder that keeps the versions; created when it isn't there.
