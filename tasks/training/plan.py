@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 CHUNK = 64
 """Rows that are read, and dealt to a block, together."""
 ELSEWHERE = 1024
-"""MiB that Python, TensorFlow, and what is kept of every row (labels, numbers) may take beside the blocks."""
+"""MiB that Python and TensorFlow may take beside the blocks."""
+KEPT_BYTES = 60
+"""What is kept of every row: its label, digest and number, and its place in an epoch's order. Measured."""
 SHARE = 4
 """Of the rest a block takes a quarter: it is there twice while TensorFlow copies it, the next one is being read."""
 ROW_BYTES = 784
@@ -67,6 +69,7 @@ def block_rows(dataset: Dataset, recipe: Recipe) -> int | None:
     """Give the rows of a block; None where all are one block: those in memory, and staged ones that are few enough."""
     if dataset.memory is None:
         return None
-    fitting = ((dataset.memory - ELSEWHERE) << 20) // SHARE // ROW_BYTES
+    free = ((dataset.memory - ELSEWHERE) << 20) - len(dataset.train) * KEPT_BYTES
+    fitting = free // SHARE // ROW_BYTES
     rows = max(fitting // recipe.batch_size, 1) * recipe.batch_size
     return rows if rows < len(dataset.train) else None
