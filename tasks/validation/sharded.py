@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pandas as pd
-import pyarrow
+import pyarrow as pa
 
 from schemas.images import Staged
 from schemas.pixel_frame import LABELLED_COLUMNS
@@ -67,7 +67,7 @@ def _staged(manifest: Manifest, rules: Rules, where: Staging) -> tuple[Sequence[
     while True:
         jobs = [Job(shard, where.folder, repairs, scaled, batch_rows(rules.memory)) for shard in manifest.shards]
         shards = where.run(jobs)
-        pyarrow.default_memory_pool().release_unused()  # what reading took is the training's now
+        pa.default_memory_pool().release_unused()  # what reading took is the training's now
         right = needed(max(shard.highest for shard in shards), rules.repair)
         unit_scale = is_unit_scale(max(shard.mended for shard in shards))
         if right != repairs:
