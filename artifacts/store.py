@@ -35,6 +35,7 @@ class Store:
         """Name the store's folder."""
         self.path = path
         self.work = path / "work"
+        self.shards = self.work / "shards"
         self._quarantine = path / "quarantine"
         self._versions = path / "versions"
         self._last = self._versions / ".last"

@@ -49,9 +49,8 @@ def body(validation: Validation, address: Callable[[str], str], kept_in: str | N
 
 
 def _rows(validation: Validation) -> str:
-    aside = validation.quarantined["part"].value_counts()
     rows = [
-        [part, f"{came:,}", f"{aside.get(part, 0):,}", f"{validation.kept.get(part, 0):,}"]
+        [part, f"{came:,}", f"{validation.set_aside[part]:,}", f"{validation.kept.get(part, 0):,}"]
         for part, came in validation.came.items()
     ]
     if "test" not in validation.came and "test" in validation.kept:

@@ -20,13 +20,14 @@ import pandas as pd
 import pandera.pandas as pa
 from PIL import Image
 
-from schemas import pixel_frame
+from schemas import images, pixel_frame
 from schemas.digits import SIDE
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
 from tasks.sources import catalogue
-from tasks.validation import inspection, profiles, rows
+from tasks.validation import inspection, judged, profiles, rows
 from tasks.validation.drift import drifts
+from tasks.validation.inspection import Kept
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,7 +89,9 @@ def checks(mnist: Loaded) -> list[dict[str, object]]:
     if test is None:
         raise ValueError("MNIST has a test part")
     both = pd.concat([train, test], ignore_index=True)
-    counts = profiles.count(train, reference)
+    judgments = {part: judged.of_frame(frame, ()) for part, frame in mnist.parts.items()}
+    kept = {part: Kept(one.images, one.digests, part, one.positions) for part, one in judgments.items()}
+    counts = profiles.count(kept["train"].images, reference)
     naive = pa.DataFrameSchema(
         {"label": pa.Column("uint8", pa.Check.isin(range(10)))}
         | {name: pa.Column("uint8", pa.Check.in_range(0, 255)) for name in PIXEL_COLUMNS}
@@ -96,11 +99,12 @@ def checks(mnist: Loaded) -> list[dict[str, object]]:
     parts: dict[str, Callable[[], object]] = {
         "validation, everything": lambda: inspection.inspect(mnist, DEFAULT_RULES, reference),
         "of it: values of rows": lambda: (rows.value_faults(train), rows.value_faults(test)),
-        "of it: duplicates and leaks": lambda: rows.copy_faults(train, test),
-        "of it: profile": lambda: profiles.profile_of(train, "mnist"),
-        "of it: counts for orientation and drift": lambda: profiles.count(both, reference),
+        "of it: duplicates and leaks": lambda: rows.copy_faults(kept["train"], kept["test"]),
+        "of it: digests of rows": lambda: rows.digests(pixels_of(both)),
+        "of it: profile": lambda: profiles.profile_of(kept["train"].images, "mnist"),
+        "of it: counts for orientation and drift": lambda: profiles.count(images.of_frame(both), reference),
         "of it: drift from the counts": lambda: drifts("train", counts, reference, DEFAULT_RULES),
-        "of it: fingerprint": lambda: inspection.fingerprint(train, test),
+        "of it: fingerprint": lambda: inspection.fingerprint(kept["train"], kept["test"]),
         "of it: the frame's schema": lambda: pixel_frame.validate(pixel_frame.LABELLED, both, "all"),
         "a pandera schema of 785 columns": lambda: naive.validate(both, lazy=True),
     }

@@ -9,6 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 from prefect import State, flow
 from prefect.states import Completed
+from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.store import Store
@@ -17,6 +18,7 @@ from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, Recipe, RecipeName
 from schemas.results import Published
 from schemas.rules import DEFAULT_RULES, Rules
+from schemas.shards import WORKERS
 from tasks.collect import collect
 from tasks.compare import compare
 from tasks.evaluate import evaluate
@@ -50,7 +52,11 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     return overrides.applied_to(recipe)
 
 
-@flow(name="train", flow_run_name="train {recipe} on {source}")
+@flow(
+    name="train",
+    flow_run_name="train {recipe} on {source}",
+    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's own, invariant
+)
 def train_flow(  # noqa: PLR0913, what a person may want to change
     source: str = "mnist",
     test_source: str | None = None,
@@ -68,7 +74,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, or the path of an .npz, .csv or .parquet file, a folder of IDX files or pictures.
+        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
         test_source: Where those to test with come from, if not from the source.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
         store: The folder that keeps the versions; created when it isn't there.

@@ -16,9 +16,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.gate import Decision
+    from schemas.images import Images
     from schemas.profile import Profile
     from schemas.recipe import Recipe
     from schemas.rules import Severity
+    from schemas.shards import Manifest
 
 Part = Literal["train", "test"]
 
@@ -28,37 +30,40 @@ class Loaded:
     """What a source holds, as it came: labels and pixels under the columns that it names them by.
 
     The index tells of each row where it stands: its number, counted from 0, or its picture's name. `test` is None
-    where the source has no part to test with. `added` names the files whose rows stand behind the source's own.
+    where the source has no part to test with. Of a sharded source nothing but its shards is known. `added` names the
+    files whose rows stand behind the source's own.
     """
 
     name: str
-    train: pd.DataFrame
-    test: pd.DataFrame | None
+    train: pd.DataFrame | Manifest
+    test: pd.DataFrame | Manifest | None
     source: str = ""
     test_source: str | None = None
     added: tuple[str, ...] = ()
 
     @property
-    def parts(self) -> dict[Part, pd.DataFrame]:
+    def parts(self) -> dict[Part, pd.DataFrame | Manifest]:
         """Give the parts that there are."""
-        train: dict[Part, pd.DataFrame] = {"train": self.train}
+        train: dict[Part, pd.DataFrame | Manifest] = {"train": self.train}
         return train if self.test is None else train | {"test": self.test}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """A training and a test pixel frame that passed validation, with what it found.
+    """The images to train on and to test with that passed validation, with what it found.
 
-    The fingerprint depends on rows and labels alone, not on their source. `profile` describes the training frame,
-    `pictures` are those of the data's report, PNGs by name.
+    The fingerprint depends on rows and labels alone, not on their source. `profile` describes the training images,
+    `pictures` are those of the data's report, PNGs by name. `memory` bounds, in MiB, what a training may take that
+    reads its images from disk; None where they are in memory.
     """
 
     name: str
-    train: pd.DataFrame
-    test: pd.DataFrame
+    train: Images
+    test: Images
     fingerprint: str
     profile: Profile
     validation: Validation
+    memory: int | None = None
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
@@ -98,8 +103,9 @@ class Drift:
 class Validation:
     """What validation found in the data that came.
 
-    `came` counts the rows of each part; `quarantined` holds those that were set aside as they came, with `part`, `item`
-    and `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
+    `came`, `kept` and `set_aside` count the rows of each part, `reasons` those set aside by each reason; a row may have
+    several. `quarantined` holds the rows set aside as they came, of shards the first of them, with `part`, `item` and
+    `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
     part, None when nothing could be seen.
     """
 
@@ -110,6 +116,8 @@ class Validation:
     rules: dict[str, Any]
     came: dict[Part, int]
     kept: dict[Part, int]
+    set_aside: dict[Part, int]
+    reasons: dict[str, dict[Part, int]]
     quarantined: pd.DataFrame
     findings: tuple[Finding, ...]
     drifts: tuple[Drift, ...]
@@ -128,16 +136,6 @@ class Validation:
     def refusal(self) -> str:
         """Tell, in one line, why the data was refused."""
         return f"{self.name}: {'; '.join(error.message for error in self.errors)}"
-
-    @property
-    def reasons(self) -> dict[str, dict[Part, int]]:
-        """Count the rows set aside, by reason and part; a row may have several reasons."""
-        counts: dict[str, dict[Part, int]] = {}
-        for part, reasons in zip(self.quarantined["part"], self.quarantined["reasons"], strict=True):
-            for reason in reasons.split("; "):
-                of_reason = counts.setdefault(reason, dict.fromkeys(self.came, 0))
-                of_reason[part] += 1
-        return counts
 
     def figures(self) -> dict[str, Any]:
         """Give the contents of `validation.json`."""
@@ -187,7 +185,7 @@ class Trained:
     training_rows: int
     validation_rows: int
     held_out_answers: NDArray[np.float32]
-    held_out_labels: NDArray[np.int32]
+    held_out_labels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,11 @@ class Rules(InputRules):
     max_quarantined: float = Field(0.01, ge=0, le=1, description="Share of a part's rows that may be set aside.")
     min_class_share: float = Field(0.01, ge=0, le=0.1, description="Share of the training rows below which to warn.")
     min_test_rows: int = Field(100, ge=1, description="Test rows below which the figures would say nothing.")
+    memory: int = Field(
+        2048,
+        ge=1280,
+        description="MiB that a sharded source may take: shards are read, and trained on, in such blocks.",
+    )
     max_expanded_mib: int = Field(
         4096, ge=1, description="MiB that a source may take once expanded; compressed ones are read no further."
     )

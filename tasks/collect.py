@@ -26,10 +26,11 @@ INBOX_KEY = "inbox"
 def collect(loaded: Loaded, inbox: Path, rules: Rules) -> Loaded:
     """Give the source with all files that count; those that wait are looked into and moved to done/ or rejected/."""
     from schemas.pixel_frame import labelled_column_fault
+    from schemas.shards import Manifest
     from tasks.validation.additions import Additions
 
-    if labelled_column_fault(loaded.train):  # a source that is refused anyway says nothing of files
-        return loaded
+    if not isinstance(loaded.train, Manifest) and labelled_column_fault(loaded.train):
+        return loaded  # a source that is refused anyway says nothing of files
     folder = Inbox(inbox)
     with folder.opened():
         additions = Additions(loaded, rules)

@@ -14,10 +14,8 @@ from tasks.stage import stage
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
-    from numpy.typing import NDArray
-
     from schemas.gate import Decision, GateRules
+    from schemas.images import Images
     from schemas.results import Dataset, Evaluation, Trained
     from tasks.scoring.gate import Champion
 
@@ -27,29 +25,28 @@ def compare(  # noqa: PLR0913, what the gate looks at
     trained: Trained, evaluation: Evaluation, dataset: Dataset, store: Path, rules: GateRules, force: str | None
 ) -> Decision:
     """Hold the candidate against the champion on the dataset's test rows; a champion that can't be asked is told of."""
-    from schemas.pixel_frame import labels_of, pixels_of
     from tasks.scoring import gate
     from tasks.training import inference
 
     versions = Store(store)
     number = versions.champion()
-    pixels, labels = pixels_of(dataset.test), labels_of(dataset.test)
+    images = dataset.test
     candidate = gate.Candidate(
         right=evaluation.right,
         calibration_error=evaluation.calibration_error,
         model_mib=trained.network.count_params() * 4 / 2**20,
-        latency_ms=inference.latency_ms(trained.network, pixels[:1]),
+        latency_ms=inference.latency_ms(trained.network, images.rows(slice(0, 1))),
     )
-    champion = None if number is None else _champion(versions, number, pixels, labels)
-    decision = gate.decide(candidate, champion, labels, rules, refused_before=versions.refusals(), forced=force)
+    champion = None if number is None else _champion(versions, number, images)
+    decision = gate.decide(candidate, champion, images.labels, rules, refused_before=versions.refusals(), forced=force)
     if champion is not None and champion.right is not None:
-        decision = dataclasses.replace(decision, changes=gate.changes(candidate.right, champion.right, pixels, labels))
+        decision = dataclasses.replace(decision, changes=gate.changes(candidate.right, champion.right, images))
     verdict = "promote" if decision.promoted else "refuse"
     get_run_logger().info("%s: %s", verdict, decision.reason)
     return decision
 
 
-def _champion(store: Store, number: int, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Champion:
+def _champion(store: Store, number: int, images: Images) -> Champion:
     """Ask the champion about the same rows."""
     from tasks.scoring.gate import Champion
     from tasks.training import inference
@@ -58,4 +55,4 @@ def _champion(store: Store, number: int, pixels: NDArray[np.uint8], labels: NDAr
         ask = inference.of_version(store, number)
     except StoreError as error:
         return Champion(number, None, str(error))
-    return Champion(number, ask(pixels).argmax(axis=1) == labels)
+    return Champion(number, inference.of_all(ask, images).argmax(axis=1) == images.labels)

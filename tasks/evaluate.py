@@ -1,4 +1,4 @@
-"""Evaluate: judge a trained network on the untouched test frame."""
+"""Evaluate: judge a trained network on the untouched test images."""
 
 from __future__ import annotations
 
@@ -14,15 +14,12 @@ if TYPE_CHECKING:
 
 @stage(run_name="evaluate on {dataset.name}")
 def evaluate(trained: Trained, dataset: Dataset) -> Evaluation:
-    """Give the network's figures on the dataset's test frame."""
-    from schemas.pixel_frame import labels_of, pixels_of
+    """Give the network's figures on the dataset's test images."""
     from tasks.scoring import abstention, figures_of_merit
-    from tasks.training.inference import predictor, probabilities
+    from tasks.training.inference import answers
 
-    pixels = pixels_of(dataset.test)
-    answers = probabilities(predictor(trained.network), pixels)
     least = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
-    evaluation = figures_of_merit.evaluation(pixels, labels_of(dataset.test), answers, least)
+    evaluation = figures_of_merit.evaluation(dataset.test, answers(trained.network, dataset.test), least)
     low, high = evaluation.interval
     get_run_logger().info(
         "test accuracy %.2f%% (95 %% interval %.2f%% to %.2f%%), %s mistakes",

@@ -8,10 +8,13 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
+from schemas.shards import Manifest
 from tasks import events
 from tasks.stage import may_pass, stage
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from schemas.results import Loaded
     from schemas.rules import Rules
 
@@ -35,6 +38,10 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
         )
         events.of_refused_data(source, str(error))
         raise
-    counts = " and ".join(f"{len(frame):,} {part} rows" for part, frame in loaded.parts.items())
-    get_run_logger().info("%s: %s", loaded.name, counts)
+    told = " and ".join(f"{part} part {_told(held)}" for part, held in loaded.parts.items())
+    get_run_logger().info("%s: %s", loaded.name, told)
     return loaded
+
+
+def _told(held: pd.DataFrame | Manifest) -> str:
+    return held.told if isinstance(held, Manifest) else f"{len(held):,} rows"

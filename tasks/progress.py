@@ -65,8 +65,11 @@ class Progress:
             100 * record.accuracy,
             held_out,
         )
-        self._bar.update(record.epoch - self._bar.n)
-        self._shares.put(record.epoch / self._epochs)
+
+    def block_done(self, share: float) -> None:
+        """Show what share of all epochs is done."""
+        self._bar.update(share * self._epochs - self._bar.n)
+        self._shares.put(share)
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None

@@ -27,14 +27,16 @@ HEAVY = (
 
 @stage(run_name="train {recipe.network}, {recipe.epochs} epochs")
 def train(dataset: Dataset, recipe: Recipe, work: Path) -> Trained:
-    """Train on the dataset's training frame, with checkpoints in `work`; the test frame isn't looked at."""
+    """Train on the dataset's training images, with checkpoints in `work`; the test images aren't looked at."""
     from tasks.training.start_up import import_tensorflow
 
     import_tensorflow()
     from tasks.training import engine
 
     with Progress(recipe.epochs) as progress:
-        return engine.train(dataset, recipe, work, on_epoch=progress.epoch_done, tell=get_run_logger().info)
+        return engine.train(
+            dataset, recipe, work, progress.epoch_done, get_run_logger().info, on_block=progress.block_done
+        )
 
 
 def preload() -> None:

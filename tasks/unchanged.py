@@ -27,7 +27,7 @@ def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published |
     from tasks.training.fingerprint import fingerprint
 
     versions = Store(store)
-    number = versions.with_fingerprint(fingerprint(dataset.fingerprint, recipe))
+    number = versions.with_fingerprint(fingerprint(dataset, recipe))
     if number is None:
         return None
     card, champion = versions.card(number), versions.champion()

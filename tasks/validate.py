@@ -15,6 +15,7 @@ from schemas.errors import InputError
 from tasks import events
 from tasks.load import DATA_KEY
 from tasks.stage import stage
+from tasks.stage_shards import stage_shards
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,8 +34,10 @@ def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
     """
     from artifacts import figures, quarantine, validation_report
     from tasks.validation import inspection
+    from tasks.validation.staging import Staging
 
-    found, dataset = inspection.inspect(loaded, rules, _reference(Store(store)))
+    staging = Staging(Store(store).shards, stage_shards)
+    found, dataset = inspection.inspect(loaded, rules, _reference(Store(store)), staging)
     sheet = figures.data_sheet(found.means, found.reference_means, found.drifts)
     pictures = {validation_report.MEANS: figures.png(sheet)}
     kept_in = None
@@ -83,7 +86,7 @@ def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | Non
     logger.info(
         "%s rows kept, %s set aside%s; %s",
         f"{sum(found.kept.values()):,}",
-        f"{len(found.quarantined):,}",
+        f"{sum(found.set_aside.values()):,}",
         f" in {kept_in}" if kept_in else "",
         ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in found.drifts) or "drift not measured",
     )

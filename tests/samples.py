@@ -4,6 +4,7 @@ import json
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -49,6 +50,17 @@ def accepted(source: object):
     validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded())
     assert dataset is not None, validation.errors
     return dataset
+
+
+def fingerprint_of(train: object, test: object) -> str:
+    """Give the fingerprint of two pixel frames."""
+    from tasks.validation import inspection, judged
+
+    return inspection.fingerprint(*(_labelled_digests(judged.of_frame(frame, ())) for frame in (train, test)))
+
+
+def _labelled_digests(part: object) -> SimpleNamespace:
+    return SimpleNamespace(labels=part.images.labels, digests=part.digests)
 
 
 def clean_environment(prefect_home: Path) -> dict[str, str]:

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from laps import Laps, report
 from mnist import embedded_mnist
 
-from schemas.pixel_frame import labels_of, pixels_of
 from schemas.recipe import PRESETS, Overrides
 from tasks.training.start_up import import_tensorflow
 
@@ -42,22 +41,25 @@ def main() -> None:
 def train(recipe: Recipe) -> tuple[Laps, float]:
     """Train as the engine does, without its checkpoints, which no other contender writes; give the final accuracy."""
     from tasks.training.engine import split
+    from tasks.training.feed import Feed
     from tasks.training.inference import predictor, probabilities
+    from tasks.training.plan import plan
     from tasks.training.session import Session
 
     dataset = embedded_mnist()
-    rows, held_out = split(dataset, recipe)
-    pixels, labels = pixels_of(dataset.test), labels_of(dataset.test)
+    images, held_out = split(dataset, recipe)
+    pixels, labels = dataset.test.rows(slice(None)), dataset.test.labels
 
     laps = Laps()
-    session = Session(rows, held_out, recipe)
+    layout = plan(dataset, len(images), recipe)
+    session = Session(images.labels, layout, Feed(images, layout), held_out, recipe)
     predict = predictor(session.network)
 
     def accuracy() -> float:
         return float((probabilities(predict, pixels).argmax(axis=1) == labels).mean())
 
     while not session.ended:
-        session.run_epoch()
+        session.run_block()
         laps.epoch_done(accuracy)
     session.finished()  # leaves the final weights in the network
     return laps, accuracy()

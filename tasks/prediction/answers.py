@@ -13,7 +13,7 @@ from schemas.errors import InputError
 from schemas.pixel_frame import pixels_of
 from schemas.prediction import Answers
 from tasks.validation import profiles, rows
-from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, is_unit_scale, needed, repaired
+from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, highest, is_unit_scale, needed, repaired
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,9 +30,9 @@ def repairs_of(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Rep
 
     Raises InputError for pixels from 0 to 1 and for ink that is dark on a bright ground, naming the missing repair.
     """
-    repairs = needed(frame, rules.repair)
+    repairs = needed(highest(frame), rules.repair)
     mended = repaired(frame, repairs)
-    if is_unit_scale(mended):
+    if is_unit_scale(highest(mended)):
         raise InputError(f"{source}: {SCALE_NEEDED}")
     pixels, failing = _usable(mended, rows.pixel_faults(mended))
     if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:

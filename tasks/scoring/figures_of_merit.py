@@ -15,17 +15,15 @@ from tasks.scoring import abstention
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from schemas.images import Images
+
 SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
 
 
-def evaluation(
-    pixels: NDArray[np.uint8],
-    labels: NDArray[np.uint8],
-    probabilities: NDArray[np.float32],
-    least_confidence: float | None,
-) -> Evaluation:
-    """Judge probabilities (rows × 10) of images (rows × 784) against their labels (rows)."""
+def evaluation(images: Images, probabilities: NDArray[np.float32], least_confidence: float | None) -> Evaluation:
+    """Judge probabilities (rows × 10) of images against their labels."""
+    labels = images.labels
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=CLASSES)
     correct = int(matrix.trace())
@@ -37,7 +35,7 @@ def evaluation(
         classes=class_figures(labels, predicted),
         log_loss=float(log_loss(labels, _summing_to_one(probabilities), labels=CLASSES)),
         calibration_error=calibration_error(labels, probabilities),
-        mistakes=mistakes(pixels, labels, probabilities),
+        mistakes=mistakes(images, probabilities),
         abstention=abstention.judged(least_confidence, probabilities, labels),
         right=predicted == labels,
     )
@@ -75,11 +73,9 @@ def calibration_error(labels: NDArray[np.uint8], probabilities: NDArray[np.float
     return float(np.abs(surplus).sum() / len(labels))
 
 
-def mistakes(
-    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], probabilities: NDArray[np.float32]
-) -> tuple[Mistake, ...]:
+def mistakes(images: Images, probabilities: NDArray[np.float32]) -> tuple[Mistake, ...]:
     """Give the rows that were got wrong with the highest confidence, the worst first."""
-    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    labels, predicted, confidence = images.labels, probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
     return tuple(
@@ -88,7 +84,7 @@ def mistakes(
             label=int(labels[row]),
             predicted=int(predicted[row]),
             confidence=float(confidence[row]),
-            picture=pixels[row].reshape(SIDE, SIDE).copy(),
+            picture=picture.reshape(SIDE, SIDE).copy(),
         )
-        for row in worst
+        for row, picture in zip(worst, images.rows(worst), strict=True)
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.gate import GateRules
+    from schemas.images import Images
 
 
 SHOWN = 16
@@ -86,15 +87,13 @@ def decide(  # noqa: PLR0913, what a decision rests on
     )
 
 
-def changes(
-    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> tuple[Change, ...]:
-    """Give the first rows (of rows × 784) that the candidate fixes, and the first that it newly gets wrong."""
+def changes(ours: NDArray[np.bool_], theirs: NDArray[np.bool_], images: Images) -> tuple[Change, ...]:
+    """Give the first images that the candidate fixes, and the first that it newly gets wrong."""
     sides = ((True, np.flatnonzero(ours & ~theirs)), (False, np.flatnonzero(theirs & ~ours)))
     return tuple(
-        Change(fixed, int(labels[row]), pixels[row].reshape(SIDE, SIDE))
+        Change(fixed, int(images.labels[row]), picture.reshape(SIDE, SIDE))
         for fixed, found in sides
-        for row in found[:SHOWN]
+        for row, picture in zip(found[:SHOWN], images.rows(found[:SHOWN]), strict=True)
     )
 
 

@@ -13,14 +13,17 @@ from typing import TYPE_CHECKING
 
 from schemas.digits import CLASSES
 from schemas.errors import InputError
-from tasks.sources import mnist
+from tasks.sources import mnist, shards
 from tasks.sources.files import GZIP, opened
 
 if TYPE_CHECKING:
     from types import ModuleType
 
+    import pandas as pd
+
     from schemas.results import Loaded
     from schemas.rules import Rules
+    from schemas.shards import Manifest
     from tasks.sources.frames import Frames
 
 MNIST, FASHION_MNIST = "mnist", "fashion-mnist"
@@ -35,12 +38,12 @@ UNFIT = {
 }
 """What else `keras.datasets` knows."""
 ALLOWED = (
-    f"{' or '.join(BUILT_IN)}, an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in "
-    "subfolders named 0 to 9 is allowed"
+    f"{' or '.join(BUILT_IN)}, an .npz, .csv, .csv.gz or .parquet file, a folder with IDX files, with pictures in "
+    "subfolders named 0 to 9 or with .parquet or .csv shards, or a pattern or an address of such shards is allowed"
 )
 PICTURES_IN = ("", "train", "test")
 IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)", re.IGNORECASE)
-IDX, PICTURE = "idx", "picture"
+IDX, PICTURE, SHARDS = "idx", "picture", "shards"
 IDX_IMAGES = b"\0\0\x08\x03"
 BEGINNINGS = {
     b"PK\x03\x04": "npz",
@@ -78,11 +81,13 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     """Read a source and, where there is one, that of the test part, which then replaces the source's own."""
     from schemas.results import Loaded
 
+    train: pd.DataFrame | Manifest
+    test: pd.DataFrame | Manifest | None
     train, test = _read(source, rules)
     name = _name(source)
     if test_source is not None:
-        other = _read(test_source, rules)
-        test = other.train if other.test is None else other.test
+        others, tested = _read(test_source, rules)
+        test = others if tested is None else tested
         name += f" with {_name(test_source)}"
     return Loaded(name, train, test, _place(source), test_source and _place(test_source))
 
@@ -99,11 +104,16 @@ def kind(source: str) -> str:
         raise InputError(f"{source}: {UNFIT[source]}; {ALLOWED}")
     path = Path(source)
     try:
-        found = kind_of_folder(path) if path.is_dir() else kind_of_file(path)
+        found = kind_of_folder(path) if path.is_dir() else None
+        if found is None and shards.is_sharded(source):
+            shards.check(source)
+            return SHARDS
+        if not path.is_dir():
+            found = kind_of_file(path)
     except OSError as error:
         raise InputError(f"{source}: {unreadable(error)}; {ALLOWED}") from error
     if found is None:
-        raise InputError(f"{path}: neither IDX files nor subfolders named 0 to 9; {ALLOWED}")
+        raise InputError(f"{path}: neither IDX files, nor subfolders named 0 to 9, nor shards; {ALLOWED}")
     if found == PICTURE or (found == IDX and not path.is_dir()):
         raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {ALLOWED}")
     return found
@@ -120,17 +130,22 @@ def unreadable(error: OSError) -> str:
     return "no such file or folder" if missing else f"can't be read ({error.strerror})"
 
 
-def _read(source: str, rules: Rules) -> Frames:
-    frames: Frames = reader(kind(source)).read(Path(source), rules)
+def _read(source: str, rules: Rules) -> Frames | tuple[Manifest, None]:
+    found = kind(source)
+    if found == SHARDS:
+        return shards.manifest(source), None
+    frames: Frames = reader(found).read(Path(source), rules)
     return frames
 
 
 def _name(source: str) -> str:
+    if shards.SCHEME in source:
+        return source.rstrip("/").rsplit("/", 1)[-1]
     return source if source in BUILT_IN else Path(source).resolve().name
 
 
 def _place(source: str) -> str:
-    return source if source in BUILT_IN else str(Path(source).resolve())
+    return source if source in BUILT_IN or shards.SCHEME in source else str(Path(source).resolve())
 
 
 def kind_of_folder(path: Path) -> str | None:

@@ -1,4 +1,7 @@
-"""Checkpoints of a training under way: `epoch-00012-<SHA-256>.npz`, whole or absent, told from damaged ones."""
+"""Checkpoints of a training under way: `epoch-00012-00003-<SHA-256>.npz`, whole or absent, told from damaged ones.
+
+That is the one after twelve epochs and three blocks of the next one.
+"""
 
 from __future__ import annotations
 
@@ -22,25 +25,38 @@ if TYPE_CHECKING:
 KEPT = 2  # the newest, and one to fall back on
 
 
+class UnderWay(NamedTuple):
+    """What the blocks so far of an epoch under way add up to."""
+
+    blocks: int
+    loss: float
+    correct: int
+    seconds: float
+
+
+NOTHING = UnderWay(0, 0.0, 0, 0.0)
+
+
 class State(NamedTuple):
-    """Everything that training needs to go on: the values of all variables, the epochs done, the best weights."""
+    """Everything that training needs to go on: the values of all variables, the best weights, what was done."""
 
     variables: Sequence[NDArray[np.generic]]
     best: Sequence[NDArray[np.generic]]
     history: Sequence[EpochRecord]
+    under_way: UnderWay
 
 
 def save(folder: Path, state: State) -> None:
-    """Write the state as the checkpoint of its last epoch; remove those it makes superfluous."""
+    """Write the state as the checkpoint of its last block; remove those it makes superfluous."""
     folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
-    history = json.dumps([dataclasses.asdict(record) for record in state.history]).encode()
+    done = {"history": [dataclasses.asdict(record) for record in state.history], "under_way": state.under_way}
     arrays = {f"variable{number}": value for number, value in enumerate(state.variables)}
     arrays |= {f"best{number}": value for number, value in enumerate(state.best)}
-    np.savez(buffer, allow_pickle=False, history=np.frombuffer(history, np.uint8), **arrays)
+    np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(done).encode(), np.uint8), **arrays)
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
-    write_atomically(folder / f"epoch-{len(state.history):05}-{digest}.npz", content)
+    write_atomically(folder / f"epoch-{len(state.history):05}-{state.under_way.blocks:05}-{digest}.npz", content)
     for superfluous in _newest_first(folder)[KEPT:]:
         superfluous.unlink(missing_ok=True)
 
@@ -62,8 +78,9 @@ def _newest_first(folder: Path) -> list[Path]:
 
 def _parsed(content: bytes) -> State:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-        history = [EpochRecord(**record) for record in json.loads(archive["history"].tobytes())]
-        return State(_numbered(archive, "variable"), _numbered(archive, "best"), history)
+        done = json.loads(archive["done"].tobytes())
+        history = [EpochRecord(**record) for record in done["history"]]
+        return State(_numbered(archive, "variable"), _numbered(archive, "best"), history, UnderWay(*done["under_way"]))
 
 
 def _numbered(archive: np.lib.npyio.NpzFile, prefix: str) -> list[NDArray[np.generic]]:

@@ -8,19 +8,23 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tasks.training.plan import block_rows
+
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
+    from schemas.results import Dataset
 
 ROOT = Path(__file__).parents[2]
-CODE = ("schemas/digits.py", "schemas/pixel_frame.py", "tasks/training")
+CODE = ("schemas/digits.py", "schemas/images.py", "schemas/pixel_frame.py", "tasks/training")
 LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
-def fingerprint(dataset_fingerprint: str, recipe: Recipe) -> str:
-    """Digest what decides the weights: data, recipe, the code that trains, the locked and the installed libraries."""
+def fingerprint(dataset: Dataset, recipe: Recipe) -> str:
+    """Digest what decides the weights: data, recipe, blocks, the code that trains, locked and installed libraries."""
     parts = {
-        "data": dataset_fingerprint,
+        "data": dataset.fingerprint,
+        "block rows": block_rows(dataset, recipe),
         "recipe": recipe.model_dump(mode="json"),
         "code": {str(path.relative_to(ROOT)): _digest(path) for path in _code()},
         "lock": _digest(LOCK) if LOCK.exists() else None,

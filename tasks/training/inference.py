@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifacts.store import Store
+    from schemas.images import Images
 
 BATCH = 2048
 LATENCY_CALLS = 30
@@ -83,3 +84,13 @@ def probabilities(predict: tf.types.experimental.PolymorphicFunction, pixels: ND
     """Give the probabilities of all rows, batch by batch, so that memory stays bounded."""
     batches = [predict(pixels[start : start + BATCH]).numpy() for start in range(0, len(pixels), BATCH)]
     return np.concatenate(batches) if batches else np.empty((0, 10), np.float32)
+
+
+def answers(network: keras.Model, images: Images) -> NDArray[np.float32]:
+    """Give a network's probabilities for all images, rows × 10, piece by piece."""
+    return of_all(partial(probabilities, predictor(network)), images)
+
+
+def of_all(ask: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: Images) -> NDArray[np.float32]:
+    """Ask about all images piece by piece."""
+    return np.concatenate([ask(images.rows(piece)) for piece in images.pieces()] or [ask(images.rows(slice(0, 0)))])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
@@ -13,9 +13,10 @@ import tensorflow as tf
 from scipy.stats import binomtest
 
 from schemas.errors import TrainingError
+from schemas.images import InMemory
 from schemas.results import EpochRecord
 from tasks.training.block import compile_block
-from tasks.training.checkpoints import State
+from tasks.training.checkpoints import NOTHING, State, UnderWay
 from tasks.training.inference import predictor, probabilities
 from tasks.training.networks import build
 from tasks.training.optimizers import build_optimizer
@@ -25,31 +26,31 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from schemas.images import Images
     from schemas.recipe import Recipe
+    from tasks.training.feed import Feed
+    from tasks.training.plan import Plan
 
 LEARNS_WITHIN_EPOCHS = 3
 LEARNS_WITHIN_STEPS = 100
 CHANCE_SIGNIFICANCE = 0.01
 
 
-class Rows(NamedTuple):
-    """Images (rows × 784, `uint8`) and their labels."""
-
-    pixels: NDArray[np.uint8]
-    labels: NDArray[np.int32]
-
-
 class Session:
-    """A training under way. The state between two epochs is complete: see `state` and `restore`."""
+    """A training under way. The state between two blocks is complete: see `state` and `restore`."""
 
-    def __init__(self, rows: Rows, held_out: Rows, recipe: Recipe) -> None:
-        """Build network and optimiser with their first values; compile nothing yet."""
+    def __init__(self, labels: NDArray[np.uint8], plan: Plan, feed: Feed, held_out: Images, recipe: Recipe) -> None:
+        """Build network and optimiser with their first values; compile and read nothing yet but the held-out rows.
+
+        `labels` are those of all rows to train on, `plan` and `feed` tell and give their blocks.
+        """
         self.recipe = recipe
         self.history: list[EpochRecord] = []
         self.network = build(recipe.network, recipe.seed)
         self._best: list[NDArray[np.generic]] = []
-        self._rows, self._held_out = rows, held_out
-        self._pixels, self._labels = tf.constant(rows.pixels), tf.constant(rows.labels)
+        self._under_way = NOTHING
+        self._labels, self._plan, self._feed = labels, plan, feed
+        self._held_out = InMemory(held_out.rows(slice(None)), held_out.labels)
         self._optimizer = build_optimizer(recipe, self._steps_an_epoch)
         self._optimizer.build(self.network.trainable_variables)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
@@ -67,36 +68,64 @@ class Session:
         exhausted = 0 < self.recipe.patience <= self._epochs_without_gain()
         return self.epochs_done >= self.recipe.epochs or exhausted
 
-    def run_epoch(self) -> EpochRecord:
-        """Train one epoch and judge it; raise TrainingError when it shows that nothing can come of it."""
+    @property
+    def told(self) -> str:
+        """Tell how far it is."""
+        epochs = f"after epoch {self.epochs_done} of {self.recipe.epochs}"
+        return (
+            f"{epochs} and block {self._under_way.blocks} of {self._plan.blocks}" if self._under_way.blocks else epochs
+        )
+
+    @property
+    def share_done(self) -> float:
+        """Give how much of all the recipe's epochs is done."""
+        return (self.epochs_done + self._under_way.blocks / self._plan.blocks) / self.recipe.epochs
+
+    def run_block(self) -> EpochRecord | None:
+        """Train on the next block; judge the epoch if that was its last, and give what it did.
+
+        Raises TrainingError when it shows that nothing can come of the training.
+        """
         started = time.perf_counter()
-        seed = tf.constant([self.recipe.seed, self.epochs_done], tf.int32)
-        sums = self._train_block(self._pixels, self._labels, seed)
-        rows, correct = len(self._rows.labels), int(sums.correct)
+        number = self.epochs_done * self._plan.blocks + self._under_way.blocks
+        sums = self._train_block(*self._feed.block(number), tf.constant([self.recipe.seed, number], tf.int32))
+        self._under_way = UnderWay(
+            blocks=self._under_way.blocks + 1,
+            loss=self._under_way.loss + float(sums.loss),
+            correct=self._under_way.correct + int(sums.correct),
+            seconds=self._under_way.seconds + time.perf_counter() - started,
+        )
+        self._check_finite(self._under_way.loss)
+        return self._judged_epoch() if self._under_way.blocks == self._plan.blocks else None
+
+    def _judged_epoch(self) -> EpochRecord:
+        """Judge an epoch whose blocks are all done."""
+        started, done, rows = time.perf_counter(), self._under_way, len(self._labels)
         with self._averaged():
             validation_loss, validation_accuracy = self._validate()
         record = EpochRecord(
             epoch=self.epochs_done + 1,
-            loss=float(sums.loss) / rows,
-            accuracy=correct / rows,
+            loss=done.loss / rows,
+            accuracy=done.correct / rows,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            seconds=time.perf_counter() - started,
+            seconds=done.seconds + time.perf_counter() - started,
         )
-        self._watch(record, correct)
+        self._watch(record, done.correct)
         self.history.append(record)
+        self._under_way = NOTHING
         self._keep_best()
         return record
 
     def state(self) -> State:
         """Give everything that `restore` needs."""
-        return State([variable.numpy() for variable in self._variables()], self._best, self.history)
+        return State([variable.numpy() for variable in self._variables()], self._best, self.history, self._under_way)
 
     def restore(self, state: State) -> None:
         """Take over the state of a training of the same fingerprint."""
         for variable, value in zip(self._variables(), state.variables, strict=True):
             variable.assign(value)
-        self.history = list(state.history)
+        self.history, self._under_way = list(state.history), state.under_way
         self._best = list(state.best)
 
     def finished(self) -> keras.Model:
@@ -109,7 +138,7 @@ class Session:
 
     @property
     def _steps_an_epoch(self) -> int:
-        return math.ceil(len(self._rows.labels) / self.recipe.batch_size)
+        return math.ceil(len(self._labels) / self.recipe.batch_size)
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.network.variables, *self._optimizer.variables]
@@ -138,22 +167,25 @@ class Session:
 
     def _watch(self, record: EpochRecord, correct: int) -> None:
         """End a training that has lost its numbers, or that has had its chance and still guesses."""
-        losses = (record.loss, *([] if record.validation_loss is None else [record.validation_loss]))
-        # The loss is that before each step, so the weights tell of the last one.
-        if not all(map(math.isfinite, losses)) or not all(np.isfinite(w).all() for w in self.network.get_weights()):
-            raise TrainingError(
-                f"the loss or the weights are no longer finite in epoch {record.epoch}; a lower learning rate than "
-                f"{self.recipe.learning_rate} may help"
-            )
+        if record.validation_loss is not None:
+            self._check_finite(record.validation_loss)
         early = record.epoch < LEARNS_WITHIN_EPOCHS or record.epoch * self._steps_an_epoch < LEARNS_WITHIN_STEPS
         if early and record.epoch < self.recipe.epochs:
             return
-        rows = len(self._rows.labels)
-        majority = float(np.bincount(self._rows.labels).max() / rows)
+        rows = len(self._labels)
+        majority = float(np.bincount(self._labels).max() / rows)
         if majority < 1 and binomtest(correct, rows, majority, "greater").pvalue > CHANCE_SIGNIFICANCE:
             raise TrainingError(
                 f"the network still guesses in epoch {record.epoch}: {record.accuracy:.2%} right, the commonest label "
                 f"alone is {majority:.2%}; check the labels, or change the learning rate of {self.recipe.learning_rate}"
+            )
+
+    def _check_finite(self, loss: float) -> None:
+        # The loss is that before each step, so the weights tell of the last one.
+        if not math.isfinite(loss) or not all(np.isfinite(weight).all() for weight in self.network.get_weights()):
+            raise TrainingError(
+                f"the loss or the weights are no longer finite in epoch {self.epochs_done + 1}; a lower learning rate "
+                f"than {self.recipe.learning_rate} may help"
             )
 
     def _validation_losses(self) -> list[float]:

@@ -10,62 +10,102 @@ import pandas as pd
 
 from schemas import pixel_frame
 from schemas.digits import CLASSES
-from schemas.pixel_frame import blocks, labels_of, pixels_of
+from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.results import Dataset, Finding, Validation
+from schemas.row_checks import MEANINGS
+from schemas.shards import Manifest
 from tasks.sources.frames import QUARANTINE_COLUMNS
-from tasks.validation import profiles, rows, split
+from tasks.validation import judged, profiles, rows, sharded, split
 from tasks.validation.drift import drifts
-from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, is_unit_scale, needed, repaired, turn_needed
+from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, turn_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
+    from schemas.images import Images
     from schemas.profile import Profile
     from schemas.results import Drift, Loaded, Part
     from schemas.rules import Rules, Severity
+    from tasks.validation.judged import Judged
+    from tasks.validation.staging import Staging
 
 
-class Origin(NamedTuple):
-    """Where a pixel frame's rows came from: a part of the source, and their positions in it."""
-
-    part: Part
-    positions: NDArray[np.intp]
+MOST_KEPT = 20_000
+"""Rows set aside of a sharded part that the quarantine keeps, so that memory is bounded; all of them are counted."""
+SHOWN_UNFIT = 10
 
 
-def inspect(loaded: Loaded, rules: Rules, reference: Profile) -> tuple[Validation, Dataset | None]:
+class Kept(NamedTuple):
+    """Rows that are still in: their images and digests, and where they stood in which part that came."""
+
+    images: Images
+    digests: NDArray[np.uint64]
+    origin: Part
+    positions: NDArray[np.int64]
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """Give their labels."""
+        return self.images.labels
+
+    def take(self, marked: NDArray[np.bool_]) -> Kept:
+        """Give the marked ones; all of them without a copy."""
+        if marked.all():
+            return self
+        wanted = np.flatnonzero(marked)
+        return Kept(self.images.take(wanted), self.digests[wanted], self.origin, self.positions[wanted])
+
+
+def inspect(
+    loaded: Loaded, rules: Rules, reference: Profile, staging: Staging | None = None
+) -> tuple[Validation, Dataset | None]:
     """Hold what a source gave to the rules; the dataset is None when an error was found.
 
-    Nothing of `loaded` is changed. Every check is made that the outcome of those before allows, so that one run tells
-    all that is wrong.
+    Nothing of `loaded` is changed. `staging` is needed for a sharded source, whose rows give what the same rows in one
+    frame give: they are judged one by one, and the rest is counted over all of them in their order. Every check is made
+    that the outcome of those before allows, so that one run tells all that is wrong.
     """
-    inspection = Inspection(loaded, rules, reference)
+    inspection = Inspection(loaded, rules, reference, staging)
     inspection.run()
     validation = inspection.validation()
     return validation, None if validation.errors else inspection.dataset(validation)
 
 
-def fingerprint(train: pd.DataFrame, test: pd.DataFrame) -> str:
-    """Digest the rows and labels of both frames, in their order; the format they came in doesn't count."""
+def fingerprint(train: rows.Copies, test: rows.Copies) -> str:
+    """Digest labels and rows of both parts, in their order: SHA-256 of each part's name, length, labels, row digests.
+
+    A row's digest depends on its 784 bytes alone, so neither the format counts that rows came in nor how they were cut
+    into files.
+    """
     digest = hashlib.sha256()
-    for part, frame in ((b"train", train), (b"test", test)):
-        digest.update(part + len(frame).to_bytes(8, "little"))
-        digest.update(labels_of(frame).tobytes())
-        for block in blocks(len(frame)):
-            digest.update(pixels_of(frame)[block].tobytes())
+    for name, part in ((b"train", train), (b"test", test)):
+        digest.update(name + len(part.labels).to_bytes(8, "little"))
+        digest.update(part.labels.tobytes())
+        digest.update(part.digests.astype("<u8").tobytes())
     return digest.hexdigest()
+
+
+def _unfit_told(part: Part, faults: tuple[str, ...]) -> str:
+    more = f"; and {len(faults) - SHOWN_UNFIT:,} more" if len(faults) > SHOWN_UNFIT else ""
+    count = "1 shard" if len(faults) == 1 else f"{len(faults):,} shards"
+    return f"{count} of the {part} part can't be used: {'; '.join(faults[:SHOWN_UNFIT])}{more}"
+
+
+def _nothing_of(held: pd.DataFrame | Manifest) -> pd.DataFrame:
+    return pd.DataFrame(columns=list(LABELLED_COLUMNS)) if isinstance(held, Manifest) else held.iloc[:0]
 
 
 class Inspection:
     """An inspection under way: the rows that are still in, those set aside, and what was found."""
 
-    def __init__(self, loaded: Loaded, rules: Rules, reference: Profile) -> None:
+    def __init__(self, loaded: Loaded, rules: Rules, reference: Profile, staging: Staging | None) -> None:
         """Begin with nothing found."""
-        self._loaded, self._rules, self._reference = loaded, rules, reference
-        self._frames: dict[Part, pd.DataFrame] = {}
-        self._origins: dict[Part, Origin] = {}
-        self._faults: dict[Part, dict[str, NDArray[np.bool_]]] = {part: {} for part in loaded.parts}
+        self._loaded, self._rules, self._reference, self._staging = loaded, rules, reference, staging
+        self._judged: dict[Part, Judged] = {}
+        self._kept: dict[Part, Kept] = {}
+        self._faults: dict[Part, dict[str, NDArray[np.int64]]] = {part: {} for part in loaded.parts}
         self._findings: list[Finding] = []
         self._drifts: list[Drift] = []
         self._profile: Profile | None = None
@@ -76,53 +116,69 @@ class Inspection:
         if self._findings:
             return
         self._judge_values()
-        for part, faults in rows.copy_faults(self._frames["train"], self._frames.get("test")).items():
+        if not all(found.came for found in self._judged.values()):
+            return
+        for part, faults in rows.copy_faults(self._kept["train"], self._kept.get("test")).items():
             self._set_aside(part, faults)
-        if "test" not in self._frames:
+        if "test" not in self._kept:
             self._split()
         self._check_budget()
         self._check_counts()
-        if len(self._frames["train"]):
-            self._profile = profiles.profile_of(self._frames["train"], self._loaded.name)
+        if len(self._kept["train"].images):
+            self._profile = profiles.profile_of(self._kept["train"].images, self._loaded.name)
             self._check_images()
 
     def dataset(self, validation: Validation) -> Dataset:
-        """Give what passed, held to the pixel frame's schema once more."""
+        """Give what passed."""
         if self._profile is None:
             raise ValueError("nothing was inspected")
-        for part, frame in self._frames.items():
-            pixel_frame.validate(pixel_frame.LABELLED, frame, f"{self._loaded.name}, {part} rows")
-        train, test = self._frames["train"], self._frames["test"]
-        return Dataset(self._loaded.name, train, test, fingerprint(train, test), self._profile, validation)
+        train, test = self._kept["train"], self._kept["test"]
+        return Dataset(
+            name=self._loaded.name,
+            train=train.images,
+            test=test.images,
+            fingerprint=fingerprint(train, test),
+            profile=self._profile,
+            validation=validation,
+            memory=self._rules.memory if isinstance(self._loaded.train, Manifest) else None,
+        )
 
     def validation(self) -> Validation:
         """Give what was found."""
+        set_aside = {part: self._failing(part) for part in self._faults}
         return Validation(
             name=self._loaded.name,
             source=self._loaded.source,
             test_source=self._loaded.test_source,
             added=self._loaded.added,
             rules=self._rules.model_dump(mode="json"),
-            came={part: len(frame) for part, frame in self._loaded.parts.items()},
-            kept={part: len(frame) for part, frame in self._frames.items()},
-            quarantined=self._quarantined(),
+            came={part: self._came(part) for part in self._loaded.parts},
+            kept={part: len(kept.images) for part, kept in self._kept.items()},
+            set_aside={part: len(positions) for part, positions in set_aside.items()},
+            reasons=self._reasons(),
+            quarantined=self._quarantined(set_aside),
             findings=tuple(self._findings),
             drifts=tuple(self._drifts),
             repairs=self._rules.repair,
             reference=f"{self._reference.name}, {self._reference.rows:,} rows",
             label_counts={
-                part: np.bincount(labels_of(frame), minlength=len(CLASSES)).tolist()
-                for part, frame in self._frames.items()
+                part: np.bincount(kept.labels, minlength=len(CLASSES)).tolist() for part, kept in self._kept.items()
             },
             means=None if self._profile is None else self._profile.class_means,
             reference_means=self._reference.class_means,
         )
+
+    def _came(self, part: Part) -> int:
+        held = self._loaded.parts[part]
+        return self._judged[part].came if part in self._judged or isinstance(held, Manifest) else len(held)
 
     def _found(self, check: str, severity: Severity, message: str) -> None:
         self._findings.append(Finding(check, severity, message))
 
     def _check_columns(self) -> None:
         for part, frame in self._loaded.parts.items():
+            if isinstance(frame, Manifest):
+                continue  # each shard is asked when it is read
             fault = pixel_frame.labelled_column_fault(frame)
             if fault:
                 self._found("columns", "error", f"{part} part: {fault}; label, pixel0 … pixel783 are needed")
@@ -130,41 +186,39 @@ class Inspection:
                 self._found("rows", "error", f"{part} part: no rows")
 
     def _judge_values(self) -> None:
-        for part, raw in self._loaded.parts.items():
-            frame = repaired(raw, needed(raw, self._rules.repair))
-            if is_unit_scale(frame):
+        for part, held in self._loaded.parts.items():
+            self._judged[part] = found = self._judge(held)
+            if found.unfit:
+                self._found("shards", "error", _unfit_told(part, found.unfit))
+            if found.unit_scale:
                 self._found("scale", "error", f"{part} part: {SCALE_NEEDED}")
-                frame = repaired(frame, ("scale",))  # for the checks that follow to see something
-            faults = rows.value_faults(frame)
-            self._frames[part], self._origins[part] = frame, Origin(part, np.arange(len(frame)))
-            self._set_aside(part, faults)
+            self._kept[part] = Kept(found.images, found.digests, part, found.positions)
+            self._faults[part] |= found.faults
+
+    def _judge(self, held: pd.DataFrame | Manifest) -> Judged:
+        if not isinstance(held, Manifest):
+            return judged.of_frame(held, self._rules.repair)
+        if self._staging is None:
+            raise ValueError("there is no place to stage shards in")
+        return sharded.of_manifest(held, self._rules, self._staging)
 
     def _split(self) -> None:
-        whole, came = self._frames["train"], self._origins["train"]
-        tested = split.test_rows(whole, self._rules)
-        sides: dict[Part, NDArray[np.bool_]] = {"test": tested, "train": ~tested}
-        for part, marked in sides.items():
-            self._frames[part] = rows.take(whole, marked)
-            self._origins[part] = Origin("train", came.positions[marked])
+        whole = self._kept["train"]
+        tested = split.test_rows(whole.digests, whole.labels, self._rules)
+        self._kept["test"], self._kept["train"] = whole.take(tested), whole.take(~tested)
 
     def _set_aside(self, part: Part, faults: Mapping[str, NDArray[np.bool_]]) -> None:
-        """Take rows out of a part's frame, and note where they came from and why."""
-        origin, frame = self._origins[part], self._frames[part]
-        for reason, failing in faults.items():
-            everywhere = self._faults[origin.part].setdefault(
-                reason, np.zeros(len(self._loaded.parts[origin.part]), bool)
-            )
-            everywhere[origin.positions[failing]] = True
-        kept = ~rows.failing(faults, len(frame))
-        self._frames[part] = rows.take(frame, kept)
-        self._origins[part] = Origin(origin.part, origin.positions[kept])
+        """Take rows out of what is in of a part, and note where they came from and why."""
+        kept = self._kept[part]
+        self._faults[part] |= {reason: kept.positions[failing] for reason, failing in faults.items()}
+        self._kept[part] = kept.take(~rows.failing(faults, len(kept.images)))
 
     def _check_budget(self) -> None:
         for part, faults in self._faults.items():
-            came = len(self._loaded.parts[part])
-            count = int(self._failing(part).sum())
+            came = self._judged[part].came
+            count = len(self._failing(part))
             if count > self._rules.max_quarantined * came:
-                reasons = sorted(((int(failing.sum()), reason) for reason, failing in faults.items()), reverse=True)
+                reasons = sorted(((len(failing), reason) for reason, failing in faults.items()), reverse=True)
                 told = ", ".join(f"{number:,} {reason}" for number, reason in reasons[:3])
                 self._found(
                     "budget",
@@ -173,13 +227,13 @@ class Inspection:
                     f"--max-quarantined allows {self._rules.max_quarantined:g} of them",
                 )
 
-    def _failing(self, part: Part) -> NDArray[np.bool_]:
-        """Mark the rows of a part, as they came, that some check failed."""
-        return rows.failing(self._faults[part], len(self._loaded.parts[part]))
+    def _failing(self, part: Part) -> NDArray[np.int64]:
+        """Give the positions of the rows of a part, as they came, that some check failed."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self._faults[part].values()]))
 
     def _check_counts(self) -> None:
-        train, test = self._frames["train"], self._frames["test"]
-        shares = np.bincount(labels_of(train), minlength=len(CLASSES)) / max(len(train), 1)
+        train, test = self._kept["train"].labels, self._kept["test"].labels
+        shares = np.bincount(train, minlength=len(CLASSES)) / max(len(train), 1)
         missing = [str(label) for label in CLASSES if shares[label] == 0]
         if missing:
             self._found("classes", "error", f"no training rows of {', '.join(missing)}; all of 0 to 9 are needed")
@@ -193,19 +247,19 @@ class Inspection:
                 "error",
                 f"{len(test):,} test rows; --min-test-rows asks for {self._rules.min_test_rows:,}",
             )
-        untested = sorted(set(labels_of(train).tolist()) - set(labels_of(test).tolist()))
-        if untested and len(test):
+        untested = np.setdiff1d(train, test)
+        if len(untested) and len(test):
             self._found("test rows", "warning", f"no test rows of {', '.join(map(str, untested))}")
 
     def _check_images(self) -> None:
         """Check polarity and orientation; where they are as they should be, drift."""
         right = not any(finding.check == "scale" for finding in self._findings)
         for part in self._loaded.parts:  # rows split off are of the same kind
-            frame = self._frames[part]
-            if not len(frame):
+            images = self._kept[part].images
+            if not len(images):
                 continue
-            counts = profiles.count(frame, self._reference)
-            bright = counts.bright / len(frame)
+            counts = profiles.count(images, self._reference)
+            bright = counts.bright / len(images)
             inverted = bright >= profiles.BRIGHT_REFUSED
             if inverted:
                 self._found("polarity", "error", f"{part} part: {INVERSION_NEEDED}")
@@ -221,14 +275,25 @@ class Inspection:
             if drift.far:
                 self._found("drift", self._rules.drift, f"{drift.part} part: {drift.told}")
 
-    def _quarantined(self) -> pd.DataFrame:
+    def _reasons(self) -> dict[str, dict[Part, int]]:
+        """Count the rows set aside, by reason and part."""
+        found = {reason for faults in self._faults.values() for reason in faults}
+        return {
+            reason: {part: len(faults.get(reason, ())) for part, faults in self._faults.items()}
+            for reason in MEANINGS
+            if reason in found
+        }
+
+    def _quarantined(self, set_aside: Mapping[Part, NDArray[np.int64]]) -> pd.DataFrame:
         """Gather the rows set aside, as they came."""
         pieces = []
-        for part, faults in self._faults.items():
-            raw = self._loaded.parts[part]
-            failing = np.flatnonzero(self._failing(part))
-            piece = raw.iloc[failing]
-            reasons = rows.reasons(faults, len(raw))[failing]
+        for part, failing in set_aside.items():
+            held = self._loaded.parts[part]
+            positions = failing[:MOST_KEPT] if isinstance(held, Manifest) else failing
+            piece = self._judged[part].as_came(positions) if part in self._judged else _nothing_of(held)
+            faults = self._faults[part]
+            marked = {reason: np.isin(positions, faults[reason]) for reason in MEANINGS if reason in faults}
+            reasons = rows.reasons(marked, len(positions))
             told = pd.DataFrame({"part": part, "item": piece.index.astype(str), "reasons": reasons}, index=piece.index)
             pieces.append(pd.concat([told[list(QUARANTINE_COLUMNS)], piece], axis=1))
         return pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
+from functools import reduce
+from operator import iadd
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -12,18 +14,23 @@ from sklearn.decomposition import PCA
 
 from artifacts import reference
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
-from schemas.pixel_frame import blocks, labels_of, pixels_of
+from schemas.pixel_frame import BLOCK, blocks
 from schemas.profile import Profile
 
 if TYPE_CHECKING:
-    import pandas as pd
     from numpy.typing import NDArray
+
+    from schemas.images import Images
 
 COMPONENTS = 64
 COUNTED = 8
 """Components whose scores are counted; all of them make the distance."""
 SAMPLE = 10_000
 """Rows, evenly spread and half of them at most, that the components are found on; the counts are of all rows."""
+EDGED = 200_000
+"""Rows, evenly spread, that the edges are set on, and the distance that few are beyond."""
+PIECE = 8 * BLOCK
+"""Rows that are counted at a time: whole blocks, so that the rounding is that of all rows at once."""
 FURTHEST = 0.999
 BRIGHT_WARNED, BRIGHT_REFUSED = 0.01, 0.5
 """Shares of images brighter along the border than within: from which to warn, and from which ink is dark on bright."""
@@ -81,18 +88,26 @@ def embedded() -> Profile:
     return reference.read(EMBEDDED)
 
 
-def profile_of(frame: pd.DataFrame, name: str) -> Profile:
-    """Make the profile of a labelled pixel frame with at least one row."""
-    stride = max(2, -(-len(frame) // SAMPLE))
-    basis = _basis(pixels_of(frame)[::stride].astype(np.float32))
-    measured = measure(pixels_of(frame), labels_of(frame), basis)
+def profile_of(images: Images, name: str) -> Profile:
+    """Make the profile of at least one image.
+
+    The components are found on at most 10,000 rows and the edges set on at most 200,000, evenly spread both, so that
+    memory is bounded; the counts are of all rows. The rows alone decide, not in which pieces they are read.
+    """
+    fitted = slice(None, None, max(2, -(-len(images) // SAMPLE)))
+    edged = slice(None, None, -(-len(images) // EDGED))
+    basis = _basis(images.rows(fitted).astype(np.float32))
+    measured = measure(images.rows(edged), images.labels[edged], basis)
     # Of those that the components weren't fitted to: images to come are no nearer than they are.
-    others = np.delete(measured.distance, np.s_[::stride])
+    others = measured.distance[np.arange(len(images))[edged] % fitted.step != 0]
     # Halfway between values that occur: many images of one value must not fall on either side of an edge by rounding.
     ink_edges = np.quantile(measured.ink, DECILES, method="midpoint").astype(np.float32)
     counted = measured.scores[:, :COUNTED]
     score_edges = np.quantile(counted, DECILES, axis=0, method="midpoint").T.astype(np.float32)
-    counts = _counts(measured, ink_edges, score_edges)
+    if len(measured.ink) == len(images):
+        counts = _counts(measured, ink_edges, score_edges)
+    else:
+        counts = _count(images, basis, ink_edges, score_edges)
     return Profile(
         name=name,
         label_counts=counts.labels,
@@ -106,14 +121,25 @@ def profile_of(frame: pd.DataFrame, name: str) -> Profile:
     )
 
 
-def count(frame: pd.DataFrame, profile: Profile) -> Counts:
-    """Count a labelled pixel frame by the edges of a profile."""
-    return counts_of(measured_by(profile, pixels_of(frame), labels_of(frame)), profile)
+def count(images: Images, profile: Profile) -> Counts:
+    """Count at least one image by the edges of a profile."""
+    return _count(images, _basis_of(profile), profile.ink_edges, profile.score_edges)
+
+
+def _count(images: Images, basis: Basis, ink_edges: NDArray[np.float32], score_edges: NDArray[np.float32]) -> Counts:
+    """Count images piece by piece."""
+    pieces = (slice(start, start + PIECE) for start in range(0, len(images), PIECE))
+    counted = (_counts(measure(images.rows(p), images.labels[p], basis), ink_edges, score_edges) for p in pieces)
+    return reduce(iadd, counted)
 
 
 def measured_by(profile: Profile, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Measures:
     """Measure images (rows × 784) with their labels, true or predicted, by what a profile's images vary along."""
-    return measure(pixels, labels, Basis(*(getattr(profile, name) for name in Basis._fields)))
+    return measure(pixels, labels, _basis_of(profile))
+
+
+def _basis_of(profile: Profile) -> Basis:
+    return Basis(*(getattr(profile, name) for name in Basis._fields))
 
 
 def counts_of(measured: Measures, profile: Profile) -> Counts:

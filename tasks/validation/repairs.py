@@ -50,19 +50,22 @@ def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
     return frame
 
 
-def needed(frame: pd.DataFrame, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
-    """Leave out the scaling if a frame doesn't need it: where there are several, it may be another one that does."""
-    scaled = is_unit_scale(frame)
-    return tuple(repair for repair in repairs if scaled or repair != "scale")
+def needed(highest: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
+    """Leave out the scaling if a part's highest pixel doesn't need it: of several it may be another one that does."""
+    return tuple(repair for repair in repairs if repair != "scale" or is_unit_scale(highest))
 
 
-def is_unit_scale(frame: pd.DataFrame) -> bool:
-    """Tell whether pixels run from 0 to 1: none is beyond, and there are some above 0."""
+def is_unit_scale(highest: float) -> bool:
+    """Tell from the highest of all pixels whether they run from 0 to 1: none is beyond, and there are some above 0."""
+    return 0 < highest <= 1
+
+
+def highest(frame: pd.DataFrame) -> float:
+    """Give the highest of a frame's pixels; 0 where there is none."""
     pixels = _pixels(frame)
     if not pixels.size:
-        return False
-    highest = np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max()
-    return bool(0 < highest <= 1)
+        return 0.0
+    return float(np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max())
 
 
 def _pixels(frame: pd.DataFrame) -> NDArray[Any]:

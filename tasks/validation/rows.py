@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pandas as pd
 
 from schemas import row_checks
 from schemas.digits import PIXEL_COUNT
-from schemas.pixel_frame import LABELLED_COLUMNS, blocks, labels_of, pixels_of
+from schemas.pixel_frame import LABELLED_COLUMNS, blocks
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,6 +21,18 @@ if TYPE_CHECKING:
     from schemas.results import Part
 
 DIGEST_BYTES = 16
+
+
+class Copies(Protocol):
+    """What tells copies: the images' digests, rows × 2, and their labels."""
+
+    @property
+    def digests(self) -> NDArray[np.uint64]:
+        """Give the digests."""
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """Give the labels."""
 
 
 def value_faults(frame: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
@@ -52,29 +64,31 @@ def reasons(faults: Mapping[str, NDArray[np.bool_]], count: int) -> NDArray[np.o
     return told
 
 
-def copy_faults(train: pd.DataFrame, test: pd.DataFrame | None) -> dict[Part, dict[str, NDArray[np.bool_]]]:
+def copy_faults(train: Copies, test: Copies | None) -> dict[Part, dict[str, NDArray[np.bool_]]]:
     """Give the rows of either part that are another's copy, by part and reason.
 
     Images that come with two labels in a part go, all of them; of equal training rows the first stays; training rows
     equal to a test row go. Equal test rows stay: they are the test's own affair.
     """
-    tested = pd.Series(digests(test) if test is not None else [], dtype=object)
-    keys = pd.Series(digests(train))
+    known = np.empty((0, 2), np.uint64) if test is None else test.digests
+    groups, first = _groups(np.concatenate([train.digests, known]))
+    ours, tested = np.split(groups, [len(train.labels)])
     facts = {
-        "contradicts": _contradicts(keys, train),
-        "repeats": keys.duplicated(),
-        "leaks": keys.isin(tested),
+        "contradicts": _contradicts(ours, train.labels, len(first)),
+        "repeats": first[ours] != np.arange(len(ours)),
+        "leaks": _among(tested, len(first))[ours],
     }
     faults: dict[Part, dict[str, NDArray[np.bool_]]] = {"train": _failures(row_checks.COPIES, pd.DataFrame(facts))}
     if test is not None:
-        of_test = {"contradicts": _contradicts(tested, test), "repeats": False, "leaks": False}
+        of_test = {"contradicts": _contradicts(tested, test.labels, len(first)), "repeats": False, "leaks": False}
         faults["test"] = _failures(row_checks.COPIES, pd.DataFrame(of_test))
     return faults
 
 
-def digests(frame: pd.DataFrame, key: bytes = b"") -> list[bytes]:
-    """Digest each image of a pixel frame, whatever its label; 128 bits, so that equal digests are equal images."""
-    return [blake2b(row, digest_size=DIGEST_BYTES, key=key).digest() for row in pixels_of(frame)]
+def digests(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
+    """Digest each image (of rows × 784), whatever its label: rows × 2, 128 bits; equal ones are equal images."""
+    joined = b"".join([blake2b(row, digest_size=DIGEST_BYTES).digest() for row in pixels])
+    return np.frombuffer(joined, "<u8").reshape(-1, 2)
 
 
 def take(frame: pd.DataFrame, marked: NDArray[np.bool_]) -> pd.DataFrame:
@@ -88,10 +102,28 @@ def take(frame: pd.DataFrame, marked: NDArray[np.bool_]) -> pd.DataFrame:
     )
 
 
-def _contradicts(keys: pd.Series, frame: pd.DataFrame) -> pd.Series:
-    twice = keys.duplicated(keep=False)
-    kinds = pd.Series(labels_of(frame))[twice].groupby(keys[twice]).nunique()
-    return keys.isin(kinds.index[kinds > 1])
+def _groups(digests: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+    """Number the different digests; give each row's number, and of each number the first row that has it."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable
+    ordered = digests[order]
+    new = np.ones(len(order), bool)
+    new[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    groups = np.empty(len(order), np.int64)
+    groups[order] = np.cumsum(new) - 1
+    return groups, order[new]
+
+
+def _among(groups: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
+    marked = np.zeros(count, bool)
+    marked[groups] = True
+    return marked
+
+
+def _contradicts(groups: NDArray[np.int64], labels: NDArray[np.uint8], count: int) -> NDArray[np.bool_]:
+    """Mark the rows of the groups that have more than one label."""
+    any_label = np.zeros(count, np.uint8)
+    any_label[groups] = labels
+    return _among(groups[labels != any_label[groups]], count)[groups]
 
 
 def _failures(schema: pa.DataFrameSchema, facts: pd.DataFrame) -> dict[str, NDArray[np.bool_]]:
@@ -114,4 +146,4 @@ def _block_facts(pixels: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
             "fractional": (seen != np.rint(seen)).sum(axis=1),
         }
     brightest = seen.max(axis=1).astype(np.float64)
-    return faults | {"brightest": brightest, "ground": (seen < row_checks.BRIGHT).sum(axis=1)}
+    return faults | {"brightest": brightest, "ground": np.count_nonzero(seen < row_checks.BRIGHT, axis=1)}

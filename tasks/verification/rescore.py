@@ -10,19 +10,18 @@ import dataclasses
 import json
 import sys
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifacts.card import figures
 from artifacts.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
-from schemas.pixel_frame import labels_of, pixels_of
 from schemas.recipe import Recipe
 from schemas.rules import Rules
 from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow
 from tasks.validation import additions, inspection, profiles
+from tasks.validation.staging import Staging, in_threads
 
 if TYPE_CHECKING:
     from schemas.results import Dataset
@@ -43,19 +42,25 @@ def main() -> None:
 
 
 def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
-    """Read the card's data, load its model, score it; train its recipe anew if that is asked for."""
+    """Read the card's data, load its model, score it; train its recipe anew if that is asked for.
+
+    Shards are staged anew, in the folder for temporary files: what the store has staged proves nothing.
+    """
+    with tempfile.TemporaryDirectory(prefix="rescore-") as work:
+        return _found(folder, Path(work), reproduce=reproduce)
+
+
+def _found(folder: Path, work: Path, *, reproduce: bool) -> dict[str, Any]:
     from tasks.scoring import abstention, figures_of_merit
     from tasks.training import engine, inference
 
     card = json.loads((folder / CARD).read_text())
-    dataset = data_of(card)
+    dataset = data_of(card, work / "shards")
     network = inference.load(folder / MODEL)
-    ask = partial(inference.probabilities, inference.predictor(network))
     recipe = Recipe.model_validate(card["recipe"])
     _, held_out = engine.split(dataset, recipe)
-    least = abstention.threshold(ask(held_out.pixels), held_out.labels)
-    pixels = pixels_of(dataset.test)
-    judged = figures_of_merit.evaluation(pixels, labels_of(dataset.test), ask(pixels), least)
+    least = abstention.threshold(inference.answers(network, held_out), held_out.labels)
+    judged = figures_of_merit.evaluation(dataset.test, inference.answers(network, dataset.test), least)
     found: dict[str, Any] = {
         "figures": figures(judged),
         "abstention": dataclasses.asdict(judged.abstention),
@@ -63,19 +68,21 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
         "weights": engine.digest(network),
     }
     if reproduce:
-        with tempfile.TemporaryDirectory(prefix="reproduce-") as work:
-            trained = engine.train(dataset, recipe, Path(work), on_epoch=lambda _: None, tell=lambda _: None)
+        trained = engine.train(dataset, recipe, work, on_epoch=lambda _: None, tell=lambda _: None)
         found["reproduced"] = trained.digest
     return found
 
 
-def data_of(card: dict[str, Any]) -> Dataset:
-    """Read and validate the data that a card names; raise InputError when it can't be had any more."""
+def data_of(card: dict[str, Any], shards: Path) -> Dataset:
+    """Read and validate the data that a card names; raise InputError when it can't be had any more.
+
+    Its shards, if it has any, are staged in a folder.
+    """
     data = card["data"]
     rules = Rules.model_validate(data["rules"])
     source = catalogue.load(data["source"], data["test_source"], rules)
     loaded = additions.with_files(source, data["added"], rules)
-    found, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    found, dataset = inspection.inspect(loaded, rules, profiles.embedded(), Staging(shards, in_threads))
     if dataset is None:
         raise InputError(found.refusal)
     return dataset

@@ -29,6 +29,8 @@ def validation() -> Validation:
         rules={},
         came={"train": 60_001, "test": 10_000},
         kept={"train": 60_000, "test": 10_000},
+        set_aside={"train": 1, "test": 0},
+        reasons={"label missing": {"train": 1, "test": 0}, "blank": {"train": 1, "test": 0}},
         quarantined=row,
         findings=(Finding("drift", "warning", "train part: ink drifted by 0.30 from the reference"),),
         drifts=(Drift("train", "ink", 0.3, 0.25), Drift("test", "ink", 0.01, 0.25)),

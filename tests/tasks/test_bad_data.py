@@ -396,10 +396,10 @@ def test_a_folder_of_pictures_without_any(tmp_path):
 
 SOURCES = {
     "an unknown name": ("mnits", "no such file or folder; mnist or fashion-mnist"),
-    "an address": ("https://example.org/digits.zip", "no such file or folder"),
+    "an address": ("nothing://example.org/digits", "nothing://example.org/digits: Protocol not known"),
     "a set of photographs": ("cifar10", "cifar10: photographs in colour"),
     "nothing": ("", "the source is empty"),
-    "a folder without classes": ("folder", "neither IDX files nor subfolders named 0 to 9"),
+    "a folder without classes": ("folder", "neither IDX files, nor subfolders named 0 to 9, nor shards"),
     "a picture in place of a folder": ("picture.png", "a picture without labels"),
     "an old zip with other things": ("other.zip", "no arrays"),
     "an empty zip": ("empty.zip", "no arrays .* found none"),

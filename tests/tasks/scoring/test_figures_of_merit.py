@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from schemas.images import InMemory
 from tasks.scoring.figures_of_merit import calibration_error, class_figures, evaluation, mistakes, wilson_interval
 
 
@@ -51,7 +52,7 @@ def test_calibration_gaps_of_opposite_sign_do_not_cancel():
 def test_mistakes_come_most_confident_first_with_their_pictures():
     pixels = np.arange(4, dtype=np.uint8)[:, None] * np.ones(784, np.uint8)
     answers = sure_of([1, 2, 3, 4], [0.6, 0.9, 0.99, 0.8])
-    found = mistakes(pixels, np.array([0, 0, 3, 0]), answers)
+    found = mistakes(InMemory(pixels, np.array([0, 0, 3, 0], np.uint8)), answers)
     assert [(m.row, m.label, m.predicted) for m in found] == [(1, 0, 2), (3, 0, 4), (0, 0, 1)]
     assert found[0].confidence == pytest.approx(0.9)
     assert (found[0].picture == 1).all()
@@ -60,7 +61,7 @@ def test_mistakes_come_most_confident_first_with_their_pictures():
 
 def test_evaluation_counts_rows_as_true_and_columns_as_predicted():
     pixels = np.zeros((4, 784), np.uint8)
-    judged = evaluation(pixels, np.array([3, 3, 8, 8]), sure_of([3, 8, 8, 8], 0.9), None)
+    judged = evaluation(InMemory(pixels, np.array([3, 3, 8, 8], np.uint8)), sure_of([3, 8, 8, 8], 0.9), None)
     assert judged.confusion_matrix[3, 8] == 1
     assert judged.confusion_matrix[8, 3] == 0
     assert judged.accuracy == 0.75

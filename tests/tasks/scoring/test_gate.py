@@ -8,6 +8,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from schemas.gate import DEFAULT_GATE, GateRules
+from schemas.images import InMemory
 from tasks.scoring.gate import Candidate, Champion, changes, decide, holm
 
 ROWS = 10_000
@@ -170,7 +171,7 @@ def test_a_decision_is_plain_json():
 
 def test_changes_show_what_was_fixed_and_what_is_new():
     pixels = np.arange(ROWS, dtype=np.uint64)[:, None].repeat(784, axis=1).astype(np.uint8)
-    shown = changes(right(range(5, 9)), right(range(7)), pixels, LABELS)
+    shown = changes(right(range(5, 9)), right(range(7)), InMemory(pixels, LABELS))
     assert [(change.fixed, change.label) for change in shown] == [
         *((True, label) for label in (0, 1, 2, 3, 4)), (False, 7), (False, 8),
     ]  # fmt: skip

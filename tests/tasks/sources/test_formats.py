@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from samples import fingerprint_of
 
 from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
@@ -36,7 +37,7 @@ def test_any_valid_frame_comes_back_the_same(name, train, test):
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         loaded = load(formats.ALL[name](train, Path(one)), formats.ALL[name](test, Path(two)))
     assert loaded.train.equals(train)
-    assert inspection.fingerprint(loaded.train, loaded.test) == inspection.fingerprint(train, test)
+    assert fingerprint_of(loaded.train, loaded.test) == fingerprint_of(train, test)
 
 
 def test_mnists_digits_come_back_from_pictures_as_they_were(digits, tmp_path):
@@ -55,15 +56,15 @@ def test_the_same_rows_have_one_fingerprint_in_every_format(digits, tmp_path):
         for place in places:
             place.mkdir(parents=True)
         loaded = load(write(train, places[0]), write(test, places[1]))
-        found.add(inspection.fingerprint(loaded.train, loaded.test))
-    assert found == {inspection.fingerprint(train, test)}
+        found.add(fingerprint_of(loaded.train, loaded.test))
+    assert found == {fingerprint_of(train, test)}
 
 
 def test_the_fingerprint_tells_rows_labels_and_parts_apart(digits):
     train, test = digits.iloc[:20], digits.iloc[20:30]
     relabelled = labelled_frame(pixels_of(train), (labels_of(train) + 1) % 10)
     found = [
-        inspection.fingerprint(*frames)
+        fingerprint_of(*frames)
         for frames in ((train, test), (test, train), (train.iloc[:19], test), (relabelled, test), (train[::-1], test))
     ]
     assert len(set(found)) == len(found)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from schemas.errors import InputError, TrainingError
-from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
+from schemas.images import InMemory
 from schemas.recipe import Overrides
 from tasks.training.block import BlockSums
 from tasks.training.engine import digest, split
@@ -127,7 +127,7 @@ def test_a_loss_that_is_no_number_ends_the_training(train, recipe, tmp_path, mon
 
 def test_a_network_that_only_guesses_ends_the_training(train, tiny):
     random = np.random.default_rng(0)
-    noise = labelled_frame(random.integers(0, 256, (600, 784), dtype=np.uint8), random.integers(0, 10, 600))
+    noise = InMemory(random.integers(0, 256, (600, 784), dtype=np.uint8), random.integers(0, 10, 600, dtype=np.uint8))
     dataset = dataclasses.replace(tiny, train=noise, fingerprint="noise")
     recipe = Overrides(epochs=40, batch_size=32, learning_rate=1e-7).applied_to("plain")
     with pytest.raises(TrainingError, match="still guesses in epoch"):
@@ -161,17 +161,17 @@ def test_the_split_holds_out_every_class_in_proportion(tiny, recipe):
     rows, held_out = split(tiny, recipe)
     assert (np.bincount(held_out.labels) == 6).all()
     both = np.concatenate([rows.pixels, held_out.pixels])
-    assert sorted(map(bytes, both)) == sorted(map(bytes, pixels_of(tiny.train)))
+    assert sorted(map(bytes, both)) == sorted(map(bytes, tiny.train.pixels))
 
 
 def test_without_a_validation_fraction_every_row_is_trained_on(tiny, recipe):
     rows, held_out = split(tiny, changed(recipe, validation_fraction=0.0))
-    assert (rows.labels == labels_of(tiny.train)).all()
+    assert (rows.labels == tiny.train.labels).all()
     assert len(held_out.labels) == 0
 
 
 def test_a_split_that_cannot_be_is_refused(tiny, recipe):
-    few = dataclasses.replace(tiny, name="few", train=tiny.train.iloc[:12])
+    few = dataclasses.replace(tiny, name="few", train=tiny.train.take(np.arange(12)))
     with pytest.raises(InputError, match="12 training rows can't be split"):
         split(few, recipe)
 
@@ -183,7 +183,7 @@ def test_the_published_file_is_plain_keras(train, recipe, tmp_path, tiny):
 
     trained = train(recipe)
     trained.network.save(tmp_path / "model.keras")
-    pixels = pixels_of(tiny.test)
+    pixels = tiny.test.pixels
     np.save(tmp_path / "pixels.npy", pixels.reshape(-1, 28, 28))
     code = (
         "import keras, numpy as np\n"

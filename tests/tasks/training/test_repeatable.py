@@ -8,6 +8,7 @@ from samples import ROOT
 
 TRAINING = """
 import dataclasses, sys, tempfile
+import numpy as np
 sys.path.insert(0, "tests")
 from pathlib import Path
 from samples import accepted
@@ -17,7 +18,7 @@ import_tensorflow()
 from tasks.training.engine import train
 
 mnist = accepted("mnist")
-few = dataclasses.replace(mnist, train=mnist.train.iloc[:9000])
+few = dataclasses.replace(mnist, train=mnist.train.take(np.arange(9000)))
 for network in ("mlp", "cnn"):
     recipe = Overrides(network=network, epochs=2).applied_to("fast")
     with tempfile.TemporaryDirectory() as work:

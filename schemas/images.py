@@ -1,0 +1,142 @@
+"""Labelled images, as training, evaluating and comparing read them: labels in memory, pixels by rows.
+
+Of a source that is read whole they are one array. Of a sharded one they are staged: files of `uint8` on disk, of which
+no more is in memory than was asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from schemas.digits import PIXEL_COUNT
+from schemas.errors import StoreError
+from schemas.pixel_frame import labels_of, pixels_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+HEADER = 128
+PIECE = 16_384
+"""Rows of staged images that are read at a time where one row after another is wanted."""
+NEAR = 32
+"""Rows that may lie between two wanted ones for one read to take both: reading them is less than a second read."""
+
+
+class Images(Protocol):
+    """Labelled images in an order of their own."""
+
+    @property
+    def labels(self) -> NDArray[np.uint8]:
+        """Give all labels."""
+
+    def __len__(self) -> int:
+        """Count the images."""
+
+    def rows(self, wanted: slice | NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Give the pixels of some images, by their numbers: rows × 784."""
+
+    def take(self, wanted: NDArray[np.integer]) -> Images:
+        """Give some of the images, by their numbers, in that order."""
+
+    def pieces(self) -> Iterator[slice]:
+        """Cut the images into consecutive pieces, each of which may be in memory at once."""
+
+
+@dataclass(frozen=True, eq=False)
+class InMemory:
+    """Images in one array (rows × 784), which may be part of a wider one."""
+
+    pixels: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.labels)
+
+    def rows(self, wanted: slice | NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Give the pixels of some images, without a copy if they are a slice."""
+        return self.pixels[wanted]
+
+    def take(self, wanted: NDArray[np.integer]) -> InMemory:
+        """Give some of the images, copied; all of them in their order without a copy."""
+        if np.array_equal(wanted, np.arange(len(self))):
+            return self
+        return InMemory(self.pixels[wanted], self.labels[wanted])
+
+    def pieces(self) -> Iterator[slice]:
+        """Give all images as one piece."""
+        yield slice(0, len(self))
+
+
+class PixelFile(NamedTuple):
+    """An `.npy` file of so many rows × 784, `uint8`, whose header takes 128 bytes."""
+
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class Staged:
+    """Images in files, one after another; `numbers` are those of the rows that are meant, in their order.
+
+    Read, not mapped: what was read doesn't stay in the process, and a disk that fails is an error, not a signal.
+    """
+
+    files: Sequence[PixelFile]
+    labels: NDArray[np.uint8]
+    numbers: NDArray[np.integer]
+
+    def __len__(self) -> int:
+        """Count the images."""
+        return len(self.labels)
+
+    def rows(self, wanted: slice | NDArray[np.integer]) -> NDArray[np.uint8]:
+        """Read the pixels of some images; neighbours in a file are read together."""
+        numbers = self.numbers[wanted].astype(np.int64)
+        read = np.empty((len(numbers), PIXEL_COUNT), np.uint8)
+        ends = np.cumsum([file.rows for file in self.files])
+        of_file = np.searchsorted(ends, numbers, side="right")
+        for number in np.unique(of_file):
+            places = np.flatnonzero(of_file == number)
+            file = self.files[number]
+            _read(file, numbers[places] - (ends[number] - file.rows), places, read)
+        return read
+
+    def take(self, wanted: NDArray[np.integer]) -> Staged:
+        """Give some of the images, without reading any."""
+        return Staged(self.files, self.labels[wanted], self.numbers[wanted])
+
+    def pieces(self) -> Iterator[slice]:
+        """Give pieces of 16,384 images."""
+        return (slice(start, min(start + PIECE, len(self))) for start in range(0, len(self), PIECE))
+
+
+def of_frame(frame: pd.DataFrame) -> InMemory:
+    """Give a labelled pixel frame's images, without a copy."""
+    return InMemory(pixels_of(frame), labels_of(frame))
+
+
+def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], into: NDArray[np.uint8]) -> None:
+    """Read some rows of a file into the places that they are wanted in."""
+    steps = np.diff(rows)
+    runs = np.flatnonzero((steps < 1) | (steps > NEAR)) + 1
+    try:
+        with file.path.open("rb", buffering=0) as stream:
+            for start, stop in zip([0, *runs], [*runs, len(rows)], strict=True):
+                first, last = int(rows[start]), int(rows[stop - 1]) + 1
+                span = np.empty((last - first, PIXEL_COUNT), np.uint8)
+                stream.seek(HEADER + first * PIXEL_COUNT)
+                if stream.readinto(span.data) != span.size:
+                    raise StoreError(f"{file.path}: ends before row {last:,} of {file.rows:,}; remove its folder")
+                into[places[start:stop]] = span[rows[start:stop] - first]
+    except OSError as error:
+        raise StoreError(
+            f"{file.path}: can't be read ({error.strerror}); it was staged, and a rerun may help"
+        ) from error

@@ -1,0 +1,161 @@
+"""Find the shards of a source: a folder, a pattern, or an address that fsspec knows, such as `s3://bucket/digits/`."""
+
+from __future__ import annotations
+
+import glob
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from schemas.errors import InputError, StoreError
+from schemas.shards import Manifest, Shard
+from tasks.sources.files import check_inside, entries, first_line, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO, Any
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz")
+"""What names of shards end with in a folder; a pattern names them itself."""
+SCHEME = "://"
+LOCAL = "file://"
+WILDCARDS = set("*?[")
+MAGIC = b"PAR1"
+
+
+def is_sharded(source: str) -> bool:
+    """Tell, without reading any, whether a source is shards."""
+    if SCHEME in source:
+        return True
+    path = Path(source)
+    if path.is_dir():
+        return any(map(_is_shard, path.iterdir()))
+    return bool(WILDCARDS & set(source)) and not path.exists()
+
+
+def check(source: str) -> None:
+    """Raise InputError if a sharded source can't be one: a pattern that nothing matches, an address of no known kind.
+
+    What is at an address isn't looked at: it may take a while to answer.
+    """
+    if SCHEME in source and not source.startswith(LOCAL):
+        import fsspec
+
+        try:
+            fsspec.get_filesystem_class(source.split(SCHEME, maxsplit=1)[0])
+        except (ImportError, ValueError) as error:
+            raise InputError(f"{source}: {first_line(error)}") from error
+    elif not _paths(source.removeprefix(LOCAL)):
+        raise InputError(
+            f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed"
+        )
+
+
+def manifest(source: str) -> Manifest:
+    """List a source's shards with their sizes and, of Parquet, their rows; one that can't be used has a fault.
+
+    No pixels are read, of Parquet the footers. Raises InputError where there are no shards or they can't be listed.
+    """
+    check(source)
+    if SCHEME not in source or source.startswith(LOCAL):
+        root = Path(source.removeprefix(LOCAL))
+        names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _paths(str(root))]
+        return Manifest(tuple(_of_path(path, printable(name)) for path, name in names))
+    return Manifest(tuple(_at_address(source)))
+
+
+@contextmanager
+def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
+    """Give a path to read a shard at: its own or, of one at an address, that of a copy in the folder, removed after."""
+    if SCHEME not in shard.address:
+        yield Path(shard.address)
+        return
+    import fsspec
+
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetched-") as fetched:
+        copy = Path(fetched) / shard.address.rsplit("/", 1)[-1]
+        try:
+            files, path = fsspec.url_to_fs(shard.address)
+            files.get_file(path, str(copy))
+        except Exception as error:  # each kind of store has its own errors
+            raise InputError(f"{shard.address}: can't be fetched ({first_line(error)})") from error
+        try:
+            yield copy
+        except StoreError:
+            raise
+        except InputError as error:  # the reader knows the copy alone
+            raise InputError(str(error).replace(str(copy), shard.address)) from error
+
+
+def _is_shard(path: Path) -> bool:
+    return path.name.endswith(SUFFIXES) and not path.name.startswith((".", "_"))
+
+
+def _paths(source: str) -> list[Path]:
+    """List the shards of a folder or a pattern."""
+    path = Path(source)
+    if not path.is_dir():
+        found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
+        return sorted(path for path in found if not path.name.startswith((".", "_")))
+    shards = [entry for entry in entries(path) if _is_shard(entry)]
+    for shard in shards:
+        check_inside(shard, path)
+    return shards
+
+
+def _of_path(path: Path, item: str) -> Shard:
+    if path.is_dir():
+        return Shard(str(path), item, fault=f"{path}: a folder; a Parquet or CSV file is needed")
+    try:
+        with path.open("rb") as file:
+            return _looked_at(Shard(str(path), item, path.stat().st_size), file)
+    except OSError as error:
+        return Shard(str(path), item, fault=f"{path}: can't be read ({error.strerror})")
+
+
+def _at_address(source: str) -> list[Shard]:
+    """List and look at what is at an address."""
+    import fsspec
+
+    try:
+        files, root = fsspec.url_to_fs(source)
+        if WILDCARDS & set(root):
+            found = files.glob(root, detail=True)
+        elif files.isdir(root):
+            found = {one["name"]: one for one in files.ls(root, detail=True) if _is_shard(Path(one["name"]))}
+        else:
+            found = {root: files.info(root)}
+        shards = [_of_entry(files, one) for _, one in sorted(found.items())]
+    except Exception as error:  # each kind of store has its own errors
+        raise InputError(f"{source}: can't be listed ({first_line(error)})") from error
+    if not shards:
+        raise InputError(
+            f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed"
+        )
+    return shards
+
+
+def _of_entry(files: Any, entry: dict[str, Any]) -> Shard:  # noqa: ANN401, fsspec has no types
+    address = files.unstrip_protocol(entry["name"])
+    item = address.rsplit("/", 1)[-1]
+    if entry["type"] == "directory":
+        return Shard(address, item, fault=f"{address}: a folder; a Parquet or CSV file is needed")
+    with files.open(entry["name"], "rb") as file:
+        return _looked_at(Shard(address, item, entry["size"]), file)
+
+
+def _looked_at(shard: Shard, file: IO[bytes]) -> Shard:
+    """Add what a Parquet footer says of its rows, or why it can't be read; of CSV only reading would tell."""
+    head = file.read(len(MAGIC))
+    if not head:
+        return shard._replace(fault=f"{shard.address}: empty; a Parquet or CSV file is needed")
+    if head != MAGIC:
+        return shard
+    import pyarrow as pa
+    import pyarrow.parquet
+
+    try:
+        return shard._replace(rows=pyarrow.parquet.read_metadata(file).num_rows)
+    except (pa.ArrowException, OSError) as error:
+        return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")

@@ -1,0 +1,103 @@
+"""Put staged shards together to a judged part, as if all rows had come in one frame."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from schemas.images import Staged
+from schemas.pixel_frame import LABELLED_COLUMNS
+from tasks.validation import staging
+from tasks.validation.judged import Judged
+from tasks.validation.repairs import is_unit_scale, needed
+from tasks.validation.staging import Job, batch_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from schemas.rules import Rules
+    from schemas.shards import Manifest
+    from tasks.validation.staging import StagedShard, Staging
+
+Number = TypeVar("Number", bound=np.generic)
+
+
+def of_manifest(manifest: Manifest, rules: Rules, where: Staging) -> Judged:
+    """Judge a part that is shards."""
+    shards, unit_scale = _staged(manifest, rules, where)
+    fit = [shard for shard in shards if not shard.fault]
+    starts = np.cumsum([0, *(shard.came for shard in fit)])
+    faults: dict[str, list[NDArray[np.int64]]] = {}
+    for shard, start in zip(fit, starts, strict=False):
+        for reason, positions in shard.faults().items():
+            faults.setdefault(reason, []).append(start + positions)
+    return Judged(
+        came=int(starts[-1]),
+        images=Staged(
+            [shard.pixels for shard in fit],
+            _joined(fit, "labels", np.uint8),
+            np.arange(sum(s.kept for s in fit), dtype=np.uint32),
+        ),
+        digests=_joined(fit, "digests", np.uint64).reshape(-1, 2),
+        positions=np.concatenate(
+            [
+                np.empty(0, np.int64),
+                *(start + shard.array("positions") for shard, start in zip(fit, starts, strict=False)),
+            ]
+        ),
+        faults={reason: np.concatenate(found) for reason, found in faults.items()},
+        as_came=_Reread(fit, starts, where, batch_rows(rules.memory)),
+        unit_scale=unit_scale,
+        unfit=tuple(shard.fault for shard in shards if shard.fault),
+    )
+
+
+def _staged(manifest: Manifest, rules: Rules, where: Staging) -> tuple[Sequence[StagedShard], bool]:
+    """Stage all shards by the scale that they have as a whole.
+
+    What that is only the highest of all pixels tells. So it is guessed from what repairs were asked for, and shards are
+    staged once more where the guess was wrong.
+    """
+    repairs, scaled = rules.repair, False
+    while True:
+        jobs = [Job(shard, where.folder, repairs, scaled, batch_rows(rules.memory)) for shard in manifest.shards]
+        shards = where.run(jobs)
+        pa.default_memory_pool().release_unused()  # what reading took is the training's now
+        right = needed(max(shard.highest for shard in shards), rules.repair)
+        unit_scale = is_unit_scale(max(shard.mended for shard in shards))
+        if right != repairs:
+            repairs = right
+        elif unit_scale != scaled:
+            scaled = unit_scale
+        else:
+            return shards, unit_scale
+
+
+def _joined(shards: Sequence[StagedShard], name: str, kind: type[Number]) -> NDArray[Number]:
+    arrays = [shard.array(name).ravel().astype(kind, copy=False) for shard in shards]
+    return np.concatenate([np.empty(0, kind), *arrays])
+
+
+class _Reread:
+    """Gives rows as they came, by their positions in the part, from the shards that they are in."""
+
+    def __init__(self, shards: Sequence[StagedShard], starts: NDArray[np.int64], where: Staging, batch: int) -> None:
+        self._shards, self._starts, self._where, self._batch = shards, starts, where, batch
+
+    def __call__(self, positions: NDArray[np.int64]) -> pd.DataFrame:
+        of_shard = np.searchsorted(self._starts, positions, side="right") - 1
+        pieces = [
+            frame.set_axis([f"{staged.shard.item}:{row}" for row in frame.index])
+            for number, staged in enumerate(self._shards)
+            if (of_shard == number).any()
+            for frame in staging.as_came(
+                staged.shard, self._where.folder, positions[of_shard == number] - self._starts[number], self._batch
+            )
+            if len(frame)
+        ]
+        return pd.concat(pieces) if pieces else pd.DataFrame(columns=list(LABELLED_COLUMNS))

@@ -1,0 +1,254 @@
+"""Stage a shard: read it in batches, judge its rows, keep those that pass as compact arrays on disk.
+
+A staged shard is a folder named by what decides its content: the SHA-256 of the file's bytes, the repairs, and the code
+that reads and judges. A local file is hashed in every run, at more than a gigabyte a second: neither its time nor its
+size is relied on. One at an address is fetched and hashed.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from artifacts.files import TEMPORARY, new_folder
+from schemas import pixel_frame
+from schemas.digits import PIXEL_COUNT
+from schemas.errors import InputError, StoreError
+from schemas.images import HEADER, PixelFile
+from schemas.pixel_frame import labels_of, pixels_of
+from schemas.rules import DEFAULT_INPUT_RULES
+from schemas.shards import WORKERS, Shard
+from tasks.sources import catalogue
+from tasks.sources.shards import on_disk
+from tasks.validation import rows
+from tasks.validation.judged import judge
+from tasks.validation.repairs import highest, repaired
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from schemas.rules import Repair
+    from tasks.validation.judged import Verdict
+
+ROOT = Path(__file__).parents[2]
+CODE = (
+    *(f"schemas/{name}.py" for name in ("digits", "pixel_frame", "row_checks")),
+    *(f"tasks/sources/{name}.py" for name in ("csv_table", "files", "frames", "parquet_table")),
+    *(f"tasks/validation/{name}.py" for name in ("judged", "repairs", "rows", "staging")),
+)
+ELSEWHERE = 1024
+"""MiB that Python, the libraries, and what is kept of every row may take beside the batches."""
+ROW_BYTES = 48_000
+"""What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
+UNUSED_DAYS = 14
+FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class Job(NamedTuple):
+    """What is to be done with a shard. Small, and picklable: it may be done in another process or on another machine.
+
+    `repairs` are made on all images; `scaled` tells to bring the result from 0 to 1 up to 0 to 255, unasked.
+    """
+
+    shard: Shard
+    folder: Path
+    repairs: tuple[Repair, ...]
+    scaled: bool
+    batch_rows: int
+
+
+class StagedShard(NamedTuple):
+    """What came of a shard, in a few numbers; `folder` has the arrays.
+
+    `highest` is the highest of its pixels as they came, `mended` that after the repairs.
+    """
+
+    shard: Shard
+    folder: Path
+    came: int = 0
+    kept: int = 0
+    highest: float = 0.0
+    mended: float = 0.0
+    fault: str = ""
+
+    @property
+    def pixels(self) -> PixelFile:
+        """Give the file with the pixels of the rows that passed."""
+        return PixelFile(self.folder / "pixels.npy", self.kept)
+
+    def array(self, name: str) -> NDArray[np.generic]:
+        """Read `labels`, `digests` or `positions` of the rows that passed."""
+        array: NDArray[np.generic] = np.load(self.folder / f"{name}.npy", allow_pickle=False)
+        return array
+
+    def faults(self) -> dict[str, NDArray[np.int64]]:
+        """Read where in the shard the rows stood that didn't pass, by reason."""
+        with np.load(self.folder / "faults.npz", allow_pickle=False) as archive:
+            return dict(archive)
+
+
+class Staging(NamedTuple):
+    """Where shards are staged, and what does so many jobs."""
+
+    folder: Path
+    run: Callable[[Sequence[Job]], Sequence[StagedShard]]
+
+
+def in_threads(jobs: Sequence[Job]) -> list[StagedShard]:
+    """Stage shards in threads of this process."""
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(stage, jobs))
+
+
+def batch_rows(memory: int) -> int:
+    """Give how many rows each worker may have in memory at a time, of so many MiB for all."""
+    return max(((memory - ELSEWHERE) << 20) // WORKERS // ROW_BYTES, 1024)
+
+
+def stage(job: Job) -> StagedShard:
+    """Stage a shard, if it isn't yet; one that can't be used gives its fault.
+
+    Raises StoreError when the disk is full or can't be written: nothing half staged is left then.
+    """
+    if job.shard.fault:
+        return StagedShard(job.shard, job.folder, fault=job.shard.fault)
+    try:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        with on_disk(job.shard, job.folder) as path:
+            folder = job.folder / _key(path, job)
+            if not folder.exists():
+                _stage(path, folder, job)
+    except StoreError:
+        raise
+    except InputError as error:
+        return StagedShard(job.shard, job.folder, fault=str(error))
+    except OSError as error:
+        told = "the disk is full" if error.errno in FULL else error.strerror
+        raise StoreError(
+            f"{job.shard.address}: can't be staged in {job.folder} ({told}); a rerun goes on from the shards that are"
+        ) from error
+    os.utime(folder)  # in use
+    return StagedShard(job.shard, folder, **json.loads((folder / "summary.json").read_text()))
+
+
+def as_came(shard: Shard, folder: Path, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
+    """Read some rows of a shard once more, as they came, by their ascending positions."""
+    with on_disk(shard, folder) as path:
+        start = 0
+        for frame in _batches(path, batch):
+            wanted = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + len(frame))]
+            yield frame.iloc[wanted - start]
+            start += len(frame)
+            if len(positions) and start > positions[-1]:
+                return
+
+
+def sweep(folder: Path) -> None:
+    """Remove staged shards that no run has used for two weeks, and what killed processes left a day ago."""
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        days = 1 if entry.name.startswith((TEMPORARY, ".fetched-")) else UNUSED_DAYS
+        if time.time() - entry.stat().st_mtime > days * 86_400:
+            shutil.rmtree(entry, ignore_errors=True)
+
+
+def _key(path: Path, job: Job) -> str:
+    with path.open("rb") as file:
+        content = hashlib.file_digest(file, "sha256").hexdigest()
+    parts = {"content": content, "repairs": job.repairs, "scaled": job.scaled, "code": _code()}
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
+
+
+@cache
+def _code() -> str:
+    return hashlib.sha256(b"".join((ROOT / place).read_bytes() for place in CODE)).hexdigest()
+
+
+def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
+    """Read a shard so many rows at a time; raise InputError unless it has a labelled pixel frame's columns."""
+    kind = catalogue.kind_of_file(path, "a Parquet or CSV file is needed")
+    if kind not in {"parquet", "csv"}:
+        raise InputError(f"{path}: an {kind} file; a Parquet or CSV file is needed")
+    for frame in catalogue.reader(kind).batches(path, DEFAULT_INPUT_RULES, count):
+        fault = pixel_frame.labelled_column_fault(frame)
+        if fault:
+            raise InputError(f"{path}: {fault}; label, pixel0 … pixel783 are needed")
+        yield frame
+
+
+def _stage(path: Path, folder: Path, job: Job) -> None:
+    """Judge a shard batch by batch into a new folder, which is there whole or not at all."""
+    try:
+        with new_folder(folder) as new:
+            _Writer(new).write(_batches(path, job.batch_rows), job)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.exists():
+            raise  # else another run has staged the same meanwhile
+
+
+class _Writer:
+    """Writes a staged shard's files."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._came, self._highest, self._mended = 0, 0.0, 0.0
+        self._labels: list[NDArray[np.uint8]] = []
+        self._digests: list[NDArray[np.uint64]] = []
+        self._positions: list[NDArray[np.int64]] = []
+        self._faults: dict[str, list[NDArray[np.int64]]] = {}
+
+    def write(self, batches: Iterator[pd.DataFrame], job: Job) -> None:
+        """Judge the batches and write what there is to keep of them."""
+        with (self._folder / "pixels.npy").open("wb") as file:
+            file.write(bytes(HEADER))
+            for raw in batches:
+                self._highest = max(self._highest, highest(raw))
+                mended = repaired(raw, job.repairs)
+                self._mended = max(self._mended, highest(mended))
+                verdict = judge(repaired(mended, ("scale",)) if job.scaled else mended)
+                file.write(np.ascontiguousarray(pixels_of(verdict.right)).data)
+                self._note(verdict)
+            file.seek(0)
+            file.write(_header(sum(map(len, self._labels))))
+        if not self._came:
+            raise InputError(f"{job.shard.address}: no rows")
+        self._finish()
+
+    def _note(self, verdict: Verdict) -> None:
+        self._labels.append(labels_of(verdict.right).copy())
+        self._digests.append(rows.digests(pixels_of(verdict.right)))
+        self._positions.append(self._came + np.flatnonzero(verdict.kept))
+        for reason, failing in verdict.faults.items():
+            self._faults.setdefault(reason, []).append(self._came + np.flatnonzero(failing))
+        self._came += len(verdict.kept)
+
+    def _finish(self) -> None:
+        for name, arrays in (("labels", self._labels), ("digests", self._digests), ("positions", self._positions)):
+            np.save(self._folder / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
+        faults = {reason: np.concatenate(found) for reason, found in self._faults.items()}
+        np.savez(self._folder / "faults.npz", allow_pickle=False, **faults)
+        kept = sum(map(len, self._labels))
+        summary = {"came": self._came, "kept": kept, "highest": self._highest, "mended": self._mended}
+        (self._folder / "summary.json").write_text(json.dumps(summary))
+
+
+def _header(count: int) -> bytes:
+    """Give the header of an `.npy` file of so many rows × 784, always 128 bytes."""
+    from io import BytesIO
+
+    buffer = BytesIO()
+    header = {"descr": "|u1", "fortran_order": False, "shape": (count, PIXEL_COUNT)}
+    np.lib.format.write_array_header_1_0(buffer, header)
+    return buffer.getvalue()

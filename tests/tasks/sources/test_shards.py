@@ -1,0 +1,225 @@
+"""Sources of any size: the same rows are the same data, however they are cut into files; each bad file is named."""
+
+import errno
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pytest
+from samples import draw_digits
+
+from schemas.errors import InputError, StoreError
+from schemas.pixel_frame import labelled_frame
+from schemas.results import Loaded
+from schemas.rules import Rules
+from tasks.sources import catalogue, shards
+from tasks.validation import inspection, profiles, staging
+from tasks.validation.staging import Staging, in_threads
+
+RULES = Rules(max_quarantined=0.2, drift="warning")
+
+
+def spoiled_frame(rows, seed):
+    """Draw digits of which some are wrong in every way that sets a row aside."""
+    frame = labelled_frame(*draw_digits(rows, seed)).astype(np.float64)
+    frame.loc[3, "pixel5"] = np.nan
+    frame.loc[50, "pixel7"] = 300
+    frame.loc[77, "label"] = 12
+    frame.iloc[101, 1:] = 0
+    frame.iloc[202, 1:] = frame.iloc[4, 1:]
+    frame.loc[202, "label"] = frame.loc[4, "label"]  # repeats
+    frame.iloc[303, 1:] = frame.iloc[7, 1:]
+    frame.loc[303, "label"] = (frame.loc[7, "label"] + 1) % 10  # contradicts
+    return frame
+
+
+@pytest.fixture(scope="module")
+def train():
+    return spoiled_frame(600, seed=1)
+
+
+@pytest.fixture(scope="module")
+def test_frame(train):
+    frame = labelled_frame(*draw_digits(200, seed=2))
+    frame.iloc[9, 1:] = train.iloc[11, 1:].astype(np.uint8)  # leaks
+    return frame
+
+
+def cut(frame, folder, count, kind="parquet"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, rows in enumerate(np.array_split(np.arange(len(frame)), count)):
+        piece = frame.iloc[rows]
+        path = folder / f"part-{number:03}.{kind}"
+        piece.to_parquet(path, index=False) if kind == "parquet" else piece.to_csv(path, index=False)
+    return folder
+
+
+def inspected(source, test_source, work, rules=RULES):
+    loaded = catalogue.load(str(source), str(test_source), rules)
+    return inspection.inspect(loaded, rules, profiles.embedded(), Staging(work, in_threads))
+
+
+def counted(validation):
+    return {
+        (part, reason): len(rows)
+        for (part, reason), rows in validation.quarantined.groupby(["part", "reasons"]).groups.items()
+    }
+
+
+@pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (37, "parquet"), (5, "csv")])
+def test_the_same_rows_are_the_same_data_however_they_are_cut(train, test_frame, tmp_path, count, kind):
+    whole, dataset = inspection.inspect(Loaded("whole", train, test_frame), RULES, profiles.embedded())
+    source = cut(train, tmp_path / "train", count, kind)
+    of_shards, same = inspected(source, cut(test_frame, tmp_path / "test", 3), tmp_path / "work")
+    assert same.fingerprint == dataset.fingerprint
+    assert counted(of_shards) == counted(whole)
+    assert len(whole.quarantined) == 8
+    assert of_shards.label_counts == whole.label_counts
+    assert of_shards.kept == whole.kept
+    assert of_shards.came == whole.came
+    assert of_shards.drifts == whole.drifts
+    np.testing.assert_array_equal(of_shards.means, whole.means)
+    for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "furthest"):
+        np.testing.assert_array_equal(getattr(same.profile, name), getattr(dataset.profile, name))
+    np.testing.assert_array_equal(same.train.rows(slice(None)), dataset.train.rows(slice(None)))
+    np.testing.assert_array_equal(same.train.labels, dataset.train.labels)
+
+
+def test_rows_set_aside_are_named_by_shard_and_row_and_kept_as_they_came(train, test_frame, tmp_path):
+    source = cut(train, tmp_path / "train", 6)
+    found, _ = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    (row,) = found.quarantined[found.quarantined["item"] == "part-000.parquet:50"].to_dict("records")
+    assert row["pixel7"] == 300
+
+
+def test_where_there_is_no_part_to_test_with_the_same_rows_are_split_off(train, tmp_path):
+    whole, dataset = inspection.inspect(
+        Loaded("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.embedded()
+    )
+    rules = RULES.model_copy(update={"min_test_rows": 10})
+    loaded = catalogue.load(str(cut(train, tmp_path / "train", 7)), None, rules)
+    found, same = inspection.inspect(loaded, rules, profiles.embedded(), Staging(tmp_path / "work", in_threads))
+    assert found.kept == whole.kept
+    assert same.fingerprint == dataset.fingerprint
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def other_columns(path):
+    pd.read_parquet(path).rename(columns={"pixel0": "ink"}).to_parquet(path, index=False)
+
+
+def emptied(path):
+    path.write_bytes(b"")
+
+
+def folder_instead(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (truncated, "not a readable Parquet file"),
+        (other_columns, "'ink' in place of 'pixel0'"),
+        (emptied, "empty; a Parquet or CSV file is needed"),
+        (folder_instead, "a folder; a Parquet or CSV file is needed"),
+        (lambda path: path.chmod(0) or path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
+    ],
+)
+def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, told):
+    source = cut(train, tmp_path / "train", 4)
+    bad = source / "part-002.parquet"
+    spoil(bad)
+    try:
+        found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    except InputError as error:
+        said = str(error)
+    else:
+        assert dataset is None
+        said = found.refusal
+    assert str(bad) in said
+    assert told in said
+
+
+def test_all_bad_shards_are_told_at_once(train, test_frame, tmp_path):
+    source = cut(train, tmp_path / "train", 5)
+    truncated(source / "part-001.parquet")
+    emptied(source / "part-003.parquet")
+    found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    assert dataset is None
+    assert all(name in found.refusal for name in ("part-001.parquet", "part-003.parquet"))
+
+
+def test_another_row_group_layout_is_no_fault(train, test_frame, tmp_path):
+    source = cut(train, tmp_path / "train", 2)
+    pd.read_parquet(source / "part-001.parquet").to_parquet(source / "part-001.parquet", index=False, row_group_size=7)
+    found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    assert dataset is not None, found.refusal
+
+
+def test_a_rerun_stages_new_shards_alone(train, test_frame, tmp_path, monkeypatch):
+    staged = []
+    stage = staging._stage
+    monkeypatch.setattr(staging, "_stage", lambda path, *rest: (staged.append(path.name), stage(path, *rest)))
+    source, tests = cut(train.iloc[:500], tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    inspected(source, tests, tmp_path / "work")
+    assert len(staged) == 5
+    staged.clear()
+    train.iloc[500:].to_parquet(source / "part-900.parquet", index=False)
+    _, dataset = inspected(source, tests, tmp_path / "work")
+    assert staged == ["part-900.parquet"]
+    assert len(dataset.train) > 550
+
+
+def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_goes_on(
+    train, test_frame, tmp_path, monkeypatch
+):
+    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    write, calls = staging._Writer._finish, []
+
+    def full(writer):
+        calls.append(1)
+        if len(calls) > 2:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(writer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging._Writer, "_finish", full)
+        with pytest.raises(
+            StoreError, match=r"part-00\d.parquet: can't be staged in .*the disk is full.*a rerun goes on"
+        ):
+            inspected(source, tests, tmp_path / "work")
+    left = [entry.name for entry in (tmp_path / "work").iterdir()]
+    assert len(left) == 2
+    assert not [name for name in left if name.startswith(".")]
+    _, dataset = inspected(source, tests, tmp_path / "work")
+    assert dataset is not None
+
+
+def test_a_pattern_and_an_address_are_sources_too(train, test_frame, tmp_path):
+    folder = cut(train, tmp_path / "train", 3)
+    tests = cut(test_frame, tmp_path / "test", 1)
+    _, of_folder = inspected(folder, tests, tmp_path / "work")
+    _, of_pattern = inspected(folder / "part-*.parquet", tests, tmp_path / "work")
+    memory = fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        memory.pipe(f"/digits/{path.name}", path.read_bytes())
+    _, of_address = inspected("memory://digits", tests, tmp_path / "work")
+    assert of_folder.fingerprint == of_pattern.fingerprint == of_address.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("source", "told"),
+    [
+        ("memory://nothing-here", "can't be listed|no shards"),
+        ("nothing://digits", "nothing://digits: "),
+        ("shards/*.parquet", r"shards/\*\.parquet: "),
+    ],
+)
+def test_no_shards_are_said_plainly(source, told):
+    with pytest.raises(InputError, match=told):
+        shards.manifest(source)
