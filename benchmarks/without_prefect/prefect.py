@@ -27,6 +27,7 @@ for _name in (
     "runtime",
     "settings",
     "states",
+    "task_runners",
 ):
     sys.modules[f"prefect.{_name}"] = sys.modules[__name__]
 
@@ -49,6 +50,10 @@ class State:
     def __class_getitem__(cls, _kind: object) -> type[State]:
         """Take any kind."""
         return cls
+
+
+def ThreadPoolTaskRunner(**_options: object) -> None:  # noqa: N802, Prefect's name
+    """Run nothing beside anything."""
 
 
 def task(**_options: object) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
