@@ -6,6 +6,7 @@ A file is moved in one step, and never changed; one of the same content as anoth
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -34,9 +35,14 @@ class Inbox:
         self._done, self._rejected = path / DONE, path / REJECTED
 
     def check(self) -> None:
-        """Raise InputError if something else stands in its place."""
-        if self._path.exists() and not self._path.is_dir():
-            raise InputError(f"--inbox {self._path}: a file; a folder is needed")
+        """Raise InputError unless it is, or can become, a folder whose files can be moved."""
+        place = self._path.absolute()
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise InputError(f"--inbox {self._path}: {place} is a file; a folder is needed")
+        if not os.access(place, os.W_OK | os.X_OK):
+            raise InputError(f"--inbox {self._path}: {place} can't be written; a folder that can be is needed")
 
     @contextmanager
     def opened(self) -> Iterator[None]:
@@ -57,10 +63,13 @@ class Inbox:
         return settled, [path for path in found if path not in settled]
 
     def check_new(self, path: Path) -> None:
-        """Raise InputError for a link, and for a copy of what counts already."""
+        """Raise InputError for a link, for what can't be read, and for a copy of what counts already."""
         if path.is_symlink():
             raise InputError(f"{path.name}: a link; the file itself is needed")
-        content = _digest(path)
+        try:
+            content = _digest(path)
+        except OSError as error:
+            raise InputError(f"{path.name}: can't be read ({error.strerror})") from error
         for known in self.accepted():
             if _digest(known) == content:
                 raise InputError(f"{path.name}: the same as {DONE}/{known.name}, which counts already")

@@ -1,5 +1,6 @@
 """The inbox: what is dropped there is trained on, once, or put aside with the reason; a version tells of it."""
 
+import errno
 import os
 import shutil
 import time
@@ -10,12 +11,13 @@ from samples import draw_digits, newest_artifact
 
 from artifacts.store import Store
 from flows.train_flow import train_flow
+from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame
 from schemas.recipe import Overrides
 from schemas.rules import DEFAULT_RULES
 from tasks.collect import collect
 from tasks.sources import catalogue
-from tasks.sources.inbox import SETTLED_SECONDS
+from tasks.sources.inbox import SETTLED_SECONDS, Inbox
 
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
 
@@ -129,6 +131,42 @@ def test_what_is_not_fit_is_put_aside_with_its_reason_and_the_run_goes_on(base, 
     assert reason in (inbox / "rejected" / f"{name}.reason.txt").read_text()
     assert os.path.lexists(inbox / "rejected" / name)
     assert {row["now"] for row in quiet[0]} == {"done/good.npz", f"rejected/{name}"}
+
+
+def test_a_file_that_may_not_be_read_is_put_aside_and_one_on_a_failing_disk_is_tried_again(base, inbox, monkeypatch):
+    from tasks.sources import inbox as machinery
+
+    def failing(number):
+        def digest(_path):
+            raise OSError(number, os.strerror(number))
+
+        return digest
+
+    dropped(inbox / "secret.npz", *draw_digits(50, seed=6))
+    with monkeypatch.context() as patch:
+        patch.setattr(machinery, "_digest", failing(errno.EIO))
+        with pytest.raises(InputError, match=r"secret\.npz: can't be read \(Input/output error\)"):
+            collected(base, inbox)
+    assert (inbox / "secret.npz").exists(), "nothing was decided"
+    monkeypatch.setattr(machinery, "_digest", failing(errno.EACCES))
+    assert len(collected(base, inbox).train) == 600
+    assert "can't be read (Permission denied)" in (inbox / "rejected" / "secret.npz.reason.txt").read_text()
+
+
+def test_what_cannot_be_an_inbox_is_said_plainly(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "inbox"):
+        with pytest.raises(InputError, match=r"file is a file; a folder is needed"):
+            Inbox(place).check()
+    Inbox(tmp_path / "new" / "inbox").check()
+    assert not (tmp_path / "new").exists()
+
+
+def test_shards_have_no_inbox(tmp_path, inbox):
+    labelled_frame(*draw_digits(100, 1)).to_parquet(tmp_path / "part-0.parquet", index=False)
+    source = catalogue.load(str(tmp_path / "part-*.parquet"), None, DEFAULT_RULES)
+    with pytest.raises(InputError, match="an inbox goes with a source that is read whole"):
+        collected(source, inbox)
 
 
 def test_a_file_that_is_still_changing_waits(base, inbox):
