@@ -28,10 +28,17 @@ class Patient(httpx.HTTPTransport):
     """Ask again where the server says that its database is busy, as Prefect's own client does."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Wait half a second in between."""
-        while (answer := super().handle_request(request)).status_code == httpx.codes.SERVICE_UNAVAILABLE:
+        """Wait half a second in between; what only reads is asked again when it took too long, too."""
+        while True:
+            try:
+                answer = super().handle_request(request)
+            except httpx.ReadTimeout:
+                if request.method != "GET" and not request.url.path.endswith("/filter"):
+                    raise
+                continue
+            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return answer
             time.sleep(0.5)
-        return answer
 
 
 def api_client(url: str) -> httpx.Client:

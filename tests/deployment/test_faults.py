@@ -29,7 +29,7 @@ class Deployed:
     def __init__(self, home):
         self.home = home
         self.url = f"http://127.0.0.1:{free_port()}/api"
-        quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "1", "PREFECT_WORKER_QUERY_SECONDS": "2"}
+        quick = {"PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "4", "PREFECT_WORKER_QUERY_SECONDS": "2"}
         self.environment = clean_environment(home) | quick | {"PREFECT_API_URL": self.url, "PROJECT": str(ROOT)}
         self.api = api_client(self.url)
         self.server = self.worker = None
@@ -84,7 +84,7 @@ class Deployed:
         deadline = time.monotonic() + patience
         while not (found := holds()):
             assert time.monotonic() < deadline, f"{what}: not within {patience} s\n{self.words()}"
-            time.sleep(0.2)
+            time.sleep(0.5)
         return found
 
     def words(self):
@@ -234,7 +234,8 @@ def test_ten_runs_at_once_run_one_by_one_and_the_store_is_whole(deployed, parame
 
     def all_ended():
         nonlocal most
-        states = [deployed.state(identity)["type"] for identity in identities]
+        wanted = {"flow_runs": {"id": {"any_": identities}}}
+        states = [found["state_type"] for found in deployed.api.post("/flow_runs/filter", json=wanted).json()]
         most = max(most, states.count("RUNNING"))
         return set(states) <= {"COMPLETED", "FAILED", "CRASHED"}
 
