@@ -20,7 +20,7 @@ import pandas as pd
 import pandera.pandas as pa
 from PIL import Image
 
-from schemas import images, pixel_frame
+from schemas import pixel_frame
 from schemas.digits import SIDE
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
@@ -101,8 +101,7 @@ def checks(mnist: Loaded) -> list[dict[str, object]]:
         "of it: values of rows": lambda: (rows.value_faults(train), rows.value_faults(test)),
         "of it: duplicates and leaks": lambda: rows.copy_faults(kept["train"], kept["test"]),
         "of it: digests of rows": lambda: rows.digests(pixels_of(both)),
-        "of it: profile": lambda: profiles.profile_of(kept["train"].images, "mnist"),
-        "of it: counts for orientation and drift": lambda: profiles.count(images.of_frame(both), reference),
+        "of it: profile, counts for drift": lambda: profiles.described(kept["train"].images, "mnist", reference),
         "of it: drift from the counts": lambda: drifts("train", counts, reference, DEFAULT_RULES),
         "of it: fingerprint": lambda: inspection.fingerprint(kept["train"], kept["test"]),
         "of it: the frame's schema": lambda: pixel_frame.validate(pixel_frame.LABELLED, both, "all"),

@@ -9,6 +9,7 @@ from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
 from tasks import events
+from tasks.sources.files import printable
 from tasks.sources.inbox import DONE, REJECTED, Inbox
 from tasks.stage import may_pass, stage
 
@@ -19,48 +20,90 @@ if TYPE_CHECKING:
     from schemas.rules import Rules
     from tasks.validation.additions import Additions
 
+    Told = dict[str, str | int]
+    """A line of the table on what became of each file."""
+
 INBOX_KEY = "inbox"
 
 
 @stage(run_name="collect from {inbox}")
 def collect(loaded: Loaded, inbox: Path, rules: Rules) -> Loaded:
-    """Give the source with all files that count; those that wait are looked into and moved to done/ or rejected/."""
+    """Give the source with all files that count; those that wait are looked into and moved to done/ or rejected/.
+
+    Shards take no files: the inbox has to be empty then.
+    """
     from schemas.pixel_frame import labelled_column_fault
     from schemas.shards import Manifest
     from tasks.validation.additions import Additions
 
-    if not isinstance(loaded.train, Manifest) and labelled_column_fault(loaded.train):
-        return loaded  # a source that is refused anyway says nothing of files
     folder = Inbox(inbox)
+    for part in loaded.parts.values():
+        if isinstance(part, Manifest):
+            folder.check_unused(loaded.name)
+            return loaded
+        if labelled_column_fault(part):
+            return loaded  # a source that is refused anyway says nothing of files
     with folder.opened():
         additions = Additions(loaded, rules)
-        for path in folder.accepted():
-            additions.add(path)
+        told = [row for path in folder.accepted() if (row := _count_again(path, additions))]
         settled, changing = folder.waiting()
-        told = [_judge(folder, path, additions) for path in settled]
+        told += [_judge(folder, path, additions) for path in settled]
     for path in changing:
-        get_run_logger().warning("%s: changed just now; it waits for the next run", path)
+        get_run_logger().warning("%s: changed just now; it waits for the next run", printable(path))
     if told:
-        create_table_artifact(told, key=INBOX_KEY, description=f"{inbox}: {len(told)} new")
+        create_table_artifact(told, key=INBOX_KEY, description=f"{inbox}: {len(told)} to tell of")
     return additions.loaded()
 
 
-def _judge(inbox: Inbox, path: Path, additions: Additions) -> dict[str, str | int]:
-    """Let a file count if it is fit; tell what became of it."""
+def _count_again(path: Path, additions: Additions) -> Told | None:
+    """Let a file of done/ count; tell of one that can't be read any more, and leave it out."""
+    try:
+        additions.add(path, additions.read(path))
+    except InputError as error:
+        return _refused(path, f"{DONE}/{printable(path.name)}, left out", error)
+    return None
+
+
+def _judge(inbox: Inbox, path: Path, additions: Additions) -> Told:
+    """Let a file count if it is fit; tell what became of it. What is judged and what is added is read but once."""
     from tasks.validation import profiles
 
     try:
-        inbox.check_new(path)
-        additions.judge(path, profiles.embedded())
+        digest = inbox.digest(path)
+        frame = additions.read(path)
+        additions.check(path.name, frame, profiles.embedded())
+        place = inbox.accept(path, digest)
     except InputError as error:
-        if may_pass(error):
-            raise
-        reason = str(error)
-        place = inbox.reject(path, reason)
-        get_run_logger().warning("inbox: rejected: %s", reason)
-        events.of_refused_data(str(path), reason)
-        return {"file": path.name, "rows added": 0, "now": f"{REJECTED}/{place.name}", "reason": reason}
-    place = inbox.accept(path)
-    count = additions.add(place)
+        return _put_aside(inbox, path, error)
+    if place is None:
+        reason = f"{path.name}: changed while it was read; it waits for the next run"
+        get_run_logger().warning("inbox: %s", reason)
+        return _told(path, path.name, reason)
+    count = additions.add(place, frame)
     get_run_logger().info("inbox: %s: added, %s new rows", place.name, f"{count:,}")
-    return {"file": path.name, "rows added": count, "now": f"{DONE}/{place.name}", "reason": ""}
+    return _told(path, f"{DONE}/{place.name}", "", count)
+
+
+def _put_aside(inbox: Inbox, path: Path, error: InputError) -> Told:
+    """Move a file to rejected/; where that can't be done it stays, and holds up nothing."""
+    if may_pass(error):
+        raise error
+    try:
+        place = inbox.reject(path, printable(str(error)))
+    except InputError as unmoved:
+        return _refused(path, printable(path.name), unmoved)
+    return _refused(path, f"{REJECTED}/{printable(place.name)}", error)
+
+
+def _refused(path: Path, now: str, error: InputError) -> Told:
+    """Tell of a file that doesn't count, in the log and by an event too, unless the next try may find it right."""
+    if may_pass(error):
+        raise error
+    reason = printable(str(error))
+    get_run_logger().warning("inbox: not added: %s", reason)
+    events.of_refused_data(printable(path), reason)
+    return _told(path, now, reason)
+
+
+def _told(path: Path, now: str, reason: str, count: int = 0) -> Told:
+    return {"file": printable(path.name), "rows added": count, "now": now, "reason": reason}

@@ -92,16 +92,16 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     return Loaded(name, train, test, _place(source), test_source and _place(test_source))
 
 
-def kind(source: str) -> str:
-    """Tell of what kind a source is, one of READERS; raise InputError if of none."""
+def kind(source: str, allowed: str = ALLOWED) -> str:
+    """Tell of what kind a source is, one of READERS; raise InputError, telling what is allowed, if of none."""
     if source == MNIST:
         mnist.check()
     if source in BUILT_IN:
         return source
     if not source.strip():
-        raise InputError(f"the source is empty; {ALLOWED}")
+        raise InputError(f"the source is empty; {allowed}")
     if source in UNFIT:
-        raise InputError(f"{source}: {UNFIT[source]}; {ALLOWED}")
+        raise InputError(f"{source}: {UNFIT[source]}; {allowed}")
     path = Path(source)
     try:
         found = kind_of_folder(path) if path.is_dir() else None
@@ -109,14 +109,21 @@ def kind(source: str) -> str:
             shards.check(source)
             return SHARDS
         if not path.is_dir():
-            found = kind_of_file(path)
+            found = kind_of_file(path, allowed)
     except OSError as error:
-        raise InputError(f"{source}: {unreadable(error)}; {ALLOWED}") from error
+        raise InputError(f"{source}: {unreadable(error)}; {allowed}") from error
     if found is None:
-        raise InputError(f"{path}: neither IDX files, nor subfolders named 0 to 9, nor shards; {ALLOWED}")
+        raise InputError(f"{path}: neither IDX files, nor subfolders named 0 to 9, nor shards; {allowed}")
     if found == PICTURE or (found == IDX and not path.is_dir()):
-        raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {ALLOWED}")
+        raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {allowed}")
     return found
+
+
+def place(source: str | None) -> Path | None:
+    """Give where on this machine a source lies; None for one that lies elsewhere, and for none."""
+    if source is None or source == FASHION_MNIST or (shards.SCHEME in source and not source.startswith(shards.LOCAL)):
+        return None
+    return mnist.PATH if source == MNIST else Path(source.removeprefix(shards.LOCAL)).resolve()
 
 
 def reader(kind: str) -> ModuleType:

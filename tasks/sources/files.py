@@ -33,9 +33,9 @@ def entries(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
 
 
-def printable(path: Path) -> str:
-    """Give a path as text; a byte that isn't UTF-8 stands as its escape."""
-    return os.fsencode(path.as_posix()).decode("utf-8", "backslashreplace")
+def printable(path: Path | str) -> str:
+    """Give a path, or what was said of one, as text; a byte that isn't UTF-8 stands as its escape."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def too_large(path: Path, size: int, most_mib: int) -> InputError:

@@ -11,11 +11,11 @@ import pandas as pd
 
 from artifacts.markdown import count
 from schemas.errors import InputError
-from schemas.pixel_frame import labelled_column_fault, labels_of, pixels_of
+from schemas.pixel_frame import labelled_column_fault
 from schemas.shards import Manifest
 from tasks.sources import catalogue
 from tasks.validation import inspection, judged, rows
-from tasks.validation.repairs import highest, is_unit_scale
+from tasks.validation.repairs import REPAIR_ADVISED, highest, is_unit_scale
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,39 +26,38 @@ if TYPE_CHECKING:
     from schemas.results import Loaded
     from schemas.rules import Rules
 
+    Pair = tuple[int, ...]
+    """What a row shows, and as what."""
+
 OF_THE_WHOLE = {"classes", "test rows", "drift"}
 """Checks that a file needn't pass: it may hold sevens alone, and few."""
+ALLOWED = "an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in 0 to 9 is allowed"
 
 
-class Sound(NamedTuple):
-    """The rows of a frame that are those of a digit: what they are called in it, their digests (rows × 2), labels."""
+class Copies(NamedTuple):
+    """What tells copies among rows: digests of their images, repaired (rows × 2), and their labels."""
 
-    items: pd.Index
     digests: NDArray[np.uint64]
     labels: NDArray[np.uint8]
 
-    def of(self, marked: NDArray[np.bool_]) -> Sound:
-        """Give the marked rows."""
-        return Sound(self.items[marked], self.digests[marked], self.labels[marked])
-
-    def with_others(self, others: Sequence[Sound]) -> Sound:
-        """Give other rows with these behind them."""
-        every = [*others, self]
-        items = pd.Index(np.concatenate([one.items for one in every]))
-        return Sound(
-            items, np.concatenate([one.digests for one in every]), np.concatenate([one.labels for one in every])
-        )
-
-    def pairs(self) -> set[tuple[int, ...]]:
+    def pairs(self) -> list[Pair]:
         """Give what each row shows, and as what."""
-        return set(self._pairs())
-
-    def among(self, pairs: set[tuple[int, ...]]) -> NDArray[np.bool_]:
-        """Mark the rows that show the same as others, as the same."""
-        return np.array([pair in pairs for pair in self._pairs()], bool)
-
-    def _pairs(self) -> list[tuple[int, ...]]:
         return list(map(tuple, np.column_stack([self.digests, self.labels]).tolist()))
+
+
+class Rows(NamedTuple):
+    """The rows of a frame that are those of a digit, as they came."""
+
+    frame: pd.DataFrame
+    copies: Copies
+
+    def new(self, known: set[Pair]) -> Rows:
+        """Give the first of each that shows something else than what is known, or as something else; note them."""
+        marked = np.zeros(len(self.frame), bool)
+        for row, pair in enumerate(self.copies.pairs()):
+            marked[row] = pair not in known
+            known.add(pair)
+        return Rows(self.frame[marked], Copies(self.copies.digests[marked], self.copies.labels[marked]))
 
 
 class Additions:
@@ -66,62 +65,78 @@ class Additions:
 
     def __init__(self, base: Loaded, rules: Rules) -> None:
         """Begin with the source alone; raise InputError unless it is read whole, with a pixel frame's columns."""
-        train, *tests = [_whole(base.name, part) for part in base.parts.values()]
         self._base, self._rules = base, rules
-        self._frames, self._sound = [train], [_sound(train)]
-        self._tested = _sound(tests[0]) if tests else None
-        self._known = self._sound[0].pairs()
-        self._files: list[str] = []
+        train, *tests = [_whole(base.name, part) for part in base.parts.values()]
+        self._train, self._copies = train, [_sound(train, rules).copies]
+        self._tested = _sound(tests[0], rules).copies if tests else None
+        self._of_source = frozenset(self._copies[0].pairs())
+        self._known = set(self._of_source)
+        self._files: dict[Path, Rows] = {}
 
-    def add(self, path: Path) -> int:
-        """Add the rows of a file that aren't there yet; give their number."""
-        frame = _read(path, self._rules)
-        sound = _sound(frame)
-        there = sound.among(self._known)
-        self._frames.append(frame[~frame.index.isin(set(sound.items[there]))])
-        self._sound.append(sound.of(~there))
-        self._known |= sound.pairs()
-        self._files.append(str(path))
-        return len(self._frames[-1])
+    def read(self, path: Path) -> pd.DataFrame:
+        """Read all rows of a file; raise InputError if they can't be read."""
+        return _read(path, self._rules)
 
-    def judge(self, path: Path, reference: Profile) -> None:
-        """Raise InputError, with every reason, unless a file is fit to be added."""
-        frame = _read(path, self._rules)
-        self._check_alone(path, frame, reference)
-        sound = _sound(frame)
-        self._check_beside(path, sound.of(~sound.among(self._known)))
+    def add(self, path: Path, frame: pd.DataFrame) -> int:
+        """Add the sound rows of a file that aren't there yet; give their number. The others stay in the file."""
+        sound = _sound(frame, self._rules)
+        self._files[path] = sound
+        new = sound.new(self._known)
+        self._copies.append(new.copies)
+        return len(new.frame)
+
+    def check(self, name: str, frame: pd.DataFrame, reference: Profile) -> None:
+        """Raise InputError, with every reason, unless a file of a name and such rows is fit to be added."""
+        self._check_alone(name, frame, reference)
+        self._check_beside(name, _sound(frame, self._rules).new(set(self._known)).copies)
 
     def loaded(self) -> Loaded:
-        """Give the source with all that was added."""
+        """Give the source with all that was added: by the files' names, whatever the order they came in."""
         if not self._files:
             return self._base
-        name = f"{self._base.name} and {count(len(self._files), 'file')} of the inbox"
-        return dataclasses.replace(self._base, name=name, train=pd.concat(self._frames), added=tuple(self._files))
+        known = set(self._of_source)
+        files = sorted(self._files)
+        added = [_named(path.name, self._files[path].new(known).frame) for path in files]
+        name = f"{self._base.name} and {count(len(files), 'file')} of the inbox"
+        train = pd.concat([self._train, *added])
+        return dataclasses.replace(self._base, name=name, train=train, added=tuple(map(str, files)))
 
-    def _check_alone(self, path: Path, frame: pd.DataFrame, reference: Profile) -> None:
+    def _check_alone(self, name: str, frame: pd.DataFrame, reference: Profile) -> None:
         """Hold a file to the checks that any data has to pass."""
-        alone = dataclasses.replace(self._base, name=path.name, train=frame, test=None)
+        alone = dataclasses.replace(self._base, name=name, train=frame, test=None)
         found, _ = inspection.inspect(alone, self._rules, reference)
-        errors = [error.message for error in found.errors if error.check not in OF_THE_WHOLE]
-        if not errors and is_unit_scale(highest(frame)) != is_unit_scale(highest(self._frames[0])):
+        # No repair is advised: it would be made on the source's images, too.
+        errors = [
+            error.message.partition(REPAIR_ADVISED)[0] for error in found.errors if error.check not in OF_THE_WHOLE
+        ]
+        if not errors and is_unit_scale(highest(frame)) != is_unit_scale(highest(self._train)):
             errors = ["its pixels don't have the scale of the source's"]
         if errors:
-            raise InputError(f"{path.name}: {'; '.join(errors)}")
+            raise InputError(f"{name}: {'; '.join(errors)}")
 
-    def _check_beside(self, path: Path, new: Sound) -> None:
-        """Hold a file's new rows to the budget for what contradicts the others or is among the test rows."""
+    def _check_beside(self, name: str, new: Copies) -> None:
+        """Hold what a file's new rows would have set aside, old ones among them, to the budget of the new ones.
+
+        So however many files are added, the whole stays within its budget.
+        """
         total = len(new.labels)
-        if not total:
-            return
-        faults = rows.copy_faults(new.with_others(self._sound), self._tested)["train"]
-        failing = {reason: marked[-total:] for reason, marked in faults.items() if marked[-total:].any()}
-        number = int(rows.failing(failing, total).sum())
-        if number > self._rules.max_quarantined * total:
-            told = ", ".join(f"{marked.sum():,} {reason}" for reason, marked in failing.items())
+        before, after = self._failing([]), self._failing([new])
+        more = after.pop("") - before.pop("")
+        if more > self._rules.max_quarantined * total:
+            told = ", ".join(f"{number - before.get(reason, 0):,} {reason}" for reason, number in after.items())
             raise InputError(
-                f"{path.name}: {number:,} of {count(total, 'new row')} don't go with what is there ({told}); "
-                f"--max-quarantined allows {self._rules.max_quarantined:g} of them"
+                f"{name}: {count(total, 'new row')} would have {count(more, 'row')} set aside ({told}); "
+                f"--max-quarantined allows {self._rules.max_quarantined:g} of the new ones"
             )
+
+    def _failing(self, new: list[Copies]) -> dict[str, int]:
+        """Count the rows that contradict others or are among the test rows, by reason; all of them under no name."""
+        every = [*self._copies, *new]
+        digests, labels = (np.concatenate([one[column] for one in every]) for column in (0, 1))
+        copies = Copies(digests, labels)
+        faults = rows.copy_faults(copies, self._tested)["train"]
+        whole = rows.failing(faults, len(copies.labels))
+        return {"": int(whole.sum())} | {reason: int(marked.sum()) for reason, marked in faults.items()}
 
 
 def with_files(base: Loaded, files: Sequence[str], rules: Rules) -> Loaded:
@@ -129,32 +144,40 @@ def with_files(base: Loaded, files: Sequence[str], rules: Rules) -> Loaded:
     if not files:
         return base
     additions = Additions(base, rules)
-    for path in files:
-        additions.add(Path(path))
+    for path in map(Path, files):
+        additions.add(path, additions.read(path))
     return additions.loaded()
 
 
 def _read(path: Path, rules: Rules) -> pd.DataFrame:
-    """Read all rows of a file, called after it and what they are called in it."""
-    parts = catalogue.load(str(path), None, rules).parts
-    several = len(parts) > 1
-    named = []
-    for part, frame in parts.items():
-        whole = _whole(path.name, frame)
-        named.append(whole.set_axis([f"{path.name}:{f'{part} ' * several}{item}" for item in whole.index]))
-    return pd.concat(named)
+    """Read all rows of a file, called what they are called in it."""
+    kind = catalogue.kind(str(path), ALLOWED)
+    if kind == catalogue.SHARDS:
+        raise InputError(f"{path.name}: shards; {ALLOWED}")
+    parts = [
+        (part, _whole(path.name, frame))
+        for part, frame in zip(("train", "test"), catalogue.reader(kind).read(path, rules), strict=True)
+        if frame is not None
+    ]
+    if len(parts) == 1:
+        return parts[0][1]
+    return pd.concat([_named(part, frame, " ") for part, frame in parts])
+
+
+def _named(name: str, frame: pd.DataFrame, mark: str = ":") -> pd.DataFrame:
+    return frame.set_axis([f"{name}{mark}{item}" for item in frame.index])
 
 
 def _whole(name: str, frame: pd.DataFrame | Manifest) -> pd.DataFrame:
     """Give a part that is one frame with a pixel frame's columns; raise InputError for another."""
     if isinstance(frame, Manifest):
-        raise InputError(f"{name}: shards; an inbox goes with a source that is read whole, and takes single files")
+        raise InputError(f"{name}: shards; an inbox goes with a source that is read whole")
     fault = labelled_column_fault(frame)
     if fault:
         raise InputError(f"{name}: {fault}; label, pixel0 … pixel783 are needed")
     return frame
 
 
-def _sound(frame: pd.DataFrame) -> Sound:
-    right = judged.judge(frame).right
-    return Sound(right.index, rows.digests(pixels_of(right)), labels_of(right))
+def _sound(frame: pd.DataFrame, rules: Rules) -> Rows:
+    found = judged.of_frame(frame, rules.repair)
+    return Rows(frame.iloc[found.positions], Copies(found.digests, found.images.labels))

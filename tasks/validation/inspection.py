@@ -17,7 +17,7 @@ from schemas.shards import Manifest
 from tasks.sources.frames import QUARANTINE_COLUMNS
 from tasks.validation import judged, profiles, rows, sharded, split
 from tasks.validation.drift import drifts
-from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, turn_needed
+from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEEDED, turn_needed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from schemas.results import Drift, Loaded, Part
     from schemas.rules import Rules, Severity
     from tasks.validation.judged import Judged
+    from tasks.validation.profiles import Counts
     from tasks.validation.staging import Staging
 
 
@@ -125,7 +126,6 @@ class Inspection:
         self._check_budget()
         self._check_counts()
         if len(self._kept["train"].images):
-            self._profile = profiles.profile_of(self._kept["train"].images, self._loaded.name)
             self._check_images()
 
     def dataset(self, validation: Validation) -> Dataset:
@@ -252,28 +252,32 @@ class Inspection:
             self._found("test rows", "warning", f"no test rows of {', '.join(map(str, untested))}")
 
     def _check_images(self) -> None:
-        """Check polarity and orientation; where they are as they should be, drift."""
-        right = not any(finding.check == "scale" for finding in self._findings)
-        for part in self._loaded.parts:  # rows split off are of the same kind
-            images = self._kept[part].images
-            if not len(images):
-                continue
-            counts = profiles.count(images, self._reference)
-            bright = counts.bright / len(images)
-            inverted = bright >= profiles.BRIGHT_REFUSED
-            if inverted:
-                self._found("polarity", "error", f"{part} part: {INVERSION_NEEDED}")
-            elif bright > profiles.BRIGHT_WARNED:
-                self._found("polarity", "warning", f"{part} part: {profiles.bright_told(bright)}")
-            means = 255 - counts.class_means if inverted else counts.class_means
-            turn = turn_needed(means, counts.labels, self._reference.class_means)
-            if turn:
-                self._found("orientation", "error", f"{part} part: the images are turned: --repair {turn}")
-            if right and not inverted and not turn:
-                self._drifts += drifts(part, counts, self._reference, self._rules)
+        """Make the training part's profile; check each part's polarity, orientation, drift."""
+        train = self._kept["train"].images
+        self._profile, (counts,) = profiles.described(train, self._loaded.name, self._reference)
+        self._check_look("train", counts)
+        test = self._kept["test"].images
+        if "test" in self._loaded.parts and len(test):  # rows split off are of the same kind
+            self._check_look("test", profiles.count(test, self._reference))
         for drift in self._drifts:
             if drift.far:
                 self._found("drift", self._rules.drift, f"{drift.part} part: {drift.told}")
+
+    def _check_look(self, part: Part, counts: Counts) -> None:
+        """Check a part's polarity and orientation; where they are as they should be, measure drift."""
+        bright = counts.bright / counts.labels.sum()
+        inverted = bright >= profiles.BRIGHT_REFUSED
+        if inverted:
+            self._found("polarity", "error", f"{part} part: {INVERSION_NEEDED}")
+        elif bright > profiles.BRIGHT_WARNED:
+            self._found("polarity", "warning", f"{part} part: {profiles.bright_told(bright)}")
+        means = 255 - counts.class_means if inverted else counts.class_means
+        turn = turn_needed(means, counts.labels, self._reference.class_means)
+        if turn:
+            self._found("orientation", "error", f"{part} part: the images are turned{REPAIR_ADVISED}{turn}")
+        scaled = not any(finding.check == "scale" for finding in self._findings)
+        if scaled and not inverted and not turn:
+            self._drifts += drifts(part, counts, self._reference, self._rules)
 
     def _reasons(self) -> dict[str, dict[Part, int]]:
         """Count the rows set aside, by reason and part."""

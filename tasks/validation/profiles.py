@@ -18,6 +18,8 @@ from schemas.pixel_frame import BLOCK, blocks
 from schemas.profile import Profile
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from schemas.images import Images
@@ -61,6 +63,20 @@ class Measures(NamedTuple):
     class_sums: NDArray[np.float64]
 
 
+class Edges(NamedTuple):
+    """Between what images are counted, of some profile: their mean ink, and their product with each direction."""
+
+    ink: NDArray[np.float32]
+    directions: NDArray[np.float32]
+    products: NDArray[np.float32]
+
+    @classmethod
+    def about(cls, basis: Basis, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
+        """Give those of a profile by its basis. Scores are of images less their mean: the edges are moved instead."""
+        directions = basis.components[: len(scores)]
+        return cls(ink, directions, scores + (directions @ basis.mean)[:, None])
+
+
 @dataclass
 class Counts:
     """How images fall between the edges of a profile, how many are bright along the border, sums of each class."""
@@ -88,8 +104,8 @@ def embedded() -> Profile:
     return reference.read(EMBEDDED)
 
 
-def profile_of(images: Images, name: str) -> Profile:
-    """Make the profile of at least one image.
+def described(images: Images, name: str, *others: Profile) -> tuple[Profile, list[Counts]]:
+    """Make the profile of at least one image, and count the images by the edges of other profiles.
 
     The components are found on at most 10,000 rows and the edges set on at most 200,000, evenly spread both, so that
     memory is bounded; the counts are of all rows. The rows alone decide, not in which pieces they are read.
@@ -99,38 +115,54 @@ def profile_of(images: Images, name: str) -> Profile:
     basis = _basis(images.rows(fitted).astype(np.float32))
     measured = measure(images.rows(edged), images.labels[edged], basis)
     # Of those that the components weren't fitted to: images to come are no nearer than they are.
-    others = measured.distance[np.arange(len(images))[edged] % fitted.step != 0]
+    unfitted = measured.distance[np.arange(len(images))[edged] % fitted.step != 0]
     # Halfway between values that occur: many images of one value must not fall on either side of an edge by rounding.
     ink_edges = np.quantile(measured.ink, DECILES, method="midpoint").astype(np.float32)
     counted = measured.scores[:, :COUNTED]
     score_edges = np.quantile(counted, DECILES, axis=0, method="midpoint").T.astype(np.float32)
-    if len(measured.ink) == len(images):
-        counts = _counts(measured, ink_edges, score_edges)
-    else:
-        counts = _count(images, basis, ink_edges, score_edges)
-    return Profile(
+    counts, *by_others = _count(images, [Edges.about(basis, ink_edges, score_edges), *map(_edges_of, others)])
+    profile = Profile(
         name=name,
         label_counts=counts.labels,
         class_means=counts.class_means,
         **basis._asdict(),
-        furthest=float(np.quantile(others, FURTHEST, method="higher")) if len(others) else float("inf"),
+        furthest=float(np.quantile(unfitted, FURTHEST, method="higher")) if len(unfitted) else float("inf"),
         ink_edges=ink_edges,
         ink_counts=counts.ink,
         score_edges=score_edges,
         score_counts=counts.scores,
     )
+    return profile, by_others
 
 
 def count(images: Images, profile: Profile) -> Counts:
     """Count at least one image by the edges of a profile."""
-    return _count(images, _basis_of(profile), profile.ink_edges, profile.score_edges)
+    return _count(images, [_edges_of(profile)])[0]
 
 
-def _count(images: Images, basis: Basis, ink_edges: NDArray[np.float32], score_edges: NDArray[np.float32]) -> Counts:
-    """Count images piece by piece."""
+def _count(images: Images, edges: Sequence[Edges]) -> list[Counts]:
+    """Count images by each of the edges, piece by piece, all in one pass."""
     pieces = (slice(start, start + PIECE) for start in range(0, len(images), PIECE))
-    counted = (_counts(measure(images.rows(p), images.labels[p], basis), ink_edges, score_edges) for p in pieces)
-    return reduce(iadd, counted)
+    counted = (_counts_by(edges, images.rows(piece), images.labels[piece]) for piece in pieces)
+    return reduce(lambda so_far, more: list(map(iadd, so_far, more)), counted)
+
+
+def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Counts]:
+    """Count images by each of the edges; all that is needed of a block of them is one product."""
+    directions = np.concatenate([_FIXED, *(one.directions for one in edges)]).T
+    products = np.empty((len(pixels), directions.shape[1]), np.float32)
+    sums = np.zeros((len(CLASSES), PIXEL_COUNT))
+    for block in blocks(len(pixels)):
+        images = pixels[block].astype(np.float32)
+        products[block] = images @ directions
+        sums += _class_sums(images, labels[block])
+    whole, border_less_within = products[:, : len(_FIXED)].T
+    of_labels, bright = np.bincount(labels, minlength=len(CLASSES)), int((border_less_within > 0).sum())
+    along = products.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
+    return [
+        Counts(of_labels, _between(whole / PIXEL_COUNT, one.ink), _each_between(found, one.products), bright, sums)
+        for one, found in zip(edges, along, strict=True)
+    ]
 
 
 def measured_by(profile: Profile, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Measures:
@@ -142,9 +174,19 @@ def _basis_of(profile: Profile) -> Basis:
     return Basis(*(getattr(profile, name) for name in Basis._fields))
 
 
+def _edges_of(profile: Profile) -> Edges:
+    return Edges.about(_basis_of(profile), profile.ink_edges, profile.score_edges)
+
+
 def counts_of(measured: Measures, profile: Profile) -> Counts:
     """Count images by the edges of the profile that they were measured by."""
-    return _counts(measured, profile.ink_edges, profile.score_edges)
+    return Counts(
+        labels=np.bincount(measured.labels, minlength=len(CLASSES)),
+        ink=_between(measured.ink, profile.ink_edges),
+        scores=_each_between(measured.scores.T[:COUNTED], profile.score_edges),
+        bright=int(measured.bright.sum()),
+        class_sums=measured.class_sums,
+    )
 
 
 def bright_share(pixels: NDArray[np.uint8]) -> float:
@@ -170,7 +212,7 @@ def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: Basis) 
     for block in blocks(rows):
         images = pixels[block].astype(np.float32)
         ink[block], bright[block] = images.mean(axis=1), _bright(images)
-        sums += (labels[block] == np.array(CLASSES)[:, None]).astype(np.float32) @ images
+        sums += _class_sums(images, labels[block])
         images -= basis.mean
         scores[block] = images @ basis.components.T
         squares = scores[block] ** 2
@@ -206,21 +248,22 @@ def _border_less_within() -> NDArray[np.float32]:
 
 
 _BORDER_LESS_WITHIN = _border_less_within()
+_FIXED = np.stack([np.ones(PIXEL_COUNT, np.float32), _BORDER_LESS_WITHIN])
+"""What images are multiplied with whatever profile they are counted by."""
 
 
-def _counts(measured: Measures, ink_edges: NDArray[np.float32], score_edges: NDArray[np.float32]) -> Counts:
-    pairs = zip(measured.scores.T, score_edges, strict=False)  # there are more components than counted ones
-    return Counts(
-        labels=np.bincount(measured.labels, minlength=len(CLASSES)),
-        ink=_between(measured.ink, ink_edges),
-        scores=np.stack([_between(scores, edges) for scores, edges in pairs]),
-        bright=int(measured.bright.sum()),
-        class_sums=measured.class_sums,
-    )
+def _class_sums(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Sum the images of each class; exact, of a block's few."""
+    return np.asarray((labels == np.array(CLASSES)[:, None]).astype(np.float32) @ images)
 
 
 def _class_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float32]:
     return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
+
+
+def _each_between(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:
+    """Count the values of each row between edges of its own."""
+    return np.stack([_between(*pair) for pair in zip(values, edges, strict=True)])
 
 
 def _between(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:

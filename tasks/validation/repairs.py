@@ -27,8 +27,9 @@ TURNS: dict[Repair, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 }
 """On images, rows × 28 × 28; the rotations go against the clock."""
 
-SCALE_NEEDED = "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"
-INVERSION_NEEDED = "ink is dark on a bright ground: --repair invert"
+REPAIR_ADVISED = ": --repair "
+SCALE_NEEDED = f"pixels run from 0 to 1; 0 to 255 are needed{REPAIR_ADVISED}scale"
+INVERSION_NEEDED = f"ink is dark on a bright ground{REPAIR_ADVISED}invert"
 
 # Measured on MNIST: mean images correlate with those of the same digits by 0.99 (0.85 from 20 rows), with those of
 # digits turned wrongly by up to 0.79 (mirrored), those of Fashion-MNIST by up to 0.53 however they are turned.

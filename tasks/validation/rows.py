@@ -146,4 +146,7 @@ def _block_facts(pixels: NDArray[np.generic]) -> dict[str, NDArray[np.generic]]:
             "fractional": (seen != np.rint(seen)).sum(axis=1),
         }
     brightest = seen.max(axis=1).astype(np.float64)
-    return faults | {"brightest": brightest, "ground": np.count_nonzero(seen < row_checks.BRIGHT, axis=1)}
+    ground = (
+        (seen < row_checks.BRIGHT).sum(axis=1, dtype=np.uint16).astype(int)
+    )  # so summed, not counted: half the time
+    return faults | {"brightest": brightest, "ground": ground}

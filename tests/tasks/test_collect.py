@@ -4,20 +4,24 @@ import errno
 import os
 import shutil
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
-from samples import draw_digits, newest_artifact
+from samples import ROOT, draw_digits, newest_artifact
 
 from artifacts.store import Store
-from flows.train_flow import train_flow
+from flows.train_flow import check, train_flow
+from schemas.compute import LOCAL
 from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame
 from schemas.recipe import Overrides
-from schemas.rules import DEFAULT_RULES
+from schemas.rules import DEFAULT_RULES, Rules
 from tasks.collect import collect
 from tasks.sources import catalogue
-from tasks.sources.inbox import SETTLED_SECONDS, Inbox
+from tasks.sources import inbox as machinery
+from tasks.sources.inbox import Inbox
+from tasks.validation.additions import Additions
 
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
 
@@ -34,19 +38,18 @@ def base(tiny_npz):
 
 
 def dropped(path, pixels, labels):
-    """Drop an .npz, as one that was there for a while."""
+    """Drop an .npz."""
     np.savez(path, x=pixels, y=labels)
-    settle(path)
 
 
-def settle(path):
-    before = time.time() - SETTLED_SECONDS - 1
-    for file in [path, *path.rglob("*")]:
-        os.utime(file, (before, before))
+@pytest.fixture(autouse=True)
+def settled(monkeypatch):
+    """Take all files for those that nobody writes to any more: the time of a change can't be set."""
+    monkeypatch.setattr(machinery, "SETTLED_SECONDS", -60.0)
 
 
-def collected(base, inbox):
-    return collect.fn(base, inbox, DEFAULT_RULES)
+def collected(base, inbox, rules=DEFAULT_RULES):
+    return collect.fn(base, inbox, rules)
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +89,7 @@ def test_the_same_file_twice_counts_once(base, inbox):
     assert reason == "b.npz: the same as done/a.npz, which counts already\n"
 
 
-def leaking_that_are_there_already_are_left_out_and_new_ones_beside_them_count(base, inbox):
+def test_rows_that_are_there_already_are_left_out_and_new_ones_beside_them_count(base, inbox):
     pixels, labels = draw_digits(100, seed=5)
     dropped(inbox / "a.npz", pixels[:60], labels[:60])
     dropped(inbox / "b.npz", pixels, labels)
@@ -113,7 +116,7 @@ REFUSED = {
     "text.csv": (lambda path, _: path.write_text("hello\n"), "line 1 has one column"),
     "dark.npz": (lambda path, _: dropped(path, 255 - draw_digits(100, 5)[0], draw_digits(100, 5)[1]), "ink is dark"),
     "unlabelled.npz": (lambda path, _: dropped(path, draw_digits(100, 5)[0], np.full(100, 11)), "label"),
-    "contradicting.npz": (wrong_labels, "600 of 600 new rows don't go with what is there (600 contradiction"),
+    "contradicting.npz": (wrong_labels, "600 new rows would have 1,200 rows set aside (1,200 contradiction"),
     "tested.npz": (leaking, "(200 leak)"),
     "empty.parquet": (lambda path, _: path.write_bytes(b""), "empty"),
     "link.npz": (lambda path, _: path.symlink_to("/etc/hostname"), "a link; the file itself is needed"),
@@ -124,8 +127,6 @@ REFUSED = {
 def test_what_is_not_fit_is_put_aside_with_its_reason_and_the_run_goes_on(base, inbox, name, quiet):
     spoil, reason = REFUSED[name]
     spoil(inbox / name, base)
-    before = time.time() - SETTLED_SECONDS - 1
-    os.utime(inbox / name, (before, before), follow_symlinks=False)
     dropped(inbox / "good.npz", *draw_digits(50, seed=6))
     assert len(collected(base, inbox).train) == 650
     assert reason in (inbox / "rejected" / f"{name}.reason.txt").read_text()
@@ -134,8 +135,6 @@ def test_what_is_not_fit_is_put_aside_with_its_reason_and_the_run_goes_on(base, 
 
 
 def test_a_file_that_may_not_be_read_is_put_aside_and_one_on_a_failing_disk_is_tried_again(base, inbox, monkeypatch):
-    from tasks.sources import inbox as machinery
-
     def failing(number):
         def digest(_path):
             raise OSError(number, os.strerror(number))
@@ -162,17 +161,181 @@ def test_what_cannot_be_an_inbox_is_said_plainly(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-def test_shards_have_no_inbox(tmp_path, inbox):
+@pytest.mark.parametrize("name", ["done", "rejected"])
+def test_a_file_in_the_place_of_one_of_its_folders_is_said_plainly(inbox, name):
+    (inbox / name).write_text("")
+    with pytest.raises(InputError, match=rf"{name} is a file; a folder is needed"):
+        Inbox(inbox).check()
+
+
+def test_an_inbox_that_leads_nowhere_or_cannot_be_made_is_said_plainly(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="link is a link to nowhere; a folder is needed"):
+        Inbox(tmp_path / "link").check()
+    with pytest.raises(InputError, match=r"can't be made \(.*\); a folder that can be written is needed"):
+        Inbox(Path("/proc/inbox")).opened().__enter__()
+
+
+@pytest.mark.parametrize("inbox", ["", ".", "..", "box", "box/versions", "pictures", "pictures/0", "~", "/", "data"])
+def test_what_an_inbox_would_move_away_is_refused(tmp_path, inbox, monkeypatch):
+    """The working folder, the store, a source, the home folder, the project with its digits: or what holds them."""
+    (tmp_path / "cwd" / "pictures" / "0").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "cwd")
+    path = {"~": Path.home(), "data": ROOT / "data"}.get(inbox, Path(inbox))
+    with pytest.raises(InputError, match="a folder for new files alone is needed"):
+        check("mnist", "pictures", path, Path("box"), "plain", QUICK, LOCAL)
+    Inbox(Path("inbox")).check("pictures", Path("box"), None)
+
+
+def test_shards_have_no_inbox_but_an_empty_one_does_no_harm(tmp_path, inbox):
     labelled_frame(*draw_digits(100, 1)).to_parquet(tmp_path / "part-0.parquet", index=False)
     source = catalogue.load(str(tmp_path / "part-*.parquet"), None, DEFAULT_RULES)
-    with pytest.raises(InputError, match="an inbox goes with a source that is read whole"):
+    assert collected(source, inbox) is source
+    assert collected(source, inbox / "absent") is source
+    dropped(inbox / "more.npz", *draw_digits(100, seed=5))
+    with pytest.raises(
+        InputError, match=r"more\.npz and whatever else .* an inbox without files, or none, goes with it"
+    ):
         collected(source, inbox)
+    assert [path.name for path in inbox.iterdir()] == ["more.npz"], "nothing was moved"
 
 
-def test_a_file_that_is_still_changing_waits(base, inbox):
-    np.savez(inbox / "fresh.npz", x=draw_digits(50, 6)[0], y=draw_digits(50, 6)[1])
+def test_a_file_that_is_still_changing_waits_whatever_times_it_has(base, inbox, monkeypatch):
+    monkeypatch.setattr(machinery, "SETTLED_SECONDS", 3.0)
+    long_ago, ahead = time.time() - 10**6, time.time() + 10**6
+    for name in ("fresh.npz", "copied.npz", "ahead.npz"):
+        dropped(inbox / name, *draw_digits(50, 6))
+    os.utime(inbox / "copied.npz", (long_ago, long_ago))
+    os.utime(inbox / "ahead.npz", (ahead, ahead))
+    (inbox / "scans" / "3").mkdir(parents=True)
+    for folder in (inbox / "scans" / "3", inbox / "scans"):
+        os.utime(folder, (long_ago, long_ago))
     assert len(collected(base, inbox).train) == 600
-    assert (inbox / "fresh.npz").exists()
+    assert {path.name for path in inbox.iterdir()} >= {"fresh.npz", "copied.npz", "ahead.npz", "scans"}
+    monkeypatch.setattr(machinery.time, "time", lambda: ahead - 10**5)
+    assert Inbox(inbox).waiting()[1] == [], "a clock that was ahead delays nothing"
+
+
+def test_what_changes_while_it_is_read_waits_where_it_was(base, inbox, monkeypatch, quiet):
+    read = Additions.read
+
+    def changed_meanwhile(self, path):
+        frame = read(self, path)
+        dropped(path, *draw_digits(90, seed=7))
+        return frame
+
+    dropped(inbox / "slow.npz", *draw_digits(50, seed=6))
+    with monkeypatch.context() as patch:
+        patch.setattr(Additions, "read", changed_meanwhile)
+        assert len(collected(base, inbox).train) == 600
+    assert "changed while it was read; it waits" in quiet[0][0]["reason"]
+    assert len(collected(base, inbox).train) == 690
+
+
+def test_a_file_of_done_that_cannot_be_read_is_told_and_left_out(base, inbox, quiet):
+    dropped(inbox / "a.npz", *draw_digits(50, seed=6))
+    collected(base, inbox)
+    (inbox / "done" / "a.npz").write_text("1,2\n3\n")
+    dropped(inbox / "b.npz", *draw_digits(60, seed=7))
+    assert len(collected(base, inbox).train) == 660
+    assert [row["now"] for row in quiet[-1]] == ["done/a.npz, left out", "done/b.npz"]
+
+
+def test_rows_stand_by_the_names_of_their_files_whatever_run_took_them(base, inbox):
+    pixels, labels = draw_digits(100, seed=5)
+    dropped(inbox / "b.npz", pixels, labels)
+    collected(base, inbox)
+    dropped(
+        inbox / "a.npz",
+        *(np.concatenate(two) for two in zip((pixels[:30], labels[:30]), draw_digits(40, 6), strict=True)),
+    )
+    first = collected(base, inbox)
+    again = collected(base, inbox)
+    assert first.added == again.added
+    assert first.train.equals(again.train)
+    assert first.train.index[600] == "a.npz:0"
+
+
+def test_exports_that_grow_never_bring_their_bad_rows_again(base, inbox):
+    """A row that is bad stays in its file; so the share of rows set aside never piles up to a refusal of the whole."""
+    for week, number in enumerate((300, 310, 320)):
+        pixels, labels = draw_digits(number, seed=5)
+        labels[::150] = 17
+        dropped(inbox / f"week{week}.npz", pixels, labels)
+        loaded = collected(base, inbox)
+        assert not list((inbox / "rejected").iterdir())
+    assert (loaded.train["label"] == 17).sum() == 0
+    assert len(loaded.train) == 600 + 320 - 3
+
+
+def test_a_row_that_is_there_counts_once_where_a_repair_is_asked_for_too(tmp_path, inbox):
+    rules = Rules(repair=("scale",))
+    pixels, labels = draw_digits(600, seed=1)
+    dropped(tmp_path / "unit.npz", pixels / 255, labels)
+    dropped(
+        inbox / "more.npz",
+        *(
+            np.concatenate([ours, new])
+            for ours, new in zip(
+                (pixels / 255, labels), (draw_digits(50, 6)[0] / 255, draw_digits(50, 6)[1]), strict=True
+            )
+        ),
+    )
+    base = catalogue.load(str(tmp_path / "unit.npz"), None, rules)
+    assert len(collected(base, inbox, rules).train) == 650
+
+
+def test_old_rows_that_new_ones_spoil_are_held_against_the_file(base, inbox):
+    pixels, labels = draw_digits(1000, seed=5)
+    old = base.train.to_numpy()[:8]
+    pixels[:8], labels[:8] = old[:, 1:].reshape(-1, 28, 28), (old[:, 0] + 1) % 10
+    dropped(inbox / "spoiling.npz", pixels, labels)
+    assert len(collected(base, inbox).train) == 600
+    assert "1,000 new rows would have 16 rows set aside" in (inbox / "rejected/spoiling.npz.reason.txt").read_text()
+
+
+def test_an_inbox_says_what_an_inbox_takes(base, inbox):
+    (inbox / "zeros.bin").write_bytes(b"x\0" * 10)
+    dropped(inbox / "dark.npz", 255 - draw_digits(100, 5)[0], draw_digits(100, 5)[1])
+    collected(base, inbox)
+    told = (inbox / "rejected" / "zeros.bin.reason.txt").read_text()
+    assert "shards" not in told
+    assert "mnist" not in told
+    assert "--repair" not in (inbox / "rejected" / "dark.npz.reason.txt").read_text()
+
+
+def test_a_pipe_and_names_that_no_report_can_hold_hold_up_nothing(base, inbox, quiet):
+    os.mkfifo(inbox / "pipe")
+    (inbox / os.fsdecode(b"la\xff.csv")).write_text("hello")
+    (inbox / ("x" * 250)).write_text("hello")
+    dropped(inbox / "good.npz", *draw_digits(50, seed=6))
+    assert len(collected(base, inbox).train) == 650
+    reasons = {row["file"]: row["reason"] for row in quiet[0]}
+    assert reasons["pipe"] == "pipe: neither a file nor a folder"
+    assert reasons["la\\xff.csv"] == "la\\xff.csv: a name that isn't UTF-8; another one is needed"
+    assert reasons["x" * 250].endswith("can't be moved to rejected/ (File name too long)")
+
+
+def test_what_may_not_be_moved_stays_and_is_told(base, inbox, monkeypatch, quiet):
+    dropped(inbox / "theirs.npz", *draw_digits(50, seed=6))
+
+    def denied(*_):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "rename", denied)
+        assert len(collected(base, inbox).train) == 600
+    assert quiet[0][0]["reason"] == "theirs.npz: can't be moved to rejected/ (Permission denied)"
+    assert quiet[0][0]["now"] == "theirs.npz"
+    assert not list((inbox / "rejected").iterdir()), "nor is a reason left there"
+
+
+def test_a_reason_never_replaces_a_file_of_that_name(base, inbox):
+    for content, name in (("mine", "x.csv.reason.txt"), ("hello", "x.csv")):
+        (inbox / name).write_text(content)
+        collected(base, inbox)
+    assert (inbox / "rejected" / "x.csv.reason.txt").read_text() == "mine"
+    assert (inbox / "rejected" / "x-2.csv").read_text() == "hello"
 
 
 def test_a_folder_of_pictures_counts_too(base, inbox):
@@ -182,7 +345,6 @@ def test_a_folder_of_pictures_counts_too(base, inbox):
     for number, (image, label) in enumerate(zip(pixels, labels, strict=True)):
         (inbox / "scans" / str(label)).mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(inbox / "scans" / str(label) / f"{number}.png")
-    settle(inbox / "scans")
     assert len(collected(base, inbox).train) == 620
 
 
@@ -208,6 +370,7 @@ def test_a_version_of_an_inbox_is_verified_and_without_anything_new_unchanged(
     from flows.verify_flow import verify_flow
 
     monkeypatch.undo()
+    monkeypatch.setattr(machinery, "SETTLED_SECONDS", -60.0)
     dropped(inbox / "more.npz", *draw_digits(100, seed=5))
     run = {"source": str(tiny_npz), "inbox": inbox, "store": tmp_path / "store", "recipe": "plain", "overrides": QUICK}
     assert train_flow(**run).version == 1

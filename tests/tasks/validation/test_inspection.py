@@ -251,7 +251,7 @@ def test_label_shares_that_shift_are_drift(frames):
 
 
 def test_the_embedded_profile_is_that_of_the_embedded_mnist(mnist):
-    made = dataclasses.asdict(profiles.profile_of(mnist.train, "mnist"))
+    made = dataclasses.asdict(profiles.described(mnist.train, "mnist")[0])
     for name, kept in dataclasses.asdict(REFERENCE).items():
         if name == "name":
             assert kept == "mnist"
@@ -266,7 +266,7 @@ def test_the_embedded_profile_is_that_of_the_embedded_mnist(mnist):
 def test_a_profile_survives_its_file(tmp_path, digits):
     from artifacts import reference
 
-    profile = profiles.profile_of(images.of_frame(digits), "a näme")
+    profile = profiles.described(images.of_frame(digits), "a näme")[0]
     reference.write(tmp_path / "reference.npz", profile)
     back = reference.read(tmp_path / "reference.npz")
     for name, value in dataclasses.asdict(profile).items():
@@ -275,7 +275,7 @@ def test_a_profile_survives_its_file(tmp_path, digits):
 
 @pytest.mark.parametrize("rows", [1, 2, 9])
 def test_a_profile_can_be_made_of_very_few_rows(digits, rows):
-    assert profiles.profile_of(images.of_frame(digits.iloc[:rows]), "few").rows == rows
+    assert profiles.described(images.of_frame(digits.iloc[:rows]), "few")[0].rows == rows
 
 
 def test_every_class_gives_its_share_to_the_split(digits):
