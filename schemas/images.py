@@ -27,6 +27,8 @@ PIECE = 16_384
 """Rows of staged images that are read at a time where one row after another is wanted."""
 NEAR = 32
 """Rows that may lie between two wanted ones for one read to take both: reading them is less than a second read."""
+SPAN = 2048
+"""Rows that one read takes at most, into a buffer that stays in a processor's cache."""
 
 
 class Images(Protocol):
@@ -126,12 +128,13 @@ def of_frame(frame: pd.DataFrame) -> InMemory:
 def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], into: NDArray[np.uint8]) -> None:
     """Read some rows of a file into the places that they are wanted in."""
     steps = np.diff(rows)
-    runs = np.flatnonzero((steps < 1) | (steps > NEAR)) + 1
+    runs = np.flatnonzero((steps < 1) | (steps > NEAR) | (np.diff(rows // SPAN) != 0)) + 1
+    buffer = np.empty((SPAN, PIXEL_COUNT), np.uint8)
     try:
         with file.path.open("rb", buffering=0) as stream:
             for start, stop in zip([0, *runs], [*runs, len(rows)], strict=True):
                 first, last = int(rows[start]), int(rows[stop - 1]) + 1
-                span = np.empty((last - first, PIXEL_COUNT), np.uint8)
+                span = buffer[: last - first]
                 stream.seek(HEADER + first * PIXEL_COUNT)
                 if stream.readinto(span.data) != span.size:
                     raise StoreError(f"{file.path}: ends before row {last:,} of {file.rows:,}; remove its folder")

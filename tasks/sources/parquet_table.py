@@ -26,21 +26,21 @@ BUFFER = 1 << 16
 
 def read(path: Path, rules: Rules) -> Frames:
     """Give the one frame of a file."""
-    return Frames(joined(list(_pieces(path, ROWS, rules.max_expanded_mib))))
+    return Frames(joined(list(_pieces(path, ROWS, rules.max_expanded_mib, threads=True))))
 
 
 def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
-    """Give the file's rows so many at a time."""
-    return _pieces(path, rows, most_mib=None)
+    """Give the file's rows so many at a time, read in the caller's thread: it may be one of several that read."""
+    return _pieces(path, rows, most_mib=None, threads=False)
 
 
-def _pieces(path: Path, rows: int, most_mib: int | None) -> Iterator[pd.DataFrame]:
+def _pieces(path: Path, rows: int, most_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
             kept = _columns(path, file, most_mib)
             done = 0
-            for batch in file.iter_batches(rows, columns=kept):
-                yield of_table(_narrowed(pa.table(batch).select(kept)), done)
+            for batch in file.iter_batches(rows, columns=kept, use_threads=threads):
+                yield of_table(_narrowed(batch.select(kept)), done)
                 done += len(batch)
             if not done:
                 yield of_table(_narrowed(file.schema_arrow.empty_table().select(kept)), done)
@@ -51,7 +51,8 @@ def _pieces(path: Path, rows: int, most_mib: int | None) -> Iterator[pd.DataFram
 def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None) -> list[str]:
     """Give the names of the columns to read; raise InputError for one that holds no numbers, or for too many bytes."""
     schema = file.schema_arrow
-    kept = [schema.names[position] for position in wanted(schema.names)]
+    names = schema.names  # made anew whenever it is asked for
+    kept = [names[position] for position in wanted(names)]
     twice = repeated(kept)
     if twice is not None:
         raise InputError(f"{path}: column {twice!r} is there more than once")
@@ -65,11 +66,13 @@ def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None
     return kept
 
 
-def _narrowed(table: pa.Table) -> pa.Table:
+def _narrowed(batch: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
     """Cast all columns to `uint8` where that loses nothing, else to `float64`."""
-    if not any(column.null_count for column in table.columns):
+    if not any(column.null_count for column in batch.columns):
+        if all(kind == pa.uint8() for kind in batch.schema.types):
+            return batch
         try:
-            return table.cast(pa.schema([(name, pa.uint8()) for name in table.column_names]))
+            return batch.cast(pa.schema([(name, pa.uint8()) for name in batch.schema.names]))
         except pa.ArrowInvalid:
             pass
-    return table.cast(pa.schema([(name, pa.float64()) for name in table.column_names]), safe=False)
+    return batch.cast(pa.schema([(name, pa.float64()) for name in batch.schema.names]), safe=False)
