@@ -1,7 +1,8 @@
 """The store: a folder of numbered versions, each complete or absent and never changed, and which of them is in use.
 
 `champion` names the version in use, `history.jsonl` tells how it came to that. Every change is made under one lock, in
-one step each; what a killed process left half done is finished or taken away by the next one.
+one step each; what a killed process left half done is finished or taken away by the next one that settles the store or
+changes it.
 """
 
 from __future__ import annotations
@@ -131,6 +132,16 @@ class Store:
                 yield number, folder
             self._carry_out(number)
 
+    def settle(self) -> None:
+        """Finish what a killed process left half done: what its version's card says was decided comes into force."""
+        if self._versions.is_dir():
+            with self._locked():
+                pass
+
+    def first_told(self, version: int) -> dict[str, Any]:
+        """Give the first line of the history on a version, what became of its candidate; nothing if there is none."""
+        return next((event for event in self.history() if event.get("version") == version), {})
+
     def unreported(self) -> list[int]:
         """Give the versions whose reports aren't in Prefect yet, ascending."""
         return [version for version in self.versions() if self._owed(version).exists()]
@@ -201,12 +212,6 @@ class Store:
                 shutil.rmtree(retired)
             return removed
 
-    def remove_work(self, fingerprint: str) -> None:
-        """Remove the checkpoints of a training that is published."""
-        shutil.rmtree(self.work / fingerprint, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another training's are still there
-            self.work.rmdir()
-
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the store's lock, which ends with its process, and put right what a killed one left."""
@@ -222,10 +227,14 @@ class Store:
             yield
 
     def _carry_out(self, version: int) -> None:
-        """Bring what a version's card says was decided into force and into the history; a card may say nothing."""
+        """Bring what a version's card says was decided into force and into the history; a card may say nothing.
+
+        Its checkpoints aren't needed any more. They go first: a version in the history is done with.
+        """
         if self.faults(version):
             return
         card = self.card(version)
+        self._remove_work(str(card.get("fingerprint")))
         decision = card.get("decision")
         if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
             return
@@ -235,6 +244,13 @@ class Store:
         else:
             figures = {"promoted": False, "accuracy": decision["accuracy"], "champion": over}
             append_line(self._history, json.dumps(self._event(DECISION, version, run, reason, **figures)))
+
+    def _remove_work(self, fingerprint: str) -> None:
+        """Remove the checkpoints of a training that is published; a card may be touched, and name another folder."""
+        if fingerprint.isalnum():
+            shutil.rmtree(self.work / fingerprint, ignore_errors=True)
+        with contextlib.suppress(OSError):  # another training's are still there
+            self.work.rmdir()
 
     def _crown(self, crowned: dict[str, Any]) -> None:
         write_atomically(self._champion, f"{json.dumps(crowned)}\n".encode())

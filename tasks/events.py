@@ -6,20 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
+from artifacts.store import PROMOTION
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
-    from schemas.gate import Decision
     from schemas.results import Drift
 
 PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
 DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"
 
 
-def of_decision(store: Path, version: int, decision: Decision) -> None:
-    """Tell that a candidate was promoted, or refused, and why."""
-    figures = {"accuracy": decision.accuracy, "fixed": decision.fixed, "made": decision.made}
-    of_version(PROMOTED if decision.promoted else REFUSED, store, version, decision.reason, **figures)
+def of_decision(store: Path, told: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
+    """Tell that a candidate was promoted, or refused, and why: as the history has it, with the decision's figures."""
+    event = PROMOTED if told["event"] == PROMOTION else REFUSED
+    figures = {name: decision[name] for name in ("accuracy", "fixed", "made")}
+    of_version(event, store, told["version"], told["reason"], **figures)
 
 
 def of_version(event: str, store: Path, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure

@@ -10,7 +10,6 @@ from prefect.runtime import flow_run
 
 from artifacts.store import MODEL, Store
 from schemas.results import Published
-from tasks import events
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -44,9 +43,7 @@ def publish(  # noqa: PLR0913, what a report tells of
         run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / MODEL)
         version.write(folder, number, name, run, dataset.profile, {**pictures, **dataset.pictures})
-    events.of_decision(store, number, decision)
     versions.prune(keep)
-    versions.remove_work(trained.fingerprint)
     return Published(
         version=number,
         folder=str(versions.folder(number)),

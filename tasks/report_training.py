@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
 from artifacts.store import Store
+from tasks import events
 from tasks.stage import stage
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ CLASSES_KEY = "training-classes"
 
 @stage
 def report_training(published: Published, store: Path) -> Published:
-    """Publish the report and the per-class table of each version that has none in Prefect; give the run's with its id.
+    """Publish report, per-class table and event of each version that has none in Prefect; give the run's with its id.
 
     They are made of what lies in the store: what couldn't be told while the server was away, the next run tells.
     """
@@ -44,6 +45,8 @@ def report_training(published: Published, store: Path) -> Published:
         artifact = create_markdown_artifact(text, key=REPORT_KEY, description=told)
         table = report.class_table(metrics)
         create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
+        if outcome := versions.first_told(version):
+            events.of_decision(store, outcome, metrics["decision"])
         versions.reported(version)
         if version == published.version:
             published = dataclasses.replace(published, artifact=cast("UUID", artifact))

@@ -69,13 +69,8 @@ def may_pass(error: BaseException | None) -> bool:
 def _stage(function: Callable[P, R], *, run_name: str | None, retried: bool) -> Task[P, R]:
     @functools.wraps(function)
     def timed(*args: P.args, **kwargs: P.kwargs) -> R:
-        started = time.perf_counter()
-        try:
+        with _timed(function.__name__):
             return function(*args, **kwargs)
-        finally:
-            stages = _stages.get()
-            if stages is not None:
-                stages[function.__name__] = time.perf_counter() - started
 
     return task(
         name=function.__name__,
@@ -85,6 +80,17 @@ def _stage(function: Callable[P, R], *, run_name: str | None, retried: bool) -> 
         retry_delay_seconds=[*map(float, RETRY_AFTER_SECONDS)],
         retry_condition_fn=_is_retried,
     )(timed)
+
+
+@contextmanager
+def _timed(name: str) -> Iterator[None]:
+    started = time.perf_counter()
+    try:
+        yield
+    finally:
+        stages = _stages.get()
+        if stages is not None:
+            stages[name] = time.perf_counter() - started
 
 
 def _is_retried(_task: Task[..., Any], _run: object, state: State[Any]) -> bool:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
 
+    from schemas.compute import Compute
     from schemas.recipe import Recipe
     from schemas.results import Dataset
 
@@ -22,12 +23,12 @@ UNCHANGED_KEY = "training-unchanged"
 
 
 @stage
-def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path) -> Published | None:
+def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path, compute: Compute) -> Published | None:
     """Give the newest whole version of the same data, recipe, code and libraries, if there is one, and tell of it."""
     from tasks.training.fingerprint import fingerprint
 
     versions = Store(store)
-    number = versions.with_fingerprint(fingerprint(dataset, recipe))
+    number = versions.with_fingerprint(fingerprint(dataset, recipe, compute.workers))
     if number is None:
         return None
     card, champion = versions.card(number), versions.champion()

@@ -96,6 +96,7 @@ def run(validation) -> Run:
             "system": "Linux x86_64",
             "processor": "a processor",
             "cores": 2,
+            "workers": 1,
             "revision": "0123456789ab",
         },
     )

@@ -205,6 +205,21 @@ def test_a_decision_on_a_card_that_was_touched_is_not_carried_out(store, monkeyp
     assert store.champion() == 5, "what was decided before the kill is done, but not for a model that was changed"
 
 
+def test_who_settles_the_store_finishes_what_a_killed_process_began(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.settle()
+    assert not list(tmp_path.iterdir()), "there is nothing to settle"
+    (store.work / "f").mkdir(parents=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_carry_out", lambda *_: None)  # as if killed before
+        publish(store, promoted=True, champion=None)
+    assert (store.champion(), store.first_told(1)) == (None, {})
+    store.settle()
+    assert store.champion() == 1
+    assert store.first_told(1)["event"] == "promotion"
+    assert not store.work.exists()
+
+
 def test_reports_are_owed_until_they_are_made(store):
     assert store.unreported() == [1, 2, 3]
     store.reported(2)
@@ -353,7 +368,9 @@ def test_the_work_of_a_published_training_goes_that_of_others_stays(tmp_path):
     store = Store(tmp_path)
     for fingerprint in ("mine", "theirs"):
         (store.work / fingerprint).mkdir(parents=True)
-    store.remove_work("mine")
+    publish(store, "mine", promoted=True, champion=None)
     assert [folder.name for folder in store.work.iterdir()] == ["theirs"]
-    store.remove_work("theirs")
+    publish(store, "..", promoted=False, champion=1)
+    publish(store, "theirs", promoted=False, champion=1)
     assert not store.work.exists()
+    assert store.versions() == [1, 2, 3], "no card makes it remove another folder"
