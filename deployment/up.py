@@ -60,6 +60,7 @@ def up(running: contextlib.ExitStack, port: str) -> dict[str, subprocess.Popen[b
         words = running.enter_context(LOG.open("wb"))
         command = ["server", "start", "--host", HOST, "--port", port]
         watched["server"] = running.enter_context(started(command, environment, words))
+        note(watched)
         await_ready(url, watched["server"])
     else:
         check_answers(environment["PREFECT_API_URL"])
@@ -69,7 +70,7 @@ def up(running: contextlib.ExitStack, port: str) -> dict[str, subprocess.Popen[b
     automate = [sys.executable, str(ROOT / "deployment" / "automations.py")]
     run(automate, environment, "the automations can't be made")
     watched["worker"] = running.enter_context(started(["worker", "start", "--pool", POOL], environment))
-    down.record({"make up": os.getpid()} | {name: process.pid for name, process in watched.items()})
+    note(watched)
     address = environment["PREFECT_API_URL"].removesuffix("/api")
     print(
         f"\nPrefect UI:  {address}\n"
@@ -81,6 +82,11 @@ def up(running: contextlib.ExitStack, port: str) -> dict[str, subprocess.Popen[b
         flush=True,
     )
     return watched
+
+
+def note(watched: Mapping[str, subprocess.Popen[bytes]]) -> None:
+    """Put on record what has been started so far, for `make down` to find when this process is killed."""
+    down.record({"make up": os.getpid()} | {name: process.pid for name, process in watched.items()})
 
 
 def watch(watched: Mapping[str, subprocess.Popen[bytes]]) -> None:

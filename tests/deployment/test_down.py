@@ -1,0 +1,38 @@
+"""What `make up` started is on record as soon as it runs, so that `make down` finds it."""
+
+import contextlib
+import subprocess
+import sys
+
+import pytest
+from samples import ROOT
+
+
+@pytest.fixture
+def deployment(monkeypatch):
+    """Give the modules as `make up` and `make down` import them: their folder isn't a package."""
+    monkeypatch.syspath_prepend(str(ROOT / "deployment"))
+    import down
+    import up
+
+    return up, down
+
+
+def test_the_server_is_on_record_before_the_worker_runs(deployment, tmp_path, monkeypatch):
+    up, down = deployment
+    monkeypatch.setattr(down, "RECORD", tmp_path / "make-up.json")
+    monkeypatch.setattr(up, "LOG", tmp_path / "log")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+    def killed(*_):
+        raise SystemExit
+
+    monkeypatch.setattr(up, "check_free", lambda _: None)
+    monkeypatch.setattr(up, "await_ready", killed)
+    monkeypatch.setattr(up, "PREFECT", sys.executable)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
+        monkeypatch.setattr(up, "started", lambda *_: contextlib.nullcontext(server))
+        with pytest.raises(SystemExit), contextlib.ExitStack() as running:
+            up.up(running, "4200")
+        assert {name: process.pid for name, process in down.running().items()}["server"] == server.pid
+        server.communicate()
