@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test up down bench screenshots lint format lock clean
+.PHONY: train test up down bench bench-large screenshots lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
@@ -22,6 +22,10 @@ down: .venv/.installed
 bench: .venv/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
+# On data larger than memory: half an hour, half of it to make the data, and 20 GB of disk; ARGS="--data FOLDER" keeps it.
+bench-large: .venv/.installed
+	$(BIN)/python benchmarks/large.py $(ARGS)
+
 # Takes the pictures in docs/ anew, of runs on MNIST; needs Chromium and some minutes.
 screenshots: .venv/.installed-dev
 	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py
@@ -35,11 +39,12 @@ format: .venv/.installed-dev
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Rebuilds both lock files from pyproject.toml: versions and hashes, no addresses.
+# Rebuilds all lock files from pyproject.toml: versions and hashes, no addresses.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
 lock: .venv/.installed-dev
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
-	$(LOCK) --extra dev --constraint requirements.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra ray --constraint requirements.txt pyproject.toml --output-file requirements-ray.txt
+	$(LOCK) --extra ray --extra dev --constraint requirements-ray.txt pyproject.toml --output-file requirements-dev.txt
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -111,6 +111,7 @@ def card_markdown(card: dict[str, Any]) -> str:
                 ["Python", card["environment"]["python"]],
                 ["system", card["environment"]["system"]],
                 ["processor", f"{card['environment']['processor']}, {card['environment']['cores']} cores"],
+                ["workers that shared each batch", card["environment"]["workers"]],
                 ["code", card["environment"]["revision"] or "unknown"],
                 *card["environment"]["libraries"].items(),
             ],

@@ -36,7 +36,7 @@ def describe(
         history=trained.history,
         evaluation=evaluation,
         seconds=dict(seconds),
-        environment=environment(),
+        environment=environment() | {"workers": trained.workers},
     )
 
 

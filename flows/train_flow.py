@@ -14,11 +14,13 @@ from pydantic import Field
 
 from artifacts.store import Store
 from flows import command_line
+from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, Recipe, RecipeName
 from schemas.results import Published
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.shards import WORKERS
+from tasks.cluster import check_engine, joined
 from tasks.collect import collect
 from tasks.compare import compare
 from tasks.evaluate import evaluate
@@ -42,12 +44,14 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     store: Path,
     recipe: RecipeName,
     overrides: Overrides,
+    compute: Compute,
     **_own_bounds: object,
 ) -> Recipe:
     """Refuse what can't work, before anything is started; give the whole recipe."""
     catalogue.check(source, test_source)
+    check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check()
+        Inbox(inbox).check(*map(catalogue.place, (source, test_source)), store)
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 
@@ -66,6 +70,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
     rules: Annotated[Rules, Parameter(name="*")] = DEFAULT_RULES,
     gate: Annotated[GateRules, Parameter(name="*")] = DEFAULT_GATE,
+    compute: Annotated[Compute, Parameter(name="*")] = LOCAL,
     force: str | None = None,
     keep: Annotated[int, Field(ge=1)] = 20,
     *,
@@ -82,19 +87,21 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         overrides: Fields of the recipe that are to differ.
         rules: What the data has to keep.
         gate: What makes a candidate the champion.
+        compute: Where shards are staged and the network is trained.
         force: Train, and make the candidate the champion whatever the gate says, for this reason.
         keep: Versions to keep; older ones are removed, but never the champion or the one before it.
         retrain: Train even if a version of the same data, recipe, code and libraries is there.
     """
-    whole_recipe = check(source, test_source, inbox, store, recipe, overrides)
-    with stopwatch() as watch:
+    whole_recipe = check(source, test_source, inbox, store, recipe, overrides, compute)
+    Store(store).settle()
+    with stopwatch() as watch, joined(compute):
         loaded = load(source, test_source, rules)
-        if inbox:
+        if inbox is not None:
             loaded = collect(loaded, inbox, rules)
-        dataset = validate(loaded, rules, store)
-        published = None if retrain or force else find_unchanged(dataset, whole_recipe, store)
+        dataset = validate(loaded, rules, store, compute)
+        published = None if retrain or force else find_unchanged(dataset, whole_recipe, store, compute)
         if published is None:
-            trained = train(dataset, whole_recipe, Store(store).work)
+            trained = train(dataset, whole_recipe, Store(store).work, compute)
             evaluation = evaluate(trained, dataset)
             decision = compare(trained, evaluation, dataset, store, gate, force)
             pictures = plot(trained, evaluation, decision)

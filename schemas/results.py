@@ -186,6 +186,7 @@ class Trained:
     validation_rows: int
     held_out_answers: NDArray[np.float32]
     held_out_labels: NDArray[np.uint8]
+    workers: int = 1
 
 
 @dataclass(frozen=True)

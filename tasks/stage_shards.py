@@ -1,15 +1,21 @@
-"""Stage shards: each is read, judged and kept on disk by a Prefect task of its own, on the flow's task runner."""
+"""Stage shards: each is read, judged and kept on disk by a Prefect task of its own, beside each other.
+
+They run on the flow's task runner or, with the engine Ray, wherever its cluster has a free processor.
+"""
 
 from __future__ import annotations
 
+from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.context import TaskRunContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from schemas.compute import Compute
     from tasks.validation.staging import Job, StagedShard
 
 
@@ -21,9 +27,22 @@ def stage_shard(job: Job) -> StagedShard:
     return staging.stage(job)
 
 
-def stage_shards(jobs: Sequence[Job]) -> list[StagedShard]:
-    """Stage shards beside each other; give what came of them in their order."""
+def stage_shards(jobs: Sequence[Job], compute: Compute) -> list[StagedShard]:
+    """Stage shards; give what came of them in their order."""
     from tasks.validation import staging
 
     staging.sweep(jobs[0].folder)
-    return stage_shard.map(list(jobs)).result()
+    if compute.engine == "local":
+        return stage_shard.map(list(jobs)).result()
+    return copy_context().run(_staged_by_ray, [job.from_anywhere() for job in jobs])
+
+
+def _staged_by_ray(jobs: Sequence[Job]) -> list[StagedShard]:
+    """Stage shards on the Ray cluster that the flow has joined."""
+    from prefect_ray import RayTaskRunner
+
+    # The step that asks for it isn't sent along with each shard: its arguments may be whole frames.
+    TaskRunContext.__var__.set(None)  # type: ignore[arg-type]  # as where there is none
+    with RayTaskRunner() as runner:
+        staged: list[StagedShard] = runner.map(stage_shard, {"job": jobs}).result()
+        return staged

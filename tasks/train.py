@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prefect.logging import get_run_logger
@@ -10,8 +11,10 @@ from tasks.progress import Progress
 from tasks.stage import stage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
+    from schemas.compute import Compute
     from schemas.recipe import Recipe
     from schemas.results import Dataset, Trained
 
@@ -26,17 +29,26 @@ HEAVY = (
 
 
 @stage(run_name="train {recipe.network}, {recipe.epochs} epochs")
-def train(dataset: Dataset, recipe: Recipe, work: Path) -> Trained:
+def train(dataset: Dataset, recipe: Recipe, work: Path, compute: Compute) -> Trained:
     """Train on the dataset's training images, with checkpoints in `work`; the test images aren't looked at."""
     from tasks.training.start_up import import_tensorflow
 
     import_tensorflow()
-    from tasks.training import engine
-
     with Progress(recipe.epochs) as progress:
-        return engine.train(
+        return _engine(compute)(
             dataset, recipe, work, progress.epoch_done, get_run_logger().info, on_block=progress.block_done
         )
+
+
+def _engine(compute: Compute) -> Callable[..., Trained]:
+    """Give what trains: this process, or Ray's workers, whose library is only there if it was asked for."""
+    if compute.engine == "local":
+        from tasks.training import engine
+
+        return engine.train
+    from tasks.training import ray_engine
+
+    return partial(ray_engine.train, workers=compute.workers)
 
 
 def preload() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from prefect.artifacts import create_markdown_artifact
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from schemas.compute import Compute
     from schemas.profile import Profile
     from schemas.results import Dataset, Loaded, Validation
     from schemas.rules import Rules
 
 
 @stage(run_name="validate {loaded.name}")
-def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
+def validate(loaded: Loaded, rules: Rules, store: Path, compute: Compute) -> Dataset:
     """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
 
     Either way the report goes to Prefect, and rows set aside to the store's quarantine.
@@ -36,7 +38,7 @@ def validate(loaded: Loaded, rules: Rules, store: Path) -> Dataset:
     from tasks.validation import inspection
     from tasks.validation.staging import Staging
 
-    staging = Staging(Store(store).shards, stage_shards)
+    staging = Staging(Store(store).shards, partial(stage_shards, compute=compute))
     found, dataset = inspection.inspect(loaded, rules, _reference(Store(store)), staging)
     sheet = figures.data_sheet(found.means, found.reference_means, found.drifts)
     pictures = {validation_report.MEANS: figures.png(sheet)}

@@ -61,6 +61,14 @@ def test_tensorflow_is_imported_by_the_training_and_for_downloads_alone(path):
     assert may or not packages(path) & {"tensorflow", "keras"}
 
 
+@pytest.mark.parametrize("path", MODULES, ids=place)
+def test_ray_an_extra_is_imported_where_it_computes_alone_and_late_by_steps(path):
+    ray = {"ray", "prefect_ray"}
+    may = place(path) in {"tasks/cluster.py", "tasks/stage_shards.py", "tasks/training/ray_engine.py"}
+    assert may or not packages(path) & ray
+    assert place(path) == "tasks/training/ray_engine.py" or not packages(path, also_late=False) & ray
+
+
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name in {"tasks", "flows"}], ids=place)
 def test_steps_and_flows_import_what_is_heavy_late(path):
     heavy = ("tasks.training", "tasks.scoring", "artifacts.figures", "pandas", "sklearn", "seaborn", "matplotlib")

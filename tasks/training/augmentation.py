@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from schemas.digits import PIXEL_COUNT, SIDE
+from tasks.training.replica import GROUP
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
+    from tasks.training.replica import Portion
 
-GROUP = 32
 CONTROL_POINTS = 7
 PADDED_SIDE = SIDE + 2  # a ring of ground, so that an edge pixel has all its neighbours
 
 
-def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
-    """Deform images (rows × 784, float) at random; shape, range and type stay.
+def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, portion: Portion) -> tf.Tensor:
+    """Deform images (rows × 784, float), a portion of a batch, at random; shape, range and type stay.
 
-    `seed` is a stateless seed, two integers. After Simard, Steinkraus and Platt 2003, with a field interpolated from
-    7 × 7 random points in place of a Gaussian filter.
+    `seed` is a stateless seed, two integers, that of the whole batch. After Simard, Steinkraus and Platt 2003, with a
+    field interpolated from 7 × 7 random points in place of a Gaussian filter.
     """
     rows = tf.shape(images)[0]
     groups = (rows + GROUP - 1) // GROUP
@@ -33,16 +34,18 @@ def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     # The images of a group side by side, so that one pixel of all of them is one run of memory.
     by_pixel = tf.transpose(tf.reshape(whole, [groups, GROUP, PIXEL_COUNT]), [0, 2, 1])
     framed = tf.pad(tf.reshape(by_pixel, [groups, SIDE, SIDE, GROUP]), [[0, 0], [1, 1], [1, 1], [0, 0]])
-    deformed = _sample(tf.reshape(framed, [groups * PADDED_SIDE**2, GROUP]), _positions(groups, seed, recipe))
+    deformed = _sample(tf.reshape(framed, [groups * PADDED_SIDE**2, GROUP]), _positions(portion, seed, recipe))
     by_image = tf.transpose(tf.reshape(deformed, [groups, PIXEL_COUNT, GROUP]), [0, 2, 1])
     return tf.reshape(by_image, [groups * GROUP, PIXEL_COUNT])[:rows]
 
 
-def _positions(groups: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
-    """Draw where each pixel of each group comes from: groups × 28 × 28 × (y, x), in pixels."""
+def _positions(portion: Portion, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+    """Draw where each pixel of each group of a portion comes from: groups × 28 × 28 × (y, x), in pixels."""
+    first, last, all_groups = ((rows + GROUP - 1) // GROUP for rows in portion[:3])
+    groups = last - first
     seeds = tf.unstack(tf.random.split(seed, 2), num=2)
     # Uniform and thus bounded: a 6 that was turned far enough would be a 9.
-    draws = tf.unstack(tf.random.stateless_uniform([7, groups], seeds[0], -1.0, 1.0), num=7)
+    draws = tf.unstack(tf.random.stateless_uniform([7, all_groups], seeds[0], -1.0, 1.0)[:, first:last], num=7)
     angle = draws[0] * math.radians(recipe.rotation)
     rotation = _matrices(tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle))
     one, none = tf.ones([groups]), tf.zeros([groups])
@@ -52,8 +55,8 @@ def _positions(groups: tf.Tensor, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     grid = tf.stack(tf.meshgrid(axis, axis, indexing="ij"), axis=-1)
     affine = tf.einsum("gij,yxj->gyxi", tf.matmul(rotation, stretch), grid) + centre
     shift = tf.stack(draws[4:6], axis=-1)[:, None, None, :] * recipe.shift
-    bumps = tf.random.stateless_normal([groups, CONTROL_POINTS, CONTROL_POINTS, 2], seeds[1]) * recipe.elastic
-    return affine + shift + tf.image.resize(bumps, [SIDE, SIDE], "bicubic")
+    bumps = tf.random.stateless_normal([all_groups, CONTROL_POINTS, CONTROL_POINTS, 2], seeds[1])[first:last]
+    return affine + shift + tf.image.resize(bumps * recipe.elastic, [SIDE, SIDE], "bicubic")
 
 
 def _matrices(a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, d: tf.Tensor) -> tf.Tensor:

@@ -5,6 +5,7 @@ That is the one after twelve epochs and three blocks of the next one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import io
@@ -65,11 +66,25 @@ def load_newest(folder: Path, tell: Callable[[str], None]) -> State | None:
     """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was removed."""
     for path in _newest_first(folder):
         content = path.read_bytes()
-        if path.stem.endswith(hashlib.sha256(content).hexdigest()):
+        if _is_whole(path, content):
             return _parsed(content)
         tell(f"the checkpoint {path} is damaged and was removed")
-        path.unlink()  # or it would count as one to fall back on
+        path.unlink(missing_ok=True)  # or it would count as one to fall back on
     return None
+
+
+def glance(folder: Path) -> State | None:
+    """Give the newest whole checkpoint, or None, while another process saves them; nothing is removed."""
+    for path in _newest_first(folder):
+        with contextlib.suppress(FileNotFoundError):  # superfluous by now
+            content = path.read_bytes()
+            if _is_whole(path, content):
+                return _parsed(content)
+    return None
+
+
+def _is_whole(path: Path, content: bytes) -> bool:
+    return path.stem.endswith(hashlib.sha256(content).hexdigest())
 
 
 def _newest_first(folder: Path) -> list[Path]:

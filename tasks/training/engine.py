@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from sklearn.model_selection import train_test_split
@@ -16,6 +16,7 @@ from tasks.training.fingerprint import fingerprint
 from tasks.training.inference import answers
 from tasks.training.interruption import Deferred
 from tasks.training.plan import plan
+from tasks.training.replica import ALONE
 from tasks.training.session import Session
 
 if TYPE_CHECKING:
@@ -27,8 +28,56 @@ if TYPE_CHECKING:
     from schemas.images import Images
     from schemas.recipe import Recipe
     from schemas.results import Dataset, EpochRecord
+    from tasks.training.plan import Plan
+    from tasks.training.replica import Replica
 
 MOST_HELD_OUT = 50_000
+
+
+class Training(NamedTuple):
+    """What is to be trained on and how, where its checkpoints are, and by how many workers. Picklable."""
+
+    images: Images
+    held_out: Images
+    recipe: Recipe
+    layout: Plan
+    identity: str
+    folder: Path
+    workers: int
+
+    def begun(self, feed: Feed, tell: Callable[[str], None], own: Replica = ALONE) -> Session:
+        """Begin it, or go on from the newest checkpoint; `tell` hears of that."""
+        session = Session(self.images.labels, self.layout, feed, self.held_out, self.recipe, own)
+        saved = checkpoints.load_newest(self.folder, tell)
+        if saved:
+            session.restore(saved)
+            tell(f"going on {session.told}, from the checkpoint in {self.folder}")
+        return session
+
+    def ended(self, session: Session) -> Trained:
+        """Give what came of it."""
+        network = session.finished()
+        return Trained(
+            network=network,
+            recipe=self.recipe,
+            history=tuple(session.history),
+            fingerprint=self.identity,
+            digest=digest(network),
+            training_rows=len(self.images),
+            validation_rows=len(self.held_out),
+            held_out_answers=answers(network, self.held_out),
+            held_out_labels=self.held_out.labels,
+            workers=self.workers,
+        )
+
+
+def planned(dataset: Dataset, recipe: Recipe, work: Path, workers: int = 1) -> Training:
+    """Plan a training, with its checkpoints in `work/<fingerprint>`."""
+    images, held_out = split(dataset, recipe)
+    identity = fingerprint(dataset, recipe, workers)
+    return Training(
+        images, held_out, recipe, plan(dataset, len(images), recipe), identity, work.absolute() / identity, workers
+    )
 
 
 def train(  # noqa: PLR0913, what a training is, and who hears of it
@@ -45,38 +94,20 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     should know. Raises TrainingError when the loss is no longer a number or nothing was learned. A signal ends the
     training after the block under way, once that is saved; where everything is in memory an epoch is one block.
     """
-    images, held_out = split(dataset, recipe)
-    identity = fingerprint(dataset, recipe)
-    folder = work / identity
-    layout = plan(dataset, len(images), recipe)
-    with Feed(images, layout) as feed:
-        session = Session(images.labels, layout, feed, held_out, recipe)
-        saved = checkpoints.load_newest(folder, tell)
-        if saved:
-            session.restore(saved)
-            tell(f"going on {session.told}, from the checkpoint in {folder}")
+    training = planned(dataset, recipe, work)
+    with Feed(training.images, training.layout) as feed:
+        session = training.begun(feed, tell)
         with Deferred() as signals:
             while not session.ended:
                 record = session.run_block()
-                checkpoints.save(folder, session.state())  # before anything else can go wrong
+                checkpoints.save(training.folder, session.state())  # before anything else can go wrong
                 on_block(session.share_done)
                 if record:
                     on_epoch(record)
                 if signals.received:
                     tell(f"interrupted {session.told}; the same command goes on from there")
                     break
-        network = session.finished()
-    return Trained(
-        network=network,
-        recipe=recipe,
-        history=tuple(session.history),
-        fingerprint=identity,
-        digest=digest(network),
-        training_rows=len(images),
-        validation_rows=len(held_out),
-        held_out_answers=answers(network, held_out),
-        held_out_labels=held_out.labels,
-    )
+        return training.ended(session)
 
 
 def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:

@@ -20,11 +20,15 @@ LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
-def fingerprint(dataset: Dataset, recipe: Recipe) -> str:
-    """Digest what decides the weights: data, recipe, blocks, the code that trains, locked and installed libraries."""
+def fingerprint(dataset: Dataset, recipe: Recipe, workers: int = 1) -> str:
+    """Digest what decides the weights: data, recipe, blocks, the code that trains, locked and installed libraries.
+
+    And how many workers share a batch: their sums are rounded otherwise.
+    """
     parts = {
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
+        "workers": workers,
         "recipe": recipe.model_dump(mode="json"),
         "code": {str(path.relative_to(ROOT)): _digest(path) for path in _code()},
         "lock": _digest(LOCK) if LOCK.exists() else None,

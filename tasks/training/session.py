@@ -20,6 +20,7 @@ from tasks.training.checkpoints import NOTHING, State, UnderWay
 from tasks.training.inference import predictor, probabilities
 from tasks.training.networks import build
 from tasks.training.optimizers import build_optimizer
+from tasks.training.replica import ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from schemas.recipe import Recipe
     from tasks.training.feed import Feed
     from tasks.training.plan import Plan
+    from tasks.training.replica import Replica
 
 LEARNS_WITHIN_EPOCHS = 3
 LEARNS_WITHIN_STEPS = 100
@@ -39,22 +41,32 @@ CHANCE_SIGNIFICANCE = 0.01
 class Session:
     """A training under way. The state between two blocks is complete: see `state` and `restore`."""
 
-    def __init__(self, labels: NDArray[np.uint8], plan: Plan, feed: Feed, held_out: Images, recipe: Recipe) -> None:
+    def __init__(  # noqa: PLR0913, what a training is
+        self,
+        labels: NDArray[np.uint8],
+        plan: Plan,
+        feed: Feed,
+        held_out: Images,
+        recipe: Recipe,
+        own: Replica = ALONE,
+    ) -> None:
         """Build network and optimiser with their first values; compile and read nothing yet but the held-out rows.
 
-        `labels` are those of all rows to train on, `plan` and `feed` tell and give their blocks.
+        `labels` are those of all rows to train on, `plan` and `feed` tell and give their blocks. Where several workers
+        train together, each has a session, and `own` is which of them this one is.
         """
         self.recipe = recipe
         self.history: list[EpochRecord] = []
-        self.network = build(recipe.network, recipe.seed)
         self._best: list[NDArray[np.generic]] = []
         self._under_way = NOTHING
         self._labels, self._plan, self._feed = labels, plan, feed
         self._held_out = InMemory(held_out.rows(slice(None)), held_out.labels)
-        self._optimizer = build_optimizer(recipe, self._steps_an_epoch)
-        self._optimizer.build(self.network.trainable_variables)
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-        self._train_block = compile_block(self.network, loss, self._optimizer, recipe)
+        with own.strategy.scope():
+            self.network = build(recipe.network, recipe.seed)
+            self._optimizer = build_optimizer(recipe, self._steps_an_epoch)
+            self._optimizer.build(self.network.trainable_variables)
+        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
+        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, own)
         self._predict = predictor(self.network)
 
     @property
@@ -88,7 +100,8 @@ class Session:
         """
         started = time.perf_counter()
         number = self.epochs_done * self._plan.blocks + self._under_way.blocks
-        sums = self._train_block(*self._feed.block(number), tf.constant([self.recipe.seed, number], tf.int32))
+        seed = tf.constant([self.recipe.seed, number], tf.int32)
+        sums = self._train_block(*self._feed.block(number), seed)
         self._under_way = UnderWay(
             blocks=self._under_way.blocks + 1,
             loss=self._under_way.loss + float(sums.loss),

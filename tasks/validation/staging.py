@@ -29,7 +29,7 @@ from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import WORKERS, Shard
 from tasks.sources import catalogue
-from tasks.sources.shards import on_disk
+from tasks.sources.shards import SCHEME, on_disk
 from tasks.validation import rows
 from tasks.validation.judged import judge
 from tasks.validation.repairs import highest, repaired
@@ -68,6 +68,13 @@ class Job(NamedTuple):
     repairs: tuple[Repair, ...]
     scaled: bool
     batch_rows: int
+
+    def from_anywhere(self) -> Job:
+        """Give the same job with paths that don't depend on a process' working directory."""
+        shard = self.shard
+        if SCHEME not in shard.address:
+            shard = shard._replace(address=str(Path(shard.address).absolute()))
+        return self._replace(shard=shard, folder=self.folder.absolute())
 
 
 class StagedShard(NamedTuple):

@@ -68,6 +68,8 @@ def _found(folder: Path, work: Path, *, reproduce: bool) -> dict[str, Any]:
         "weights": engine.digest(network),
     }
     if reproduce:
+        if (workers := card["environment"].get("workers", 1)) > 1:
+            raise InputError(f"{workers} workers trained it together, and one alone rounds their sums otherwise")
         trained = engine.train(dataset, recipe, work, on_epoch=lambda _: None, tell=lambda _: None)
         found["reproduced"] = trained.digest
     return found

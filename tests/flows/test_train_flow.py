@@ -210,6 +210,26 @@ def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server,
     assert "](confusion_matrix.png)" not in report
 
 
+def test_a_version_whose_run_was_killed_before_its_crowning_is_crowned_by_the_next(
+    prefect_server, tmp_path, tiny_npz, monkeypatch
+):
+    run = {"source": str(tiny_npz), "store": tmp_path / "store", "recipe": "plain", "overrides": QUICK}
+    store = Store(tmp_path / "store")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_carry_out", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            train_flow(**run)
+    assert (store.versions(), store.champion(), store.unreported()) == ([1], None, [1])
+    assert list(store.work.iterdir())
+    again = train_flow(**run)
+    assert again.unchanged
+    assert again.promoted
+    assert store.champion() == 1
+    assert not store.work.exists()
+    event = awaited_events("digits.version.promoted", f"digits.store.{store.path.resolve()}")[0]["payload"]
+    assert event["version"] == 1
+
+
 def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
     arguments = {"store": tmp_path / "store", "recipe": "plain", "retrain": True, "keep": 1}
     gate = GateRules(min_accuracy=0, max_calibration_error=0)

@@ -1,0 +1,186 @@
+"""Train on a Ray cluster: workers share each batch, one of them saves what is learned, and this process watches.
+
+Every worker reads every block, trains on its portion of each batch, and adds its gradient to the others'. Ray starts
+all of them anew when one is lost; they go on from the newest checkpoint, which like the data is where all reach it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from concurrent.futures import ThreadPoolExecutor, wait
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import ray
+import tensorflow as tf
+from ray import train as ray_train
+from ray.train.collective import broadcast_from_rank_zero
+from ray.train.tensorflow import TensorflowTrainer
+
+from artifacts.files import write_atomically
+from schemas.errors import TrainingError
+from schemas.images import Staged
+from tasks.training import checkpoints, engine
+from tasks.training.feed import Feed
+from tasks.training.replica import ALONE, Replica
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from schemas.images import Images
+    from schemas.recipe import Recipe
+    from schemas.results import Dataset, EpochRecord, Trained
+    from tasks.training.engine import Training
+    from tasks.training.session import Session
+
+MOST_LOSSES = 8
+"""How often workers may be lost in a training: a machine may leave, but what fails each time won't get better."""
+SECONDS_BETWEEN_GLANCES = 1.0
+FAULT = "fault.txt"
+
+
+def train(  # noqa: PLR0913, what a training is, and who hears of it
+    dataset: Dataset,
+    recipe: Recipe,
+    work: Path,
+    on_epoch: Callable[[EpochRecord], None],
+    tell: Callable[[str], None],
+    on_block: Callable[[float], None] = lambda _: None,
+    *,
+    workers: int,
+) -> Trained:
+    """Train as `engine.train` does, by so many workers of the cluster that this process has joined.
+
+    The network that comes of it is that of one worker, but for rounding. Raises TrainingError as `engine.train` does,
+    and when workers are lost again and again.
+    """
+    training = engine.planned(_from_anywhere(dataset), recipe, work, workers)
+    with Feed(training.images, training.layout) as feed:
+        session = training.begun(feed, tell)
+        if not session.ended:
+            _follow(session, _fitted(training), training.folder, on_epoch, on_block)
+        return training.ended(session)
+
+
+def processors_each(nodes: Sequence[float], workers: int) -> int:
+    """Give how many processors each worker may have, for all to find room on nodes with so many; at least one."""
+    most = int(max(nodes, default=1))
+    fitting = (each for each in range(most, 0, -1) if sum(node // each for node in nodes) >= workers)
+    return next(fitting, 1)
+
+
+def _from_anywhere(dataset: Dataset) -> Dataset:
+    """Give the dataset with paths that don't depend on a process' working directory."""
+    return dataclasses.replace(dataset, train=_absolute(dataset.train))
+
+
+def _absolute(images: Images) -> Images:
+    if not isinstance(images, Staged):
+        return images
+    return dataclasses.replace(images, files=[file._replace(path=file.path.absolute()) for file in images.files])
+
+
+def _fitted(training: Training) -> Future[None]:
+    """Have Ray train, to the end, in a thread of its own: in the main one it would take over Ctrl-C, and exit with 0.
+
+    The thread ends, at the latest, when this process leaves the cluster.
+    """
+    pool = ThreadPoolExecutor(1)
+    fitted = pool.submit(_fit, training)
+    pool.shutdown(wait=False)
+    return fitted
+
+
+def _fit(training: Training) -> None:
+    fault = training.folder / FAULT
+    fault.unlink(missing_ok=True)
+    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    trainer = TensorflowTrainer(
+        _work,
+        train_loop_config={"training": ray.put(training)},
+        scaling_config=ray_train.ScalingConfig(
+            num_workers=training.workers,
+            resources_per_worker={"CPU": processors_each(nodes, training.workers)},
+            placement_strategy="SPREAD",
+        ),
+        run_config=ray_train.RunConfig(
+            name=uuid4().hex,
+            storage_path=str(training.folder),
+            failure_config=ray_train.FailureConfig(max_failures=MOST_LOSSES),
+        ),
+    )
+    try:
+        trainer.fit()
+    except ray_train.TrainingFailedError as error:
+        raise TrainingError(f"Ray gave the training up after {MOST_LOSSES + 1} losses: {_told(error)}") from error
+    if fault.exists():
+        raise TrainingError(fault.read_text())
+
+
+def _told(error: ray_train.TrainingFailedError) -> str:
+    """Give the last line of what a worker, or Ray's controller, failed by."""
+    failures = getattr(error, "worker_failures", {})
+    return str(next(iter(failures.values()), error)).strip().splitlines()[-1]
+
+
+def _follow(
+    session: Session,
+    fitted: Future[None],
+    folder: Path,
+    on_epoch: Callable[[EpochRecord], None],
+    on_block: Callable[[float], None],
+) -> None:
+    """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
+    while True:
+        ended = bool(wait([fitted], SECONDS_BETWEEN_GLANCES).done)
+        saved = checkpoints.glance(folder)
+        if saved:
+            epochs, share = session.epochs_done, session.share_done
+            session.restore(saved)
+            for record in session.history[epochs:]:
+                on_epoch(record)
+            if session.share_done > share:
+                on_block(session.share_done)
+        if ended:
+            break
+    fitted.result()
+    if not session.ended:
+        raise TrainingError(
+            f"Ray's workers are done, but what they saved isn't in {folder}: all machines have to share that folder"
+        )
+
+
+def _work(config: dict[str, Any]) -> None:
+    """Train as one of Ray's workers."""
+    context = ray_train.get_context()
+    rank, count = context.get_world_rank(), context.get_world_size()
+    processors = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
+    tf.config.threading.set_intra_op_parallelism_threads(processors)
+    own = ALONE if count == 1 else Replica(rank, count, tf.distribute.MultiWorkerMirroredStrategy())
+    training: Training = ray.get(config["training"])
+    try:
+        with Feed(training.images, training.layout) as feed:
+            _train(training, feed, own)
+    except TrainingError as error:  # all come to the same, and would again: Ray isn't to try
+        if rank == 0:
+            write_atomically(training.folder / FAULT, str(error).encode())
+
+
+def _train(training: Training, feed: Feed, own: Replica) -> None:
+    """Train block after block, together with the other workers; the first one saves each."""
+    session = training.begun(feed, print, own)
+    _check_agreement(session)
+    while not session.ended:
+        session.run_block()
+        _check_agreement(session)
+        if own.rank == 0:
+            checkpoints.save(training.folder, session.state())
+
+
+def _check_agreement(session: Session) -> None:
+    """Raise RuntimeError unless all workers are equally far, with the same weights: Ray starts them anew then."""
+    mine = f"{session.told}: {engine.digest(session.network)}"
+    if broadcast_from_rank_zero(mine) != mine:
+        raise RuntimeError(f"another worker isn't at {mine}")

@@ -1,0 +1,212 @@
+"""Ray, for real: the weights of one worker, whoever is killed; shards staged on two nodes, one of which leaves."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from samples import ROOT, accepted, clean_environment, draw_digits
+from serving import free_port
+
+from schemas.compute import Compute
+from schemas.recipe import Overrides
+
+pytestmark = pytest.mark.ray
+PATIENCE = 240
+RECIPE = Overrides(optimizer="sgd", learning_rate=0.01, epochs=4, batch_size=80, validation_fraction=0.1)
+BOTH = Compute(engine="ray", workers=2)
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Join a Ray cluster of this machine alone, as a flow does."""
+    from tasks.cluster import joined
+
+    with joined(BOTH):
+        yield
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_npz):
+    return accepted(tiny_npz)
+
+
+def by_ray(dataset, work, on_block=lambda _: None, recipe=RECIPE.applied_to("fast")):  # noqa: B008, frozen
+    from tasks.training import ray_engine
+
+    return ray_engine.train(dataset, recipe, work, lambda _: None, lambda _: None, on_block, workers=2)
+
+
+def weights(trained):
+    return [weight.copy() for weight in trained.network.get_weights()]
+
+
+def processes(name, below):
+    """Find processes that this one, or the one with a number, has started, by what they are called."""
+    return [child for child in psutil.Process(below).children(recursive=True) if name in " ".join(child.cmdline())]
+
+
+def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path):
+    from tasks.training import engine
+
+    recipe = RECIPE.applied_to("fast")
+    alone = engine.train(tiny, recipe, tmp_path / "alone", lambda _: None, lambda _: None)
+    together = by_ray(tiny, tmp_path / "together")
+    for one, both in zip(weights(alone), weights(together), strict=True):
+        np.testing.assert_allclose(both, one, atol=2e-4)
+    assert [record.epoch for record in together.history] == [1, 2, 3, 4]
+    assert together.workers == 2
+    assert together.fingerprint != alone.fingerprint
+
+
+def test_a_worker_killed_while_training_costs_no_run(tiny, cluster, tmp_path):
+    """It ends with the weights of an undisturbed training; blocks that were saved aren't trained on again."""
+    recipe = RECIPE.model_copy(update={"epochs": 400}).applied_to("fast")
+    killed = []
+
+    def kill_one(share):
+        if not killed and share < 1:
+            victim = processes("RayTrainWorker", os.getpid())[0]
+            killed.append(victim.pid)
+            victim.kill()
+
+    disturbed = by_ray(tiny, tmp_path / "disturbed", kill_one, recipe)
+    assert killed
+    assert disturbed.digest == by_ray(tiny, tmp_path / "undisturbed", recipe=recipe).digest
+
+
+def test_what_the_training_itself_fails_by_is_told_and_not_tried_again(tiny, cluster, tmp_path):
+    from schemas.errors import TrainingError
+
+    recipe = RECIPE.model_copy(update={"learning_rate": 10.0, "epochs": 3}).applied_to("fast")
+    with pytest.raises(TrainingError, match=r"no longer finite|still guesses"):
+        by_ray(tiny, tmp_path / "work", recipe=recipe)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "workers", "each"),
+    [([2], 2, 1), ([8, 8], 2, 8), ([8, 8], 3, 4), ([16, 4], 4, 4), ([1], 4, 1), ([], 2, 1)],
+)
+def test_every_worker_finds_room(nodes, workers, each):
+    from tasks.training.ray_engine import processors_each
+
+    assert processors_each(nodes, workers) == each
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Run a Prefect server; give the environment of those who use it."""
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    environment = clean_environment(home)
+    command = [Path(sys.executable).with_name("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (
+        (home / "server.log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
+    ):
+        import httpx
+
+        api = f"http://127.0.0.1:{port}/api"
+        for _ in range(PATIENCE):
+            try:
+                httpx.get(f"{api}/health", timeout=5).raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        yield environment | {"PREFECT_API_URL": api}
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Write digits as twelve shards."""
+    import pandas as pd
+
+    folder = tmp_path / "shards"
+    folder.mkdir()
+    pixels, labels = draw_digits(2400, seed=4)
+    for number, rows in enumerate(np.array_split(np.arange(2400), 12)):
+        table = np.column_stack([labels[rows], pixels[rows].reshape(-1, 784)]).astype(np.uint8)
+        names = ["label", *(f"pixel{pixel}" for pixel in range(784))]
+        pd.DataFrame(table, columns=names).to_parquet(folder / f"{number:02}.parquet")
+    return folder
+
+
+def flow(environment, store, *flags):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "flows" / "train_flow.py", "--store", store, "--engine", "ray", *map(str, flags)],
+        env=environment,
+        cwd=store.parent,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def nodes(environment, folder):
+    """Start a Ray cluster of two nodes, processes of their own on loopback; give its address and both."""
+    ray, address = Path(sys.executable).with_name("ray"), f"127.0.0.1:{free_port()}"
+    # Short: Ray has sockets in it, whose names may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as temporary:
+        head = ("--head", "--port", address.split(":")[1], "--include-dashboard=false", "--temp-dir", temporary)
+        started = []
+        try:
+            for number, flags in enumerate((head, ("--address", address))):
+                log = folder / f"node{number}.log"
+                with log.open("wb") as words:
+                    command = [ray, "start", "--node-ip-address", "127.0.0.1", "--num-cpus", "1", "--block", *flags]
+                    node = subprocess.Popen(command, env=environment, stdout=words, stderr=subprocess.STDOUT)
+                started.append(node)
+                _wait(lambda log=log: "Ray runtime started" in log.read_text())
+            yield address, started
+        finally:
+            for node in reversed(started):
+                _end(node)
+
+
+def test_a_lost_driver_goes_on_and_a_node_that_leaves_costs_no_run(server, shards, tmp_path):
+    """The second node is killed while shards are staged, the flow while it trains; then the flow is run again."""
+    environment = server | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    with nodes(environment, tmp_path) as (address, started):
+        flags = ("--source", shards, "--ray-address", address, "--epochs", 300, "--batch-size", 64)
+        store, told = tmp_path / "store", ""
+        staged = store / "work" / "shards"
+        leaving = threading.Thread(target=lambda: (_wait(lambda: any(staged.glob("[!.]*"))), _end(started[1])))
+        leaving.start()
+        with flow(environment, store, *flags) as process:
+            for line in process.stdout:
+                told += line
+                if "epoch  20/300" in line:
+                    process.kill()
+        leaving.join()
+        assert "epoch  20/300" in told, told[-3000:]
+        with flow(environment, store, *flags) as process:
+            told, _ = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 0, told[-3000:]
+        assert "going on after epoch" in told
+        assert "version 1" in told
+
+
+def _wait(holds):
+    """Wait until something holds."""
+    for _ in range(20 * PATIENCE):
+        if holds():
+            return
+        time.sleep(0.05)
+
+
+def _end(node):
+    """End a node with all that it has started, at once."""
+    family = psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
+    for process in (*family, node):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    node.wait(30)

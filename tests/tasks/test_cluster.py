@@ -1,0 +1,57 @@
+"""The Ray cluster that a run is to compute on: what keeps it from that is told before anything starts."""
+
+import importlib.util
+
+import pytest
+
+from schemas.compute import LOCAL, Compute
+from schemas.errors import InputError, UnavailableError
+from tasks.cluster import check_engine, joined
+
+
+@pytest.fixture
+def served(monkeypatch):
+    """Name a Prefect server, whether it runs or not."""
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:1/api"}):
+        yield
+
+
+def test_this_process_needs_nothing():
+    check_engine(LOCAL)
+    with joined(LOCAL):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("compute", "told"),
+    [
+        (Compute(workers=2), "--workers need --engine ray"),
+        (Compute(ray_address="auto"), "--ray-address and --workers need --engine ray"),
+        (Compute(engine="ray", ray_address="ray://head:10001"), "host:port or auto"),
+    ],
+)
+def test_what_contradicts_itself_is_refused(served, compute, told):
+    with pytest.raises(InputError, match=told):
+        check_engine(compute)
+
+
+def test_without_the_extra_it_is_told_what_to_install(served, monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "ray" in name else name)
+    with pytest.raises(InputError, match=r"pip install '\.\[ray\]'"):
+        check_engine(Compute(engine="ray"))
+
+
+def test_without_a_server_that_runs_it_is_told_how_to_have_one():
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+
+    with temporary_settings({PREFECT_API_URL: None}), pytest.raises(InputError, match="PREFECT_API_URL"):
+        check_engine(Compute(engine="ray"))
+
+
+def test_an_address_where_nobody_listens_may_be_tried_again(served):
+    compute = Compute(engine="ray", ray_address="127.0.0.1:1")
+    check_engine(compute)
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: no Ray cluster answers there"), joined(compute):
+        pass
