@@ -6,7 +6,6 @@ Without flags it takes about half an hour on two cores that do nothing else, wit
 from __future__ import annotations
 
 import argparse
-import datetime
 import json
 import os
 import subprocess
@@ -17,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import machine
 from entrants import ENTRANTS, LONG, PYTORCH
-from page import page
+from page import PAGE, page
 from predicting import Predictings
 from processes import FailedError, run
 from programs import FLOW, FLOW_SERVED, PLAIN, WITHOUT, Programs
-from records import Results, Timed, Training, read, write
+from records import LARGE_RESULTS, LONG_RESULTS, RESULTS, Results, Timed, Training, read, read_large, write
 
 from schemas.recipe import PRESETS
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from entrants import Entrant
 
 HERE = Path(__file__).parent
-RESULTS, LONG_RESULTS, PAGE = HERE / "results.json", HERE / "long.json", HERE / "results.md"
 PROGRAMS = (PLAIN, FLOW, FLOW_SERVED, WITHOUT)
 PREDICT = "predict"
 QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -52,7 +50,7 @@ def main() -> None:
             results = measured(options)
     except FailedError as error:
         sys.exit(f"error: {error}")
-    text = page(results or begun(), long)
+    text = page(results or begun(), long, read_large(LARGE_RESULTS))
     print(text)
     if not options.quick and not options.only:
         PAGE.write_text(text)
@@ -77,7 +75,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def begun() -> Results:
     """Begin results of today on this machine."""
-    return Results(date=datetime.datetime.now(tz=datetime.UTC).date().isoformat(), machine=machine.describe())
+    return Results(date=machine.today(), machine=machine.describe())
 
 
 def measured(options: argparse.Namespace) -> Results:

@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Literal
 import entrants
 import predicting
 import programs
-from summary import added, errors, peak_share, ratio, spread, to_target
+from summary import added, errors, held_pace, peak_share, ratio, spread, to_target, training, validating
+from tables import MEBIBYTE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-    from records import Results, Timed, Training
+    from records import Large, Results, ShardedRun, Timed, Training
+
+PASSES_ACCURACY = {1_000_000: (1, 0.985), 8_100_000: (3, 0.992)}
+"""Of rows larger than memory: after how many passes which test accuracy is to be reached."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class Goal:
     sense: Literal["at most", "at least"]
     bound: float
     measured: float | None
-    unit: Literal["×", "%", "s"]
+    unit: Literal["×", "%", "s", "MiB", "rows a second"]
 
     @property
     def verdict(self) -> str:
@@ -37,7 +41,7 @@ class Goal:
         return "met" if met else "**missed**"
 
 
-def goals(results: Results, long: Results | None) -> list[Goal]:
+def goals(results: Results, long: Results | None, large: Large | None) -> list[Goal]:
     """Give every goal with its figure."""
     return [
         *_training_times(results),
@@ -54,6 +58,7 @@ def goals(results: Results, long: Results | None) -> list[Goal]:
         *_data(results.data),
         *_predictings(results),
         *_long(long),
+        *(_large(large) if large else []),
     ]
 
 
@@ -137,6 +142,53 @@ def _long(long: Results | None) -> list[Goal]:
         Goal("`best`, mlp: longest training", "at most", 600, _longest(best), "s"),
         _accuracy("`best`, cnn: median test accuracy", 0.996, cnn),
         Goal("`best`, cnn: longest training", "at most", 300, _longest(cnn), "s"),
+    ]
+
+
+def _large(large: Large) -> list[Goal]:
+    return [*_large_accuracies(large), *_constant(large), *_paces(large)]
+
+
+def _large_accuracies(large: Large) -> list[Goal]:
+    return [
+        Goal(
+            f"{rows:,} rows from disk, {passes} {'pass' if passes == 1 else 'passes'}: median test accuracy",
+            "at least",
+            bound,
+            _median(run.accuracy for run in large.flows_of(rows) if run.epochs == passes),
+            "%",
+        )
+        for rows, (passes, bound) in PASSES_ACCURACY.items()
+    ]
+
+
+def _constant(large: Large) -> list[Goal]:
+    """Hold what must not grow with the rows to its bounds."""
+    sizes = sorted({run.rows for run in large.flows})
+    few, many = (large.flows_of(sizes[0]), large.flows_of(sizes[-1])) if len(sizes) > 1 else ([], [])
+    compared = f"with {sizes[-1]:,} rows, of that with {sizes[0]:,}" if few else "with many rows, of that with few"
+
+    def grown(figure: Callable[[ShardedRun], float]) -> float | None:
+        return ratio(spread(map(figure, many)), spread(map(figure, few)))
+
+    highest = max((run.peak_bytes / MEBIBYTE for run in large.flows), default=None)
+    return [
+        Goal("Peak memory of a flow on rows from disk, the highest", "at most", 2048, highest, "MiB"),
+        Goal(f"Peak memory {compared}", "at most", 1.1, grown(lambda run: run.peak_bytes), "×"),
+        Goal(f"Loading and validating, a row, {compared}", "at most", 1.1, grown(validating), "×"),
+        Goal(f"Training, a row and pass, {compared}", "at most", 1.1, grown(training), "×"),
+    ]
+
+
+def _paces(large: Large) -> list[Goal]:
+    most = max((run.rows for run in (*large.flows, *large.stagings)), default=0)
+    first = _median(1 / validating(run) for run in large.flows_of(most))
+    again = _median(one.rows / one.again_seconds for one in large.stagings_of(most))
+    held = _median(map(held_pace, large.feedings))
+    return [
+        Goal("Rows staged and validated by the flow", "at least", 150_000, first, "rows a second"),
+        Goal("Rows validated again, all staged", "at least", 150_000, again, "rows a second"),
+        Goal("Pace of training in blocks from disk, of that in memory", "at least", 0.9, held, "%"),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import os
 import platform
 from pathlib import Path
@@ -20,6 +21,11 @@ def describe() -> dict[str, str]:
         "system": platform.system(),
         "Python": platform.python_version(),
     }
+
+
+def today() -> str:
+    """Give the date, UTC's."""
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
 
 
 def _processor() -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,15 @@ import predicting
 import programs
 from entrants import ENGINE, ENGINE_PEAK, ENTRANTS, LONG
 from goals import Goal, goals
-from summary import Spread, added, epoch_operations, epoch_seconds, errors, peak_share, ratio, spread, to_target
+from large_section import section
+from summary import Spread, added, epoch_operations, epoch_seconds, errors, peak_share, spread, to_target
+from tables import MEBIBYTE, in_mebibytes, in_percent, in_seconds, spread_told, table, times
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from entrants import Entrant
-    from records import Program, Results, Timed, Training
+    from records import Large, Program, Results, Timed, Training
 
 TITLES = {
     programs.PLAIN: "plain Keras script, 10 epochs",
@@ -24,15 +27,15 @@ TITLES = {
     programs.FLOW_SERVED: "`python flows/train_flow.py`, a server running",
     programs.WITHOUT: "the same work without Prefect",
 }
-MEBIBYTE = 2**20
+PAGE = Path(__file__).parent / "results.md"
 
 
-def page(results: Results, long: Results | None) -> str:
+def page(results: Results, long: Results | None, large: Large | None) -> str:
     """Write the whole page."""
     sections = (
-        "# Benchmark\n\n`make bench` writes this page; no figure in it is written by hand.",
+        "# Benchmark\n\n`make bench` and `make bench-large` write this page; no figure in it is written by hand.",
         _machine(results),
-        f"## Goals\n\n{_goals(goals(results, long))}",
+        f"## Goals\n\n{_goals(goals(results, long, large))}",
         f"## Training\n\n{_trainings(results)}",
         f"## Share of the machine\n\n{_share(results.trainings_of(ENGINE_PEAK))}",
         f"## Whole programs\n\n{_programs(results)}",
@@ -40,6 +43,7 @@ def page(results: Results, long: Results | None) -> str:
         f"## Reading and validating\n\n{_data(results.data)}",
         f"## Predicting\n\n{_predictings(results)}",
         f"## Long runs\n\n{_long(long)}",
+        f"## Larger than memory\n\n{section(large)}",
     )
     return "\n\n".join(sections) + "\n"
 
@@ -64,13 +68,19 @@ def _goals(reached: Sequence[Goal]) -> str:
         (goal.what, f"{goal.sense} {_quantity(goal.bound, goal)}", _quantity(goal.measured, goal), goal.verdict)
         for goal in reached
     ]
-    return _table(("Goal", "Bound", "Measured", ""), rows)
+    return table(("Goal", "Bound", "Measured", ""), rows)
 
 
 def _quantity(value: float | None, goal: Goal) -> str:
     if value is None:
         return "—"
-    return {"×": f"{value:.2f} ×", "%": f"{value:.2%}".replace("%", " %"), "s": f"{value:.1f} s"}[goal.unit]
+    return {
+        "×": f"{value:.2f} ×",
+        "%": f"{value:.2%}".replace("%", " %"),
+        "s": f"{value:.1f} s",
+        "MiB": f"{value:,.0f} MiB",
+        "rows a second": f"{value:,.0f} rows a second",
+    }[goal.unit]
 
 
 def _trainings(results: Results) -> str:
@@ -93,7 +103,7 @@ def _trainings(results: Results) -> str:
         "of different sizes. Peak memory is the process's, judging after each epoch included. Where a "
         "goal compares with a run that never reached 97.56 %, that counts as the time it was given, less than it needs."
     )
-    return "\n\n".join([_table(header, rows), *skipped, explained])
+    return "\n\n".join([table(header, rows), *skipped, explained])
 
 
 def _training_row(entrant: Entrant, trainings: Sequence[Training], engine: Sequence[Training]) -> tuple[str, ...]:
@@ -101,11 +111,11 @@ def _training_row(entrant: Entrant, trainings: Sequence[Training], engine: Seque
     return (
         entrant.title,
         _reached(target, trainings),
-        _times(target, to_target(engine)),
-        _seconds(epochs),
-        _times(epochs, spread(map(epoch_seconds, engine))),
-        _percent(spread(training.final_accuracy for training in trainings)),
-        _mebibytes(spread(training.peak_bytes for training in trainings)),
+        times(target, to_target(engine)),
+        in_seconds(epochs),
+        times(epochs, spread(map(epoch_seconds, engine))),
+        in_percent(spread(training.final_accuracy for training in trainings)),
+        in_mebibytes(spread(training.peak_bytes for training in trainings)),
     )
 
 
@@ -114,7 +124,7 @@ def _reached(target: Spread | None, trainings: Sequence[Training]) -> str:
     if target is None or math.isinf(target.median):
         return f"not within {len(trainings[0].epoch_seconds)} epochs"
     if not missing:
-        return _seconds(target)
+        return in_seconds(target)
     return f"{target.median:.2f} s (from {target.low:.2f}; {missing} of {len(trainings)} never)"
 
 
@@ -125,15 +135,18 @@ def _share(trainings: Sequence[Training]) -> str:
         return "Not measured."
     epoch = spread(map(epoch_seconds, trainings))
     rows = [
-        ("Matrix-product peak, float32, 2048 × 2048", _spread(peak, lambda value: f"{value / 1e9:.0f}", " GFLOP/s")),
-        (f"An epoch's {epoch_operations() / 1e9:.1f} GFLOP, batch 1024, no augmentation", _seconds(epoch)),
-        ("Share of the peak that the engine holds", _percent(share)),
+        (
+            "Matrix-product peak, float32, 2048 × 2048",
+            spread_told(peak, lambda value: f"{value / 1e9:.0f}", " GFLOP/s"),
+        ),
+        (f"An epoch's {epoch_operations() / 1e9:.1f} GFLOP, batch 1024, no augmentation", in_seconds(epoch)),
+        ("Share of the peak that the engine holds", in_percent(share)),
     ]
     explained = (
         "Counted are the products of the three layers, forward and backward; biases, activations, the optimiser and "
         "the shuffling cost time and count as nothing. The peak is the best of several products in the same process."
     )
-    return f"{_table(('', ''), rows)}\n\n{explained}"
+    return f"{table(('', ''), rows)}\n\n{explained}"
 
 
 def _programs(results: Results) -> str:
@@ -144,9 +157,9 @@ def _programs(results: Results) -> str:
         runs = results.programs_of(name)
         if runs:
             seconds = spread(run.seconds for run in runs)
-            mistakes = _spread(spread(map(errors, runs)), "{:.0f}".format, "")
-            memory = _mebibytes(spread(run.peak_bytes for run in runs))
-            rows.append((title, _seconds(seconds), _times(seconds, plain), mistakes, memory))
+            mistakes = spread_told(spread(map(errors, runs)), "{:.0f}".format, "")
+            memory = in_mebibytes(spread(run.peak_bytes for run in runs))
+            rows.append((title, in_seconds(seconds), times(seconds, plain), mistakes, memory))
     if not rows:
         return "Not measured."
     trees = [f"{TITLES[name]} {peak / MEBIBYTE:.0f} MiB" for name, peak in results.tree_peaks.items()]
@@ -154,7 +167,7 @@ def _programs(results: Results) -> str:
         "Warm: imports and database files were there from an earlier run. Peak memory is that of the largest process; "
         f"all processes together, in a run of its own that isn't timed: {', '.join(trees)}."
     )
-    return f"{_table(header, rows)}\n\n{explained}"
+    return f"{table(header, rows)}\n\n{explained}"
 
 
 def _stages(results: Results) -> str:
@@ -165,14 +178,14 @@ def _stages(results: Results) -> str:
         runs = results.programs_of(name)
         if runs:
             parts = zip(*map(_parts, runs), strict=True)
-            rows.append((TITLES[name], *(_seconds(spread(part)) for part in parts), _seconds(added(runs, without))))
+            rows.append((TITLES[name], *(in_seconds(spread(part)) for part in parts), in_seconds(added(runs, without))))
     if not rows:
         return "Not measured."
     explained = (
         "Start-up is what the process does before the flow's first line, the import of TensorFlow included. What "
         "orchestration adds is the time beyond that of the same work without Prefect, of the same seed."
     )
-    return f"{_table(header, rows)}\n\n{explained}"
+    return f"{table(header, rows)}\n\n{explained}"
 
 
 def _parts(run: Program) -> tuple[float, float, float, float]:
@@ -185,16 +198,16 @@ def _data(timed: Sequence[Timed]) -> str:
     if not timed:
         return "Not measured."
     rows = [
-        (one.what, f"{one.rows:,}", _spread(spread(one.seconds), "{:.3f}".format, " s"), _rate(one)) for one in timed
+        (one.what, f"{one.rows:,}", spread_told(spread(one.seconds), "{:.3f}".format, " s"), _rate(one))
+        for one in timed
     ]
     told = [
         f"Validation took {one.peak_bytes / MEBIBYTE:.0f} MiB beside the frames' {one.frame_bytes / MEBIBYTE:.0f} MiB."
         for one in timed
         if one.peak_bytes is not None and one.frame_bytes is not None
     ]
-    table = _table(("", "Rows", "Time", "Rows a second"), rows)
     explained = "Medians and ranges of five repetitions in one process, after one to warm up; the files are cached."
-    return "\n\n".join([table, " ".join([explained, *told])])
+    return "\n\n".join([table(("", "Rows", "Time", "Rows a second"), rows), " ".join([explained, *told])])
 
 
 def _predictings(results: Results) -> str:
@@ -208,11 +221,11 @@ def _predictings(results: Results) -> str:
                 (
                     title,
                     f"{runs[0].rows:,}",
-                    _seconds(seconds),
-                    _spread(spread(one.rows / one.seconds for one in runs), "{:,.0f}".format, ""),
-                    _times(seconds, own) if runs[0].rows == predicting.ROWS else "—",
-                    _seconds(spread(one.whole_seconds for one in runs)),
-                    _mebibytes(spread(one.peak_bytes for one in runs)),
+                    in_seconds(seconds),
+                    spread_told(spread(one.rows / one.seconds for one in runs), "{:,.0f}".format, ""),
+                    times(seconds, own) if runs[0].rows == predicting.ROWS else "—",
+                    in_seconds(spread(one.whole_seconds for one in runs)),
+                    in_mebibytes(spread(one.peak_bytes for one in runs)),
                 )
             )
     if not rows:
@@ -223,7 +236,7 @@ def _predictings(results: Results) -> str:
         "model to the written file, imports left out; the whole process has them, not Prefect. The project also "
         "verifies the version's files, checks every image, compares it with the training images, and counts."
     )
-    return f"{_table(header, rows)}\n\n{explained}"
+    return f"{table(header, rows)}\n\n{explained}"
 
 
 def _rate(one: Timed) -> str:
@@ -236,9 +249,9 @@ def _long(long: Results | None) -> str:
     rows = [
         (
             entrant.title,
-            _percent(spread(training.final_accuracy for training in trainings)),
-            _spread(spread(sum(training.epoch_seconds) for training in trainings), "{:.0f}".format, " s"),
-            _mebibytes(spread(training.peak_bytes for training in trainings)),
+            in_percent(spread(training.final_accuracy for training in trainings)),
+            spread_told(spread(sum(training.epoch_seconds) for training in trainings), "{:.0f}".format, " s"),
+            in_mebibytes(spread(training.peak_bytes for training in trainings)),
             str(len(trainings)),
         )
         for entrant in LONG
@@ -251,33 +264,4 @@ def _long(long: Results | None) -> str:
     ]
     header = ("", "Test accuracy", "Training", "Peak memory", "Seeds")
     told = f"Measured on {long.date}: {long.machine['processor']}, {long.machine['cores']} cores."
-    return "\n\n".join([told, *([_table(header, rows)] if rows else []), *skipped])
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    ruler = ["---"] * len(header)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (header, ruler, *rows))
-
-
-def _spread(values: Spread | None, form: Callable[[float], str], unit: str) -> str:
-    if values is None:
-        return "—"
-    middle, low, high = (form(value) for value in values)
-    return f"{middle}{unit} ({low} to {high})"
-
-
-def _seconds(values: Spread | None) -> str:
-    return _spread(values, "{:.2f}".format, " s")
-
-
-def _percent(values: Spread | None) -> str:
-    return _spread(values, lambda share: f"{100 * share:.2f}", " %")
-
-
-def _mebibytes(values: Spread | None) -> str:
-    return _spread(values, lambda count: f"{count / MEBIBYTE:.0f}", " MiB")
-
-
-def _times(part: Spread | None, whole: Spread | None) -> str:
-    quotient = ratio(part, whole)
-    return "—" if quotient is None or math.isinf(quotient) else f"{quotient:.2f} ×"
+    return "\n\n".join([told, *([table(header, rows)] if rows else []), *skipped])

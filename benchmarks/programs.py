@@ -1,8 +1,12 @@
-"""Measure whole programs: the flow with and without a server running, the same without Prefect, the plain script."""
+"""Measure whole programs: the flow with and without a server running, the same without Prefect, the plain script.
+
+And the flow on shards, for what is larger than memory.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -18,10 +22,12 @@ from typing import TYPE_CHECKING
 import psutil
 from entrants import SCRIPTS
 from processes import ROOT, run, tree_peak_bytes
-from records import Program
+from records import Program, ShardedRun
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    from processes import Finished
 
 FLOW, FLOW_SERVED, WITHOUT, PLAIN = "flow", "flow_served", "without_prefect", "plain_script"
 SERVER_PATIENCE = 120.0
@@ -67,6 +73,20 @@ class Programs:
         """Measure the same program with a stand-in for Prefect."""
         return self._flow(WITHOUT, seed, self._environment | {"PYTHONPATH": f"{STAND_IN}{os.pathsep}{ROOT}"})
 
+    def sharded(self, shards: Path, rows: int, epochs: int, seed: int) -> ShardedRun:
+        """Measure the flow on shards, tested on MNIST's test digits; its store doesn't stay: it has all rows staged.
+
+        The flow starts its temporary server, unless PREFECT_API_URL names one.
+        """
+        server = {"PREFECT_API_URL": os.environ["PREFECT_API_URL"]} if "PREFECT_API_URL" in os.environ else {}
+        flags = ["--source", str(shards), "--test-source", "mnist", "--epochs", str(epochs)]
+        with tempfile.TemporaryDirectory(dir=self._folder, prefix="store-") as store:
+            command = _flow_command(Path(store), seed, flags)
+            finished = run(command, self._at_home("home") | server, watched=True)
+            program = _program(FLOW, seed, finished, Path(store))
+        anonymous = finished.anonymous_bytes
+        return ShardedRun(**dataclasses.asdict(program), rows=rows, epochs=epochs, anonymous_bytes=anonymous)
+
     def store(self) -> Path:
         """Give a store with a champion, that of the last flow that was measured."""
         return max(self._folder.glob("store-*"), key=lambda store: store.stat().st_mtime)
@@ -74,19 +94,14 @@ class Programs:
     def tree_peaks(self) -> dict[str, int]:
         """Give the most memory that all processes of the flow and of the plain script held together."""
         return {
-            FLOW: tree_peak_bytes(self._flow_command(self._store(), 0), self._at_home("home")),
+            FLOW: tree_peak_bytes(_flow_command(self._store(), 0, self._epochs), self._at_home("home")),
             PLAIN: tree_peak_bytes(self._plain_command(0), self._environment),
         }
 
     def _flow(self, name: str, seed: int, environment: dict[str, str]) -> Program:
         store = self._store()
-        finished = run(self._flow_command(store, seed), environment)
-        (told,) = store.glob("versions/*/metrics.json")
-        metrics = json.loads(told.read_text())
-        return Program(name, seed, finished.seconds, finished.peak_bytes, metrics["accuracy"], metrics["seconds"])
-
-    def _flow_command(self, store: Path, seed: int) -> list[str]:
-        return [sys.executable, "flows/train_flow.py", "--store", str(store), "--seed", str(seed), *self._epochs]
+        finished = run(_flow_command(store, seed, self._epochs), environment)
+        return _program(name, seed, finished, store)
 
     def _plain_command(self, seed: int) -> list[str]:
         return [sys.executable, str(SCRIPTS / "keras_plain.py"), "--whole", "--seed", str(seed), *self._epochs]
@@ -112,6 +127,17 @@ class Programs:
                 yield url
             finally:
                 _end(server)
+
+
+def _flow_command(store: Path, seed: int, flags: Sequence[str]) -> list[str]:
+    return [sys.executable, "flows/train_flow.py", "--store", str(store), "--seed", str(seed), *flags]
+
+
+def _program(name: str, seed: int, finished: Finished, store: Path) -> Program:
+    """Give a flow's run with what the one version in its store tells."""
+    (told,) = store.glob("versions/*/metrics.json")
+    metrics = json.loads(told.read_text())
+    return Program(name, seed, finished.seconds, finished.peak_bytes, metrics["accuracy"], metrics["seconds"])
 
 
 def _free_port() -> int:

@@ -1,14 +1,14 @@
-"""What was measured, as it is kept in `results.json` and `long.json`."""
+"""What was measured, as it is kept in `results.json`, `long.json` and `large.json`."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-if TYPE_CHECKING:
-    from pathlib import Path
+HERE = Path(__file__).parent
+RESULTS, LONG_RESULTS, LARGE_RESULTS = HERE / "results.json", HERE / "long.json", HERE / "large.json"
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,63 @@ class Results:
         return sorted((one for one in self.predictings if one.contender == contender), key=lambda one: one.seed)
 
 
-def write(path: Path, results: Results) -> None:
+@dataclass(frozen=True)
+class ShardedRun(Program):
+    """One run of the whole flow on so many rows of shards; `anonymous_bytes` is the part of its peak that is no file's.
+
+    `rows` counts those that came, `epochs` the passes over them.
+    """
+
+    rows: int
+    epochs: int
+    anonymous_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class Staging:
+    """Shards read by PyArrow alone, then validated with nothing staged, then again with all staged: seconds of each."""
+
+    rows: int
+    seed: int
+    shards: int
+    source_bytes: int
+    read_seconds: float
+    first_seconds: float
+    again_seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True)
+class Feeding:
+    """Training on the same rows in memory and in blocks from disk, by turns: seconds of epochs, without the first."""
+
+    rows: int
+    seed: int
+    blocks: int
+    memory_seconds: list[float]
+    block_seconds: list[float]
+
+
+@dataclass
+class Large:
+    """What was measured on data larger than memory; of each part what there is, by size and repeat."""
+
+    date: str
+    machine: dict[str, str]
+    flows: list[ShardedRun] = field(default_factory=list)
+    stagings: list[Staging] = field(default_factory=list)
+    feedings: list[Feeding] = field(default_factory=list)
+
+    def flows_of(self, rows: int) -> list[ShardedRun]:
+        """Give the runs of the flow on so many rows."""
+        return [one for one in self.flows if one.rows == rows]
+
+    def stagings_of(self, rows: int) -> list[Staging]:
+        """Give what was measured of staging so many rows."""
+        return [one for one in self.stagings if one.rows == rows]
+
+
+def write(path: Path, results: Results | Large) -> None:
     """Keep results as JSON."""
     path.write_text(json.dumps(dataclasses.asdict(results), indent=1) + "\n")
 
@@ -108,3 +164,14 @@ def read(path: Path) -> Results | None:
     data = [Timed(**timed) for timed in kept.pop("data", [])]
     predictings = [Predicting(**one) for one in kept.pop("predictings", [])]
     return Results(trainings=trainings, programs=programs, data=data, predictings=predictings, **kept)
+
+
+def read_large(path: Path) -> Large | None:
+    """Give what was kept of data larger than memory, if anything was."""
+    if not path.exists():
+        return None
+    kept = json.loads(path.read_text())
+    flows = [ShardedRun(**one) for one in kept.pop("flows")]
+    stagings = [Staging(**one) for one in kept.pop("stagings")]
+    feedings = [Feeding(**one) for one in kept.pop("feedings")]
+    return Large(flows=flows, stagings=stagings, feedings=feedings, **kept)

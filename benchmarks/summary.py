@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from records import Program, Training
+    from records import Feeding, Program, ShardedRun, Training
 
 ROWS = 60_000
 TEST_ROWS = 10_000
@@ -81,3 +81,18 @@ def ratio(part: Spread | None, whole: Spread | None) -> float | None:
     if part is None or whole is None or math.isinf(whole.median):
         return None
     return part.median / whole.median
+
+
+def validating(run: ShardedRun) -> float:
+    """Give the seconds a row that a flow spent on loading, staging and validating."""
+    return (run.stages["load"] + run.stages["validate"]) / run.rows
+
+
+def training(run: ShardedRun) -> float:
+    """Give the seconds a row and pass that a flow spent on training, the compilation included."""
+    return run.stages["train"] / (run.rows * run.epochs)
+
+
+def held_pace(feeding: Feeding) -> float:
+    """Give what part of the pace in memory a training in blocks from disk holds."""
+    return median(feeding.memory_seconds) / median(feeding.block_seconds)

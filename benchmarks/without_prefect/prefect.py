@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 for _name in (
     "artifacts",
+    "context",
     "cache_policies",
     "events",
     "exceptions",
@@ -42,6 +43,10 @@ flow_run = SimpleNamespace(get_name=lambda: "without Prefect", get_id=lambda: ""
 
 class PrefectException(Exception):  # noqa: N818, Prefect's name
     """Never raised here."""
+
+
+class TaskRunContext:
+    """Only named where Ray computes, which asks for a server."""
 
 
 class State:
