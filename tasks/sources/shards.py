@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.errors import InputError, StoreError
+from schemas.errors import InputError, StoreError, UnavailableError
 from schemas.shards import Manifest, Shard
 from tasks.sources.files import check_inside, entries, first_line, printable
 
@@ -79,7 +79,9 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
             files, path = fsspec.url_to_fs(shard.address)
             files.get_file(path, str(copy))
         except Exception as error:  # each kind of store has its own errors
-            raise InputError(f"{shard.address}: can't be fetched ({first_line(error)})") from error
+            stays = isinstance(error, FileNotFoundError | PermissionError)
+            told = f"{shard.address}: can't be fetched ({first_line(error)})"
+            raise (InputError if stays else UnavailableError)(told) from error
         try:
             yield copy
         except StoreError:

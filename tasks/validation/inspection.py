@@ -88,10 +88,12 @@ def fingerprint(train: rows.Copies, test: rows.Copies) -> str:
     return digest.hexdigest()
 
 
-def _unfit_told(part: Part, faults: tuple[str, ...]) -> str:
+def _unfit_told(part: Part, found: Judged) -> str:
+    faults = found.unfit
     more = f"; and {len(faults) - SHOWN_UNFIT:,} more" if len(faults) > SHOWN_UNFIT else ""
     count = "1 shard" if len(faults) == 1 else f"{len(faults):,} shards"
-    return f"{count} of the {part} part can't be used: {'; '.join(faults[:SHOWN_UNFIT])}{more}"
+    rows = f"{count} of the {part} part, {found.lost:,} of {found.meant:,} rows, can't be used"
+    return f"{rows}: {'; '.join(faults[:SHOWN_UNFIT])}{more}"
 
 
 def _nothing_of(held: pd.DataFrame | Manifest) -> pd.DataFrame:
@@ -189,7 +191,8 @@ class Inspection:
         for part, held in self._loaded.parts.items():
             self._judged[part] = found = self._judge(held)
             if found.unfit:
-                self._found("shards", "error", _unfit_told(part, found.unfit))
+                over = not found.came or self._is_over_budget(found.lost, found)
+                self._found("shards", "error" if over else "warning", _unfit_told(part, found))
             if found.unit_scale:
                 self._found("scale", "error", f"{part} part: {SCALE_NEEDED}")
             self._kept[part] = Kept(found.images, found.digests, part, found.positions)
@@ -215,17 +218,23 @@ class Inspection:
 
     def _check_budget(self) -> None:
         for part, faults in self._faults.items():
-            came = self._judged[part].came
-            count = len(self._failing(part))
-            if count > self._rules.max_quarantined * came:
+            found = self._judged[part]
+            count = len(self._failing(part)) + found.lost
+            if self._is_over_budget(count, found):
                 reasons = sorted(((len(failing), reason) for reason, failing in faults.items()), reverse=True)
+                if found.lost:
+                    reasons.insert(0, (found.lost, "in shards that can't be used"))
                 told = ", ".join(f"{number:,} {reason}" for number, reason in reasons[:3])
                 self._found(
                     "budget",
                     "error",
-                    f"{count:,} of {came:,} {part} rows had to be set aside ({told}); "
+                    f"{count:,} of {found.meant:,} {part} rows had to be set aside ({told}); "
                     f"--max-quarantined allows {self._rules.max_quarantined:g} of them",
                 )
+
+    def _is_over_budget(self, count: int, found: Judged) -> bool:
+        """Tell whether so many rows of a part are more than may be set aside."""
+        return count > self._rules.max_quarantined * found.meant
 
     def _failing(self, part: Part) -> NDArray[np.int64]:
         """Give the positions of the rows of a part, as they came, that some check failed."""

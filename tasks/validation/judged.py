@@ -27,7 +27,7 @@ class Judged(NamedTuple):
     `positions` tell where the rows of `images` stood among the `came` rows of the part, `faults` where those stood that
     were set aside, by reason. `as_came` gives rows as they came, by ascending positions. `unit_scale` tells that pixels
     run from 0 to 1, though no repair was asked for; they were scaled then, for the checks that follow to see something.
-    `unfit` tells of each file that couldn't be used, and why.
+    `unfit` tells of each file that couldn't be used, and why; `lost` is how many rows these count for.
     """
 
     came: int
@@ -38,6 +38,12 @@ class Judged(NamedTuple):
     as_came: Callable[[NDArray[np.int64]], pd.DataFrame]
     unit_scale: bool
     unfit: tuple[str, ...] = ()
+    lost: int = 0
+
+    @property
+    def meant(self) -> int:
+        """Count the rows that came and, as far as can be told, those that couldn't."""
+        return self.came + self.lost
 
 
 class Verdict(NamedTuple):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from statistics import fmean
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -54,7 +56,15 @@ def of_manifest(manifest: Manifest, rules: Rules, where: Staging) -> Judged:
         as_came=_Reread(fit, starts, where, batch_rows(rules.memory)),
         unit_scale=unit_scale,
         unfit=tuple(shard.fault for shard in shards if shard.fault),
+        lost=_lost(shards),
     )
+
+
+def _lost(shards: Sequence[StagedShard]) -> int:
+    """Count the rows of shards that can't be used: what a footer says or, where none can be read, as others have."""
+    came = [shard.came for shard in shards if not shard.fault]
+    usual = math.ceil(fmean(came)) if came else 1
+    return sum(shard.shard.rows or usual for shard in shards if shard.fault)
 
 
 def _staged(manifest: Manifest, rules: Rules, where: Staging) -> tuple[Sequence[StagedShard], bool]:

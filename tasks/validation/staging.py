@@ -23,7 +23,7 @@ import numpy as np
 from artifacts.files import TEMPORARY, new_folder
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
-from schemas.errors import InputError, StoreError
+from schemas.errors import InputError, StoreError, UnavailableError
 from schemas.images import HEADER, PixelFile
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
@@ -128,7 +128,8 @@ def batch_rows(memory: int) -> int:
 def stage(job: Job) -> StagedShard:
     """Stage a shard, if it isn't yet; one that can't be used gives its fault.
 
-    Raises StoreError when the disk is full or can't be written: nothing half staged is left then.
+    Raises StoreError when the disk is full or can't be written, UnavailableError when a shard can't be fetched now:
+    nothing half staged is left then.
     """
     if job.shard.fault:
         return StagedShard(job.shard, job.folder, fault=job.shard.fault)
@@ -138,7 +139,7 @@ def stage(job: Job) -> StagedShard:
             folder = job.folder / _key(path, job)
             if not folder.exists():
                 _stage(path, folder, job)
-    except StoreError:
+    except (StoreError, UnavailableError):
         raise
     except InputError as error:
         return StagedShard(job.shard, job.folder, fault=str(error))

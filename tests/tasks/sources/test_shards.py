@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from samples import draw_digits
 
-from schemas.errors import InputError, StoreError
+from schemas.errors import InputError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import Loaded
 from schemas.rules import Rules
@@ -143,6 +143,37 @@ def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, 
         said = found.refusal
     assert str(bad) in said
     assert told in said
+
+
+def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, tmp_path):
+    """One that can't be read counts as many rows as the others have, one with a footer what that says."""
+    source, tests = cut(train, tmp_path / "train", 30), cut(test_frame, tmp_path / "test", 1)
+    truncated(source / "part-004.parquet")
+    other_columns(source / "part-020.parquet")
+    rules = RULES.model_copy(update={"max_quarantined": 0.1})
+    found, dataset = inspected(source, tests, tmp_path / "work", rules)
+    assert dataset is not None, found.refusal
+    assert len(dataset.train) + found.set_aside["train"] == 560
+    (told,) = [finding.message for finding in found.findings if finding.check == "shards"]
+    assert told.startswith("2 shards of the train part, 40 of 600 rows, can't be used: ")
+    assert "part-004.parquet" in told
+    found, dataset = inspected(source, tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 0.07}))
+    assert dataset is None
+    assert "had to be set aside (40 in shards that can't be used" in found.refusal
+
+
+def test_a_store_that_does_not_answer_loses_no_shard(train, test_frame, tmp_path, monkeypatch):
+    memory = fsspec.filesystem("memory")
+    for path in cut(train, tmp_path / "train", 3).iterdir():
+        memory.pipe(f"/away/{path.name}", path.read_bytes())
+    tests = cut(test_frame, tmp_path / "test", 1)
+
+    def away(*_):
+        raise ConnectionError("no route")
+
+    monkeypatch.setattr(type(memory), "get_file", away)
+    with pytest.raises(UnavailableError, match=r"memory://.*can't be fetched \(no route\)"):
+        inspected("memory://away", tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 1}))
 
 
 def test_all_bad_shards_are_told_at_once(train, test_frame, tmp_path):
