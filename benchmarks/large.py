@@ -1,7 +1,8 @@
 """Measure what the project does with data larger than memory, and write its section of `results.md`.
 
-`python benchmarks/large.py`: the whole flow, validation and staging, and training in blocks, on a million rows and on
-as many as MNIST8M has; `large.json` keeps the figures. The rows are made first, if they aren't there.
+`python benchmarks/large.py`: the whole flow, validation and staging, training in blocks and by Ray's workers, on a
+million rows and on as many as MNIST8M has; `large.json` keeps the figures. The rows are made first, if they aren't
+there.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import machine
 from bench import QUIET, begun, tell
@@ -21,14 +22,34 @@ from goals import PASSES_ACCURACY
 from page import PAGE, page
 from processes import FailedError, run
 from programs import Programs
-from records import LARGE_RESULTS, LONG_RESULTS, RESULTS, Feeding, Large, Staging, read, read_large, write
+from records import (
+    LARGE_RESULTS,
+    LONG_RESULTS,
+    RESULTS,
+    Feeding,
+    Large,
+    Portions,
+    Shared,
+    Staging,
+    read,
+    read_large,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-FLOW, STAGING, TRAINING = PARTS = ("flow", "staging", "training")
+    from processes import Finished
+
+FLOW, STAGING, TRAINING, WORKERS = PARTS = ("flow", "staging", "training", "workers")
 QUICK_ROWS = (20_000, 60_000)
 FED_ROWS = 400_000
+CASES: dict[str, tuple[str, dict[str, object], int]] = {
+    "mlp, no augmentation": ("plain", PLAIN_EPOCHS | {"epochs": 4}, FED_ROWS),
+    "mlp, `fast`": ("fast", {"epochs": 4, "validation_fraction": 0}, FED_ROWS),
+    "cnn, `fast`": ("fast", {"epochs": 4, "validation_fraction": 0, "network": "cnn"}, 40_000),
+}
+"""What workers share: recipe, fields of it that differ, rows."""
 MAKE = Path(__file__).with_name("make_large.py")
 
 
@@ -84,6 +105,8 @@ def started(options: argparse.Namespace, kept: Large | None) -> Large:
     large.flows = [one for one in kept.flows if FLOW not in options.only or one.rows not in options.rows]
     large.stagings = [one for one in kept.stagings if STAGING not in options.only or one.rows not in options.rows]
     large.feedings = [one for one in kept.feedings if TRAINING not in options.only]
+    large.shared = [one for one in kept.shared if WORKERS not in options.only]
+    large.portions = [one for one in kept.portions if WORKERS not in options.only]
     return large
 
 
@@ -127,25 +150,58 @@ class Parts:
         if TRAINING in parts:
             large.feedings.append(self._feeding(seed))
             yield
+        if WORKERS in parts:
+            for case in CASES:
+                large.shared += self._shared(case, seed)
+                large.portions.append(self._portions(case, seed))
+                yield
 
     def _staging(self, folder: Path, rows: int, seed: int) -> Staging:
         with tempfile.TemporaryDirectory(dir=self._work) as work:
             command = [sys.executable, str(SCRIPTS / "staging.py"), "--shards", str(folder), "--work", work]
             finished = run(command, os.environ | QUIET)
         tell(seed, f"{STAGING} {rows:,}", finished.seconds)
-        told = json.loads(finished.output.splitlines()[-1])
-        return Staging(rows=rows, seed=seed, peak_bytes=finished.peak_bytes, **told)
+        return Staging(rows=rows, seed=seed, peak_bytes=finished.peak_bytes, **_told(finished))
 
     def _feeding(self, seed: int) -> Feeding:
-        """Measure the training on rows of the smallest set, which is staged soonest."""
+        """Measure the training in blocks."""
         recipe = PLAIN_EPOCHS | ({"epochs": QUICK_EPOCHS} if self._quick else {}) | {"seed": seed}
-        rows, folder = min(self._sets.items())
-        flags = ["--rows", str(min(rows, FED_ROWS)), "--overrides", json.dumps(recipe)]
+        told = self._on_smallest("blocks.py", FED_ROWS, ["--overrides", json.dumps(recipe)], TRAINING, seed)
+        return Feeding(seed=seed, **told)
+
+    def _shared(self, case: str, seed: int) -> Iterator[Shared]:
+        """Measure a case by this process alone and by workers."""
+        *flags, rows = self._flags(case, seed)
+        told = self._on_smallest("workers.py", rows, flags, f"{WORKERS}, {case}", seed)
+        for workers, one in told.pop("by_workers").items():
+            yield Shared(case=case, seed=seed, workers=int(workers), **told, **one)
+
+    def _portions(self, case: str, seed: int) -> Portions:
+        *flags, _ = self._flags(case, seed)
+        finished = run([sys.executable, str(SCRIPTS / "portions.py"), *flags], os.environ | QUIET)
+        tell(seed, f"portions, {case}", finished.seconds)
+        return Portions(case=case, seed=seed, **_told(finished))
+
+    def _flags(self, case: str, seed: int) -> tuple[str, str, str, str, int]:
+        """Give the flags of a case's recipe, and its rows."""
+        recipe, overrides, rows = CASES[case]
+        differing = overrides | ({"epochs": QUICK_EPOCHS} if self._quick else {}) | {"seed": seed}
+        return "--recipe", recipe, "--overrides", json.dumps(differing), rows
+
+    def _on_smallest(self, script: str, rows: int, flags: Sequence[str], what: str, seed: int) -> dict[str, Any]:
+        """Run a script on so many rows of the smallest set, which is staged soonest; give what it tells."""
+        least, folder = min(self._sets.items())
         with tempfile.TemporaryDirectory(dir=self._work) as work:
-            command = [sys.executable, str(SCRIPTS / "blocks.py"), "--shards", str(folder), "--work", work, *flags]
-            finished = run(command, os.environ | QUIET)
-        tell(seed, TRAINING, finished.seconds)
-        return Feeding(seed=seed, **json.loads(finished.output.splitlines()[-1]))
+            places = ["--shards", str(folder), "--work", work, "--rows", str(min(rows, least))]
+            finished = run([sys.executable, str(SCRIPTS / script), *places, *flags], os.environ | QUIET)
+        tell(seed, what, finished.seconds)
+        return _told(finished)
+
+
+def _told(finished: Finished) -> dict[str, Any]:
+    """Read what a script printed last."""
+    told: dict[str, Any] = json.loads(finished.output.splitlines()[-1])
+    return told
 
 
 if __name__ == "__main__":

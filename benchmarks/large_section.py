@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import workers_section
 from summary import held_pace, spread, training, validating
 from tables import MEBIBYTE, in_mebibytes, in_percent, in_seconds, spread_told, table, times
 
@@ -17,7 +18,7 @@ def section(large: Large | None) -> str:
     """Write the section, without its heading."""
     if large is None:
         return "Not measured; `make bench-large` does it."
-    repeats = {one.seed for one in (*large.flows, *large.stagings, *large.feedings)}
+    repeats = {one.seed for one in (*large.flows, *large.stagings, *large.feedings, *large.shared)}
     counted = "one run" if len(repeats) == 1 else f"medians over {len(repeats)} runs"
     measured = (
         f"Measured on {large.date}: {large.machine['processor']}, {large.machine['cores']} cores, "
@@ -26,7 +27,9 @@ def section(large: Large | None) -> str:
         "`make_large.py`, in shards of 100,000; they had just been read or written, so that files may be in the "
         "system's cache."
     )
-    return "\n\n".join([measured, *_flows(large), *_stagings(large), *_feedings(large)])
+    return "\n\n".join(
+        [measured, *_flows(large), *_stagings(large), *_feedings(large), *workers_section.section(large)]
+    )
 
 
 def _flows(large: Large) -> list[str]:

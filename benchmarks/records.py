@@ -130,6 +130,36 @@ class Feeding:
     block_seconds: list[float]
 
 
+@dataclass(frozen=True)
+class Shared:
+    """One training on so many rows, by this process alone (no workers) or by Ray workers that share each batch.
+
+    `seconds` are those of all, from the call to the trained network; those of epochs are without saving. A row takes
+    `read_seconds` to read from disk.
+    """
+
+    case: str
+    seed: int
+    rows: int
+    workers: int
+    read_seconds: float
+    epoch_seconds: list[float]
+    seconds: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Portions:
+    """A worker's portion of a batch, by the number of workers, on a machine of its own; an exchange of gradients."""
+
+    case: str
+    seed: int
+    batch: int
+    gradient_bytes: int
+    portion_seconds: dict[str, list[float]]
+    exchange_seconds: list[float]
+
+
 @dataclass
 class Large:
     """What was measured on data larger than memory; of each part what there is, by size and repeat."""
@@ -139,6 +169,8 @@ class Large:
     flows: list[ShardedRun] = field(default_factory=list)
     stagings: list[Staging] = field(default_factory=list)
     feedings: list[Feeding] = field(default_factory=list)
+    shared: list[Shared] = field(default_factory=list)
+    portions: list[Portions] = field(default_factory=list)
 
     def flows_of(self, rows: int) -> list[ShardedRun]:
         """Give the runs of the flow on so many rows."""
@@ -147,6 +179,15 @@ class Large:
     def stagings_of(self, rows: int) -> list[Staging]:
         """Give what was measured of staging so many rows."""
         return [one for one in self.stagings if one.rows == rows]
+
+    def shared_of(self, case: str, workers: int) -> list[Shared]:
+        """Give the trainings of a case by so many workers, by seed."""
+        found = [one for one in self.shared if (one.case, one.workers) == (case, workers)]
+        return sorted(found, key=lambda one: one.seed)
+
+    def portions_of(self, case: str) -> list[Portions]:
+        """Give what was measured of a case's portions."""
+        return [one for one in self.portions if one.case == case]
 
 
 def write(path: Path, results: Results | Large) -> None:
@@ -174,4 +215,6 @@ def read_large(path: Path) -> Large | None:
     flows = [ShardedRun(**one) for one in kept.pop("flows")]
     stagings = [Staging(**one) for one in kept.pop("stagings")]
     feedings = [Feeding(**one) for one in kept.pop("feedings")]
-    return Large(flows=flows, stagings=stagings, feedings=feedings, **kept)
+    shared = [Shared(**one) for one in kept.pop("shared", [])]
+    portions = [Portions(**one) for one in kept.pop("portions", [])]
+    return Large(flows=flows, stagings=stagings, feedings=feedings, shared=shared, portions=portions, **kept)
