@@ -134,11 +134,14 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
         with file.path.open("rb", buffering=0) as stream:
             for start, stop in zip([0, *runs], [*runs, len(rows)], strict=True):
                 first, last = int(rows[start]), int(rows[stop - 1]) + 1
-                span = buffer[: last - first]
+                # Neighbours that stay neighbours need no buffer.
+                straight = last - first == stop - start == places[stop - 1] + 1 - places[start]
+                span = into[places[start] : places[start] + stop - start] if straight else buffer[: last - first]
                 stream.seek(HEADER + first * PIXEL_COUNT)
                 if stream.readinto(span.data) != span.size:
                     raise StoreError(f"{file.path}: ends before row {last:,} of {file.rows:,}; remove its folder")
-                into[places[start:stop]] = span[rows[start:stop] - first]
+                if not straight:
+                    into[places[start:stop]] = span[rows[start:stop] - first]
     except OSError as error:
         raise StoreError(
             f"{file.path}: can't be read ({error.strerror}); it was staged, and a rerun may help"

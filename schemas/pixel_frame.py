@@ -138,7 +138,7 @@ def validate(schema: pa.DataFrameSchema, frame: pd.DataFrame, where: str) -> Non
     rows, these together a few hundredths of a second, because `uint8` alone already bounds a pixel and excludes nulls.
     """
     try:
-        schema.validate(frame, lazy=True)
+        schema.validate(frame, lazy=True, inplace=True)  # nothing is changed: else it would check a copy
     except SchemaErrors as errors:
         raise InputError(f"{where}: {'; '.join(_told(errors, frame))}") from None
 

@@ -79,7 +79,7 @@ COPIES = pa.DataFrameSchema(
 def failures(schema: pa.DataFrameSchema, facts: pd.DataFrame) -> dict[str, pd.Series]:
     """Give, for each check that some row fails, by its name, which rows do."""
     try:
-        schema.validate(facts, lazy=True)
+        schema.validate(facts, lazy=True, inplace=True)  # nothing is changed: else it would check a copy
     except SchemaErrors as errors:
         return {error.check.name: ~error.check_output.astype(bool) for error in errors.schema_errors}
     return {}

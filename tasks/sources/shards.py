@@ -158,6 +158,8 @@ def _looked_at(shard: Shard, file: IO[bytes]) -> Shard:
     import pyarrow.parquet
 
     try:
-        return shard._replace(rows=pyarrow.parquet.read_metadata(file).num_rows)
+        footer = pyarrow.parquet.read_metadata(file)
+        narrow = all(kind == pa.uint8() for kind in footer.schema.to_arrow_schema().types)
+        return shard._replace(rows=footer.num_rows, narrow=narrow)
     except (pa.ArrowException, OSError) as error:
         return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")
