@@ -41,8 +41,8 @@ class Images(Protocol):
     def __len__(self) -> int:
         """Count the images."""
 
-    def rows(self, wanted: slice | NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Give the pixels of some images, by their numbers: rows × 784."""
+    def rows(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Give the pixels of some images, by their numbers: rows × 784; in `out`, where that is given."""
 
     def take(self, wanted: NDArray[np.integer]) -> Images:
         """Give some of the images, by their numbers, in that order."""
@@ -62,9 +62,12 @@ class InMemory:
         """Count the images."""
         return len(self.labels)
 
-    def rows(self, wanted: slice | NDArray[np.integer]) -> NDArray[np.uint8]:
-        """Give the pixels of some images, without a copy if they are a slice."""
-        return self.pixels[wanted]
+    def rows(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Give the pixels of some images, without a copy if they are a slice and may stay where they are."""
+        if out is None:
+            return self.pixels[wanted]
+        out[:] = self.pixels[wanted]
+        return out
 
     def take(self, wanted: NDArray[np.integer]) -> InMemory:
         """Give some of the images, copied; all of them in their order without a copy."""
@@ -99,10 +102,10 @@ class Staged:
         """Count the images."""
         return len(self.labels)
 
-    def rows(self, wanted: slice | NDArray[np.integer]) -> NDArray[np.uint8]:
+    def rows(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Read the pixels of some images; neighbours in a file are read together."""
         numbers = self.numbers[wanted].astype(np.int64)
-        read = np.empty((len(numbers), PIXEL_COUNT), np.uint8)
+        read = np.empty((len(numbers), PIXEL_COUNT), np.uint8) if out is None else out
         ends = np.cumsum([file.rows for file in self.files])
         of_file = np.searchsorted(ends, numbers, side="right")
         for number in np.unique(of_file):

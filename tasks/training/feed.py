@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 import numpy as np
 import tensorflow as tf
 
+from schemas.digits import PIXEL_COUNT
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
 
     from schemas.images import Images
     from tasks.training.plan import Plan
+
+
+ALIGNMENT = 64
+"""Bytes; TensorFlow ends the process where memory that is shared with it begins elsewhere."""
 
 
 class Block(NamedTuple):
@@ -25,14 +31,18 @@ class Block(NamedTuple):
 
 
 class Feed:
-    """Gives block after block inside a `with`. Where all rows are one block, it is made once and kept."""
+    """Gives block after block inside a `with`. Where all rows are one block, it is made once and kept.
+
+    Else two buffers take turns: a block is there until the next one is asked for.
+    """
 
     def __init__(self, images: Images, plan: Plan) -> None:
         """Begin with nothing read."""
         self._images, self._plan = images, plan
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
-        self._ahead: tuple[int, Future[tuple[NDArray[np.uint8], NDArray[np.int32]]]] | None = None
+        self._ahead: tuple[int, Future[Block]] | None = None
         self._only: Block | None = None
+        self._buffers = [_aligned(plan.block_rows) for _ in range(2)] if plan.blocks > 1 else []
 
     def __enter__(self) -> Self:
         """Do nothing: the first block may be any one."""
@@ -53,12 +63,20 @@ class Feed:
             return self._only
         if self._ahead is None or self._ahead[0] != number:
             self._ahead = (number, self._reader.submit(self._read, number))
-        pixels, labels = self._ahead[1].result()
-        self._ahead = None  # the future would keep its arrays
-        block = Block(tf.constant(pixels), tf.constant(labels))
+        block = self._ahead[1].result()
         self._ahead = (number + 1, self._reader.submit(self._read, number + 1))
         return block
 
-    def _read(self, number: int) -> tuple[NDArray[np.uint8], NDArray[np.int32]]:
+    def _read(self, number: int) -> Block:
         rows = self._plan.block(number)
-        return self._images.rows(rows), self._images.labels[rows].astype(np.int32)
+        pixels = self._images.rows(rows, out=self._buffers[number % 2][: len(rows)])
+        # Not copied: that would take as long as the reading, and memory that the system has to clear first.
+        shared = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
+        return Block(shared, tf.constant(self._images.labels[rows].astype(np.int32)))
+
+
+def _aligned(rows: int) -> NDArray[np.uint8]:
+    """Make a buffer of so many rows that begins where TensorFlow's own tensors may."""
+    raw = np.empty(rows * PIXEL_COUNT + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + rows * PIXEL_COUNT].reshape(rows, PIXEL_COUNT)

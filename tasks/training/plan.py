@@ -24,8 +24,8 @@ ELSEWHERE = 1024
 """MiB that Python and TensorFlow may take beside the blocks."""
 KEPT_BYTES = 60
 """What is kept of every row: its label, digest and number, and its place in an epoch's order. Measured."""
-SHARE = 4
-"""Of the rest a block takes a quarter: it is there twice while TensorFlow copies it, the next one is being read."""
+SHARE = 3
+"""Of the rest a block takes a third, the next one that is being read another: something is to be left over."""
 ROW_BYTES = 784
 
 
