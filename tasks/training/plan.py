@@ -24,8 +24,8 @@ ELSEWHERE = 1024
 """MiB that Python and TensorFlow may take beside the blocks."""
 KEPT_BYTES = 60
 """What is kept of every row: its label, digest and number, and its place in an epoch's order. Measured."""
-SHARE = 3
-"""Of the rest a block takes a third, the next one that is being read another: something is to be left over."""
+SHARE = 4
+"""Of the rest a block takes a quarter, the next one that is being read another: the allocators waste some."""
 ROW_BYTES = 784
 
 

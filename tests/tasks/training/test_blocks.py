@@ -12,7 +12,7 @@ from tasks.training import engine
 from tasks.training.plan import Plan, plan
 
 RECIPE = Overrides(epochs=6, batch_size=32, learning_rate=0.003, validation_fraction=0.1).applied_to("plain")
-SMALL = 1025  # MiB, of which a block gets a third of what is left of one: 352 rows
+SMALL = 1025  # MiB, of which a block gets a quarter of what is left of one: 256 rows
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def whole(tmp_path_factory):
 
 @pytest.fixture
 def staged(whole, tmp_path):
-    """Give the same digits on disk, in three files, to be trained on in blocks of 352."""
+    """Give the same digits on disk, in three files, to be trained on in blocks of 256."""
     files = []
     for number, rows in enumerate(np.array_split(np.arange(len(whole.train)), 3)):
         np.save(tmp_path / f"{number}.npy", whole.train.rows(rows))
@@ -63,8 +63,8 @@ def test_labels_sorted_by_shard_are_spread_over_all_blocks():
 
 def test_memory_bounds_a_block_which_is_whole_batches(staged):
     dealt = plan(staged, 2700, RECIPE)
-    assert dealt.block_rows == 352
-    assert dealt.blocks == 8
+    assert dealt.block_rows == 256
+    assert dealt.blocks == 11
 
 
 def test_in_blocks_from_disk_it_learns_as_well_as_from_memory(whole, staged, tmp_path):
@@ -83,7 +83,7 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(staged, 
 
     def kill(share):
         seen.append(share)
-        if len(seen) == 13:  # of 8 blocks an epoch
+        if len(seen) == 13:  # of 11 blocks an epoch
             raise RuntimeError("power failure")
 
     with pytest.raises(RuntimeError, match="power failure"):
