@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import tempfile
 from datetime import UTC, datetime
@@ -27,6 +28,8 @@ CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
 RETIRED, OWED = ".old-", ".unreported-"
+ADDRESS = re.compile(r"\w{2,}:/")
+"""What an address such as `s3://bucket` begins with once it is a path; one letter and a colon may be a drive."""
 
 
 class Store:
@@ -46,6 +49,11 @@ class Store:
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
+        if ADDRESS.match(str(self.path)):
+            raise InputError(
+                f"store {self.path}: an address; a folder is needed, on a file system that all machines mount where "
+                "there are several"
+            )
         folder = self._versions.absolute()
         try:
             while not folder.exists():

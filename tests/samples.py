@@ -21,6 +21,19 @@ def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     return pixels, labels
 
 
+def write_shards(folder: Path, rows: int, count: int) -> Path:
+    """Write drawn digits as so many Parquet shards into a new folder; give it."""
+    import pandas as pd
+
+    folder.mkdir()
+    pixels, labels = draw_digits(rows, seed=4)
+    names = ["label", *(f"pixel{number}" for number in range(784))]
+    table = pd.DataFrame(np.column_stack([labels, pixels.reshape(rows, -1)]), columns=names)
+    for number, piece in enumerate(np.array_split(np.arange(rows), count)):
+        table.iloc[piece].to_parquet(folder / f"{number:02}.parquet", index=False)
+    return folder
+
+
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:
     """Write the least that a version holds, its card with what was decided, if that is said."""
     from artifacts.files import sums

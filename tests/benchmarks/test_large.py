@@ -9,7 +9,7 @@ from samples import ROOT
 from test_bench import run
 
 BENCHMARKS = ROOT / "benchmarks"
-MODULES = ("goals", "large", "large_section", "page", "records")
+MODULES = ("goals", "large", "large_section", "page", "records", "workers_section")
 MILLION, MNIST8M = 1_000_000, 8_100_000
 
 
@@ -37,12 +37,20 @@ def large(benchmarks, flow):
     """Give a whole measurement of the sizes that the goals are about."""
     records = benchmarks.records
     staging = {"seed": 0, "shards": 81, "source_bytes": 2**30, "peak_bytes": 2**30}
+    took = {"case": "mlp", "seed": 0, "rows": 10_240, "read_seconds": 1e-6}
+    portions = {"1": [0.01, 0.012, 0.008], "2": [0.005], "8": [0.002], "64": [0.001]}
     return records.Large(
         "2026-01-01",
         {"processor": "Abacus", "cores": "2", "memory": "1 GiB"},
         flows=[flow(MILLION), flow(MNIST8M, 3, anonymous_bytes=900 * 2**20)],
         stagings=[records.Staging(MNIST8M, read_seconds=10.0, first_seconds=54.0, again_seconds=27.0, **staging)],
         feedings=[records.Feeding(400_000, 0, 4, memory_seconds=[1.0, 1.2, 1.1], block_seconds=[1.25, 1.3, 1.2])],
+        shared=[
+            records.Shared(workers=0, epoch_seconds=[9.0, 0.1, 0.1], seconds=10.0, accuracy=0.98, **took),
+            records.Shared(workers=1, epoch_seconds=[9.0, 0.12, 0.12], seconds=20.0, accuracy=0.98, **took),
+            records.Shared(workers=2, epoch_seconds=[9.0, 0.2, 0.2], seconds=24.4, accuracy=0.981, **took),
+        ],
+        portions=[records.Portions("mlp", 0, 1024, 437_500, portions, exchange_seconds=[0.002, 0.002])],
     )
 
 
@@ -108,8 +116,28 @@ def test_the_section_has_every_part(benchmarks, large):
     assert "| from disk, 4 blocks | 320,000 (307,692 to 333,333) | 88.00 % |" in section
 
 
+def test_what_workers_cost_is_told_with_where_it_goes(benchmarks, large):
+    section = benchmarks.large_section.section(large)
+    assert "| mlp | 10,240 | 0.10 s | 0.12 s | 0.20 s | 2.00 × | 15.00 s |" in section
+    assert "| mlp | 98.00 % | 98.10 % |" in section
+    assert "| mlp | 20.0 ms | 10.0 ms | 2.0 ms | 8.0 ms |" in section
+
+
+def test_what_a_cluster_would_give_is_computed_from_portions_messages_and_reading(benchmarks, large):
+    workers, (portions,) = benchmarks.workers_section, large.portions
+    # Two messages between two, each a millisecond here and 50 µs on the way, of half of 437,500 bytes at 1.25 GB/s.
+    assert workers.exchange_seconds(portions, 2) == pytest.approx(2 * 1.05e-3 + 0.35e-3)
+    assert workers.exchange_seconds(portions, 8) == pytest.approx(14 * 1.05e-3 + 14 / 8 * 0.35e-3)
+    assert workers.batch_seconds(portions, 1, 1e-6) == pytest.approx(0.010)
+    assert workers.batch_seconds(portions, 2, 1e-6) == pytest.approx(0.005 + 2.45e-3)
+    assert workers.batch_seconds(portions, 2, 1e-5) == pytest.approx(0.01024), "reading takes longer"
+    # Eight save 8 ms a batch of 1,024 and exchange for 15.3 ms: they pay where a batch saves as much.
+    assert workers.paying_batch(portions, 8) == pytest.approx(1024 * 15.3125 / 8)
+    assert "| mlp | 1,024 | 0.44 MB | 10.0 ms | 7.5 ms (1.34 ×) |" in benchmarks.large_section.section(large)
+
+
 def test_parts_that_were_not_measured_are_left_out(benchmarks, large):
-    large.flows, large.feedings = [], []
+    large.flows, large.feedings, large.shared = [], [], []
     assert [line for line in benchmarks.large_section.section(large).splitlines() if line.startswith("#")] == [
         "### Validation and staging"
     ]
@@ -119,13 +147,15 @@ def test_parts_that_were_not_measured_are_left_out(benchmarks, large):
 def test_measuring_a_part_keeps_the_others_and_other_sizes(benchmarks, large):
     def kept(*flags):
         begun = benchmarks.large.started(benchmarks.large.parsed(flags), large)
-        return [one.rows for one in begun.flows], len(begun.stagings), len(begun.feedings)
+        rows = [one.rows for one in begun.flows]
+        return rows, len(begun.stagings), len(begun.feedings), len(begun.shared), len(begun.portions)
 
-    assert kept() == ([], 0, 0)
-    assert kept("--only", "flow") == ([], 1, 1)
-    assert kept("--only", "flow", "--rows", str(MNIST8M)) == ([MILLION], 1, 1)
-    assert kept("--only", "staging", "training") == ([MILLION, MNIST8M], 0, 0)
-    assert kept("--only", "flow", "--quick") == ([], 0, 0)
+    assert kept() == ([], 0, 0, 0, 0)
+    assert kept("--only", "flow") == ([], 1, 1, 3, 1)
+    assert kept("--only", "flow", "--rows", str(MNIST8M)) == ([MILLION], 1, 1, 3, 1)
+    assert kept("--only", "staging", "training") == ([MILLION, MNIST8M], 0, 0, 3, 1)
+    assert kept("--only", "workers") == ([MILLION, MNIST8M], 1, 1, 0, 0)
+    assert kept("--only", "flow", "--quick") == ([], 0, 0, 0, 0)
 
 
 def test_rows_are_made_once_and_again_where_a_shard_is_missing(benchmarks, monkeypatch, tmp_path):
@@ -160,3 +190,20 @@ def test_the_memory_that_a_process_holds_is_noted_while_it_runs(benchmarks):
     finished = processes.run([processes.sys.executable, "-c", held], {}, watched=True)
     assert json.loads(finished.output) == 1
     assert 200 * 2**20 < finished.anonymous_bytes <= finished.peak_bytes
+
+
+@pytest.mark.ray
+@pytest.mark.mnist
+def test_what_workers_cost_can_be_measured(benchmarks, tmp_path):
+    folder = benchmarks.large.shards(tmp_path, 2000)
+    recipe = ["--recipe", "plain", "--overrides", json.dumps({"epochs": 2, "batch_size": 64, "validation_fraction": 0})]
+    places = ["--shards", folder, "--work", tmp_path / "work", "--rows", 2000]
+    told = json.loads(run("benchmarks/contenders/workers.py", *places, *recipe).stdout.splitlines()[-1])
+    for workers, one in told.pop("by_workers").items():
+        shared = benchmarks.records.Shared(case="mlp", seed=0, workers=int(workers), **told, **one)
+        assert len(shared.epoch_seconds) == 2
+        assert sum(shared.epoch_seconds) < shared.seconds
+    told = json.loads(run("benchmarks/contenders/portions.py", *recipe).stdout.splitlines()[-1])
+    portions = benchmarks.records.Portions(case="mlp", seed=0, **told)
+    assert set(portions.portion_seconds) == {"1", "2", "8", "64"}
+    assert portions.gradient_bytes == 4 * 109_386

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import ROOT, clean_environment
+from samples import ROOT, clean_environment, write_shards
 from serving import api_client, deployment, free_port, run
 
 from artifacts.store import Store
@@ -78,6 +78,18 @@ def test_a_run_of_the_deployment_publishes_and_a_second_one_is_unchanged(api, pa
     assert run(api, "train/retrain", parameters)["state_name"] == "Unchanged"
     assert store.versions() == [1]
     assert run(api, "verify/verify", {"store": parameters["store"]})["state_name"] == "Completed"
+
+
+@pytest.mark.ray
+def test_shards_are_staged_and_trained_on_by_ray(api, parameters, tmp_path):
+    """As retrain-large has it: by two workers."""
+    asked = parameters | {"source": str(write_shards(tmp_path / "shards", rows=2400, count=6)), "test_source": None}
+    asked["store"] = str(tmp_path / "store")
+    ended = run(api, "train/retrain-large", asked)
+    assert ended["state_name"] == "Completed", ended["state"]["message"]
+    card = Store(tmp_path / "store").card(1)
+    assert card["environment"]["workers"] == 2
+    assert card["figures"]["accuracy"] > 0.9
 
 
 def test_bad_data_fails_at_once_with_its_reason(api, parameters, tmp_path):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from samples import ROOT, accepted, clean_environment, draw_digits
+from samples import ROOT, accepted, clean_environment, write_shards
 from serving import free_port
 
 from schemas.compute import Compute
@@ -126,17 +126,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture
 def shards(tmp_path):
-    """Write digits as twelve shards."""
-    import pandas as pd
-
-    folder = tmp_path / "shards"
-    folder.mkdir()
-    pixels, labels = draw_digits(2400, seed=4)
-    for number, rows in enumerate(np.array_split(np.arange(2400), 12)):
-        table = np.column_stack([labels[rows], pixels[rows].reshape(-1, 784)]).astype(np.uint8)
-        names = ["label", *(f"pixel{pixel}" for pixel in range(784))]
-        pd.DataFrame(table, columns=names).to_parquet(folder / f"{number:02}.parquet")
-    return folder
+    return write_shards(tmp_path / "shards", rows=2400, count=12)
 
 
 def flow(environment, store, *flags):

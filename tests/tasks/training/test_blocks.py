@@ -12,6 +12,8 @@ from tasks.training import engine
 from tasks.training.plan import Plan, plan
 
 RECIPE = Overrides(epochs=6, batch_size=32, learning_rate=0.003, validation_fraction=0.1).applied_to("plain")
+FAST = Overrides(epochs=6).applied_to("fast")
+SEEDS = 4
 SMALL = 1025  # MiB, of which a block gets a quarter of what is left of one: 256 rows
 
 
@@ -29,12 +31,17 @@ def whole(tmp_path_factory):
 @pytest.fixture
 def staged(whole, tmp_path):
     """Give the same digits on disk, in three files, to be trained on in blocks of 256."""
+    return on_disk(whole, tmp_path, 3, SMALL)
+
+
+def on_disk(dataset, folder, count, memory):
+    """Give a dataset whose training images are in so many files, and to be trained on with so much memory."""
     files = []
-    for number, rows in enumerate(np.array_split(np.arange(len(whole.train)), 3)):
-        np.save(tmp_path / f"{number}.npy", whole.train.rows(rows))
-        files.append(PixelFile(tmp_path / f"{number}.npy", len(rows)))
-    train = Staged(files, whole.train.labels, np.arange(len(whole.train)))
-    return dataclasses.replace(whole, train=train, memory=SMALL)
+    for number, rows in enumerate(np.array_split(np.arange(len(dataset.train)), count)):
+        np.save(folder / f"{number}.npy", dataset.train.rows(rows))
+        files.append(PixelFile(folder / f"{number}.npy", len(rows)))
+    train = Staged(files, dataset.train.labels, np.arange(len(dataset.train)))
+    return dataclasses.replace(dataset, train=train, memory=memory)
 
 
 def trained(dataset, work, on_block=lambda _: None):
@@ -101,3 +108,28 @@ def test_the_same_rows_in_other_files_train_the_same_weights(staged, whole, tmp_
         trained(staged, tmp_path / "a")[0].digest
         == trained(dataclasses.replace(staged, train=one), tmp_path / "b")[0].digest
     )
+
+
+@pytest.mark.mnist
+def test_labels_sorted_by_shard_do_not_hurt_the_accuracy(tmp_path):
+    """By no more than a tenth of a point: a shard a digit, or digits in any order; five blocks an epoch both."""
+    mnist = accepted("mnist")
+    orders = {
+        "sorted": np.argsort(mnist.train.labels, kind="stable"),
+        "shuffled": np.random.default_rng(0).permutation(len(mnist.train)),
+    }
+    right = {name: accuracies(mnist, order, tmp_path / name) for name, order in orders.items()}
+    assert np.mean(right["sorted"]) >= np.mean(right["shuffled"]) - 0.001, right
+    assert np.mean(right["sorted"]) > 0.98
+
+
+def accuracies(mnist, order, folder):
+    """Train on digits that lie in ten files in this order, by several seeds; give the shares of test digits right."""
+    from tasks.training.inference import answers
+
+    folder.mkdir()
+    cut = on_disk(dataclasses.replace(mnist, train=mnist.train.take(order)), folder, 10, memory=1065)
+    assert plan(cut, len(cut.train), FAST).blocks == 5
+    recipes = [FAST.model_copy(update={"seed": seed}) for seed in range(SEEDS)]
+    networks = [engine.train(cut, one, folder / "work", lambda _: None, lambda _: None).network for one in recipes]
+    return [(answers(network, mnist.test).argmax(axis=1) == mnist.test.labels).mean() for network in networks]
