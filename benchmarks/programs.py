@@ -24,12 +24,16 @@ from entrants import SCRIPTS
 from processes import ROOT, run, tree_peak_bytes
 from records import Program, ShardedRun
 
+from schemas.recipe import AUGMENTATIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from processes import Finished
 
 FLOW, FLOW_SERVED, WITHOUT, PLAIN = "flow", "flow_served", "without_prefect", "plain_script"
+AS_THEY_ARE = [word for name in AUGMENTATIONS for word in (f"--{name}", "0")]
+"""Flags that leave out the augmentation: the rows of `make_large.py` are deformed already."""
 SERVER_PATIENCE = 120.0
 STAND_IN = Path(__file__).parent / "without_prefect"
 SETTLING = 5.0  # a server that has just answered is still busy with its own start
@@ -79,7 +83,7 @@ class Programs:
         The flow starts its temporary server, unless PREFECT_API_URL names one.
         """
         server = {"PREFECT_API_URL": os.environ["PREFECT_API_URL"]} if "PREFECT_API_URL" in os.environ else {}
-        flags = ["--source", str(shards), "--test-source", "mnist", "--epochs", str(epochs)]
+        flags = ["--source", str(shards), "--test-source", "mnist", "--epochs", str(epochs), *AS_THEY_ARE]
         with tempfile.TemporaryDirectory(dir=self._folder, prefix="store-") as store:
             command = _flow_command(Path(store), seed, flags)
             finished = run(command, self._at_home("home") | server, watched=True)

@@ -10,6 +10,10 @@ NetworkName = Literal["mlp", "cnn"]
 DEFAULT_NETWORK: NetworkName = "mlp"
 
 
+AUGMENTATIONS = ("rotation", "scaling", "shear", "shift", "elastic")
+"""The fields that deform images while they are trained on; 0 leaves each out."""
+
+
 class Recipe(BaseModel):
     """Everything that decides what training does. Same recipe, data, code and kind of machine: same weights."""
 
@@ -45,7 +49,7 @@ class Recipe(BaseModel):
     @property
     def augments(self) -> bool:
         """Tell whether training deforms the images."""
-        return any((self.rotation, self.scaling, self.shear, self.shift, self.elastic))
+        return any(getattr(self, name) for name in AUGMENTATIONS)
 
     @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:
