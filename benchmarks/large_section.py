@@ -42,9 +42,10 @@ def _flows(large: Large) -> list[str]:
         costs.append(_growth(large.flows_of(sizes[0]), large.flows_of(sizes[-1])))
     explained = (
         "`flows/train_flow.py --test-source mnist` with an empty store and default flags but for the epochs and the "
-        "augmentation, which is left out: the rows are deformed already. Peak memory is that of the largest process, of "
-        "which all that isn't anonymous is files that the system may drop, TensorFlow's libraries above all. Seconds are those of the flow's stages. Training includes the "
-        "compilation, a few seconds whatever the rows, and the judging after each epoch."
+        "augmentation, which is left out: the rows are deformed already. Peak memory is that of the largest process; "
+        "what isn't anonymous of it is files that the system may drop, TensorFlow's libraries above all. Seconds are "
+        "those of the flow's stages. Training includes the compilation, a few seconds whatever the rows, and the "
+        "judging after each epoch."
     )
     return [
         "### The whole flow",
