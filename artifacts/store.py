@@ -50,10 +50,8 @@ class Store:
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
         if ADDRESS.match(str(self.path)):
-            raise InputError(
-                f"store {self.path}: an address; a folder is needed, on a file system that all machines mount where "
-                "there are several"
-            )
+            address = str(self.path).replace(":/", "://", 1)
+            raise InputError(f"store {address}: an address; a folder is needed, one that all machines mount if several")
         folder = self._versions.absolute()
         try:
             while not folder.exists():

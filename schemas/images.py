@@ -142,10 +142,10 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
                 span = into[places[start] : places[start] + stop - start] if straight else buffer[: last - first]
                 stream.seek(HEADER + first * PIXEL_COUNT)
                 if stream.readinto(span.data) != span.size:
-                    raise StoreError(f"{file.path}: ends before row {last:,} of {file.rows:,}; remove its folder")
+                    raise StoreError(f"{file.path}: ends before row {last:,} of {file.rows:,}; a rerun stages it anew")
                 if not straight:
                     into[places[start:stop]] = span[rows[start:stop] - first]
     except OSError as error:
         raise StoreError(
-            f"{file.path}: can't be read ({error.strerror}); it was staged, and a rerun may help"
+            f"{file.path}: can't be read ({error.strerror}); a rerun stages it anew where it isn't whole"
         ) from error

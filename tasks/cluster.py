@@ -6,12 +6,15 @@ import importlib.util
 import logging
 import os
 import socket
+import subprocess
+import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from prefect.settings import PREFECT_API_URL
 
 from schemas.errors import InputError, UnavailableError
+from tasks.sources.files import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,14 +23,16 @@ if TYPE_CHECKING:
 
 NEEDED = ("ray", "prefect_ray")
 THIS_MACHINE = "local"
-PATIENCE_SECONDS = 10
+QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+KNOCKING_SECONDS, ASKING_SECONDS = 10, 40
 
 
 def check_engine(compute: Compute) -> None:
     """Raise InputError if what is asked for contradicts itself, or Ray, or the server that it needs, isn't there."""
     if compute.engine == "local":
-        if compute.ray_address is not None or compute.workers > 1:
-            raise InputError("--ray-address and --workers need --engine ray")
+        for flag, given in (("--ray-address", compute.ray_address is not None), ("--workers", compute.workers > 1)):
+            if given:
+                raise InputError(f"{flag} needs --engine ray")
         return
     if (compute.ray_address or "").startswith("ray://"):
         raise InputError(
@@ -55,27 +60,33 @@ def joined(compute: Compute) -> Iterator[None]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # as with Prefect's analytics
     import ray
 
-    here = {"num_cpus": max(os.cpu_count() or 1, compute.workers), "include_dashboard": False}
+    there = "Ray can't be started on this machine"
     try:
-        _knock(compute.ray_address)
-        ray.init(
-            compute.ray_address or THIS_MACHINE,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            **({} if compute.ray_address else here),
-        )
+        if compute.ray_address:
+            there = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
+            _check_answers(compute.ray_address)
+            ray.init(compute.ray_address, **QUIET)
+        else:
+            processors = max(os.cpu_count() or 1, compute.workers)
+            ray.init(THIS_MACHINE, num_cpus=processors, include_dashboard=False, **QUIET)
     except (OSError, ValueError, RuntimeError) as error:
-        raise UnavailableError(
-            f"--ray-address {compute.ray_address}: no Ray cluster answers there ({str(error).splitlines()[0]})"
-        ) from error
+        raise UnavailableError(f"{there} ({first_line(error)})") from error
     try:
         yield
     finally:
         ray.shutdown()
 
 
-def _knock(address: str | None) -> None:
-    """Raise OSError if nobody listens at host:port: Ray itself would ask for a quarter of an hour."""
-    host, _, port = (address or "").rpartition(":")
-    if host:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE_SECONDS).close()
+def _check_answers(address: str) -> None:
+    """Raise OSError unless Ray answers at host:port: it would itself ask nobody, or another server, for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host:
+        return
+    socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCKING_SECONDS).close()
+    ask = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    try:
+        subprocess.run(  # noqa: S603, Ray's own program
+            ask, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASKING_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise OSError("what listens there isn't Ray") from error

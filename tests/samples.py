@@ -1,5 +1,6 @@
 """What tests are made of: the project's folder, an environment, digits that are learned within seconds."""
 
+import dataclasses
 import json
 import os
 import time
@@ -32,6 +33,18 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
     for number, piece in enumerate(np.array_split(np.arange(rows), count)):
         table.iloc[piece].to_parquet(folder / f"{number:02}.parquet", index=False)
     return folder
+
+
+def on_disk(dataset: object, folder: Path, count: int, memory: int):
+    """Give a dataset whose training images are in so many files, and to be trained on with so many MiB of memory."""
+    from schemas.images import PixelFile, Staged
+
+    files = []
+    for number, rows in enumerate(np.array_split(np.arange(len(dataset.train)), count)):
+        np.save(folder / f"{number}.npy", dataset.train.rows(rows))
+        files.append(PixelFile(folder / f"{number}.npy", len(rows)))
+    train = Staged(files, dataset.train.labels, np.arange(len(dataset.train)))
+    return dataclasses.replace(dataset, train=train, memory=memory)
 
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:

@@ -80,7 +80,7 @@ class Contestant:
         images, held_out = split(dataset, recipe)
         self.plan = plan(dataset, len(images), recipe)
         self.seconds: list[float] = []
-        feed = stack.enter_context(Feed(images, self.plan))
+        feed = stack.enter_context(Feed(images, self.plan, recipe.epochs))
         self._session = Session(images.labels, self.plan, feed, held_out, recipe)
         self._folder = folder
 

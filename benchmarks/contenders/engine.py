@@ -52,7 +52,7 @@ def train(recipe: Recipe) -> tuple[Laps, float]:
 
     laps = Laps()
     layout = plan(dataset, len(images), recipe)
-    session = Session(images.labels, layout, Feed(images, layout), held_out, recipe)
+    session = Session(images.labels, layout, Feed(images, layout, recipe.epochs), held_out, recipe)
     predict = predictor(session.network)
 
     def accuracy() -> float:

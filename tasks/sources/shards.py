@@ -79,15 +79,19 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
             files, path = fsspec.url_to_fs(shard.address)
             files.get_file(path, str(copy))
         except Exception as error:  # each kind of store has its own errors
-            stays = isinstance(error, FileNotFoundError | PermissionError)
-            told = f"{shard.address}: can't be fetched ({first_line(error)})"
-            raise (InputError if stays else UnavailableError)(told) from error
+            raise _out_of_reach(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
         except StoreError:
             raise
         except InputError as error:  # the reader knows the copy alone
             raise InputError(str(error).replace(str(copy), shard.address)) from error
+
+
+def _out_of_reach(told: str, error: Exception) -> InputError:
+    """Give the error of an address: that nothing is there, or may be read, stays so; all else may pass."""
+    stays = isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError)
+    return (InputError if stays else UnavailableError)(f"{told} ({first_line(error)})")
 
 
 def _is_shard(path: Path) -> bool:
@@ -130,7 +134,7 @@ def _at_address(source: str) -> list[Shard]:
             found = {root: files.info(root)}
         shards = [_of_entry(files, one) for _, one in sorted(found.items())]
     except Exception as error:  # each kind of store has its own errors
-        raise InputError(f"{source}: can't be listed ({first_line(error)})") from error
+        raise _out_of_reach(f"{source}: can't be listed", error) from error
     if not shards:
         raise InputError(
             f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed"
@@ -159,6 +163,8 @@ def _looked_at(shard: Shard, file: IO[bytes]) -> Shard:
 
     try:
         footer = pyarrow.parquet.read_metadata(file)
+        if not footer.num_rows:
+            return shard._replace(rows=0, fault=f"{shard.address}: no rows")
         narrow = all(kind == pa.uint8() for kind in footer.schema.to_arrow_schema().types)
         return shard._replace(rows=footer.num_rows, narrow=narrow)
     except (pa.ArrowException, OSError) as error:

@@ -76,7 +76,7 @@ def load_newest(folder: Path, tell: Callable[[str], None]) -> State | None:
 def glance(folder: Path) -> State | None:
     """Give the newest whole checkpoint, or None, while another process saves them; nothing is removed."""
     for path in _newest_first(folder):
-        with contextlib.suppress(FileNotFoundError):  # superfluous by now
+        with contextlib.suppress(OSError):  # superfluous by now, and on a shared folder not only gone but stale
             content = path.read_bytes()
             if _is_whole(path, content):
                 return _parsed(content)

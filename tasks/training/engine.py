@@ -45,6 +45,10 @@ class Training(NamedTuple):
     folder: Path
     workers: int
 
+    def feed(self) -> Feed:
+        """Give what reads its blocks."""
+        return Feed(self.images, self.layout, self.recipe.epochs)
+
     def begun(self, feed: Feed, tell: Callable[[str], None], own: Replica = ALONE) -> Session:
         """Begin it, or go on from the newest checkpoint; `tell` hears of that."""
         session = Session(self.images.labels, self.layout, feed, self.held_out, self.recipe, own)
@@ -95,7 +99,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     training after the block under way, once that is saved; where everything is in memory an epoch is one block.
     """
     training = planned(dataset, recipe, work)
-    with Feed(training.images, training.layout) as feed:
+    with training.feed() as feed:
         session = training.begun(feed, tell)
         with Deferred() as signals:
             while not session.ended:

@@ -36,9 +36,10 @@ class Feed:
     Else two buffers take turns: a block is there until the next one is asked for.
     """
 
-    def __init__(self, images: Images, plan: Plan) -> None:
+    def __init__(self, images: Images, plan: Plan, epochs: int) -> None:
         """Begin with nothing read."""
         self._images, self._plan = images, plan
+        self._last = plan.blocks * epochs - 1
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
         self._ahead: tuple[int, Future[Block]] | None = None
         self._only: Block | None = None
@@ -64,7 +65,7 @@ class Feed:
         if self._ahead is None or self._ahead[0] != number:
             self._ahead = (number, self._reader.submit(self._read, number))
         block = self._ahead[1].result()
-        self._ahead = (number + 1, self._reader.submit(self._read, number + 1))
+        self._ahead = (number + 1, self._reader.submit(self._read, number + 1)) if number < self._last else None
         return block
 
     def _read(self, number: int) -> Block:

@@ -8,9 +8,12 @@ of the data is a tenth of every block, give or take a twenty-fifth of that.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from schemas.errors import InputError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +30,8 @@ KEPT_BYTES = 60
 SHARE = 4
 """Of the rest a block takes a quarter, the next one that is being read another: the allocators waste some."""
 ROW_BYTES = 784
+LEAST_BATCHES = 4
+"""Batches that a block has at least: a checkpoint is saved after each, and the order of all chunks drawn anew."""
 
 
 class Plan(NamedTuple):
@@ -66,10 +71,16 @@ def plan(dataset: Dataset, rows: int, recipe: Recipe) -> Plan:
 
 
 def block_rows(dataset: Dataset, recipe: Recipe) -> int | None:
-    """Give the rows of a block; None where all are one block: those in memory, and staged ones that are few enough."""
+    """Give the rows of a block; None where all are one block: those in memory, and staged ones that are few enough.
+
+    Raises InputError when the dataset's memory isn't enough for what is kept of every row and a block.
+    """
     if dataset.memory is None:
         return None
-    free = ((dataset.memory - ELSEWHERE) << 20) - len(dataset.train) * KEPT_BYTES
-    fitting = free // SHARE // ROW_BYTES
-    rows = max(fitting // recipe.batch_size, 1) * recipe.batch_size
-    return rows if rows < len(dataset.train) else None
+    count = len(dataset.train)
+    kept, least = count * KEPT_BYTES, min(LEAST_BATCHES * recipe.batch_size, count)
+    fitting = (((dataset.memory - ELSEWHERE) << 20) - kept) // SHARE // ROW_BYTES
+    if fitting < least:
+        needed = ELSEWHERE + math.ceil((kept + least * SHARE * ROW_BYTES) / 2**20)
+        raise InputError(f"--memory {dataset.memory}: {count:,} rows need {needed:,} MiB at least")
+    return fitting // recipe.batch_size * recipe.batch_size if fitting < count else None

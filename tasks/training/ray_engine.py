@@ -7,6 +7,8 @@ all of them anew when one is lost; they go on from the newest checkpoint, which 
 from __future__ import annotations
 
 import dataclasses
+import shutil
+import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -18,10 +20,9 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 
 from artifacts.files import write_atomically
-from schemas.errors import TrainingError
+from schemas.errors import InputError, TrainingError
 from schemas.images import Staged
 from tasks.training import checkpoints, engine
-from tasks.training.feed import Feed
 from tasks.training.replica import ALONE, Replica
 
 if TYPE_CHECKING:
@@ -33,11 +34,14 @@ if TYPE_CHECKING:
     from schemas.recipe import Recipe
     from schemas.results import Dataset, EpochRecord, Trained
     from tasks.training.engine import Training
+    from tasks.training.feed import Feed
     from tasks.training.session import Session
 
 MOST_LOSSES = 8
 """How often workers may be lost in a training: a machine may leave, but what fails each time won't get better."""
 SECONDS_BETWEEN_GLANCES = 1.0
+SECONDS_TO_SHOW = 90.0
+"""What another machine saved last may take so long to be seen: NFS keeps listings for up to a minute."""
 FAULT = "fault.txt"
 
 
@@ -57,9 +61,12 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     and when workers are lost again and again.
     """
     training = engine.planned(_from_anywhere(dataset), recipe, work, workers)
-    with Feed(training.images, training.layout) as feed:
+    with training.feed() as feed:
         session = training.begun(feed, tell)
         if not session.ended:
+            there = int(sum(_processors()))
+            if there < workers:
+                tell(f"{workers} workers need a processor each, the cluster has {there}; they wait until it has more")
             _follow(session, _fitted(training), training.folder, on_epoch, on_block)
         return training.ended(session)
 
@@ -69,6 +76,11 @@ def processors_each(nodes: Sequence[float], workers: int) -> int:
     most = int(max(nodes, default=1))
     fitting = (each for each in range(most, 0, -1) if sum(node // each for node in nodes) >= workers)
     return next(fitting, 1)
+
+
+def _processors() -> list[float]:
+    """Give how many processors each node of the cluster has."""
+    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
 
 
 def _from_anywhere(dataset: Dataset) -> Dataset:
@@ -96,17 +108,17 @@ def _fitted(training: Training) -> Future[None]:
 def _fit(training: Training) -> None:
     fault = training.folder / FAULT
     fault.unlink(missing_ok=True)
-    nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    name = uuid4().hex
     trainer = TensorflowTrainer(
         _work,
         train_loop_config={"training": ray.put(training)},
         scaling_config=ray_train.ScalingConfig(
             num_workers=training.workers,
-            resources_per_worker={"CPU": processors_each(nodes, training.workers)},
+            resources_per_worker={"CPU": processors_each(_processors(), training.workers)},
             placement_strategy="SPREAD",
         ),
         run_config=ray_train.RunConfig(
-            name=uuid4().hex,
+            name=name,
             storage_path=str(training.folder),
             failure_config=ray_train.FailureConfig(max_failures=MOST_LOSSES),
         ),
@@ -114,7 +126,9 @@ def _fit(training: Training) -> None:
     try:
         trainer.fit()
     except ray_train.TrainingFailedError as error:
-        raise TrainingError(f"Ray gave the training up after {MOST_LOSSES + 1} losses: {_told(error)}") from error
+        raise TrainingError(f"Ray gave the training up: {_told(error)}") from error
+    finally:
+        shutil.rmtree(training.folder / name, ignore_errors=True)  # Ray's own records of it
     if fault.exists():
         raise TrainingError(fault.read_text())
 
@@ -133,19 +147,26 @@ def _follow(
     on_block: Callable[[float], None],
 ) -> None:
     """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
-    while True:
-        ended = bool(wait([fitted], SECONDS_BETWEEN_GLANCES).done)
+
+    def glance() -> None:
         saved = checkpoints.glance(folder)
-        if saved:
-            epochs, share = session.epochs_done, session.share_done
-            session.restore(saved)
-            for record in session.history[epochs:]:
-                on_epoch(record)
-            if session.share_done > share:
-                on_block(session.share_done)
-        if ended:
-            break
+        if not saved:
+            return
+        epochs, share = session.epochs_done, session.share_done
+        session.restore(saved)
+        for record in session.history[epochs:]:
+            on_epoch(record)
+        if session.share_done > share:
+            on_block(session.share_done)
+
+    while not wait([fitted], SECONDS_BETWEEN_GLANCES).done:
+        glance()
     fitted.result()
+    deadline = time.monotonic() + SECONDS_TO_SHOW
+    glance()
+    while not session.ended and time.monotonic() < deadline:
+        time.sleep(SECONDS_BETWEEN_GLANCES)
+        glance()
     if not session.ended:
         raise TrainingError(
             f"Ray's workers are done, but what they saved isn't in {folder}: all machines have to share that folder"
@@ -161,9 +182,9 @@ def _work(config: dict[str, Any]) -> None:
     own = ALONE if count == 1 else Replica(rank, count, tf.distribute.MultiWorkerMirroredStrategy())
     training: Training = ray.get(config["training"])
     try:
-        with Feed(training.images, training.layout) as feed:
+        with training.feed() as feed:
             _train(training, feed, own)
-    except TrainingError as error:  # all come to the same, and would again: Ray isn't to try
+    except (TrainingError, InputError) as error:  # all come to the same, and would again: Ray isn't to try
         if rank == 0:
             write_atomically(training.folder / FAULT, str(error).encode())
 

@@ -191,8 +191,11 @@ class Inspection:
         for part, held in self._loaded.parts.items():
             self._judged[part] = found = self._judge(held)
             if found.unfit:
-                over = not found.came or self._is_over_budget(found.lost, found)
-                self._found("shards", "error" if over else "warning", _unfit_told(part, found))
+                told = _unfit_told(part, found)
+                if found.came and not self._is_over_budget(found.lost, found):
+                    self._found("shards", "warning", told)
+                else:
+                    self._found("shards", "error", f"{told}; {self._budget_told}")
             if found.unit_scale:
                 self._found("scale", "error", f"{part} part: {SCALE_NEEDED}")
             self._kept[part] = Kept(found.images, found.digests, part, found.positions)
@@ -220,7 +223,7 @@ class Inspection:
         for part, faults in self._faults.items():
             found = self._judged[part]
             count = len(self._failing(part)) + found.lost
-            if self._is_over_budget(count, found):
+            if self._is_over_budget(count, found) and not self._is_over_budget(found.lost, found):
                 reasons = sorted(((len(failing), reason) for reason, failing in faults.items()), reverse=True)
                 if found.lost:
                     reasons.insert(0, (found.lost, "in shards that can't be used"))
@@ -228,9 +231,12 @@ class Inspection:
                 self._found(
                     "budget",
                     "error",
-                    f"{count:,} of {found.meant:,} {part} rows had to be set aside ({told}); "
-                    f"--max-quarantined allows {self._rules.max_quarantined:g} of them",
+                    f"{count:,} of {found.meant:,} {part} rows had to be set aside ({told}); {self._budget_told}",
                 )
+
+    @property
+    def _budget_told(self) -> str:
+        return f"--max-quarantined allows {self._rules.max_quarantined:g} of them"
 
     def _is_over_budget(self, count: int, found: Judged) -> bool:
         """Tell whether so many rows of a part are more than may be set aside."""

@@ -64,7 +64,7 @@ def _lost(shards: Sequence[StagedShard]) -> int:
     """Count the rows of shards that can't be used: what a footer says or, where none can be read, as others have."""
     came = [shard.came for shard in shards if not shard.fault]
     usual = math.ceil(fmean(came)) if came else 1
-    return sum(shard.shard.rows or usual for shard in shards if shard.fault)
+    return sum(usual if shard.shard.rows is None else shard.shard.rows for shard in shards if shard.fault)
 
 
 def _staged(manifest: Manifest, rules: Rules, where: Staging) -> tuple[Sequence[StagedShard], bool]:

@@ -7,12 +7,14 @@ size is relied on. One at an address is fetched and hashed.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
 import time
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -55,6 +57,7 @@ ROW_BYTES = 48_000
 """What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
 NARROWER = 4
 """As many times more rows of one byte a number are read at a time: each batch costs some milliseconds."""
+SUMMARY = "summary.json"
 UNUSED_DAYS = 14
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -144,7 +147,8 @@ def stage(job: Job) -> StagedShard:
         job.folder.mkdir(parents=True, exist_ok=True)
         with on_disk(job.shard, job.folder) as path:
             folder = job.folder / _key(path, job)
-            if not folder.exists():
+            if not _is_whole(folder):
+                _remove(folder)
                 _stage(path, folder, job)
     except (StoreError, UnavailableError):
         raise
@@ -156,7 +160,7 @@ def stage(job: Job) -> StagedShard:
             f"{job.shard.address}: can't be staged in {job.folder} ({told}); a rerun goes on from the shards that are"
         ) from error
     os.utime(folder)  # in use
-    return StagedShard(job.shard, folder, **json.loads((folder / "summary.json").read_text()))
+    return StagedShard(job.shard, folder, **json.loads((folder / SUMMARY).read_text())["counts"])
 
 
 def as_came(shard: Shard, folder: Path, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
@@ -175,8 +179,24 @@ def sweep(folder: Path) -> None:
     """Remove staged shards that no run has used for two weeks, and what killed processes left a day ago."""
     for entry in folder.iterdir() if folder.is_dir() else ():
         days = 1 if entry.name.startswith((TEMPORARY, ".fetched-")) else UNUSED_DAYS
-        if time.time() - entry.stat().st_mtime > days * 86_400:
-            shutil.rmtree(entry, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):  # another run's, and in its place by now
+            if time.time() - entry.stat().st_mtime > days * 86_400:
+                _remove(entry)
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder, if it is there, in one step: a killed process leaves none that is half empty."""
+    with contextlib.suppress(FileNotFoundError):
+        shutil.rmtree(folder.rename(folder.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")), ignore_errors=True)
+
+
+def _is_whole(folder: Path) -> bool:
+    """Tell whether a shard is staged, with all files as long as they were."""
+    try:
+        sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
+        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+    except (OSError, ValueError):
+        return False
 
 
 def _key(path: Path, job: Job) -> str:
@@ -259,8 +279,9 @@ class _Writer:
         faults = {reason: np.concatenate(found) for reason, found in self._faults.items()}
         np.savez(self._folder / "faults.npz", allow_pickle=False, **faults)
         kept = sum(map(len, self._labels))
-        summary = {"came": self._came, "kept": kept, "highest": self._highest, "mended": self._mended}
-        (self._folder / "summary.json").write_text(json.dumps(summary))
+        counts = {"came": self._came, "kept": kept, "highest": self._highest, "mended": self._mended}
+        sizes = {file.name: file.stat().st_size for file in self._folder.iterdir()}
+        (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}))
 
 
 def _header(count: int) -> bytes:

@@ -361,7 +361,7 @@ def test_a_place_that_may_not_be_looked_at_is_refused(monkeypatch, tmp_path):
 
 def test_an_address_is_refused_and_not_made_a_folder_of_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"store s3:/bucket/digits: an address; a folder is needed"):
+    with pytest.raises(InputError, match=r"store s3://bucket/digits: an address; a folder is needed"):
         Store(Path("s3://bucket/digits")).check_writable()
 
 

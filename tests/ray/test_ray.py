@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from samples import ROOT, accepted, clean_environment, write_shards
+from samples import ROOT, accepted, clean_environment, on_disk, write_shards
 from serving import free_port
 
 from schemas.compute import Compute
@@ -55,11 +55,15 @@ def processes(name, below):
 
 
 def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path):
+    """In blocks from disk, two an epoch, the second one smaller."""
     from tasks.training import engine
+    from tasks.training.plan import plan
 
     recipe = RECIPE.applied_to("fast")
-    alone = engine.train(tiny, recipe, tmp_path / "alone", lambda _: None, lambda _: None)
-    together = by_ray(tiny, tmp_path / "together")
+    staged = on_disk(tiny, tmp_path, 3, memory=1025)
+    assert plan(staged, 540, recipe).blocks == 2
+    alone = engine.train(staged, recipe, tmp_path / "alone", lambda _: None, lambda _: None)
+    together = by_ray(staged, tmp_path / "together")
     for one, both in zip(weights(alone), weights(together), strict=True):
         np.testing.assert_allclose(both, one, atol=2e-4)
     assert [record.epoch for record in together.history] == [1, 2, 3, 4]

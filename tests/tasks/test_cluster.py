@@ -1,11 +1,13 @@
 """The Ray cluster that a run is to compute on: what keeps it from that is told before anything starts."""
 
 import importlib.util
+import socket
 
 import pytest
 
 from schemas.compute import LOCAL, Compute
 from schemas.errors import InputError, UnavailableError
+from tasks import cluster
 from tasks.cluster import check_engine, joined
 
 
@@ -27,8 +29,8 @@ def test_this_process_needs_nothing():
 @pytest.mark.parametrize(
     ("compute", "told"),
     [
-        (Compute(workers=2), "--workers need --engine ray"),
-        (Compute(ray_address="auto"), "--ray-address and --workers need --engine ray"),
+        (Compute(workers=2), "--workers needs --engine ray"),
+        (Compute(ray_address="auto"), "--ray-address needs --engine ray"),
         (Compute(engine="ray", ray_address="ray://head:10001"), "host:port or auto"),
     ],
 )
@@ -55,3 +57,15 @@ def test_an_address_where_nobody_listens_may_be_tried_again(served):
     check_engine(compute)
     with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: no Ray cluster answers there"), joined(compute):
         pass
+
+
+def test_a_server_of_another_kind_is_told_from_ray(served, monkeypatch):
+    """It takes the connection, and never answers."""
+    monkeypatch.setattr(cluster, "ASKING_SECONDS", 1)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        told = rf"--ray-address {address}: no Ray cluster answers there \(what listens there isn't Ray\)"
+        with pytest.raises(UnavailableError, match=told), joined(Compute(engine="ray", ray_address=address)):
+            pass

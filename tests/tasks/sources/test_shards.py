@@ -1,6 +1,8 @@
 """Sources of any size: the same rows are the same data, however they are cut into files; each bad file is named."""
 
 import errno
+import os
+import time
 
 import fsspec
 import numpy as np
@@ -8,6 +10,7 @@ import pandas as pd
 import pytest
 from samples import draw_digits
 
+from artifacts.files import TEMPORARY
 from schemas.errors import InputError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import Loaded
@@ -115,6 +118,10 @@ def emptied(path):
     path.write_bytes(b"")
 
 
+def without_rows(path):
+    pd.read_parquet(path).iloc[:0].to_parquet(path, index=False)
+
+
 def folder_instead(path):
     path.unlink()
     path.mkdir()
@@ -126,6 +133,7 @@ def folder_instead(path):
         (truncated, "not a readable Parquet file"),
         (other_columns, "'ink' in place of 'pixel0'"),
         (emptied, "empty; a Parquet or CSV file is needed"),
+        (without_rows, "no rows"),
         (folder_instead, "a folder; a Parquet or CSV file is needed"),
         (lambda path: path.chmod(0) or path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
     ],
@@ -139,8 +147,8 @@ def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, 
     except InputError as error:
         said = str(error)
     else:
-        assert dataset is None
-        said = found.refusal
+        assert (dataset is None) == (spoil is not without_rows), "one without rows takes none away"
+        said = "; ".join(finding.message for finding in found.findings)
     assert str(bad) in said
     assert told in said
 
@@ -160,6 +168,19 @@ def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, t
     found, dataset = inspected(source, tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 0.07}))
     assert dataset is None
     assert "had to be set aside (40 in shards that can't be used" in found.refusal
+
+
+@pytest.mark.parametrize("asked", ["ls", "open"])
+def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch, asked):
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/slow/0.parquet", b"PAR1")
+
+    def away(*_, **__):
+        raise RuntimeError("slow down")
+
+    monkeypatch.setattr(type(memory), asked, away)
+    with pytest.raises(UnavailableError, match=r"memory://slow: can't be listed \(slow down\)"):
+        shards.manifest("memory://slow")
 
 
 def test_a_store_that_does_not_answer_loses_no_shard(train, test_frame, tmp_path, monkeypatch):
@@ -182,7 +203,9 @@ def test_all_bad_shards_are_told_at_once(train, test_frame, tmp_path):
     emptied(source / "part-003.parquet")
     found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     assert dataset is None
-    assert all(name in found.refusal for name in ("part-001.parquet", "part-003.parquet"))
+    assert all(found.refusal.count(name) == 1 for name in ("part-001.parquet", "part-003.parquet"))
+    assert "240 of 600 rows, can't be used" in found.refusal
+    assert "--max-quarantined allows 0.2 of them" in found.refusal
 
 
 def test_another_row_group_layout_is_no_fault(train, test_frame, tmp_path):
@@ -204,6 +227,29 @@ def test_a_rerun_stages_new_shards_alone(train, test_frame, tmp_path, monkeypatc
     _, dataset = inspected(source, tests, tmp_path / "work")
     assert staged == ["part-900.parquet"]
     assert len(dataset.train) > 550
+
+
+def test_what_is_staged_and_was_damaged_is_staged_anew(train, test_frame, tmp_path):
+    source, tests = cut(train, tmp_path / "train", 3), cut(test_frame, tmp_path / "test", 1)
+    _, before = inspected(source, tests, tmp_path / "work")
+    staged = sorted(path for path in (tmp_path / "work").iterdir())
+    (staged[0] / "summary.json").unlink()
+    (staged[1] / "pixels.npy").write_bytes(b"short")
+    (staged[2] / "labels.npy").unlink()
+    _, again = inspected(source, tests, tmp_path / "work")
+    assert again.fingerprint == before.fingerprint
+    np.testing.assert_array_equal(again.train.rows(slice(None)), before.train.rows(slice(None)))
+    assert sorted((tmp_path / "work").iterdir()) == staged
+
+
+def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
+    for name, days in (("used", 13), ("unused", 15), (f"{TEMPORARY}killed", 2), (f"{TEMPORARY}under-way", 0)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "pixels.npy").touch()
+        then = time.time() - days * 86_400
+        os.utime(tmp_path / name, (then, then))
+    staging.sweep(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"used", f"{TEMPORARY}under-way"}
 
 
 def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_goes_on(

@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 import pytest
-from samples import accepted, draw_digits
+from samples import accepted, draw_digits, on_disk
 
+from schemas.errors import InputError
 from schemas.images import PixelFile, Staged
 from schemas.recipe import Overrides
 from tasks.training import engine
@@ -32,16 +33,6 @@ def whole(tmp_path_factory):
 def staged(whole, tmp_path):
     """Give the same digits on disk, in three files, to be trained on in blocks of 256."""
     return on_disk(whole, tmp_path, 3, SMALL)
-
-
-def on_disk(dataset, folder, count, memory):
-    """Give a dataset whose training images are in so many files, and to be trained on with so much memory."""
-    files = []
-    for number, rows in enumerate(np.array_split(np.arange(len(dataset.train)), count)):
-        np.save(folder / f"{number}.npy", dataset.train.rows(rows))
-        files.append(PixelFile(folder / f"{number}.npy", len(rows)))
-    train = Staged(files, dataset.train.labels, np.arange(len(dataset.train)))
-    return dataclasses.replace(dataset, train=train, memory=memory)
 
 
 def trained(dataset, work, on_block=lambda _: None):
@@ -72,6 +63,14 @@ def test_memory_bounds_a_block_which_is_whole_batches(staged):
     dealt = plan(staged, 2700, RECIPE)
     assert dealt.block_rows == 256
     assert dealt.blocks == 11
+
+
+def test_too_little_memory_is_told_with_what_is_needed(staged):
+    """Not a batch a block, with a checkpoint after each: that would never end."""
+    recipe = RECIPE.model_copy(update={"batch_size": 1024})
+    with pytest.raises(InputError, match=r"--memory 1025: 3,000 rows need 1,034 MiB at least"):
+        plan(staged, 2700, recipe)
+    assert plan(dataclasses.replace(staged, memory=1034), 2700, recipe).blocks == 1
 
 
 def test_in_blocks_from_disk_it_learns_as_well_as_from_memory(whole, staged, tmp_path):
