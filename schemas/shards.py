@@ -14,15 +14,13 @@ class Shard(NamedTuple):
     """A file of a sharded source.
 
     `address` is what opens it, a path or an fsspec address; `item` what its rows are called after. `rows` is what a
-    Parquet footer says, None where only reading would tell; `narrow` that it says all columns to be `uint8`. `fault`
-    tells why it can't be used, if that is known.
+    Parquet footer says, None where only reading would tell. `fault` tells why it can't be used, if that is known.
     """
 
     address: str
     item: str
     bytes: int = 0
     rows: int | None = None
-    narrow: bool = False
     fault: str = ""
 
 

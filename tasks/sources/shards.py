@@ -162,10 +162,7 @@ def _looked_at(shard: Shard, file: IO[bytes]) -> Shard:
     import pyarrow.parquet
 
     try:
-        footer = pyarrow.parquet.read_metadata(file)
-        if not footer.num_rows:
-            return shard._replace(rows=0, fault=f"{shard.address}: no rows")
-        narrow = all(kind == pa.uint8() for kind in footer.schema.to_arrow_schema().types)
-        return shard._replace(rows=footer.num_rows, narrow=narrow)
+        rows = pyarrow.parquet.read_metadata(file).num_rows
+        return shard._replace(rows=rows, fault="" if rows else f"{shard.address}: no rows")
     except (pa.ArrowException, OSError) as error:
         return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")

@@ -55,8 +55,6 @@ ELSEWHERE = 1024
 """MiB that Python, the libraries, and what is kept of every row may take beside the batches."""
 ROW_BYTES = 48_000
 """What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
-NARROWER = 4
-"""As many times more rows of one byte a number are read at a time: each batch costs some milliseconds."""
 SUMMARY = "summary.json"
 UNUSED_DAYS = 14
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -73,11 +71,6 @@ class Job(NamedTuple):
     repairs: tuple[Repair, ...]
     scaled: bool
     batch_rows: int
-
-    @property
-    def rows_at_once(self) -> int:
-        """Give how many of the shard's rows may be in memory at a time; `batch_rows` is for numbers of 8 bytes."""
-        return self.batch_rows * (NARROWER if self.shard.narrow else 1)
 
     def from_anywhere(self) -> Job:
         """Give the same job with paths that don't depend on a process' working directory."""
@@ -227,7 +220,7 @@ def _stage(path: Path, folder: Path, job: Job) -> None:
     """Judge a shard batch by batch into a new folder, which is there whole or not at all."""
     try:
         with new_folder(folder) as new:
-            _Writer(new).write(_batches(path, job.rows_at_once), job)
+            _Writer(new).write(_batches(path, job.batch_rows), job)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.exists():
             raise  # else another run has staged the same meanwhile
