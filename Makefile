@@ -22,7 +22,7 @@ down: .venv/.installed
 bench: .venv/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
-# On data larger than memory: half an hour, half of it to make the data, and 20 GB of disk; ARGS="--data FOLDER" keeps it.
+# On data larger than memory: 25 minutes, 6 of them to make the data, and 12 GB of disk; ARGS="--data FOLDER" keeps it.
 bench-large: .venv/.installed
 	$(BIN)/python benchmarks/large.py $(ARGS)
 
