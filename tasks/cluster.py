@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 NEEDED = ("ray", "prefect_ray")
 THIS_MACHINE = "local"
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-KNOCKING_SECONDS, ASKING_SECONDS = 10, 40
+KNOCKING_SECONDS, ASKING_SECONDS = 10, 60
 
 
 def check_engine(compute: Compute) -> None:
