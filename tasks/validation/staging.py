@@ -140,8 +140,9 @@ def stage(job: Job) -> StagedShard:
         job.folder.mkdir(parents=True, exist_ok=True)
         with on_disk(job.shard, job.folder) as path:
             folder = job.folder / _key(path, job)
-            if not _is_whole(folder):
+            if folder.exists() and not _is_whole(folder):
                 _remove(folder)
+            if not folder.exists():
                 _stage(path, folder, job)
     except (StoreError, UnavailableError):
         raise
@@ -184,7 +185,7 @@ def _remove(folder: Path) -> None:
 
 
 def _is_whole(folder: Path) -> bool:
-    """Tell whether a shard is staged, with all files as long as they were."""
+    """Tell whether what is staged is whole, all its files as long as they were."""
     try:
         sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
         return all((folder / name).stat().st_size == size for name, size in sizes.items())
