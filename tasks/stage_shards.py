@@ -5,12 +5,13 @@ They run on the flow's task runner or, with the engine Ray, wherever its cluster
 
 from __future__ import annotations
 
+import sys
 from contextvars import copy_context
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from prefect.context import TaskRunContext
+from prefect.context import FlowRunContext, TaskRunContext
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,12 @@ def stage_shards(jobs: Sequence[Job], compute: Compute) -> list[StagedShard]:
 def _staged_by_ray(jobs: Sequence[Job]) -> list[StagedShard]:
     """Stage shards on the Ray cluster that the flow has joined."""
     from prefect_ray import RayTaskRunner
+    from ray import cloudpickle
 
+    running = FlowRunContext.get()
+    if running and running.flow:
+        # It is sent along, and a deployment's is loaded from its file as a module that no other process can import.
+        cloudpickle.register_pickle_by_value(sys.modules[running.flow.fn.__module__])
     # The step that asks for it isn't sent along with each shard: its arguments may be whole frames.
     TaskRunContext.__var__.set(None)  # type: ignore[arg-type]  # as where there is none
     with RayTaskRunner() as runner:

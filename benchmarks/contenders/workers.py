@@ -1,4 +1,4 @@
-"""Train on the same staged rows in this process alone, by one Ray worker, and by two that share each batch."""
+"""Train on the same staged rows in this process alone, by one Ray worker, by two that share each batch, and so on."""
 
 from __future__ import annotations
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from schemas.recipe import Recipe
     from schemas.results import Dataset, Trained
 
-MOST = 2
-
 
 def main() -> None:
     """Print as JSON, by the number of workers (0 is this process), what each training took and came to."""
@@ -34,6 +32,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True, help="where to stage the rows, and for checkpoints")
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--recipe", choices=PRESETS, required=True)
+    parser.add_argument("--most", type=int, default=2, help="Ray workers (default 2)")
     parser.add_argument("--overrides", default="{}", help="fields of the recipe that are to differ, as JSON")
     options = parser.parse_args()
     recipe = Overrides.model_validate_json(options.overrides).applied_to(options.recipe)
@@ -43,8 +42,8 @@ def main() -> None:
     from tasks.training import engine, ray_engine
 
     measured = {0: timed(engine.train, dataset, recipe, options.work / "alone")}
-    with joined(Compute(engine="ray", workers=MOST)):
-        for workers in range(1, MOST + 1):
+    with joined(Compute(engine="ray", workers=options.most)):
+        for workers in range(1, options.most + 1):
             work = options.work / f"by-{workers}"
             measured[workers] = timed(partial(ray_engine.train, workers=workers), dataset, recipe, work)
     told = {"rows": len(dataset.train), "read_seconds": read_seconds(dataset), "by_workers": measured}

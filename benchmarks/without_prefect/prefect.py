@@ -49,6 +49,9 @@ class TaskRunContext:
     """Only named where Ray computes, which asks for a server."""
 
 
+FlowRunContext = TaskRunContext
+
+
 class State:
     """Only named in annotations."""
 

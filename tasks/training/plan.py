@@ -30,7 +30,7 @@ KEPT_BYTES = 60
 SHARE = 4
 """Of the rest a block takes a quarter, the next one that is being read another: the allocators waste some."""
 ROW_BYTES = 784
-LEAST_BATCHES = 4
+LEAST_BATCHES = 2
 """Batches that a block has at least: a checkpoint is saved after each, and the order of all chunks drawn anew."""
 
 
