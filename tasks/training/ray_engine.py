@@ -20,7 +20,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 
 from artifacts.files import write_atomically
-from schemas.errors import InputError, TrainingError
+from schemas.errors import TrainingError
 from schemas.images import Staged
 from tasks.training import checkpoints, engine
 from tasks.training.replica import ALONE, Replica
@@ -184,7 +184,7 @@ def _work(config: dict[str, Any]) -> None:
     try:
         with training.feed() as feed:
             _train(training, feed, own)
-    except (TrainingError, InputError) as error:  # all come to the same, and would again: Ray isn't to try
+    except TrainingError as error:  # all come to the same, and would again: Ray isn't to try
         if rank == 0:
             write_atomically(training.folder / FAULT, str(error).encode())
 
