@@ -1,4 +1,4 @@
-"""The store: a folder of numbered versions, each complete or absent and never changed, and which of them is in use.
+"""The store: numbered versions, each complete or absent and never changed, and which of them is in use.
 
 `champion` names the version in use, `history.jsonl` tells how it came to that. Every change is made under one lock, in
 one step each; what a killed process left half done is finished or taken away by the next one that settles the store or
@@ -9,16 +9,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
-import shutil
-import tempfile
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from filelock import FileLock
-
-from artifacts.files import TEMPORARY, append_line, new_folder, sums, write_atomically
-from schemas.errors import InputError, StoreError
+from artifacts.files import sums
+from artifacts.storage import storage_at
+from schemas.errors import StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,57 +23,47 @@ if TYPE_CHECKING:
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
-RETIRED, OWED = ".old-", ".unreported-"
-ADDRESS = re.compile(r"\w{2,}:/")
-"""What an address such as `s3://bucket` begins with once it is a path; one letter and a colon may be a drive."""
+VERSIONS, CHAMPION, HISTORY = "versions", "champion", "history.jsonl"
+LAST, OWED = ".last", ".unreported-"
 
 
 class Store:
-    """A store of versions at a path; nothing is created before something is kept in it."""
+    """A store of versions at a path or an address; nothing is created before something is kept in it."""
 
-    def __init__(self, path: Path) -> None:
-        """Name the store's folder."""
+    def __init__(self, path: str | Path) -> None:
+        """Name where it is; raise InputError for an address of a kind that no installed package knows."""
         self.path = path
-        self.work = path / "work"
-        self.shards = self.work / "shards"
-        self._quarantine = path / "quarantine"
-        self._versions = path / "versions"
-        self._last = self._versions / ".last"
-        self._champion = path / "champion"
-        self._history = path / "history.jsonl"
-        self._lock = FileLock(path / ".lock", poll_interval=0.01)
+        self._place = storage_at(path)
+        self._versions = self._place.at(VERSIONS)
+        self._quarantine = self._place.at("quarantine")
+        self.work = self._place.at("work")
+        self.shards = self.work.at("shards").keeping_copies()
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
-        if ADDRESS.match(str(self.path)):
-            address = str(self.path).replace(":/", "://", 1)
-            raise InputError(f"store {address}: an address; a folder is needed, one that all machines mount if several")
-        folder = self._versions.absolute()
-        try:
-            while not folder.exists():
-                folder = folder.parent
-            with tempfile.TemporaryFile(dir=folder):
-                return
-        except OSError as error:
-            raise InputError(
-                f"store {self.path}: can't be written ({folder}: {error.strerror}); a folder that can be is needed"
-            ) from error
+        self._place.check_writable()
 
     def versions(self) -> list[int]:
         """Give the numbers of all versions, ascending."""
-        names = [entry.name for entry in self._versions.iterdir()] if self._versions.is_dir() else []
-        return sorted(int(name) for name in names if name.isdecimal())
+        return sorted(int(name) for name in self._versions.names() if name.isdecimal())
+
+    def place(self, version: int) -> str:
+        """Tell where a version is, for people."""
+        return str(self._versions.at(str(version)))
 
     def folder(self, version: int) -> Path:
-        """Give the folder of a version."""
-        return self._versions / str(version)
+        """Give the path of a version's folder, or that of a copy on this machine; raise StoreError if there is none."""
+        try:
+            return self._versions.folder(str(version))
+        except FileNotFoundError:
+            raise StoreError(f"store {self.path}: there is no version {version}") from None
 
     def card(self, version: int) -> dict[str, Any]:
         """Give a version's card; raise StoreError when it isn't there or can't be read."""
         try:
-            card: dict[str, Any] = json.loads((self.folder(version) / CARD).read_text())
+            card: dict[str, Any] = json.loads(self._versions.at(str(version)).read(CARD))
         except FileNotFoundError:
-            carded = [number for number in self.versions() if (self.folder(number) / CARD).exists()]
+            carded = [number for number in self.versions() if CARD in self._versions.at(str(number)).names()]
             known = ", ".join(map(str, carded[-5:])) or "none"
             raise StoreError(
                 f"store {self.path}: there is no version {version} with a card; there are {known}"
@@ -129,18 +115,17 @@ class Store:
         What its card says was decided comes into force with it. Other processes wait meanwhile. A number is never given
         twice, even when its version was removed or came to nothing.
         """
-        self._versions.mkdir(parents=True, exist_ok=True)
         with self._locked():
             number = max([self._last_number(), *self.versions()]) + 1
-            write_atomically(self._last, f"{number}\n".encode())
-            self._owed(number).touch()
-            with new_folder(self.folder(number)) as folder:
+            self._versions.write(LAST, f"{number}\n".encode())
+            self._versions.write(f"{OWED}{number}", b"")
+            with self._versions.new_folder(str(number)) as folder:
                 yield number, folder
             self._carry_out(number)
 
     def settle(self) -> None:
         """Finish what a killed process left half done: what its version's card says was decided comes into force."""
-        if self._versions.is_dir():
+        if self._versions.names():
             with self._locked():
                 pass
 
@@ -150,22 +135,22 @@ class Store:
 
     def unreported(self) -> list[int]:
         """Give the versions whose reports aren't in Prefect yet, ascending."""
-        return [version for version in self.versions() if self._owed(version).exists()]
+        owed = {name.removeprefix(OWED) for name in self._versions.names() if name.startswith(OWED)}
+        return [version for version in self.versions() if str(version) in owed]
 
     def reported(self, version: int) -> None:
         """Note that a version's report is in Prefect."""
-        self._owed(version).unlink(missing_ok=True)
+        self._versions.remove(f"{OWED}{version}")
 
     @contextlib.contextmanager
     def quarantine(self, run: str) -> Iterator[Path]:
         """Give an empty folder for the rows that a run sets aside; it is there when the `with` ends well."""
-        self._quarantine.mkdir(parents=True, exist_ok=True)
-        with new_folder(self.quarantine_folder(run)) as folder:
+        with self._quarantine.new_folder(run) as folder:
             yield folder
 
-    def quarantine_folder(self, run: str) -> Path:
-        """Give the folder of the rows that a run sets aside."""
-        return self._quarantine / run
+    def quarantined(self, run: str) -> str:
+        """Tell where the rows are that a run has set aside, for people."""
+        return str(self._quarantine.at(run))
 
     def champion(self) -> int | None:
         """Give the version in use."""
@@ -213,19 +198,16 @@ class Store:
             spared = {self.champion(), self.previous(), *versions[-max(keep, 1) :]}
             removed = [version for version in versions if version not in spared]
             for version in removed:
-                retired = self._versions / f"{RETIRED}{version}"
-                self.folder(version).rename(retired)  # at once: it is never half there
-                shutil.rmtree(retired)
+                self._versions.remove(str(version))
             return removed
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the store's lock, which ends with its process, and put right what a killed one left."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        with self._lock:
+        with self._place.locked():
             self._sweep()
             for event in self._untold():
-                append_line(self._history, json.dumps(event))
+                self._tell(event)
             last = max((event["version"] for event in self._told()), default=0)
             for version in self.versions():
                 if version > last:
@@ -249,26 +231,23 @@ class Store:
             self._crown(self._event(PROMOTION, version, run, reason, over=over))
         else:
             figures = {"promoted": False, "accuracy": decision["accuracy"], "champion": over}
-            append_line(self._history, json.dumps(self._event(DECISION, version, run, reason, **figures)))
+            self._tell(self._event(DECISION, version, run, reason, **figures))
 
     def _remove_work(self, fingerprint: str) -> None:
         """Remove the checkpoints of a training that is published; a card may be touched, and name another folder."""
         if fingerprint.isalnum():
-            shutil.rmtree(self.work / fingerprint, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another training's are still there
-            self.work.rmdir()
+            self.work.remove(fingerprint)
 
     def _crown(self, crowned: dict[str, Any]) -> None:
-        write_atomically(self._champion, f"{json.dumps(crowned)}\n".encode())
-        append_line(self._history, json.dumps(crowned))
+        self._place.write(CHAMPION, f"{json.dumps(crowned)}\n".encode())
+        self._tell(crowned)
 
-    def _owed(self, version: int) -> Path:
-        """Give the file that is there as long as a version's report isn't in Prefect."""
-        return self._versions / f"{OWED}{version}"
+    def _tell(self, event: dict[str, Any]) -> None:
+        self._place.append(HISTORY, json.dumps(event))
 
     def _crowned(self) -> dict[str, Any] | None:
         try:
-            crowned: dict[str, Any] = json.loads(self._champion.read_text())
+            crowned: dict[str, Any] = json.loads(self._place.read(CHAMPION))
             int(crowned["version"])
         except FileNotFoundError:
             return None
@@ -278,11 +257,14 @@ class Store:
         return crowned
 
     def _told(self) -> list[dict[str, Any]]:
-        lines = self._history.read_bytes().split(b"\n")[:-1] if self._history.exists() else []
         try:
+            lines = self._place.read(HISTORY).split(b"\n")[:-1]
             return [json.loads(line) for line in lines]
+        except FileNotFoundError:
+            return []
         except ValueError as error:
-            raise StoreError(f"{self._history}: a line isn't JSON ({error}); mend or remove it") from error
+            place = self._place.at(HISTORY)
+            raise StoreError(f"{place}: a line isn't JSON ({error}); mend or remove it") from error
 
     def _untold(self) -> list[dict[str, Any]]:
         """Give the promotion that isn't in the history, if its process was killed before it could write that."""
@@ -296,18 +278,15 @@ class Store:
 
     def _last_number(self) -> int:
         try:
-            return int(self._last.read_text())
+            return int(self._versions.read(LAST))
         except (FileNotFoundError, ValueError):
             return 0
 
     def _sweep(self) -> None:
         """Remove what killed processes left; whoever holds the lock knows that nobody is writing."""
-        for pattern in (f"{TEMPORARY}*", f"{RETIRED}*"):
-            for debris in self._versions.glob(pattern):
-                shutil.rmtree(debris, ignore_errors=True)
-        for marker in self._versions.glob(f"{OWED}*"):
-            if not (self._versions / marker.name.removeprefix(OWED)).is_dir():
-                marker.unlink(missing_ok=True)
-        for folder, name in ((self._versions, self._last.name), (self.path, self._champion.name)):
-            for debris in folder.glob(f".{name}.*"):
-                debris.unlink(missing_ok=True)
+        self._versions.tidy()
+        self._place.tidy()
+        versions = self.versions()
+        for name in self._versions.names():
+            if name.startswith(OWED) and name.removeprefix(OWED) not in map(str, versions):
+                self._versions.remove(name)

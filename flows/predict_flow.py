@@ -21,7 +21,7 @@ from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
 
 
-def check(input: str, version: int | None, store: Path, output: Path, **_own_bounds: object) -> int:  # noqa: A002
+def check(input: str, version: int | None, store: str, output: Path, **_own_bounds: object) -> int:  # noqa: A002
     """Refuse what can't work, before anything is started; give the version that is meant."""
     check_output(output)
     inputs.check(input, output)
@@ -34,7 +34,7 @@ def check(input: str, version: int | None, store: Path, output: Path, **_own_bou
 def predict_flow(  # noqa: PLR0913, what a person may want to change
     input: str = "mnist",  # noqa: A002, the word for it
     version: int | None = None,
-    store: Path = Path("store"),
+    store: str = "store",
     output: Path = Path("predictions.csv"),
     rules: Annotated[InputRules, Parameter(name="*")] = DEFAULT_INPUT_RULES,
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16_384,
@@ -44,7 +44,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     Args:
         input: mnist or fashion-mnist, a picture, an .npz, .csv, .parquet or IDX file, a folder of these, or a pattern.
         version: The number of the version to ask; the champion if there is none.
-        store: The folder that keeps the versions.
+        store: The folder that keeps the versions, or an object store's address.
         output: The file to write, .csv or .parquet: each image's label, how sure, and whether to trust it.
         rules: What the images have to keep.
         batch_size: Images that are in memory at a time.

@@ -3,8 +3,6 @@
 Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `--previous`.
 """
 
-from pathlib import Path
-
 from prefect import State, flow
 from prefect.states import Completed
 
@@ -16,7 +14,7 @@ from tasks.promote import promote
 from tasks.rank import rank
 
 
-def check(version: int | None, store: Path, reason: str, *, previous: bool) -> int:
+def check(version: int | None, store: str, reason: str, *, previous: bool) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
     if (version is None) == (not previous):
         raise InputError("either --version or --previous is needed, and not both")
@@ -31,13 +29,13 @@ def check(version: int | None, store: Path, reason: str, *, previous: bool) -> i
 
 @flow(name="promote", flow_run_name="promote")
 def promote_flow(
-    version: int | None = None, store: Path = Path("store"), reason: str = "by hand", *, previous: bool = False
+    version: int | None = None, store: str = "store", reason: str = "by hand", *, previous: bool = False
 ) -> State[Crowned]:
     """Make a version the champion, verified before it is used.
 
     Args:
         version: The version's number.
-        store: The folder that keeps the versions.
+        store: The folder that keeps the versions, or an object store's address.
         reason: Why, for the history.
         previous: Go back to the version that was the champion before.
     """

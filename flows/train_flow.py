@@ -12,6 +12,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from artifacts.storage import path_of
 from artifacts.store import Store
 from flows import command_line
 from schemas.compute import LOCAL, Compute
@@ -41,7 +42,7 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     source: str,
     test_source: str | None,
     inbox: Path | None,
-    store: Path,
+    store: str,
     recipe: RecipeName,
     overrides: Overrides,
     compute: Compute,
@@ -51,7 +52,7 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     catalogue.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(catalogue.place, (source, test_source)), store)
+        Inbox(inbox).check(*map(catalogue.place, (source, test_source)), path_of(store))
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 
@@ -65,7 +66,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     source: str = "mnist",
     test_source: str | None = None,
     inbox: Path | None = None,
-    store: Path = Path("store"),
+    store: str = "store",
     recipe: RecipeName = "fast",
     overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
     rules: Annotated[Rules, Parameter(name="*")] = DEFAULT_RULES,
@@ -82,7 +83,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
         test_source: Where those to test with come from, if not from the source.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
-        store: The folder that keeps the versions; created when it isn't there.
+        store: The folder that keeps the versions, or an object store's address; created when it isn't there.
         recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
         overrides: Fields of the recipe that are to differ.
         rules: What the data has to keep.

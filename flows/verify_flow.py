@@ -3,8 +3,6 @@
 Run it with `python flows/verify_flow.py`, for the champion, or with `--version 3`.
 """
 
-from pathlib import Path
-
 from prefect import State, flow
 from prefect.states import Completed
 
@@ -14,7 +12,7 @@ from schemas.results import Verified
 from tasks.verify import verify
 
 
-def check(version: int | None, store: Path, **_others: object) -> int:
+def check(version: int | None, store: str, **_others: object) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
     meant = Store(store).in_use(version)
     Store(store).card(meant)
@@ -22,12 +20,12 @@ def check(version: int | None, store: Path, **_others: object) -> int:
 
 
 @flow(name="verify", flow_run_name="verify")
-def verify_flow(version: int | None = None, store: Path = Path("store"), *, reproduce: bool = False) -> State[Verified]:
+def verify_flow(version: int | None = None, store: str = "store", *, reproduce: bool = False) -> State[Verified]:
     """Prove that a version is what its card says: its files, its figures, and with --reproduce its weights.
 
     Args:
         version: The version's number; the champion's if there is none.
-        store: The folder that keeps the versions.
+        store: The folder that keeps the versions, or an object store's address.
         reproduce: Train anew by the card's recipe and compare the weights, bit for bit.
     """
     verified = verify(store, check(version, store), reproduce=reproduce)

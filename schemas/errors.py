@@ -18,3 +18,8 @@ class TrainingError(Exception):
 
 class StoreError(InputError):
     """Tell, in one line, what is wrong with a store or a version in it."""
+
+
+def first_line(error: BaseException) -> str:
+    """Give the first line of what a library says of a fault."""
+    return (str(error).splitlines() or [type(error).__name__])[0][:200]

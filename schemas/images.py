@@ -80,10 +80,20 @@ class InMemory:
         yield slice(0, len(self))
 
 
+class File(Protocol):
+    """A file that may have to be fetched."""
+
+    def path(self) -> Path:
+        """Give its path on this machine."""
+
+    def absolute(self) -> File:
+        """Give the same file, for a process with another working directory."""
+
+
 class PixelFile(NamedTuple):
     """An `.npy` file of so many rows × 784, `uint8`, whose header takes 128 bytes."""
 
-    path: Path
+    file: File
     rows: int
 
 
@@ -133,8 +143,9 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
     steps = np.diff(rows)
     runs = np.flatnonzero((steps < 1) | (steps > NEAR) | (np.diff(rows // SPAN) != 0)) + 1
     buffer = np.empty((SPAN, PIXEL_COUNT), np.uint8)
+    path = file.file.path()
     try:
-        with file.path.open("rb", buffering=0) as stream:
+        with path.open("rb", buffering=0) as stream:
             for start, stop in zip([0, *runs], [*runs, len(rows)], strict=True):
                 first, last = int(rows[start]), int(rows[stop - 1]) + 1
                 # Neighbours that stay neighbours need no buffer.
@@ -142,10 +153,10 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
                 span = into[places[start] : places[start] + stop - start] if straight else buffer[: last - first]
                 stream.seek(HEADER + first * PIXEL_COUNT)
                 if stream.readinto(span.data) != span.size:
-                    raise StoreError(f"{file.path}: ends before row {last:,} of {file.rows:,}; a rerun stages it anew")
+                    raise StoreError(f"{path}: ends before row {last:,} of {file.rows:,}; a rerun stages it anew")
                 if not straight:
                     into[places[start:stop]] = span[rows[start:stop] - first]
     except OSError as error:
         raise StoreError(
-            f"{file.path}: can't be read ({error.strerror}); a rerun stages it anew where it isn't whole"
+            f"{path}: can't be read ({error.strerror}); a rerun stages it anew where it isn't whole"
         ) from error

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.settings import PREFECT_API_URL
 
-from schemas.errors import InputError, UnavailableError
-from tasks.sources.files import first_line
+from schemas.errors import InputError, UnavailableError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

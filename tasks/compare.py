@@ -12,8 +12,6 @@ from schemas.errors import StoreError
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from schemas.gate import Decision, GateRules
     from schemas.images import Images
     from schemas.results import Dataset, Evaluation, Trained
@@ -22,7 +20,7 @@ if TYPE_CHECKING:
 
 @stage
 def compare(  # noqa: PLR0913, what the gate looks at
-    trained: Trained, evaluation: Evaluation, dataset: Dataset, store: Path, rules: GateRules, force: str | None
+    trained: Trained, evaluation: Evaluation, dataset: Dataset, store: str, rules: GateRules, force: str | None
 ) -> Decision:
     """Hold the candidate against the champion on the dataset's test rows; a champion that can't be asked is told of."""
     from tasks.scoring import gate

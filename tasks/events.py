@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
+from artifacts.storage import path_of
 from artifacts.store import PROMOTION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from schemas.results import Drift
 
@@ -18,16 +18,17 @@ PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
 DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"
 
 
-def of_decision(store: Path, told: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
+def of_decision(store: str, told: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
     """Tell that a candidate was promoted, or refused, and why: as the history has it, with the decision's figures."""
     event = PROMOTED if told["event"] == PROMOTION else REFUSED
     figures = {name: decision[name] for name in ("accuracy", "fixed", "made")}
     of_version(event, store, told["version"], told["reason"], **figures)
 
 
-def of_version(event: str, store: Path, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure
+def of_version(event: str, store: str, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure
     """Tell of a version in a store."""
-    place = str(store.resolve())
+    path = path_of(store)
+    place = store if path is None else str(path.resolve())
     payload = {"version": version, "store": place, "reason": reason, **figures}
     emit_event(event, resource=_resource("store", place), payload=payload)
 

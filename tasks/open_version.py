@@ -8,13 +8,11 @@ from artifacts.store import Store
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from schemas.prediction import Predictor
 
 
 @stage(run_name="open version {version}")
-def open_version(store: Path, version: int) -> Predictor:
+def open_version(store: str, version: int) -> Predictor:
     """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
     from tasks.training.start_up import import_tensorflow
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
@@ -13,14 +11,11 @@ from tasks import events
 from tasks.publish import run_name
 from tasks.stage import stage
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 PROMOTION_KEY = "promotion"
 
 
 @stage(run_name="promote version {version}", retried=False)
-def promote(store: Path, version: int, reason: str) -> Crowned:
+def promote(store: str, version: int, reason: str) -> Crowned:
     """Verify a version and make it the champion; raise StoreError, naming every fault, when it isn't what it was."""
     versions = Store(store)
     over = versions.champion()

@@ -14,7 +14,6 @@ from tasks.stage import stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from schemas.gate import Decision
     from schemas.results import Dataset, Evaluation, Trained
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 @stage(retried=False)
 def publish(  # noqa: PLR0913, what a report tells of
-    store: Path,
+    store: str,
     dataset: Dataset,
     trained: Trained,
     evaluation: Evaluation,
@@ -46,7 +45,7 @@ def publish(  # noqa: PLR0913, what a report tells of
     versions.prune(keep)
     return Published(
         version=number,
-        folder=str(versions.folder(number)),
+        folder=versions.place(number),
         promoted=decision.promoted,
         reason=decision.reason,
         accuracy=evaluation.accuracy,

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from artifacts.store import Store
 from tasks.stage import stage
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 LEADERBOARD_KEY, HISTORY_KEY = "leaderboard", "history"
 
 
 @stage
-def rank(store: Path) -> None:
+def rank(store: str) -> None:
     """Publish the table of the last versions, and the plot of their accuracy with promotions and rollbacks."""
     from artifacts import figures, leaderboard, markdown
 

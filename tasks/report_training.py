@@ -14,7 +14,6 @@ from tasks import events
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from uuid import UUID
 
     from schemas.results import Published
@@ -24,7 +23,7 @@ CLASSES_KEY = "training-classes"
 
 
 @stage
-def report_training(published: Published, store: Path) -> Published:
+def report_training(published: Published, store: str) -> Published:
     """Publish report, per-class table and event of each version that has none in Prefect; give the run's with its id.
 
     They are made of what lies in the store: what couldn't be told while the server was away, the next run tells.

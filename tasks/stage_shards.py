@@ -32,7 +32,7 @@ def stage_shards(jobs: Sequence[Job], compute: Compute) -> list[StagedShard]:
     """Stage shards; give what came of them in their order."""
     from tasks.validation import staging
 
-    staging.sweep(jobs[0].folder)
+    staging.sweep(jobs[0].place)
     if compute.engine == "local":
         return stage_shard.map(list(jobs)).result()
     return copy_context().run(_staged_by_ray, [job.from_anywhere() for job in jobs])

@@ -12,8 +12,8 @@ from tasks.stage import stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
+    from artifacts.storage import Storage
     from schemas.compute import Compute
     from schemas.recipe import Recipe
     from schemas.results import Dataset, Trained
@@ -29,7 +29,7 @@ HEAVY = (
 
 
 @stage(run_name="train {recipe.network}, {recipe.epochs} epochs")
-def train(dataset: Dataset, recipe: Recipe, work: Path, compute: Compute) -> Trained:
+def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> Trained:
     """Train on the dataset's training images, with checkpoints in `work`; the test images aren't looked at."""
     from tasks.training.start_up import import_tensorflow
 

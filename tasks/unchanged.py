@@ -12,7 +12,6 @@ from schemas.results import Published
 from tasks.stage import stage
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from uuid import UUID
 
     from schemas.compute import Compute
@@ -23,7 +22,7 @@ UNCHANGED_KEY = "training-unchanged"
 
 
 @stage
-def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path, compute: Compute) -> Published | None:
+def find_unchanged(dataset: Dataset, recipe: Recipe, store: str, compute: Compute) -> Published | None:
     """Give the newest whole version of the same data, recipe, code and libraries, if there is one, and tell of it."""
     from tasks.training.fingerprint import fingerprint
 
@@ -41,7 +40,7 @@ def find_unchanged(dataset: Dataset, recipe: Recipe, store: Path, compute: Compu
     low, high = figures["interval"]
     return Published(
         version=number,
-        folder=str(versions.folder(number)),
+        folder=versions.place(number),
         promoted=champion == number,
         reason=f"the champion is version {champion}" if champion else "there is no champion",
         accuracy=figures["accuracy"],

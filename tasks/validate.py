@@ -20,7 +20,6 @@ from tasks.stage_shards import stage_shards
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from schemas.compute import Compute
     from schemas.profile import Profile
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @stage(run_name="validate {loaded.name}")
-def validate(loaded: Loaded, rules: Rules, store: Path, compute: Compute) -> Dataset:
+def validate(loaded: Loaded, rules: Rules, store: str, compute: Compute) -> Dataset:
     """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
 
     Either way the report goes to Prefect, and rows set aside to the store's quarantine.
@@ -77,7 +76,7 @@ def _keep(store: Store, found: Validation, sheet: bytes) -> str:
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
     with store.quarantine(run) as folder:
         quarantine.write(folder, found.quarantined, sheet)
-    return str(store.quarantine_folder(run))
+    return store.quarantined(run)
 
 
 def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | None) -> None:

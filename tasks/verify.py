@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 
 
 @stage(run_name="verify version {version}")
-def verify(store: Path, version: int, *, reproduce: bool) -> Verified:
+def verify(store: str, version: int, *, reproduce: bool) -> Verified:
     """Hash every file, score the model in a fresh process, compare with the card; raise StoreError naming what differs.
 
     `reproduce` also trains anew by the card's recipe and compares the weights, bit for bit.

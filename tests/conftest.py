@@ -1,8 +1,10 @@
 """What several tests share: tiny digits, a Prefect server for the session, the project as a person finds it."""
 
+import logging
 import signal
 import subprocess
 import sys
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from samples import ROOT, clean_environment, draw_digits
+from serving import free_port
 
 from schemas.rules import DEFAULT_RULES
 from tasks.sources import catalogue
@@ -65,6 +68,35 @@ def prefect_server(prefect_home: Path) -> Iterator[None]:
 
     with prefect_test_harness(server_startup_timeout=120):
         yield
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[dict[str, str]]:
+    """Serve an object store with S3's interface on loopback; give the environment that leads to it."""
+    from moto.server import ThreadedMotoServer
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=free_port(), verbose=False)
+    server.start()
+    yield {
+        "AWS_ENDPOINT_URL": "http://{}:{}".format(*server.get_host_and_port()),
+        "AWS_ACCESS_KEY_ID": "tests",
+        "AWS_SECRET_ACCESS_KEY": "tests",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    server.stop()
+
+
+@pytest.fixture
+def bucket(object_store: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """Give the address of a new bucket in an object store, which this process and its children reach."""
+    import fsspec
+
+    for name, value in object_store.items():
+        monkeypatch.setenv(name, value)
+    name = f"digits-{uuid.uuid4().hex[:12]}"
+    fsspec.filesystem("s3").mkdir(name)
+    return f"s3://{name}"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

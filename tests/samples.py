@@ -37,14 +37,23 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
 
 def on_disk(dataset: object, folder: Path, count: int, memory: int):
     """Give a dataset whose training images are in so many files, and to be trained on with so many MiB of memory."""
-    from schemas.images import PixelFile, Staged
+    from schemas.images import Staged
 
     files = []
     for number, rows in enumerate(np.array_split(np.arange(len(dataset.train)), count)):
         np.save(folder / f"{number}.npy", dataset.train.rows(rows))
-        files.append(PixelFile(folder / f"{number}.npy", len(rows)))
+        files.append(pixel_file(folder / f"{number}.npy", len(rows)))
     train = Staged(files, dataset.train.labels, np.arange(len(dataset.train)))
     return dataclasses.replace(dataset, train=train, memory=memory)
+
+
+def pixel_file(path: Path, rows: int):
+    """Give a file of so many rows at a path, as staged images have them."""
+    from artifacts.storage import FolderStorage
+    from schemas.images import PixelFile
+    from tasks.validation.staging import StagedFile
+
+    return PixelFile(StagedFile(FolderStorage(path.parent.parent), path.parent.name, path.name), rows)
 
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:

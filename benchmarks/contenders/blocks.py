@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from shards import accepted
 
+from artifacts.storage import FolderStorage
 from schemas.images import InMemory
 from schemas.recipe import Overrides
 from tasks.training.start_up import import_tensorflow
@@ -40,9 +41,10 @@ def main() -> None:
     import_tensorflow()
     whole = accepted(options.shards, options.work / "shards")
     on_disk, in_memory = datasets(whole, options.rows, options.blocks, recipe.batch_size)
+    work = FolderStorage(options.work)
     with ExitStack() as stack:
-        memory = Contestant(stack, in_memory, recipe, options.work / "memory")
-        blocks = Contestant(stack, on_disk, recipe, options.work / "blocks")
+        memory = Contestant(stack, in_memory, recipe, work.at("memory"))
+        blocks = Contestant(stack, on_disk, recipe, work.at("blocks"))
         for _ in range(recipe.epochs):
             memory.run_epoch()
             blocks.run_epoch()
@@ -70,7 +72,7 @@ def datasets(whole: Dataset, rows: int, blocks: int, batch: int) -> tuple[Datase
 class Contestant:
     """A training under way, and what its epochs took, the saving of a checkpoint after each block included."""
 
-    def __init__(self, stack: ExitStack, dataset: Dataset, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, stack: ExitStack, dataset: Dataset, recipe: Recipe, work: FolderStorage) -> None:
         """Build it; the stack ends its reading ahead."""
         from tasks.training.engine import split
         from tasks.training.feed import Feed
@@ -82,7 +84,7 @@ class Contestant:
         self.seconds: list[float] = []
         feed = stack.enter_context(Feed(images, self.plan, recipe.epochs))
         self._session = Session(images.labels, self.plan, feed, held_out, recipe)
-        self._folder = folder
+        self._work = work
 
     def run_epoch(self) -> None:
         """Train an epoch."""
@@ -92,7 +94,7 @@ class Contestant:
         done = None
         while done is None:
             done = self._session.run_block()
-            checkpoints.save(self._folder, self._session.state())
+            checkpoints.save(self._work, self._session.state())
         self.seconds.append(time.perf_counter() - started)
 
 

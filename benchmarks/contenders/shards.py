@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from artifacts.storage import FolderStorage
 from schemas.rules import DEFAULT_RULES
 from tasks.sources import catalogue
 from tasks.validation import inspection, profiles
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 def accepted(shards: Path, work: Path) -> Dataset:
     """Give the dataset; what is staged goes to `work`, or is there."""
     loaded = catalogue.load(str(shards), "mnist", DEFAULT_RULES)
-    found, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded(), Staging(work, in_threads))
+    found, dataset = inspection.inspect(
+        loaded, DEFAULT_RULES, profiles.embedded(), Staging(FolderStorage(work), in_threads)
+    )
     if dataset is None:
         raise AssertionError(found.refusal)
     return dataset

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from shards import accepted
 
+from artifacts.storage import FolderStorage
 from schemas.compute import Compute
 from schemas.recipe import PRESETS, Overrides
 from tasks.cluster import joined
@@ -69,7 +70,7 @@ def read_seconds(dataset: Dataset) -> float:
 def timed(train: Callable[..., Trained], dataset: Dataset, recipe: Recipe, work: Path) -> dict[str, Any]:
     """Train, and give the seconds of each epoch, those of all from the call to the return, and the test accuracy."""
     started = time.perf_counter()
-    trained = train(dataset, recipe, work, lambda _: None, lambda _: None)
+    trained = train(dataset, recipe, FolderStorage(work), lambda _: None, lambda _: None)
     seconds = time.perf_counter() - started
     from tasks.training.inference import answers
 

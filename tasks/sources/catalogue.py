@@ -11,6 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from artifacts.storage import SCHEME, path_of
 from schemas.digits import CLASSES
 from schemas.errors import InputError
 from tasks.sources import mnist, shards
@@ -121,9 +122,10 @@ def kind(source: str, allowed: str = ALLOWED) -> str:
 
 def place(source: str | None) -> Path | None:
     """Give where on this machine a source lies; None for one that lies elsewhere, and for none."""
-    if source is None or source == FASHION_MNIST or (shards.SCHEME in source and not source.startswith(shards.LOCAL)):
+    if source is None or source == FASHION_MNIST:
         return None
-    return mnist.PATH if source == MNIST else Path(source.removeprefix(shards.LOCAL)).resolve()
+    path = mnist.PATH if source == MNIST else path_of(source)
+    return path and path.resolve()
 
 
 def reader(kind: str) -> ModuleType:
@@ -146,13 +148,13 @@ def _read(source: str, rules: Rules) -> Frames | tuple[Manifest, None]:
 
 
 def _name(source: str) -> str:
-    if shards.SCHEME in source:
+    if SCHEME in source:
         return source.rstrip("/").rsplit("/", 1)[-1]
     return source if source in BUILT_IN else Path(source).resolve().name
 
 
 def _place(source: str) -> str:
-    return source if source in BUILT_IN or shards.SCHEME in source else str(Path(source).resolve())
+    return source if source in BUILT_IN or SCHEME in source else str(Path(source).resolve())
 
 
 def kind_of_folder(path: Path) -> str | None:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.csv
 
 from schemas.digits import PIXEL_COUNT
-from schemas.errors import InputError
+from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
-from tasks.sources.files import first_line, opened, too_large
+from tasks.sources.files import opened, too_large
 from tasks.sources.frames import Frames, is_layout, joined, of_table, repeated, wanted
 
 if TYPE_CHECKING:

@@ -41,8 +41,3 @@ def printable(path: Path | str) -> str:
 def too_large(path: Path, size: int, most_mib: int) -> InputError:
     """Tell that a file holds more bytes, once expanded, than are allowed."""
     return InputError(f"{path}: {size >> 20:,} MiB or more once expanded; --max-expanded-mib allows {most_mib:,}")
-
-
-def first_line(error: BaseException) -> str:
-    """Give the first line of what a library says of a fault."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]

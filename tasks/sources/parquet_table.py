@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet
 
-from schemas.errors import InputError
-from tasks.sources.files import first_line, too_large
+from schemas.errors import InputError, first_line
+from tasks.sources.files import too_large
 from tasks.sources.frames import Frames, joined, of_table, repeated, wanted
 
 if TYPE_CHECKING:

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.errors import InputError, StoreError, UnavailableError
+from artifacts.storage import LOCAL, SCHEME
+from schemas.errors import InputError, StoreError, UnavailableError, first_line
 from schemas.shards import Manifest, Shard
-from tasks.sources.files import check_inside, entries, first_line, printable
+from tasks.sources.files import check_inside, entries, printable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 """What names of shards end with in a folder; a pattern names them itself."""
-SCHEME = "://"
-LOCAL = "file://"
 WILDCARDS = set("*?[")
 MAGIC = b"PAR1"
+FETCHED = ".fetched-"
+"""What folders with copies of shards begin with."""
 
 
 def is_sharded(source: str) -> bool:
@@ -73,7 +74,7 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
         return
     import fsspec
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".fetched-") as fetched:
+    with tempfile.TemporaryDirectory(dir=folder, prefix=FETCHED) as fetched:
         copy = Path(fetched) / shard.address.rsplit("/", 1)[-1]
         try:
             files, path = fsspec.url_to_fs(shard.address)

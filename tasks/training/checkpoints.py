@@ -14,16 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifacts.files import write_atomically
+from schemas.errors import UnavailableError
 from schemas.results import EpochRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from artifacts.storage import Storage
+
 KEPT = 2  # the newest, and one to fall back on
+BEGINNING, END = "epoch-", ".npz"
 
 
 class UnderWay(NamedTuple):
@@ -47,9 +49,8 @@ class State(NamedTuple):
     under_way: UnderWay
 
 
-def save(folder: Path, state: State) -> None:
+def save(place: Storage, state: State) -> None:
     """Write the state as the checkpoint of its last block; remove those it makes superfluous."""
-    folder.mkdir(parents=True, exist_ok=True)
     buffer = io.BytesIO()
     done = {"history": [dataclasses.asdict(record) for record in state.history], "under_way": state.under_way}
     arrays = {f"variable{number}": value for number, value in enumerate(state.variables)}
@@ -57,38 +58,39 @@ def save(folder: Path, state: State) -> None:
     np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(done).encode(), np.uint8), **arrays)
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
-    write_atomically(folder / f"epoch-{len(state.history):05}-{state.under_way.blocks:05}-{digest}.npz", content)
-    for superfluous in _newest_first(folder)[KEPT:]:
-        superfluous.unlink(missing_ok=True)
+    place.write(f"{BEGINNING}{len(state.history):05}-{state.under_way.blocks:05}-{digest}{END}", content)
+    for superfluous in _newest_first(place)[KEPT:]:
+        place.remove(superfluous)
 
 
-def load_newest(folder: Path, tell: Callable[[str], None]) -> State | None:
+def load_newest(place: Storage, tell: Callable[[str], None]) -> State | None:
     """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was removed."""
-    for path in _newest_first(folder):
-        content = path.read_bytes()
-        if _is_whole(path, content):
+    for name in _newest_first(place):
+        content = place.read(name)
+        if _is_whole(name, content):
             return _parsed(content)
-        tell(f"the checkpoint {path} is damaged and was removed")
-        path.unlink(missing_ok=True)  # or it would count as one to fall back on
+        tell(f"the checkpoint {place.at(name)} is damaged and was removed")
+        place.remove(name)  # or it would count as one to fall back on
     return None
 
 
-def glance(folder: Path) -> State | None:
+def glance(place: Storage) -> State | None:
     """Give the newest whole checkpoint, or None, while another process saves them; nothing is removed."""
-    for path in _newest_first(folder):
-        with contextlib.suppress(OSError):  # superfluous by now, and on a shared folder not only gone but stale
-            content = path.read_bytes()
-            if _is_whole(path, content):
+    for name in _newest_first(place):
+        # Superfluous by now, and on a shared folder not only gone but stale; or out of reach until the next glance.
+        with contextlib.suppress(OSError, UnavailableError):
+            content = place.read(name)
+            if _is_whole(name, content):
                 return _parsed(content)
     return None
 
 
-def _is_whole(path: Path, content: bytes) -> bool:
-    return path.stem.endswith(hashlib.sha256(content).hexdigest())
+def _is_whole(name: str, content: bytes) -> bool:
+    return name.endswith(f"{hashlib.sha256(content).hexdigest()}{END}")
 
 
-def _newest_first(folder: Path) -> list[Path]:
-    return sorted(folder.glob("epoch-*.npz"), reverse=True)
+def _newest_first(place: Storage) -> list[str]:
+    return sorted((name for name in place.names() if name.startswith(BEGINNING) and name.endswith(END)), reverse=True)
 
 
 def _parsed(content: bytes) -> State:

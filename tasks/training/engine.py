@@ -21,10 +21,10 @@ from tasks.training.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     import keras
 
+    from artifacts.storage import Storage
     from schemas.images import Images
     from schemas.recipe import Recipe
     from schemas.results import Dataset, EpochRecord
@@ -42,7 +42,7 @@ class Training(NamedTuple):
     recipe: Recipe
     layout: Plan
     identity: str
-    folder: Path
+    place: Storage
     workers: int
 
     def feed(self) -> Feed:
@@ -52,10 +52,10 @@ class Training(NamedTuple):
     def begun(self, feed: Feed, tell: Callable[[str], None], own: Replica = ALONE) -> Session:
         """Begin it, or go on from the newest checkpoint; `tell` hears of that."""
         session = Session(self.images.labels, self.layout, feed, self.held_out, self.recipe, own)
-        saved = checkpoints.load_newest(self.folder, tell)
+        saved = checkpoints.load_newest(self.place, tell)
         if saved:
             session.restore(saved)
-            tell(f"going on {session.told}, from the checkpoint in {self.folder}")
+            tell(f"going on {session.told}, from the checkpoint in {self.place}")
         return session
 
     def ended(self, session: Session) -> Trained:
@@ -75,24 +75,24 @@ class Training(NamedTuple):
         )
 
 
-def planned(dataset: Dataset, recipe: Recipe, work: Path, workers: int = 1) -> Training:
-    """Plan a training, with its checkpoints in `work/<fingerprint>`."""
+def planned(dataset: Dataset, recipe: Recipe, work: Storage, workers: int = 1) -> Training:
+    """Plan a training, with its checkpoints in `work` under its fingerprint."""
     images, held_out = split(dataset, recipe)
     identity = fingerprint(dataset, recipe, workers)
     return Training(
-        images, held_out, recipe, plan(dataset, len(images), recipe), identity, work.absolute() / identity, workers
+        images, held_out, recipe, plan(dataset, len(images), recipe), identity, work.absolute().at(identity), workers
     )
 
 
 def train(  # noqa: PLR0913, what a training is, and who hears of it
     dataset: Dataset,
     recipe: Recipe,
-    work: Path,
+    work: Storage,
     on_epoch: Callable[[EpochRecord], None],
     tell: Callable[[str], None],
     on_block: Callable[[float], None] = lambda _: None,
 ) -> Trained:
-    """Train on the dataset's images; go on from a checkpoint in `work/<fingerprint>` if there is one.
+    """Train on the dataset's images; go on from a checkpoint in `work` under its fingerprint if there is one.
 
     `on_epoch` hears of each epoch done, `on_block` after each block what share of all is done, `tell` of what a person
     should know. Raises TrainingError when the loss is no longer a number or nothing was learned. A signal ends the
@@ -104,7 +104,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
         with Deferred() as signals:
             while not session.ended:
                 record = session.run_block()
-                checkpoints.save(training.folder, session.state())  # before anything else can go wrong
+                checkpoints.save(training.place, session.state())  # before anything else can go wrong
                 on_block(session.share_done)
                 if record:
                     on_epoch(record)

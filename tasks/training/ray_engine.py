@@ -6,30 +6,32 @@ all of them anew when one is lost; they go on from the newest checkpoint, which 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import fsspec
 import ray
 import tensorflow as tf
+from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray import train as ray_train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 
-from artifacts.files import write_atomically
+from artifacts.storage import SCHEME
 from schemas.errors import TrainingError
-from schemas.images import Staged
+from schemas.images import PixelFile, Staged
 from tasks.training import checkpoints, engine
 from tasks.training.replica import ALONE, Replica
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
-    from pathlib import Path
 
+    from artifacts.storage import Storage
     from schemas.images import Images
     from schemas.recipe import Recipe
     from schemas.results import Dataset, EpochRecord, Trained
@@ -48,7 +50,7 @@ FAULT = "fault.txt"
 def train(  # noqa: PLR0913, what a training is, and who hears of it
     dataset: Dataset,
     recipe: Recipe,
-    work: Path,
+    work: Storage,
     on_epoch: Callable[[EpochRecord], None],
     tell: Callable[[str], None],
     on_block: Callable[[float], None] = lambda _: None,
@@ -67,7 +69,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
             there = int(sum(_processors()))
             if there < workers:
                 tell(f"{workers} workers need a processor each, the cluster has {there}; they wait until it has more")
-            _follow(session, _fitted(training), training.folder, on_epoch, on_block)
+            _follow(session, _fitted(training), training.place, on_epoch, on_block)
         return training.ended(session)
 
 
@@ -91,7 +93,7 @@ def _from_anywhere(dataset: Dataset) -> Dataset:
 def _absolute(images: Images) -> Images:
     if not isinstance(images, Staged):
         return images
-    return dataclasses.replace(images, files=[file._replace(path=file.path.absolute()) for file in images.files])
+    return dataclasses.replace(images, files=[PixelFile(one.file.absolute(), one.rows) for one in images.files])
 
 
 def _fitted(training: Training) -> Future[None]:
@@ -106,8 +108,7 @@ def _fitted(training: Training) -> Future[None]:
 
 
 def _fit(training: Training) -> None:
-    fault = training.folder / FAULT
-    fault.unlink(missing_ok=True)
+    training.place.remove(FAULT)
     name = uuid4().hex
     trainer = TensorflowTrainer(
         _work,
@@ -119,7 +120,7 @@ def _fit(training: Training) -> None:
         ),
         run_config=ray_train.RunConfig(
             name=name,
-            storage_path=str(training.folder),
+            **_records(training.place),
             failure_config=ray_train.FailureConfig(max_failures=MOST_LOSSES),
         ),
     )
@@ -128,9 +129,17 @@ def _fit(training: Training) -> None:
     except ray_train.TrainingFailedError as error:
         raise TrainingError(f"Ray gave the training up: {_told(error)}") from error
     finally:
-        shutil.rmtree(training.folder / name, ignore_errors=True)  # Ray's own records of it
-    if fault.exists():
-        raise TrainingError(fault.read_text())
+        training.place.remove(name)  # Ray's own records of it
+    with contextlib.suppress(FileNotFoundError):
+        raise TrainingError(training.place.read(FAULT).decode())
+
+
+def _records(place: Storage) -> dict[str, Any]:
+    """Tell Ray where to keep its own records of a training, as its arguments."""
+    if SCHEME not in str(place):
+        return {"storage_path": str(place)}
+    store, path = fsspec.url_to_fs(str(place))
+    return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(store))}
 
 
 def _told(error: ray_train.TrainingFailedError) -> str:
@@ -142,14 +151,14 @@ def _told(error: ray_train.TrainingFailedError) -> str:
 def _follow(
     session: Session,
     fitted: Future[None],
-    folder: Path,
+    place: Storage,
     on_epoch: Callable[[EpochRecord], None],
     on_block: Callable[[float], None],
 ) -> None:
     """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
 
     def glance() -> None:
-        saved = checkpoints.glance(folder)
+        saved = checkpoints.glance(place)
         if not saved:
             return
         epochs, share = session.epochs_done, session.share_done
@@ -169,7 +178,7 @@ def _follow(
         glance()
     if not session.ended:
         raise TrainingError(
-            f"Ray's workers are done, but what they saved isn't in {folder}: all machines have to share that folder"
+            f"Ray's workers are done, but what they saved isn't in {place}: all machines have to share that place"
         )
 
 
@@ -186,7 +195,7 @@ def _work(config: dict[str, Any]) -> None:
             _train(training, feed, own)
     except TrainingError as error:  # all come to the same, and would again: Ray isn't to try
         if rank == 0:
-            write_atomically(training.folder / FAULT, str(error).encode())
+            training.place.write(FAULT, str(error).encode())
 
 
 def _train(training: Training, feed: Feed, own: Replica) -> None:
@@ -197,7 +206,7 @@ def _train(training: Training, feed: Feed, own: Replica) -> None:
         session.run_block()
         _check_agreement(session)
         if own.rank == 0:
-            checkpoints.save(training.folder, session.state())
+            checkpoints.save(training.place, session.state())
 
 
 def _check_agreement(session: Session) -> None:

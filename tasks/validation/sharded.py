@@ -75,7 +75,7 @@ def _staged(manifest: Manifest, rules: Rules, where: Staging) -> tuple[Sequence[
     """
     repairs, scaled = rules.repair, False
     while True:
-        jobs = [Job(shard, where.folder, repairs, scaled, batch_rows(rules.memory)) for shard in manifest.shards]
+        jobs = [Job(shard, where.place, repairs, scaled, batch_rows(rules.memory)) for shard in manifest.shards]
         shards = where.run(jobs)
         pa.default_memory_pool().release_unused()  # what reading took is the training's now
         right = needed(max(shard.highest for shard in shards), rules.repair)
@@ -106,7 +106,7 @@ class _Reread:
             for number, staged in enumerate(self._shards)
             if (of_shard == number).any()
             for frame in staging.as_came(
-                staged.shard, self._where.folder, positions[of_shard == number] - self._starts[number], self._batch
+                staged.shard, self._where.place, positions[of_shard == number] - self._starts[number], self._batch
             )
             if len(frame)
         ]

@@ -1,8 +1,8 @@
 """Stage a shard: read it in batches, judge its rows, keep those that pass as compact arrays on disk.
 
-A staged shard is a folder named by what decides its content: the SHA-256 of the file's bytes, the repairs, and the code
-that reads and judges. A local file is hashed in every run, at more than a gigabyte a second: neither its time nor its
-size is relied on. One at an address is fetched and hashed.
+A staged shard is a folder of the store named by what decides its content: the SHA-256 of the file's bytes, the repairs,
+and the code that reads and judges. A local file is hashed in every run, at more than a gigabyte a second: neither its
+time nor its size is relied on. One at an address is fetched and hashed.
 """
 
 from __future__ import annotations
@@ -12,9 +12,7 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 import time
-import uuid
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from pathlib import Path
@@ -22,7 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifacts.files import TEMPORARY, new_folder
+from artifacts.files import TEMPORARY
+from artifacts.storage import RETIRED, SCHEME, FolderStorage, Storage
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError, StoreError, UnavailableError
@@ -31,7 +30,7 @@ from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import WORKERS, Shard
 from tasks.sources import catalogue
-from tasks.sources.shards import SCHEME, on_disk
+from tasks.sources.shards import FETCHED, on_disk
 from tasks.validation import rows
 from tasks.validation.judged import judge
 from tasks.validation.repairs import highest, repaired
@@ -55,7 +54,7 @@ ELSEWHERE = 1024
 """MiB that Python, the libraries, and what is kept of every row may take beside the batches."""
 ROW_BYTES = 48_000
 """What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
-SUMMARY = "summary.json"
+PIXELS, SUMMARY = "pixels.npy", "summary.json"
 UNUSED_DAYS = 14
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -67,7 +66,7 @@ class Job(NamedTuple):
     """
 
     shard: Shard
-    folder: Path
+    place: Storage
     repairs: tuple[Repair, ...]
     scaled: bool
     batch_rows: int
@@ -77,17 +76,18 @@ class Job(NamedTuple):
         shard = self.shard
         if SCHEME not in shard.address:
             shard = shard._replace(address=str(Path(shard.address).absolute()))
-        return self._replace(shard=shard, folder=self.folder.absolute())
+        return self._replace(shard=shard, place=self.place.absolute())
 
 
 class StagedShard(NamedTuple):
-    """What came of a shard, in a few numbers; `folder` has the arrays.
+    """What came of a shard, in a few numbers; the folder `key` at a place has the arrays.
 
     `highest` is the highest of its pixels as they came, `mended` that after the repairs.
     """
 
     shard: Shard
-    folder: Path
+    place: Storage
+    key: str = ""
     came: int = 0
     kept: int = 0
     highest: float = 0.0
@@ -97,23 +97,42 @@ class StagedShard(NamedTuple):
     @property
     def pixels(self) -> PixelFile:
         """Give the file with the pixels of the rows that passed."""
-        return PixelFile(self.folder / "pixels.npy", self.kept)
+        return PixelFile(StagedFile(self.place, self.key, PIXELS), self.kept)
 
     def array(self, name: str) -> NDArray[np.generic]:
         """Read `labels`, `digests` or `positions` of the rows that passed."""
-        array: NDArray[np.generic] = np.load(self.folder / f"{name}.npy", allow_pickle=False)
+        array: NDArray[np.generic] = np.load(self.place.folder(self.key) / f"{name}.npy", allow_pickle=False)
         return array
 
     def faults(self) -> dict[str, NDArray[np.int64]]:
         """Read where in the shard the rows stood that didn't pass, by reason."""
-        with np.load(self.folder / "faults.npz", allow_pickle=False) as archive:
+        with np.load(self.place.folder(self.key) / "faults.npz", allow_pickle=False) as archive:
             return dict(archive)
+
+
+class StagedFile(NamedTuple):
+    """A file of a staged shard, wherever that lies."""
+
+    place: Storage
+    key: str
+    name: str
+
+    def path(self) -> Path:
+        """Give its path on this machine, or that of a copy; raise StoreError if it is gone."""
+        try:
+            return self.place.folder(self.key) / self.name
+        except FileNotFoundError:
+            raise StoreError(f"{self.place.at(self.key)}: is gone; a rerun stages it anew") from None
+
+    def absolute(self) -> StagedFile:
+        """Give the same file, for a process with another working directory."""
+        return self._replace(place=self.place.absolute())
 
 
 class Staging(NamedTuple):
     """Where shards are staged, and what does so many jobs."""
 
-    folder: Path
+    place: Storage
     run: Callable[[Sequence[Job]], Sequence[StagedShard]]
 
 
@@ -135,31 +154,30 @@ def stage(job: Job) -> StagedShard:
     nothing half staged is left then.
     """
     if job.shard.fault:
-        return StagedShard(job.shard, job.folder, fault=job.shard.fault)
+        return StagedShard(job.shard, job.place, fault=job.shard.fault)
     try:
-        job.folder.mkdir(parents=True, exist_ok=True)
-        with on_disk(job.shard, job.folder) as path:
-            folder = job.folder / _key(path, job)
-            if folder.exists() and not _is_whole(folder):
-                _remove(folder)
-            if not folder.exists():
-                _stage(path, folder, job)
+        with on_disk(job.shard, job.place.scratch()) as path:
+            key = _key(path, job)
+            folder = _whole(job.place, key)
+            if not folder:
+                _stage(path, key, job)
+                folder = job.place.folder(key)
     except (StoreError, UnavailableError):
         raise
     except InputError as error:
-        return StagedShard(job.shard, job.folder, fault=str(error))
+        return StagedShard(job.shard, job.place, fault=str(error))
     except OSError as error:
         told = "the disk is full" if error.errno in FULL else error.strerror
         raise StoreError(
-            f"{job.shard.address}: can't be staged in {job.folder} ({told}); a rerun goes on from the shards that are"
+            f"{job.shard.address}: can't be staged in {job.place} ({told}); a rerun goes on from the shards that are"
         ) from error
     os.utime(folder)  # in use
-    return StagedShard(job.shard, folder, **json.loads((folder / SUMMARY).read_text())["counts"])
+    return StagedShard(job.shard, job.place, key, **json.loads((folder / SUMMARY).read_text())["counts"])
 
 
-def as_came(shard: Shard, folder: Path, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
+def as_came(shard: Shard, place: Storage, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
     """Read some rows of a shard once more, as they came, by their ascending positions."""
-    with on_disk(shard, folder) as path:
+    with on_disk(shard, place.scratch()) as path:
         start = 0
         for frame in _batches(path, batch):
             wanted = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + len(frame))]
@@ -169,19 +187,25 @@ def as_came(shard: Shard, folder: Path, positions: NDArray[np.int64], batch: int
                 return
 
 
-def sweep(folder: Path) -> None:
-    """Remove staged shards that no run has used for two weeks, and what killed processes left a day ago."""
-    for entry in folder.iterdir() if folder.is_dir() else ():
-        days = 1 if entry.name.startswith((TEMPORARY, ".fetched-")) else UNUSED_DAYS
+def sweep(place: Storage) -> None:
+    """Remove staged shards that no run has used for two weeks, and what killed processes left a day ago.
+
+    Of an object store these are the copies on this machine; a rule of the store's own has to remove what it holds.
+    """
+    folder = FolderStorage(place.scratch())
+    for name in folder.names():
+        days = 1 if name.startswith((TEMPORARY, RETIRED, FETCHED)) else UNUSED_DAYS
         with contextlib.suppress(FileNotFoundError):  # another run's, and in its place by now
-            if time.time() - entry.stat().st_mtime > days * 86_400:
-                _remove(entry)
+            if time.time() - folder.folder(name).stat().st_mtime > days * 86_400:
+                folder.remove(name)
 
 
-def _remove(folder: Path) -> None:
-    """Remove a folder, if it is there, in one step: a killed process leaves none that is half empty."""
-    with contextlib.suppress(FileNotFoundError):
-        shutil.rmtree(folder.rename(folder.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")), ignore_errors=True)
+def _whole(place: Storage, key: str) -> Path | None:
+    """Give the folder of a shard that is staged; what isn't whole is removed."""
+    if place.has_folder(key) and _is_whole(place.folder(key)):
+        return place.folder(key)
+    place.remove(key)
+    return None
 
 
 def _is_whole(folder: Path) -> bool:
@@ -217,13 +241,13 @@ def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
         yield frame
 
 
-def _stage(path: Path, folder: Path, job: Job) -> None:
+def _stage(path: Path, key: str, job: Job) -> None:
     """Judge a shard batch by batch into a new folder, which is there whole or not at all."""
     try:
-        with new_folder(folder) as new:
+        with job.place.new_folder(key) as new:
             _Writer(new).write(_batches(path, job.batch_rows), job)
     except OSError as error:
-        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not folder.exists():
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _whole(job.place, key):
             raise  # else another run has staged the same meanwhile
 
 
@@ -240,7 +264,7 @@ class _Writer:
 
     def write(self, batches: Iterator[pd.DataFrame], job: Job) -> None:
         """Judge the batches and write what there is to keep of them."""
-        with (self._folder / "pixels.npy").open("wb") as file:
+        with (self._folder / PIXELS).open("wb") as file:
             file.write(bytes(HEADER))
             for raw in batches:
                 mended = repaired(raw, job.repairs)

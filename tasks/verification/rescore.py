@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from artifacts.card import figures
+from artifacts.storage import FolderStorage, Storage
 from artifacts.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe
@@ -47,15 +48,15 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
     Shards are staged anew, in the folder for temporary files: what the store has staged proves nothing.
     """
     with tempfile.TemporaryDirectory(prefix="rescore-") as work:
-        return _found(folder, Path(work), reproduce=reproduce)
+        return _found(folder, FolderStorage(Path(work)), reproduce=reproduce)
 
 
-def _found(folder: Path, work: Path, *, reproduce: bool) -> dict[str, Any]:
+def _found(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
     from tasks.scoring import abstention, figures_of_merit
     from tasks.training import engine, inference
 
     card = json.loads((folder / CARD).read_text())
-    dataset = data_of(card, work / "shards")
+    dataset = data_of(card, work.at("shards"))
     network = inference.load(folder / MODEL)
     recipe = Recipe.model_validate(card["recipe"])
     _, held_out = engine.split(dataset, recipe)
@@ -75,10 +76,10 @@ def _found(folder: Path, work: Path, *, reproduce: bool) -> dict[str, Any]:
     return found
 
 
-def data_of(card: dict[str, Any], shards: Path) -> Dataset:
+def data_of(card: dict[str, Any], shards: Storage) -> Dataset:
     """Read and validate the data that a card names; raise InputError when it can't be had any more.
 
-    Its shards, if it has any, are staged in a folder.
+    Its shards, if it has any, are staged at a place.
     """
     data = card["data"]
     rules = Rules.model_validate(data["rules"])

@@ -209,7 +209,7 @@ def test_who_settles_the_store_finishes_what_a_killed_process_began(tmp_path, mo
     store = Store(tmp_path)
     store.settle()
     assert not list(tmp_path.iterdir()), "there is nothing to settle"
-    (store.work / "f").mkdir(parents=True)
+    store.work.at("f").write("epoch", b"")
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_carry_out", lambda *_: None)  # as if killed before
         publish(store, promoted=True, champion=None)
@@ -217,7 +217,7 @@ def test_who_settles_the_store_finishes_what_a_killed_process_began(tmp_path, mo
     store.settle()
     assert store.champion() == 1
     assert store.first_told(1)["event"] == "promotion"
-    assert not store.work.exists()
+    assert not (store.path / "work").exists()
 
 
 def test_reports_are_owed_until_they_are_made(store):
@@ -359,12 +359,6 @@ def test_a_place_that_may_not_be_looked_at_is_refused(monkeypatch, tmp_path):
         Store(tmp_path / "store").check_writable()
 
 
-def test_an_address_is_refused_and_not_made_a_folder_of_that_name(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"store s3://bucket/digits: an address; a folder is needed"):
-        Store(Path("s3://bucket/digits")).check_writable()
-
-
 def test_a_place_that_takes_no_files_is_refused():
     with pytest.raises(InputError, match="can't be written"):
         Store(Path("/proc/store")).check_writable()
@@ -373,10 +367,10 @@ def test_a_place_that_takes_no_files_is_refused():
 def test_the_work_of_a_published_training_goes_that_of_others_stays(tmp_path):
     store = Store(tmp_path)
     for fingerprint in ("mine", "theirs"):
-        (store.work / fingerprint).mkdir(parents=True)
+        store.work.at(fingerprint).write("epoch", b"")
     publish(store, "mine", promoted=True, champion=None)
-    assert [folder.name for folder in store.work.iterdir()] == ["theirs"]
+    assert store.work.names() == ["theirs"]
     publish(store, "..", promoted=False, champion=1)
     publish(store, "theirs", promoted=False, champion=1)
-    assert not store.work.exists()
+    assert not (store.path / "work").exists()
     assert store.versions() == [1, 2, 3], "no card makes it remove another folder"

@@ -37,7 +37,7 @@ FASHION = ROOT / "tests" / "data" / "fashion-mnist-1000.npz"
 def store(prefect_server, tmp_path_factory):
     """Give a store whose champion was trained on MNIST, if only for two epochs."""
     folder = tmp_path_factory.mktemp("champion") / "store"
-    train_flow(store=folder, overrides=Overrides(epochs=2), gate=GateRules(min_accuracy=0.9))
+    train_flow(store=str(folder), overrides=Overrides(epochs=2), gate=GateRules(min_accuracy=0.9))
     return folder
 
 
@@ -52,11 +52,11 @@ def test_digits():
 def embedded(store, tmp_path_factory):
     """Give what the champion says of the embedded test digits, and the file that says it."""
     output = tmp_path_factory.mktemp("predictions") / "predictions.parquet"
-    return predict_flow(store=store, output=output), pd.read_parquet(output)
+    return predict_flow(store=str(store), output=output), pd.read_parquet(output)
 
 
 def predicted(source, store, output, **others):
-    predict_flow(str(source), store=store, output=output, **others)
+    predict_flow(str(source), store=str(store), output=output, **others)
     return pd.read_parquet(output) if output.suffix == ".parquet" else pd.read_csv(output)
 
 
@@ -123,7 +123,7 @@ def test_images_of_another_kind_are_flagged_and_the_batch_has_drifted(store, tmp
     assert "Least like the training images" in report
     written = output.read_bytes()
     with pytest.raises(InputError, match=r"shapes drifted by .*; nothing was written"):
-        predict_flow(str(FASHION), store=store, output=output, rules=InputRules(drift="error"))
+        predict_flow(str(FASHION), store=str(store), output=output, rules=InputRules(drift="error"))
     assert output.read_bytes() == written
     assert list(tmp_path.iterdir()) == [output]
 
@@ -132,7 +132,9 @@ def test_turned_digits_are_a_drift_that_a_repair_takes_away(store, test_digits, 
     np.savez(tmp_path / "turned.npz", pixels_of(test_digits).reshape(-1, 28, 28).swapaxes(1, 2))
     output = tmp_path / "out.csv"
     far = {
-        repair: [d.name for d in predict_flow(source, None, store, output, InputRules(repair=repair)).drifts if d.far]
+        repair: [
+            d.name for d in predict_flow(source, None, str(store), output, InputRules(repair=repair)).drifts if d.far
+        ]
         for source in [str(tmp_path / "turned.npz")]
         for repair in [(), ("transpose",)]
     }
@@ -141,7 +143,7 @@ def test_turned_digits_are_a_drift_that_a_repair_takes_away(store, test_digits, 
 
 
 def test_the_report_tells_what_was_recognised_and_how_surely(store, tmp_path):
-    prediction = predict_flow(store=store, output=tmp_path / "out.csv")
+    prediction = predict_flow(store=str(store), output=tmp_path / "out.csv")
     report = newest_artifact("prediction-report")
     assert report.type == "markdown"
     assert report.data.startswith("# mnist: 10,000 images")
@@ -224,14 +226,14 @@ def test_a_model_that_carries_code_or_gives_no_probabilities_is_refused(store, t
         (place / "card.json").unlink()
         (place / "card.json").write_text(json.dumps(card | {"files": sums(place)}))
         with pytest.raises(StoreError, match=told):
-            predict_flow(store=tmp_path / "store", output=tmp_path / "out.csv")
+            predict_flow(store=str(tmp_path / "store"), output=tmp_path / "out.csv")
 
 
 def test_rows_that_cannot_be_answered_are_told_and_lose_nothing(store, test_digits, tmp_path):
     rows = test_digits.iloc[:20, 1:].astype(float)
     rows.iloc[3, 400], rows.iloc[5, 400], rows.iloc[7] = np.nan, 300, 0
     rows.to_csv(tmp_path / "rows.csv", index=False)
-    prediction = predict_flow(str(tmp_path / "rows.csv"), store=store, output=tmp_path / "out.csv")
+    prediction = predict_flow(str(tmp_path / "rows.csv"), store=str(store), output=tmp_path / "out.csv")
     assert prediction.unanswered == {"pixel missing": 1, "pixel out of range": 1, "blank": 1}
     assert (prediction.rows, prediction.answered) == (20, 17)
     written = pd.read_csv(tmp_path / "out.csv")
@@ -303,7 +305,7 @@ def test_images_that_are_all_wrong_are_refused_and_the_old_file_stays(store, tes
     spoilt.to_csv(tmp_path / "rows.csv", index=False)
     (tmp_path / "out.csv").write_text("of yesterday")
     with pytest.raises(InputError, match=told):
-        predict_flow(str(tmp_path / "rows.csv"), store=store, output=tmp_path / "out.csv")
+        predict_flow(str(tmp_path / "rows.csv"), store=str(store), output=tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_text() == "of yesterday"
     assert {path.name for path in tmp_path.iterdir()} == {"rows.csv", "out.csv"}
 
@@ -313,7 +315,7 @@ def test_rows_with_labels_are_scored_where_the_label_is_one(store, test_digits, 
     frame.iloc[:10, 0] = np.nan
     frame.iloc[10:15, 0] = 77
     frame.to_parquet(tmp_path / "rows.parquet")
-    prediction = predict_flow(str(tmp_path / "rows.parquet"), store=store, output=tmp_path / "out.csv")
+    prediction = predict_flow(str(tmp_path / "rows.parquet"), store=str(store), output=tmp_path / "out.csv")
     assert prediction.rows == 100
     assert prediction.score.rows == 85
     assert np.array_equal(

@@ -25,21 +25,21 @@ def store(tmp_path):
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
 def test_back_to_the_one_before_and_forth_again(store):
-    crowned = promote_flow(store=store.path, previous=True, reason="worse in the field")
+    crowned = promote_flow(store=str(store.path), previous=True, reason="worse in the field")
     assert (crowned.version, crowned.over) == (1, 2)
     assert store.champion() == 1
     event = store.history()[-1]
     assert (event["event"], event["reason"]) == ("rollback", "worse in the field")
     assert "champion" in json.loads(newest_artifact("leaderboard").data)[-1]["in use"]
-    assert promote_flow(store=store.path, previous=True).version == 2
-    assert promote_flow(3, store.path, "by hand").version == 3
+    assert promote_flow(store=str(store.path), previous=True).version == 2
+    assert promote_flow(3, str(store.path), "by hand").version == 3
     assert [event["event"] for event in store.history()[2:]] == ["rollback", "promotion", "promotion"]
 
 
 def test_a_version_that_was_touched_is_refused_before_anything_starts(store):
     (store.folder(3) / "model.keras").write_bytes(b"")
     with pytest.raises(StoreError, match=r"version 3: model\.keras was changed"):
-        check(3, store.path, "by hand", previous=False)
+        check(3, str(store.path), "by hand", previous=False)
     assert store.champion() == 2
 
 
@@ -54,7 +54,7 @@ def test_a_version_that_was_touched_is_refused_before_anything_starts(store):
 )
 def test_what_cannot_be_promoted_is_told(store, version, previous, reason, told):
     with pytest.raises(InputError, match=told):
-        check(version, store.path, reason, previous=previous)
+        check(version, str(store.path), reason, previous=previous)
 
 
 def test_without_a_champion_there_is_no_previous_one(tmp_path):

@@ -25,7 +25,9 @@ QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fracti
 
 @pytest.fixture(scope="module")
 def published(prefect_server, tiny_npz, tmp_path_factory):
-    return train_flow(str(tiny_npz), store=tmp_path_factory.mktemp("stores") / "store", recipe="plain", overrides=QUICK)
+    return train_flow(
+        str(tiny_npz), store=str(tmp_path_factory.mktemp("stores") / "store"), recipe="plain", overrides=QUICK
+    )
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +117,7 @@ def test_progress_ends_at_100_percent(published):
 
 
 def test_the_same_seed_gives_the_same_model_as_the_next_version(published, folder, tiny_npz):
-    again = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK, retrain=True)
+    again = train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK, retrain=True)
     assert again.version == 2
     assert not again.promoted, "it is the same, but 200 rows can't show that it is as good"
     assert "may be" in again.reason
@@ -138,7 +140,7 @@ def test_the_first_version_is_the_champion_and_the_card_says_why(published, fold
 
 
 def test_the_same_data_and_recipe_is_not_trained_again(published, folder, tiny_npz):
-    state = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK, return_state=True)
+    state = train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK, return_state=True)
     assert state.is_completed()
     assert state.name == "Unchanged"
     assert "unchanged: version" in state.message
@@ -146,7 +148,7 @@ def test_the_same_data_and_recipe_is_not_trained_again(published, folder, tiny_n
     assert outcome.unchanged
     assert outcome.accuracy == published.accuracy
     assert "Nothing was trained: version" in newest_artifact("training-unchanged").data
-    direct = train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK)
+    direct = train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK)
     assert (direct.version, direct.unchanged) == (outcome.version, True)
 
 
@@ -155,7 +157,7 @@ def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder
     before = store.champion()
     poor = QUICK.model_copy(update={"epochs": 1, "learning_rate": 0.001})
     gate = GateRules(min_accuracy=0)
-    outcome = train_flow(str(tiny_npz), store=store.path, recipe="plain", overrides=poor, gate=gate)
+    outcome = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate)
     assert not outcome.promoted
     assert store.champion() == before
     assert "calibration error is more than --max-calibration-error, 0.05" in outcome.reason
@@ -164,14 +166,14 @@ def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder
     report = newest_artifact("training-report").data
     assert "**Not promoted**" in report
     assert "mistakes fixed" in report
-    forced = train_flow(str(tiny_npz), store=store.path, recipe="plain", overrides=poor, gate=gate, force="a test")
+    forced = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate, force="a test")
     assert forced.promoted
     assert store.champion() == forced.version
     assert store.history()[-1]["reason"] == "forced: a test"
 
 
 def test_a_champion_that_was_touched_never_blocks_for_ever(tmp_path, tiny_npz):
-    arguments = {"store": tmp_path / "store", "recipe": "plain", "overrides": QUICK, "retrain": True}
+    arguments = {"store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK, "retrain": True}
     first = train_flow(str(tiny_npz), **arguments)
     (Path(first.folder) / "model.keras").write_bytes(b"another model")
     refused = train_flow(str(tiny_npz), **arguments)
@@ -181,7 +183,7 @@ def test_a_champion_that_was_touched_never_blocks_for_ever(tmp_path, tiny_npz):
 
 
 def test_drift_is_measured_against_the_champions_data(published, folder, tiny_npz, tmp_path):
-    train_flow(str(tiny_npz), store=folder.parents[1], recipe="plain", overrides=QUICK)
+    train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK)
     report = newest_artifact("data-validation").data
     assert re.search(r"Drift from the reference, tiny\.npz of version \d+, 600 rows", report)
     assert "Nothing to complain of." in report, "beside MNIST it would have drifted"
@@ -193,7 +195,7 @@ def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server,
     def away(*_args, **_kwargs):
         raise httpx.ConnectError("the server is away")
 
-    run = {"source": str(tiny_npz), "store": tmp_path / "store", "recipe": "plain", "overrides": QUICK}
+    run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
     with monkeypatch.context() as patch:
         patch.setattr(report_training, "create_markdown_artifact", away)
         patch.setattr(report_training.report_training, "retries", 0)
@@ -213,25 +215,25 @@ def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server,
 def test_a_version_whose_run_was_killed_before_its_crowning_is_crowned_by_the_next(
     prefect_server, tmp_path, tiny_npz, monkeypatch
 ):
-    run = {"source": str(tiny_npz), "store": tmp_path / "store", "recipe": "plain", "overrides": QUICK}
+    run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
     store = Store(tmp_path / "store")
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_carry_out", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train_flow(**run)
     assert (store.versions(), store.champion(), store.unreported()) == ([1], None, [1])
-    assert list(store.work.iterdir())
+    assert store.work.names()
     again = train_flow(**run)
     assert again.unchanged
     assert again.promoted
     assert store.champion() == 1
-    assert not store.work.exists()
+    assert not store.work.names()
     event = awaited_events("digits.version.promoted", f"digits.store.{store.path.resolve()}")[0]["payload"]
     assert event["version"] == 1
 
 
 def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
-    arguments = {"store": tmp_path / "store", "recipe": "plain", "retrain": True, "keep": 1}
+    arguments = {"store": str(tmp_path / "store"), "recipe": "plain", "retrain": True, "keep": 1}
     gate = GateRules(min_accuracy=0, max_calibration_error=0)
     for seed in range(3):
         quick = QUICK.model_copy(update={"seed": seed, "epochs": 1})
@@ -247,7 +249,7 @@ def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_pat
     with pytest.raises(
         InputError, match=r"bad\.npz: 1 of 600 train rows .*1 label unknown.*--max-quarantined allows 0\.001"
     ):
-        train_flow(str(tmp_path / "bad.npz"), store=tmp_path / "store", rules=Rules(max_quarantined=0.001))
+        train_flow(str(tmp_path / "bad.npz"), store=str(tmp_path / "store"), rules=Rules(max_quarantined=0.001))
     assert [entry.name for entry in (tmp_path / "store").iterdir()] == ["quarantine"]
     (kept,) = (tmp_path / "store" / "quarantine").iterdir()
     assert {file.name for file in kept.iterdir()} == {"rows.parquet", "sheet.png"}
@@ -264,7 +266,7 @@ def test_data_that_cannot_be_read_is_reported_too(tmp_path):
     path = tmp_path / "cut.csv"
     path.write_text("label,pixel0\n1,2\n3\n")
     with pytest.raises(InputError, match="line 3: 1 columns; 2 are needed"):
-        train_flow(str(path), store=tmp_path / "store")
+        train_flow(str(path), store=str(tmp_path / "store"))
     assert not (tmp_path / "store").exists()
     assert "line 3: 1 columns; 2 are needed" in newest_artifact("data-validation").data
 
@@ -272,7 +274,7 @@ def test_data_that_cannot_be_read_is_reported_too(tmp_path):
 def test_a_training_that_comes_to_nothing_publishes_nothing(tmp_path, tiny_npz):
     hopeless = Overrides(epochs=40, batch_size=32, learning_rate=1e-9)
     with pytest.raises(TrainingError, match="still guesses"):
-        train_flow(str(tiny_npz), store=tmp_path / "store", recipe="plain", overrides=hopeless)
+        train_flow(str(tiny_npz), store=str(tmp_path / "store"), recipe="plain", overrides=hopeless)
     assert not (tmp_path / "store" / "versions").exists()
 
 

@@ -25,7 +25,7 @@ def whole(prefect_server, tmp_path_factory):
     x, y = draw_digits(800, seed=3)
     np.savez(folder / "rows.npz", x=x, y=y)
     quick = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
-    train_flow(str(folder / "rows.npz"), store=folder / "store", recipe="plain", overrides=quick)
+    train_flow(str(folder / "rows.npz"), store=str(folder / "store"), recipe="plain", overrides=quick)
     return folder
 
 
@@ -37,7 +37,7 @@ def folder(whole, tmp_path):
 
 
 def test_a_version_proves_what_its_card_says_weights_included(folder):
-    verified = verify_flow(store=folder, reproduce=True)
+    verified = verify_flow(store=str(folder), reproduce=True)
     assert verified.version == 1
     assert verified.told == "version 1 is what its card says: its files, its figures and its weights, trained anew"
 
@@ -50,7 +50,7 @@ def test_a_card_that_claims_too_much_is_named_figure_by_figure(folder):
     card["figures"]["confusion_matrix"][3][3] += 1
     (place / "card.json").write_text(json.dumps(card))
     with pytest.raises(StoreError) as told:
-        verify_flow(1, folder)
+        verify_flow(1, str(folder))
     assert f"version 1: figures.accuracy is {true}, the card says 0.9999" in str(told.value)
     assert "figures.confusion_matrix[3][3] is" in str(told.value)
 
@@ -61,7 +61,7 @@ def test_a_threshold_that_lets_it_answer_too_much_is_named(folder):
     card["abstention"]["threshold"] = 0.0
     (place / "card.json").write_text(json.dumps(card))
     with pytest.raises(StoreError, match=r"version 1: abstention\.threshold is .*, the card says 0\.0"):
-        verify_flow(1, folder)
+        verify_flow(1, str(folder))
 
 
 def test_another_model_is_named_even_if_the_card_was_made_to_fit(folder):
@@ -72,12 +72,12 @@ def test_another_model_is_named_even_if_the_card_was_made_to_fit(folder):
     network.set_weights([weight * 0.9 for weight in network.get_weights()])
     network.save(place / "model.keras")
     with pytest.raises(StoreError, match=r"model\.keras was changed"):
-        verify_flow(1, folder)
+        verify_flow(1, str(folder))
     card = json.loads((place / "card.json").read_text())
     (place / "card.json").unlink()
     (place / "card.json").write_text(json.dumps(card | {"files": sums(place)}))
     with pytest.raises(StoreError, match="the weights' digest is"):
-        verify_flow(1, folder)
+        verify_flow(1, str(folder))
 
 
 def test_a_model_that_carries_code_is_refused(folder):
@@ -90,7 +90,7 @@ def test_a_model_that_carries_code_is_refused(folder):
     (place / "card.json").unlink()
     (place / "card.json").write_text(json.dumps(card | {"files": sums(place)}))
     with pytest.raises(StoreError, match="not a model that can be loaded safely"):
-        verify_flow(1, folder)
+        verify_flow(1, str(folder))
 
 
 def test_data_that_is_gone_is_named(folder):
@@ -99,7 +99,7 @@ def test_data_that_is_gone_is_named(folder):
     card["data"]["source"] = "/nowhere/rows.npz"
     (place / "card.json").write_text(json.dumps(card))
     with pytest.raises(StoreError, match=r"can't be scored \(/nowhere/rows\.npz: no such file"):
-        verify_flow(1, folder)
+        verify_flow(1, str(folder))
 
 
 def test_without_a_champion_a_version_has_to_be_named(tmp_path):

@@ -16,6 +16,8 @@ import pytest
 from samples import ROOT, accepted, clean_environment, on_disk, write_shards
 from serving import free_port
 
+from artifacts.storage import storage_at
+from artifacts.store import Store
 from schemas.compute import Compute
 from schemas.recipe import Overrides
 
@@ -42,7 +44,7 @@ def tiny(tiny_npz):
 def by_ray(dataset, work, on_block=lambda _: None, recipe=RECIPE.applied_to("fast")):  # noqa: B008, frozen
     from tasks.training import ray_engine
 
-    return ray_engine.train(dataset, recipe, work, lambda _: None, lambda _: None, on_block, workers=2)
+    return ray_engine.train(dataset, recipe, storage_at(work), lambda _: None, lambda _: None, on_block, workers=2)
 
 
 def weights(trained):
@@ -62,7 +64,7 @@ def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path):
     recipe = RECIPE.applied_to("fast")
     staged = on_disk(tiny, tmp_path, 3, memory=1025)
     assert plan(staged, 540, recipe).blocks == 2
-    alone = engine.train(staged, recipe, tmp_path / "alone", lambda _: None, lambda _: None)
+    alone = engine.train(staged, recipe, storage_at(tmp_path / "alone"), lambda _: None, lambda _: None)
     together = by_ray(staged, tmp_path / "together")
     for one, both in zip(weights(alone), weights(together), strict=True):
         np.testing.assert_allclose(both, one, atol=2e-4)
@@ -133,11 +135,11 @@ def shards(tmp_path):
     return write_shards(tmp_path / "shards", rows=2400, count=12)
 
 
-def flow(environment, store, *flags):
+def flow(environment, folder, *flags):
     return subprocess.Popen(
-        [sys.executable, ROOT / "flows" / "train_flow.py", "--store", store, "--engine", "ray", *map(str, flags)],
+        [sys.executable, ROOT / "flows" / "train_flow.py", "--engine", "ray", *map(str, flags)],
         env=environment,
-        cwd=store.parent,
+        cwd=folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -170,23 +172,45 @@ def test_a_lost_driver_goes_on_and_a_node_that_leaves_costs_no_run(server, shard
     """The second node is killed while shards are staged, the flow while it trains; then the flow is run again."""
     environment = server | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     with nodes(environment, tmp_path) as (address, started):
-        flags = ("--source", shards, "--ray-address", address, "--epochs", 300, "--batch-size", 64)
         store, told = tmp_path / "store", ""
+        flags = ("--source", shards, "--store", store, "--ray-address", address, "--epochs", 300, "--batch-size", 64)
         staged = store / "work" / "shards"
         leaving = threading.Thread(target=lambda: (_wait(lambda: any(staged.glob("[!.]*"))), _end(started[1])))
         leaving.start()
-        with flow(environment, store, *flags) as process:
+        with flow(environment, tmp_path, *flags) as process:
             for line in process.stdout:
                 told += line
                 if "epoch  20/300" in line:
                     process.kill()
         leaving.join()
         assert "epoch  20/300" in told, told[-3000:]
-        with flow(environment, store, *flags) as process:
+        with flow(environment, tmp_path, *flags) as process:
             told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, told[-3000:]
         assert "going on after epoch" in told
         assert "version 1" in told
+
+
+def test_workers_meet_in_an_object_store(server, shards, tmp_path, bucket, object_store):
+    """What they stage, fetch and save lies there; the run that is killed goes on from it without any copy."""
+    store, told = f"{bucket}/models", ""
+    flags = ("--source", shards, "--store", store, "--workers", 2, "--epochs", 150, "--batch-size", 64)
+    environment = server | object_store
+    with flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags) as process:
+        for line in process.stdout:
+            told += line
+            if "epoch   4/150" in line:
+                process.kill()
+    assert "epoch   4/150" in told, told[-3000:]
+    assert len(Store(store).shards.names()) == 12
+    with flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
+        told, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, told[-3000:]
+    assert f"from the checkpoint in {store}/work/" in told
+    card = Store(store).card(1)
+    assert card["environment"]["workers"] == 2
+    assert Store(store).work.names() == ["shards"]
+    assert len(list((tmp_path / "second").rglob("pixels.npy"))) == 12, "each shard was fetched, none staged again"
 
 
 def _wait(holds):

@@ -4,9 +4,10 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from samples import pixel_file
 
 from schemas.digits import PIXEL_COUNT
-from schemas.images import NEAR, PixelFile, Staged
+from schemas.images import NEAR, Staged
 
 ROWS = 50_000
 
@@ -22,7 +23,7 @@ def staged(pixels, tmp_path_factory):
     files = []
     for number, piece in enumerate(np.split(pixels, [1000])):
         np.save(folder / f"{number}.npy", piece)
-        files.append(PixelFile(folder / f"{number}.npy", len(piece)))
+        files.append(pixel_file(folder / f"{number}.npy", len(piece)))
     return Staged(files, np.zeros(ROWS, np.uint8), np.arange(ROWS))
 
 

@@ -377,7 +377,7 @@ def test_a_version_of_an_inbox_is_verified_and_without_anything_new_unchanged(
     card = Store(tmp_path / "store").card(1)
     assert card["data"]["rows"]["training"] + card["data"]["rows"]["held out"] == 700
     assert '"file": "more.npz"' in newest_artifact("inbox").data
-    assert verify_flow(store=tmp_path / "store").version == 1
+    assert verify_flow(store=str(tmp_path / "store")).version == 1
     assert train_flow(**run).unchanged
     dropped(inbox / "again.npz", *draw_digits(50, seed=6))
     assert train_flow(**run).version == 2

@@ -11,6 +11,7 @@ import pytest
 from samples import draw_digits
 
 from artifacts.files import TEMPORARY
+from artifacts.storage import FolderStorage, storage_at
 from schemas.errors import InputError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import Loaded
@@ -59,7 +60,7 @@ def cut(frame, folder, count, kind="parquet"):
 
 def inspected(source, test_source, work, rules=RULES):
     loaded = catalogue.load(str(source), str(test_source), rules)
-    return inspection.inspect(loaded, rules, profiles.embedded(), Staging(work, in_threads))
+    return inspection.inspect(loaded, rules, profiles.embedded(), Staging(FolderStorage(work), in_threads))
 
 
 def counted(validation):
@@ -101,7 +102,9 @@ def test_where_there_is_no_part_to_test_with_the_same_rows_are_split_off(train, 
     )
     rules = RULES.model_copy(update={"min_test_rows": 10})
     loaded = catalogue.load(str(cut(train, tmp_path / "train", 7)), None, rules)
-    found, same = inspection.inspect(loaded, rules, profiles.embedded(), Staging(tmp_path / "work", in_threads))
+    found, same = inspection.inspect(
+        loaded, rules, profiles.embedded(), Staging(FolderStorage(tmp_path / "work"), in_threads)
+    )
     assert found.kept == whole.kept
     assert same.fingerprint == dataset.fingerprint
 
@@ -248,7 +251,7 @@ def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
         (tmp_path / name / "pixels.npy").touch()
         then = time.time() - days * 86_400
         os.utime(tmp_path / name, (then, then))
-    staging.sweep(tmp_path)
+    staging.sweep(FolderStorage(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"used", f"{TEMPORARY}under-way"}
 
 
@@ -300,3 +303,31 @@ def test_a_pattern_and_an_address_are_sources_too(train, test_frame, tmp_path):
 def test_no_shards_are_said_plainly(source, told):
     with pytest.raises(InputError, match=told):
         shards.manifest(source)
+
+
+def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
+    train, test_frame, tmp_path, bucket, monkeypatch
+):
+    """As on two machines: one stages, another one, which has no copies, trains; then one that has all stages again."""
+    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    _, of_folder = inspected(source, tests, tmp_path / "work")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
+    place = storage_at(f"{bucket}/shards").keeping_copies()
+    loaded = catalogue.load(str(source), str(tests), RULES)
+    _, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
+    assert dataset.fingerprint == of_folder.fingerprint
+    assert len(place.names()) == 5
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
+    pixels = dataset.train.rows(slice(None))
+    np.testing.assert_array_equal(pixels, of_folder.train.rows(slice(None)))
+    files = fsspec.filesystem("s3")
+    (gone, *_others) = place.names()
+    files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
+    staged, stage = [], staging._stage
+    monkeypatch.setattr(staging, "_stage", lambda path, key, job: (staged.append(key), stage(path, key, job)))
+    _, again = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
+    assert staged == [gone]
+    np.testing.assert_array_equal(again.train.rows(slice(None)), pixels)
+    place.remove(gone)
+    with pytest.raises(StoreError, match=rf"{gone}: is gone; a rerun stages it anew"):
+        [images.rows(slice(None)) for images in (again.train, again.test)]

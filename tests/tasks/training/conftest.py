@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from samples import accepted
 
+from artifacts.storage import storage_at
 from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset
 from tasks.training.start_up import import_tensorflow
@@ -38,6 +39,6 @@ def train(tiny, tmp_path):
             if on_epoch:
                 on_epoch(record)
 
-        return engine.train(dataset, recipe, work, on_epoch=heard, tell=run.told.append)
+        return engine.train(dataset, recipe, storage_at(work), on_epoch=heard, tell=run.told.append)
 
     return run

@@ -4,10 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from samples import accepted, draw_digits, on_disk
+from samples import accepted, draw_digits, on_disk, pixel_file
 
+from artifacts.storage import FolderStorage
 from schemas.errors import InputError
-from schemas.images import PixelFile, Staged
+from schemas.images import Staged
 from schemas.recipe import Overrides
 from tasks.training import engine
 from tasks.training.plan import Plan, plan
@@ -37,7 +38,9 @@ def staged(whole, tmp_path):
 
 def trained(dataset, work, on_block=lambda _: None):
     told = []
-    result = engine.train(dataset, RECIPE, work, on_epoch=told.append, tell=lambda _: None, on_block=on_block)
+    result = engine.train(
+        dataset, RECIPE, FolderStorage(work), on_epoch=told.append, tell=lambda _: None, on_block=on_block
+    )
     return result, told
 
 
@@ -102,7 +105,7 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(staged, 
 
 def test_the_same_rows_in_other_files_train_the_same_weights(staged, whole, tmp_path):
     np.save(tmp_path / "one.npy", whole.train.rows(slice(None)))
-    one = Staged([PixelFile(tmp_path / "one.npy", len(whole.train))], whole.train.labels, staged.train.numbers)
+    one = Staged([pixel_file(tmp_path / "one.npy", len(whole.train))], whole.train.labels, staged.train.numbers)
     assert (
         trained(staged, tmp_path / "a")[0].digest
         == trained(dataclasses.replace(staged, train=one), tmp_path / "b")[0].digest
@@ -130,5 +133,8 @@ def accuracies(mnist, order, folder):
     cut = on_disk(dataclasses.replace(mnist, train=mnist.train.take(order)), folder, 10, memory=1065)
     assert plan(cut, len(cut.train), FAST).blocks == 5
     recipes = [FAST.model_copy(update={"seed": seed}) for seed in range(SEEDS)]
-    networks = [engine.train(cut, one, folder / "work", lambda _: None, lambda _: None).network for one in recipes]
+    networks = [
+        engine.train(cut, one, FolderStorage(folder / "work"), lambda _: None, lambda _: None).network
+        for one in recipes
+    ]
     return [(answers(network, mnist.test).argmax(axis=1) == mnist.test.labels).mean() for network in networks]

@@ -42,16 +42,18 @@ def test_the_seed_network_has_its_109_386_parameters(train, recipe):
     assert train(changed(recipe, epochs=1)).network.count_params() == 109_386
 
 
-def test_a_resumed_training_ends_as_an_undisturbed_one(train, recipe, tmp_path):
+@pytest.mark.parametrize("place", ["folder", "address"])
+def test_a_resumed_training_ends_as_an_undisturbed_one(train, recipe, tmp_path, bucket, place):
     undisturbed = train(recipe, tmp_path / "a")
+    work = tmp_path / "b" if place == "folder" else f"{bucket}/b"
 
     def stop(record):
         if record.epoch == 4:
             raise RuntimeError("power failure")
 
     with pytest.raises(RuntimeError, match="power failure"):
-        train(recipe, tmp_path / "b", on_epoch=stop)
-    resumed = train(recipe, tmp_path / "b")
+        train(recipe, work, on_epoch=stop)
+    resumed = train(recipe, work)
     assert train.epochs == [5, 6], "an epoch is saved before it is told of"
     assert "going on after epoch 4 of 6" in train.told[0]
     assert resumed.digest == undisturbed.digest

@@ -10,6 +10,7 @@ TRAINING = """
 import sys, time
 sys.path.insert(0, "tests")
 from pathlib import Path
+from artifacts.storage import FolderStorage
 from schemas.recipe import Overrides
 from samples import accepted
 from tasks.training.start_up import import_tensorflow
@@ -21,7 +22,8 @@ def told(record):
     time.sleep(0.1)
 
 recipe = Overrides(epochs=12, batch_size=64, weight_averaging=0.9, patience=50).applied_to("fast")
-print("digest", train(accepted(sys.argv[1]), recipe, Path(sys.argv[2]), told, print).digest, flush=True)
+work = FolderStorage(Path(sys.argv[2]))
+print("digest", train(accepted(sys.argv[1]), recipe, work, told, print).digest, flush=True)
 """
 
 

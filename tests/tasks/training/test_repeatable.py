@@ -12,6 +12,7 @@ import numpy as np
 sys.path.insert(0, "tests")
 from pathlib import Path
 from samples import accepted
+from artifacts.storage import FolderStorage
 from schemas.recipe import Overrides
 from tasks.training.start_up import import_tensorflow
 import_tensorflow()
@@ -22,7 +23,7 @@ few = dataclasses.replace(mnist, train=mnist.train.take(np.arange(9000)))
 for network in ("mlp", "cnn"):
     recipe = Overrides(network=network, epochs=2).applied_to("fast")
     with tempfile.TemporaryDirectory() as work:
-        print(network, train(few, recipe, Path(work), lambda record: None, print).digest)
+        print(network, train(few, recipe, FolderStorage(Path(work)), lambda record: None, print).digest)
 """
 
 

@@ -1,0 +1,211 @@
+"""Where a store's files lie: a folder, or an address of an object store. Each is there whole or not at all.
+
+A storage is a place with names in it; what is said of the one here holds for the other, in `object_storage`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+import shutil
+import tempfile
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from filelock import FileLock
+
+from artifacts import files
+from schemas.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+SCHEME = "://"
+LOCAL = "file://"
+LOCK = ".lock"
+RETIRED = ".old-"
+UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}")
+"""What a file under way is called."""
+
+
+class Storage(Protocol):
+    """Files and folders by their names, below a place. Picklable; nothing is created before something is kept."""
+
+    def at(self, name: str) -> Storage:
+        """Give the place of a name below this one."""
+
+    def names(self) -> list[str]:
+        """Give the names of all files and folders, in no order; none where there is no such place."""
+
+    def read(self, name: str) -> bytes:
+        """Read a file; raise FileNotFoundError if there is none."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace a file in one step."""
+
+    def append(self, name: str, line: str) -> None:
+        """Append a line to a file; whoever does holds the lock."""
+
+    def claim(self, name: str, content: bytes = b"") -> bool:
+        """Make a file, unless there is one: of all who try, one succeeds."""
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder, if it is there, in one step; a place that is empty then may go, too."""
+
+    def new_folder(self, name: str) -> AbstractContextManager[Path]:
+        """Give an empty folder on this machine to fill; it gets its name, a new one, when the `with` ends well."""
+
+    def has_folder(self, name: str) -> bool:
+        """Tell whether a folder is there, with all that it was made with."""
+
+    def folder(self, name: str) -> Path:
+        """Give a folder's path on this machine, or that of a copy; raise FileNotFoundError if there is none."""
+
+    def keeping_copies(self) -> Storage:
+        """Give the same place, whose copies on this machine stay for the next process; for what is large."""
+
+    def scratch(self) -> Path:
+        """Give a folder on this machine for what is under way; it is on the disk that `folder` uses."""
+
+    def absolute(self) -> Storage:
+        """Give the same place, for a process with another working directory."""
+
+    def tidy(self) -> None:
+        """Remove what killed processes left half done; whoever does holds the lock."""
+
+    def check_writable(self) -> None:
+        """Raise InputError if nothing can be kept; leave nothing behind."""
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Hold the one lock of this place, which ends with its process; others wait."""
+
+
+def storage_at(place: str | Path) -> Storage:
+    """Give the storage at a path or an address; raise InputError for one that no installed package knows."""
+    path = path_of(place)
+    if path is not None:
+        return FolderStorage(path)
+    from artifacts.object_storage import ObjectStorage  # noqa: PLC0415, fsspec comes with it
+
+    return ObjectStorage.known(str(place))
+
+
+def path_of(place: str | Path) -> Path | None:
+    """Give the path of a place on this machine; None for one at an address."""
+    text = str(place)
+    return Path(text.removeprefix(LOCAL)) if SCHEME not in text or text.startswith(LOCAL) else None
+
+
+class FolderStorage:
+    """A folder of this machine, or one that several mount."""
+
+    def __init__(self, path: Path) -> None:
+        """Name the folder."""
+        self._path = path
+
+    def __str__(self) -> str:
+        """Give its path."""
+        return str(self._path)
+
+    def at(self, name: str) -> FolderStorage:
+        """Give the folder of a name."""
+        return FolderStorage(self._path / name)
+
+    def names(self) -> list[str]:
+        """List it."""
+        return [entry.name for entry in self._path.iterdir()] if self._path.is_dir() else []
+
+    def read(self, name: str) -> bytes:
+        """Read a file."""
+        return (self._path / name).read_bytes()
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file, by a rename."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        files.write_atomically(self._path / name, content)
+
+    def append(self, name: str, line: str) -> None:
+        """Append a line; what a killed process left of its own is taken away first."""
+        files.append_line(self._path / name, line)
+
+    def claim(self, name: str, content: bytes = b"") -> bool:
+        """Make a file that isn't there."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        try:
+            with (self._path / name).open("xb") as file:
+                file.write(content)
+        except FileExistsError:
+            return False
+        return True
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder, which is renamed first, so that it is never half there."""
+        path = self._path / name
+        with contextlib.suppress(FileNotFoundError):
+            if path.is_dir():
+                shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
+            else:
+                path.unlink()
+        with contextlib.suppress(OSError):  # something else is in it
+            self._path.rmdir()
+
+    @contextlib.contextmanager
+    def new_folder(self, name: str) -> Iterator[Path]:
+        """Give a folder that is renamed in the end."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        with files.new_folder(self._path / name) as folder:
+            yield folder
+
+    def has_folder(self, name: str) -> bool:
+        """Tell whether a folder is there; it was renamed when it was whole."""
+        return (self._path / name).is_dir()
+
+    def folder(self, name: str) -> Path:
+        """Give a folder's own path."""
+        path = self._path / name
+        if not path.is_dir():
+            raise FileNotFoundError(path)
+        return path
+
+    def keeping_copies(self) -> FolderStorage:
+        """Give itself: there are no copies."""
+        return self
+
+    def scratch(self) -> Path:
+        """Give the folder itself."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
+
+    def absolute(self) -> FolderStorage:
+        """Give it by its whole path."""
+        return FolderStorage(self._path.absolute())
+
+    def tidy(self) -> None:
+        """Remove what has the name of a file or folder under way or on its way out."""
+        for name in self.names():
+            if name.startswith((files.TEMPORARY, RETIRED)):
+                shutil.rmtree(self._path / name, ignore_errors=True)
+            elif UNFINISHED.fullmatch(name):
+                (self._path / name).unlink(missing_ok=True)
+
+    def check_writable(self) -> None:
+        """Try the folder, or the nearest one above it that is there."""
+        folder = self._path.absolute()
+        try:
+            while not folder.exists():
+                folder = folder.parent
+            with tempfile.TemporaryFile(dir=folder):
+                return
+        except OSError as error:
+            raise InputError(
+                f"store {self._path}: can't be written ({folder}: {error.strerror}); a folder that can be is needed"
+            ) from error
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Lock a file in it."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        with FileLock(self._path / LOCK, poll_interval=0.01):
+            yield
