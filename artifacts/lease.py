@@ -59,7 +59,7 @@ def _taken(places: Storage) -> int:
             if places.claim(str(mine), _life(0)):
                 if _highest(places) == mine:
                     for name in places.names():
-                        if int(name) < mine:
+                        if name != str(mine):
                             places.remove(name)
                     return mine
                 places.remove(str(mine))
@@ -79,7 +79,7 @@ def _renew(places: Storage, mine: int, ended: threading.Event, lost: threading.E
 
 
 def _highest(places: Storage) -> int:
-    return max(map(int, places.names()), default=0)
+    return max((int(name) for name in places.names() if name.isdecimal()), default=0)
 
 
 def _state(places: Storage, number: int) -> bytes:

@@ -100,13 +100,19 @@ class ObjectStorage:
         return True
 
     def remove(self, name: str) -> None:
-        """Remove an object; of a folder, first what makes it count, and the copy on this machine."""
+        """Remove an object."""
+        with contextlib.suppress(FileNotFoundError), self._reached(name) as (store, path):
+            store.rm_file(path)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove what makes it count before its objects, and the copy on this machine."""
         shutil.rmtree(self.scratch() / name, ignore_errors=True)
         if f"{WHOLE}{name}" in self._listed():
             self.write(f"{UNDER_WAY}{name}", b"")
-            self._gone(f"{WHOLE}{name}")
-        self._gone(name)
-        self._gone(f"{UNDER_WAY}{name}")
+            self.remove(f"{WHOLE}{name}")
+        with contextlib.suppress(FileNotFoundError), self._reached(name) as (store, path):
+            store.rm(path, recursive=True)
+        self.remove(f"{UNDER_WAY}{name}")
 
     @contextlib.contextmanager
     def new_folder(self, name: str) -> Iterator[Path]:
@@ -119,7 +125,7 @@ class ObjectStorage:
             with self._written(name) as (store, path):
                 store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
             self.write(f"{WHOLE}{name}", json.dumps(sizes).encode())
-            self._gone(f"{UNDER_WAY}{name}")
+            self.remove(f"{UNDER_WAY}{name}")
             shutil.rmtree(copy, ignore_errors=True)  # of what had the name before
 
     def has_folder(self, name: str) -> bool:
@@ -165,15 +171,15 @@ class ObjectStorage:
         found = self._listed()
         for name in (name.removeprefix(UNDER_WAY) for name in found if name.startswith(UNDER_WAY)):
             if f"{WHOLE}{name}" in found:  # all but the marker was done, or nothing yet
-                self._gone(f"{UNDER_WAY}{name}")
+                self.remove(f"{UNDER_WAY}{name}")
             else:
-                self.remove(name)
+                self.remove_folder(name)
 
     def check_writable(self) -> None:
         """Put an object there and remove it."""
         probe = f".probe-{uuid.uuid4().hex}"
         self.write(probe, b"")
-        self._gone(probe)
+        self.remove(probe)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
@@ -192,10 +198,6 @@ class ObjectStorage:
         found = {entry["name"].strip("/"): entry for entry in entries}
         return {name.rsplit("/", 1)[-1]: entry for name, entry in found.items() if name != own}
 
-    def _gone(self, name: str) -> None:
-        with contextlib.suppress(FileNotFoundError), self._reached(name) as (store, path):
-            store.rm(path, recursive=True)
-
     @contextlib.contextmanager
     def _reached(self, name: str) -> Iterator[tuple[Any, str]]:
         """Give fsspec's filesystem and a name's path in it; tell in one line why something couldn't be done.
@@ -209,8 +211,8 @@ class ObjectStorage:
             yield store, path
         except (FileNotFoundError, FileExistsError, StoreError):
             raise
-        except PermissionError as error:
-            raise StoreError(f"{address}: may not be used ({first_line(error)})") from error
+        except (PermissionError, NotImplementedError) as error:
+            raise StoreError(f"{address}: can't be used ({first_line(error)})") from error
         except Exception as error:
             if isinstance(error, OSError) and error.errno in FULL:
                 raise

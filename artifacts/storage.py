@@ -52,7 +52,10 @@ class Storage(Protocol):
         """Make a file, unless there is one: of all who try, one succeeds."""
 
     def remove(self, name: str) -> None:
-        """Remove a file or a folder, if it is there, in one step; a place that is empty then may go, too."""
+        """Remove a file, if it is there."""
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder, if it is there, in one step; this place, if it is empty then, may go, too."""
 
     def new_folder(self, name: str) -> AbstractContextManager[Path]:
         """Give an empty folder on this machine to fill; it gets its name, a new one, when the `with` ends well."""
@@ -141,13 +144,14 @@ class FolderStorage:
         return True
 
     def remove(self, name: str) -> None:
-        """Remove a file or a folder, which is renamed first, so that it is never half there."""
+        """Remove a file."""
+        (self._path / name).unlink(missing_ok=True)
+
+    def remove_folder(self, name: str) -> None:
+        """Remove a folder, which is renamed first, so that it is never half there."""
         path = self._path / name
         with contextlib.suppress(FileNotFoundError):
-            if path.is_dir():
-                shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
-            else:
-                path.unlink()
+            shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
         with contextlib.suppress(OSError):  # something else is in it
             self._path.rmdir()
 

@@ -198,7 +198,7 @@ class Store:
             spared = {self.champion(), self.previous(), *versions[-max(keep, 1) :]}
             removed = [version for version in versions if version not in spared]
             for version in removed:
-                self._versions.remove(str(version))
+                self._versions.remove_folder(str(version))
             return removed
 
     @contextlib.contextmanager
@@ -236,7 +236,7 @@ class Store:
     def _remove_work(self, fingerprint: str) -> None:
         """Remove the checkpoints of a training that is published; a card may be touched, and name another folder."""
         if fingerprint.isalnum():
-            self.work.remove(fingerprint)
+            self.work.remove_folder(fingerprint)
 
     def _crown(self, crowned: dict[str, Any]) -> None:
         self._place.write(CHAMPION, f"{json.dumps(crowned)}\n".encode())

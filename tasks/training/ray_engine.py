@@ -129,7 +129,7 @@ def _fit(training: Training) -> None:
     except ray_train.TrainingFailedError as error:
         raise TrainingError(f"Ray gave the training up: {_told(error)}") from error
     finally:
-        training.place.remove(name)  # Ray's own records of it
+        training.place.remove_folder(name)  # Ray's own records of it
     with contextlib.suppress(FileNotFoundError):
         raise TrainingError(training.place.read(FAULT).decode())
 

@@ -197,14 +197,14 @@ def sweep(place: Storage) -> None:
         days = 1 if name.startswith((TEMPORARY, RETIRED, FETCHED)) else UNUSED_DAYS
         with contextlib.suppress(FileNotFoundError):  # another run's, and in its place by now
             if time.time() - folder.folder(name).stat().st_mtime > days * 86_400:
-                folder.remove(name)
+                folder.remove_folder(name)
 
 
 def _whole(place: Storage, key: str) -> Path | None:
     """Give the folder of a shard that is staged; what isn't whole is removed."""
     if place.has_folder(key) and _is_whole(place.folder(key)):
         return place.folder(key)
-    place.remove(key)
+    place.remove_folder(key)
     return None
 
 

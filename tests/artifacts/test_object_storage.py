@@ -144,7 +144,7 @@ def _killed(function, patch, point) -> bool:
 
         return request
 
-    for name in ("pipe_file", "put_file", "cat_file", "ls", "rm", "get_file"):
+    for name in ("pipe_file", "put_file", "cat_file", "ls", "rm", "rm_file", "get_file"):
         patch.setattr(MemoryFileSystem, name, counted(getattr(MemoryFileSystem, name)))
     try:
         function()
@@ -234,7 +234,7 @@ def test_a_folder_whose_files_are_removed_by_a_rule_of_the_store_is_none(bucket)
     assert storage.has_folder("one")
     fsspec.filesystem("s3").rm_file(f"{bucket}/folders/one/a")
     assert not storage.has_folder("one")
-    storage.remove("one")
+    storage.remove_folder("one")
     assert storage.names() == []
     with pytest.raises(FileNotFoundError):
         storage.folder("one")

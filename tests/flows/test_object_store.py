@@ -49,7 +49,7 @@ def test_the_whole_work_is_done_on_a_store_in_an_object_store(run_flow, bucket, 
     files.pipe(place, json.dumps(card).encode())
     named = run_flow("verify", "--store", store)
     assert named.returncode == 1
-    assert "version 1: figures accuracy" in named.stderr
+    assert "version 1: figures.accuracy is 1.0, the card says 0.9999" in named.stderr
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("s3")]
 
 

@@ -328,6 +328,6 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     _, again = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
     assert staged == [gone]
     np.testing.assert_array_equal(again.train.rows(slice(None)), pixels)
-    place.remove(gone)
+    place.remove_folder(gone)
     with pytest.raises(StoreError, match=rf"{gone}: is gone; a rerun stages it anew"):
         [images.rows(slice(None)) for images in (again.train, again.test)]
