@@ -71,6 +71,8 @@ unlabelled_column_fault = _column_fault(PIXEL_COLUMNS)
 
 
 def _type_fault(frame: pd.DataFrame) -> str | None:
+    if set(frame.dtypes) == {np.dtype(np.uint8)}:  # of a frame that is right, in a tenth of the time
+        return None
     wrong = [f"{column} of {dtype}" for column, dtype in frame.dtypes.items() if dtype != np.uint8]
     more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
     return ", ".join(wrong[:SHOWN]) + more if wrong else None
@@ -78,7 +80,10 @@ def _type_fault(frame: pd.DataFrame) -> str | None:
 
 def _null_fault(frame: pd.DataFrame) -> str | None:
     # Integers hold no nulls, and scanning 55 MB for them would cost a third of the whole validation.
-    suspects = frame.loc[:, [not isinstance(dtype, np.dtype) or dtype.kind not in "iu" for dtype in frame.dtypes]]
+    nullable = {dtype for dtype in set(frame.dtypes) if not isinstance(dtype, np.dtype) or dtype.kind not in "iu"}
+    if not nullable:
+        return None
+    suspects = frame.loc[:, [dtype in nullable for dtype in frame.dtypes]]
     rows, columns = np.nonzero(suspects.isna().to_numpy())
     if not len(rows):
         return None

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
 """What the quarantine adds to a row; a file of rows that were mended there is a source like any other."""
 
-TURNED = 64
+TURNED = 256
 """Columns that are made parts of rows together: all at once would leave the processor's cache, each alone fill it."""
 
 # The layouts that people have: Kaggle's Digit Recognizer, OpenML's, mnist_train.csv with its `1x1` … `28x28`, and what

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 ROWS = 65_536
 BUFFER = 1 << 16
 """Bytes of a column that are read ahead: without it whole row groups would be in memory, not just a page a column."""
+WHOLE = 8192, 128 << 20
+"""Rows from which, and bytes of values up to which row groups are read one by one, column by column."""
+COLUMNS = 64
+"""Columns that are read together: while it is read, each takes several times the memory that its values do."""
 
 
 def read(path: Path, rules: Rules) -> Frames:
@@ -39,13 +43,38 @@ def _pieces(path: Path, rows: int, most_mib: int | None, *, threads: bool) -> It
         with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
             kept = _columns(path, file, most_mib)
             done = 0
-            for batch in file.iter_batches(rows, columns=kept, use_threads=threads):
-                yield of_table(_narrowed(batch.select(kept)), done)
+            for batch in _batches(file, kept, rows, threads=threads):
+                yield of_table(_narrowed(batch), done)
                 done += len(batch)
             if not done:
                 yield of_table(_narrowed(file.schema_arrow.empty_table().select(kept)), done)
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         raise InputError(f"{path}: not a readable Parquet file ({first_line(error)})") from error
+
+
+def _batches(
+    file: pyarrow.parquet.ParquetFile, names: list[str], rows: int, *, threads: bool
+) -> Iterator[pa.RecordBatch]:
+    """Read these columns so many rows at a time.
+
+    Row groups of a usual size are read column by column, which takes less time and memory than to go on in all columns
+    at once; the batches are parts of one then, not copies.
+    """
+    least, most = WHOLE
+    largest = max((file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)), default=0)
+    if largest < min(least, rows) or largest * _row_bits(file, names) // 8 > most:
+        for batch in file.iter_batches(rows, columns=names, use_threads=threads):
+            yield batch.select(names)
+        return
+    for group in range(file.num_row_groups):
+        pieces = (names[first : first + COLUMNS] for first in range(0, len(names), COLUMNS))
+        tables = (file.read_row_group(group, piece, use_threads=threads).select(piece) for piece in pieces)
+        yield from pa.table([column for table in tables for column in table.columns], names).to_batches(rows)
+
+
+def _row_bits(file: pyarrow.parquet.ParquetFile, names: list[str]) -> int:
+    schema = file.schema_arrow
+    return sum(schema.field(name).type.bit_width for name in names)
 
 
 def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None) -> list[str]:
@@ -60,7 +89,7 @@ def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None
         kind = schema.field(name).type
         if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
             raise InputError(f"{path}: column {name!r} holds {kind}; numbers are needed")
-    expanded = file.metadata.num_rows * sum(schema.field(name).type.bit_width for name in kept) // 8
+    expanded = file.metadata.num_rows * _row_bits(file, kept) // 8
     if most_mib is not None and expanded > most_mib << 20:
         raise too_large(path, expanded, most_mib)
     return kept

@@ -19,7 +19,7 @@ from samples import ROOT
 from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
-from tasks.sources import inputs
+from tasks.sources import inputs, parquet_table
 
 
 def batches(source, rows=64):
@@ -198,6 +198,17 @@ def test_parquet_columns_of_one_name_are_told(digits, tmp_path):
     pq.write_table(table.append_column("pixel0", table["pixel1"]), tmp_path / "rows.parquet")
     with pytest.raises(InputError, match="column 'pixel0' is there more than once"):
         batches(tmp_path / "rows.parquet")
+
+
+@pytest.mark.parametrize("bounds", [(1, 1 << 30), (1, 0), (1 << 30, 1 << 30)])
+def test_parquet_rows_are_the_same_however_row_groups_are_read(bounds, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.sources.parquet_table.WHOLE", bounds)
+    frame = digits.astype({"pixel5": "Int64", "pixel6": np.float32}).iloc[:100, ::-1]  # the label is the last column
+    frame.iloc[70, 778] = pd.NA
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=30, index=False)
+    read = pd.concat(parquet_table.batches(tmp_path / "rows.parquet", DEFAULT_INPUT_RULES, 16))
+    expected = frame[["label", *frame.columns.drop("label")]].astype(np.float64)
+    assert read.astype(np.float64).equals(expected)
 
 
 DAMAGED = {
