@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from operator import iadd
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
 
 import numpy as np
 from sklearn.decomposition import PCA
+from threadpoolctl import threadpool_limits
 
 from artifacts import reference
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.pixel_frame import BLOCK, blocks
 from schemas.profile import Profile
+from schemas.shards import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from schemas.images import Images
+
+Result = TypeVar("Result")
 
 COMPONENTS = 64
 COUNTED = 8
@@ -142,9 +147,22 @@ def count(images: Images, profile: Profile) -> Counts:
 
 def _count(images: Images, edges: Sequence[Edges]) -> list[Counts]:
     """Count images by each of the edges, piece by piece, all in one pass."""
+
+    def counted(piece: slice) -> list[Counts]:
+        return _counts_by(edges, images.rows(piece), images.labels[piece])
+
     pieces = (slice(start, start + PIECE) for start in range(0, len(images), PIECE))
-    counted = (_counts_by(edges, images.rows(piece), images.labels[piece]) for piece in pieces)
-    return reduce(lambda so_far, more: list(map(iadd, so_far, more)), counted)
+    return reduce(lambda so_far, more: list(map(iadd, so_far, more)), _in_threads(counted, pieces))
+
+
+def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> Iterator[Result]:
+    """Do something with pieces, some at a time; give what comes of them in their order.
+
+    The products within a piece are its thread's alone: BLAS' own threads gain little on ones so narrow and wait for
+    each other, spinning: several times as long where other processes are busy, too.
+    """
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
+        yield from pool.map(act, pieces)
 
 
 def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Counts]:
@@ -209,15 +227,20 @@ def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: Basis) 
     ink, distance, bright = np.empty(rows, np.float32), np.empty(rows, np.float32), np.empty(rows, bool)
     scores = np.empty((rows, len(basis.components)), np.float32)
     sums = np.zeros((len(CLASSES), PIXEL_COUNT))
-    for block in blocks(rows):
+
+    def measured(block: slice) -> NDArray[np.float32]:
         images = pixels[block].astype(np.float32)
         ink[block], bright[block] = images.mean(axis=1), _bright(images)
-        sums += _class_sums(images, labels[block])
+        class_sums = _class_sums(images, labels[block])
         images -= basis.mean
         scores[block] = images @ basis.components.T
         squares = scores[block] ** 2
         left = np.einsum("ij,ij->i", images, images) - squares.sum(axis=1)
         distance[block] = squares @ (1 / basis.variances) + left / basis.residual_variance
+        return class_sums
+
+    for of_block in _in_threads(measured, blocks(rows)):
+        sums += of_block
     return Measures(labels, ink, scores, distance, bright, sums)
 
 
@@ -229,7 +252,8 @@ def _basis(sample: NDArray[np.float32]) -> Basis:
     found = min(COMPONENTS, len(sample) - 1)
     if found:
         solver = "covariance_eigh" if len(sample) > PIXEL_COUNT else "full"
-        pca = PCA(found, svd_solver=solver).fit(sample)
+        with threadpool_limits(1, "blas"):  # see _in_threads
+            pca = PCA(found, svd_solver=solver).fit(sample)
         components[:found], variances[:found] = pca.components_, pca.explained_variance_
     left = float(((sample - mean) ** 2).sum(axis=1).mean() - variances.sum())
     residual_variance = max(left, 1.0) / (PIXEL_COUNT - COMPONENTS)
