@@ -55,7 +55,7 @@ class Storage(Protocol):
         """Remove a file, if it is there."""
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder, if it is there, in one step; this place, if it is empty then, may go, too."""
+        """Remove a folder, if it is there, in one step."""
 
     def new_folder(self, name: str) -> AbstractContextManager[Path]:
         """Give an empty folder on this machine to fill; it gets its name, a new one, when the `with` ends well."""
@@ -152,8 +152,6 @@ class FolderStorage:
         path = self._path / name
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
-        with contextlib.suppress(OSError):  # something else is in it
-            self._path.rmdir()
 
     @contextlib.contextmanager
     def new_folder(self, name: str) -> Iterator[Path]:

@@ -8,12 +8,14 @@ import os
 import signal
 import sys
 from contextvars import copy_context
+from functools import wraps
 from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter
 from prefect import get_client, tags
+from prefect.context import TagsContext
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
@@ -70,7 +72,7 @@ def run(  # noqa: PLR0913, what differs between flows
         check(**parameters)
         with temporary_settings(SETTINGS), tags("digits", flow.name):
             _start(preload)
-            outcome = flow(**parameters)
+            outcome = _with_plain_steps(flow)(**parameters)
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
@@ -122,6 +124,23 @@ def predicted(prediction: Prediction) -> str:
         f"predictions: {prediction.output}\n"
         f"Prefect UI:  {_page(prediction.artifact)}"
     )
+
+
+def _with_plain_steps(flow: Flow[..., Any]) -> Flow[..., Any]:
+    """Give a flow whose runs have the tags that are set around it, but whose steps have none.
+
+    For each step with a tag Prefect asks the server whether it may begin, and a server that is busy just then has it
+    ask again two seconds later.
+    """
+    plain = flow.with_options()
+
+    @wraps(flow.fn)
+    def run(*arguments: Any, **parameters: Any) -> Any:  # noqa: ANN401, as the flow's
+        with TagsContext(current_tags=set()):
+            return flow.fn(*arguments, **parameters)
+
+    plain.fn = run
+    return plain
 
 
 def _page(artifact: UUID | None) -> str:

@@ -38,6 +38,19 @@ def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
     return _pieces(path, rows, most_mib=None, threads=False)
 
 
+def as_many(path: Path, rows: int) -> int:
+    """Give how many of a file's rows take the memory that so many rows of numbers of eight bytes do.
+
+    They are more where its numbers are bytes and its row groups are in memory anyway.
+    """
+    try:
+        with pyarrow.parquet.ParquetFile(path) as file:
+            kept = _columns(path, file, None)
+            return rows * 64 * len(kept) // _row_bits(file, kept) if _is_by_groups(file, kept, rows) else rows
+    except (pa.ArrowException, OSError, ValueError, KeyError, InputError):
+        return rows  # reading tells what is wrong
+
+
 def _pieces(path: Path, rows: int, most_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER, pre_buffer=False) as file:
@@ -60,9 +73,7 @@ def _batches(
     Row groups of a usual size are read column by column, which takes less time and memory than to go on in all columns
     at once; the batches are parts of one then, not copies.
     """
-    least, most = WHOLE
-    largest = max((file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)), default=0)
-    if largest < min(least, rows) or largest * _row_bits(file, names) // 8 > most:
+    if not _is_by_groups(file, names, rows):
         for batch in file.iter_batches(rows, columns=names, use_threads=threads):
             yield batch.select(names)
         return
@@ -70,6 +81,13 @@ def _batches(
         pieces = (names[first : first + COLUMNS] for first in range(0, len(names), COLUMNS))
         tables = (file.read_row_group(group, piece, use_threads=threads).select(piece) for piece in pieces)
         yield from pa.table([column for table in tables for column in table.columns], names).to_batches(rows)
+
+
+def _is_by_groups(file: pyarrow.parquet.ParquetFile, names: list[str], rows: int) -> bool:
+    """Tell whether its row groups are worth being read one by one, and small enough."""
+    least, most = WHOLE
+    largest = max((file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)), default=0)
+    return largest >= min(least, rows) and largest * _row_bits(file, names) // 8 <= most
 
 
 def _row_bits(file: pyarrow.parquet.ParquetFile, names: list[str]) -> int:

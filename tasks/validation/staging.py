@@ -29,7 +29,7 @@ from schemas.images import HEADER, PixelFile
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import WORKERS, Shard
-from tasks.sources import catalogue
+from tasks.sources import catalogue, parquet_table
 from tasks.sources.shards import FETCHED, on_disk
 from tasks.validation import rows
 from tasks.validation.judged import judge
@@ -234,6 +234,8 @@ def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
     kind = catalogue.kind_of_file(path, "a Parquet or CSV file is needed")
     if kind not in {"parquet", "csv"}:
         raise InputError(f"{path}: an {kind} file; a Parquet or CSV file is needed")
+    if kind == "parquet":
+        count = parquet_table.as_many(path, count)
     for frame in catalogue.reader(kind).batches(path, DEFAULT_INPUT_RULES, count):
         fault = pixel_frame.labelled_column_fault(frame)
         if fault:
