@@ -9,8 +9,11 @@ import sys
 
 import numpy as np
 import pytest
+from prefect import flow, tags, task
+from prefect.runtime import flow_run, task_run
 from samples import ROOT, clean_environment
 
+from flows import command_line
 from schemas.recipe import Overrides
 
 NOISE = ("oneDNN", "cuda", "cuInit", "absl", "TF_", "I0000", "E0000", "WARNING", "Warning", "telemetry", "Traceback")
@@ -181,3 +184,17 @@ def test_two_whole_runs_on_mnist(run_flow, tmp_path):
     assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000
     assert metrics[0]["confusion_matrix"] == metrics[1]["confusion_matrix"]
     assert metrics[0]["weights_digest"] == metrics[1]["weights_digest"]
+
+
+@pytest.mark.prefect
+def test_a_run_by_hand_has_tags_but_its_steps_ask_for_no_slots(prefect_server):
+    @task
+    def step():
+        return task_run.tags
+
+    @flow
+    def steps(wanted: str = "none"):
+        return wanted, flow_run.tags, step()
+
+    with tags("digits"):
+        assert command_line._with_plain_steps(steps)(wanted="all") == ("all", ["digits"], [])

@@ -211,6 +211,16 @@ def test_parquet_rows_are_the_same_however_row_groups_are_read(bounds, digits, t
     assert read.astype(np.float64).equals(expected)
 
 
+def test_more_rows_of_bytes_take_the_memory_of_fewer_wide_ones(digits, tmp_path, monkeypatch):
+    digits.to_parquet(tmp_path / "bytes.parquet", index=False)
+    digits.astype(np.float64).to_parquet(tmp_path / "wide.parquet", index=False)
+    assert parquet_table.as_many(tmp_path / "bytes.parquet", 100) == 800
+    assert parquet_table.as_many(tmp_path / "wide.parquet", 100) == 100
+    monkeypatch.setattr("tasks.sources.parquet_table.WHOLE", (1, 0))
+    assert parquet_table.as_many(tmp_path / "bytes.parquet", 100) == 100, "its row groups aren't in memory anyway"
+    assert parquet_table.as_many(tmp_path / "none.parquet", 100) == 100
+
+
 DAMAGED = {
     "images cut short": (lambda f: formats.idx_images(f)[:-5], "ends at byte"),
     "images that go on": (lambda f: formats.idx_images(f) + b"!", "goes on after byte"),
