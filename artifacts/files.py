@@ -1,6 +1,7 @@
 """Write files and folders so that they are there whole or not at all, whatever happens meanwhile."""
 
 import contextlib
+import errno
 import hashlib
 import os
 import shutil
@@ -9,6 +10,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+FULL = (errno.ENOSPC, errno.EDQUOT)
+"""What a full disk ails."""
 TEMPORARY = ".new-"
 """What a folder under way begins with; one that a killed process left may be removed."""
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import errno
 import hashlib
 import json
 import shutil
@@ -23,16 +22,14 @@ import fsspec
 from platformdirs import user_cache_path
 
 from artifacts import files, lease
-from artifacts.storage import LOCK
-from schemas.errors import InputError, StoreError, UnavailableError, first_line
+from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 UNDER_WAY, WHOLE = ".new-", ".whole-"
 MARKERS = (UNDER_WAY, WHOLE)
-FULL = (errno.ENOSPC, errno.EDQUOT)
-TAKEN = (errno.ENOTEMPTY, errno.EEXIST)
+LEASE = ".lease"
 FRESH = {"use_listings_cache": False}
 """What another process has changed is to be seen."""
 
@@ -88,7 +85,8 @@ class ObjectStorage:
             before = self.read(name)
         except FileNotFoundError:
             before = b""
-        self.write(name, before + line.encode() + b"\n")
+        whole = before[: before.rfind(b"\n") + 1]
+        self.write(name, whole + line.encode() + b"\n")
 
     def claim(self, name: str, content: bytes = b"") -> bool:
         """Put an object that isn't there: S3, Google's and Azure's stores decide who is first."""
@@ -107,7 +105,7 @@ class ObjectStorage:
     def remove_folder(self, name: str) -> None:
         """Remove what makes it count before its objects, and the copy on this machine."""
         shutil.rmtree(self.scratch() / name, ignore_errors=True)
-        if f"{WHOLE}{name}" in self._listed():
+        if name in self._listed():
             self.write(f"{UNDER_WAY}{name}", b"")
             self.remove(f"{WHOLE}{name}")
         with contextlib.suppress(FileNotFoundError), self._reached(name) as (store, path):
@@ -124,6 +122,8 @@ class ObjectStorage:
             self.write(f"{UNDER_WAY}{name}", b"")
             with self._written(name) as (store, path):
                 store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
+            if self._sizes(name) != sizes:
+                raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
             self.write(f"{WHOLE}{name}", json.dumps(sizes).encode())
             self.remove(f"{UNDER_WAY}{name}")
             shutil.rmtree(copy, ignore_errors=True)  # of what had the name before
@@ -131,43 +131,60 @@ class ObjectStorage:
     def has_folder(self, name: str) -> bool:
         """Tell whether all files of a folder are there, as long as they were; a rule of the store may remove some."""
         try:
-            made: dict[str, int] = json.loads(self.read(f"{WHOLE}{name}"))
+            self._whole(name)
         except FileNotFoundError:
             return False
-        return {file: entry["size"] for file, entry in self._listed(name).items()} == made
+        return True
 
     def folder(self, name: str) -> Path:
         """Give the path of a copy, made if there is none on this machine."""
         copy = self.scratch() / name
         if copy.is_dir():
             return copy
-        self.read(f"{WHOLE}{name}")  # or it isn't one
-        names = [file for file, entry in self._listed(name).items() if entry["type"] == "file"]
+        sizes = self._whole(name)
         try:
-            with files.new_folder(copy) as folder, self._reached(name) as (store, path):
-                store.get([f"{path}/{file}" for file in names], [str(folder / file) for file in names])
-        except OSError as error:
-            if error.errno not in TAKEN or not copy.is_dir():
+            with files.new_folder(copy) as folder:
+                with self._reached(name) as (store, path):
+                    store.get([f"{path}/{file}" for file in sizes], [str(folder / file) for file in sizes])
+                if {file.name: file.stat().st_size for file in folder.iterdir()} != sizes:
+                    raise FileNotFoundError(f"{self._address}/{name}: changed while it was fetched")
+        except OSError:
+            if not copy.is_dir():
                 raise  # else it was fetched by somebody else meanwhile
         return copy
+
+    def sums(self, name: str) -> dict[str, str]:
+        """Fetch and hash the objects."""
+        found = {}
+        for file, entry in self._listed(name).items():
+            content = self.at(name).read(file) if entry["type"] == "file" else None
+            found[file] = "" if content is None else hashlib.sha256(content).hexdigest()
+        return found
+
+    def discard(self, name: str) -> None:
+        """Remove the copy."""
+        shutil.rmtree(self.scratch() / name, ignore_errors=True)
 
     def keeping_copies(self) -> ObjectStorage:
         """Give the same address with copies in the person's cache, in place of a folder that goes with the process."""
         return ObjectStorage(self._address, copies_stay=True)
 
     def scratch(self) -> Path:
-        """Give the folder of the copies."""
+        """Give the folder of the copies; raise StorageError if it can't be made."""
         kept = user_cache_path("digit-retraining") if self._copies_stay else _passing()
         folder: Path = kept / hashlib.sha256(self._address.encode()).hexdigest()[:16]
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: can't be made for copies of {self._address} ({error.strerror})") from error
         return folder
 
     def absolute(self) -> ObjectStorage:
         """Give itself."""
         return self
 
-    def tidy(self) -> None:
-        """Remove the folders that are half there."""
+    def tidy(self, *_names: str) -> None:
+        """Remove the folders that are half there; files never are."""
         found = self._listed()
         for name in (name.removeprefix(UNDER_WAY) for name in found if name.startswith(UNDER_WAY)):
             if f"{WHOLE}{name}" in found:  # all but the marker was done, or nothing yet
@@ -176,16 +193,37 @@ class ObjectStorage:
                 self.remove_folder(name)
 
     def check_writable(self) -> None:
-        """Put an object there and remove it."""
+        """Put an object there and remove it; a second one of that name must be refused, or there would be no lock."""
         probe = f".probe-{uuid.uuid4().hex}"
-        self.write(probe, b"")
+        claimed = [self.claim(probe), self.claim(probe)]
         self.remove(probe)
+        if claimed != [True, False]:
+            raise StorageError(
+                f"{self._address}: two processes may put the same object there, so that it can't be locked"
+            )
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> Iterator[Callable[[], None]]:
         """Hold a lease on the address."""
-        with lease.held(self.at(LOCK)):
-            yield
+        with lease.held(self.at(LEASE)) as check_held:
+            yield check_held
+
+    def _whole(self, name: str) -> dict[str, int]:
+        """Give the sizes of a folder's files; raise FileNotFoundError if it isn't whole.
+
+        One without markers, brought there by other means, counts as it is.
+        """
+        found = self._sizes(name)
+        try:
+            made: dict[str, int] = json.loads(self.read(f"{WHOLE}{name}"))
+        except FileNotFoundError:
+            made = {} if f"{UNDER_WAY}{name}" in self._listed() else found
+        if not found or found != made:
+            raise FileNotFoundError(f"{self._address}/{name}")
+        return found
+
+    def _sizes(self, name: str) -> dict[str, int]:
+        return {file: entry["size"] for file, entry in self._listed(name).items() if entry["type"] == "file"}
 
     def _listed(self, folder: str = "") -> dict[str, dict[str, Any]]:
         """Give what is directly below the address, or a folder there, by name."""
@@ -209,12 +247,12 @@ class ObjectStorage:
         try:
             store, path = fsspec.url_to_fs(address, **FRESH)
             yield store, path
-        except (FileNotFoundError, FileExistsError, StoreError):
+        except (FileNotFoundError, FileExistsError):
             raise
         except (PermissionError, NotImplementedError) as error:
-            raise StoreError(f"{address}: can't be used ({first_line(error)})") from error
+            raise StorageError(f"{address}: can't be used ({first_line(error)})") from error
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in FULL:
+            if isinstance(error, OSError) and error.errno in files.FULL:
                 raise
             raise UnavailableError(f"{address}: can't be reached ({first_line(error)})") from error
 
@@ -225,7 +263,7 @@ class ObjectStorage:
             with self._reached(name) as (store, path):
                 yield store, path
         except FileNotFoundError as error:
-            raise StoreError(f"{self._address}: can't be written ({first_line(error)})") from error
+            raise StorageError(f"{self._address}: can't be written ({first_line(error)})") from error
 
 
 @cache

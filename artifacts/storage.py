@@ -19,15 +19,15 @@ from artifacts import files
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
 SCHEME = "://"
 LOCAL = "file://"
 LOCK = ".lock"
 RETIRED = ".old-"
-UNFINISHED = re.compile(r"\..+\.[0-9a-f]{8}")
-"""What a file under way is called."""
+BROKEN = re.compile(r"\w{2,}:/(?!/)|\w+://$")
+"""What an address that lacks something looks like; one letter and a colon may be a drive."""
 
 
 class Storage(Protocol):
@@ -75,18 +75,32 @@ class Storage(Protocol):
     def absolute(self) -> Storage:
         """Give the same place, for a process with another working directory."""
 
-    def tidy(self) -> None:
-        """Remove what killed processes left half done; whoever does holds the lock."""
+    def sums(self, name: str) -> dict[str, str]:
+        """Give the SHA-256 of every file of a folder as it is there, not in a copy."""
+
+    def discard(self, name: str) -> None:
+        """Remove a folder that isn't what it was; of one elsewhere the copy, so that it is fetched anew."""
+
+    def tidy(self, *names: str) -> None:
+        """Remove folders that killed processes left half done, and what they left of these files.
+
+        Whoever does holds the lock.
+        """
 
     def check_writable(self) -> None:
         """Raise InputError if nothing can be kept; leave nothing behind."""
 
-    def locked(self) -> AbstractContextManager[None]:
-        """Hold the one lock of this place, which ends with its process; others wait."""
+    def locked(self) -> AbstractContextManager[Callable[[], None]]:
+        """Hold the one lock of this place, which ends with its process; others wait.
+
+        Gives what raises StoreError if it was lost, to be asked before anything is changed.
+        """
 
 
 def storage_at(place: str | Path) -> Storage:
     """Give the storage at a path or an address; raise InputError for one that no installed package knows."""
+    if BROKEN.match(str(place)):
+        raise InputError(f"store {place}: neither a folder nor a whole address, such as s3://bucket/digits")
     path = path_of(place)
     if path is not None:
         return FolderStorage(path)
@@ -184,13 +198,21 @@ class FolderStorage:
         """Give it by its whole path."""
         return FolderStorage(self._path.absolute())
 
-    def tidy(self) -> None:
-        """Remove what has the name of a file or folder under way or on its way out."""
-        for name in self.names():
-            if name.startswith((files.TEMPORARY, RETIRED)):
-                shutil.rmtree(self._path / name, ignore_errors=True)
-            elif UNFINISHED.fullmatch(name):
-                (self._path / name).unlink(missing_ok=True)
+    def sums(self, name: str) -> dict[str, str]:
+        """Hash the files."""
+        return files.sums(self.folder(name))
+
+    def discard(self, name: str) -> None:
+        """Remove it."""
+        self.remove_folder(name)
+
+    def tidy(self, *names: str) -> None:
+        """Remove what has the name of a folder, or of one of these files, under way or on its way out."""
+        for left in self.names():
+            if re.fullmatch(r"\.new-\w{8}|\.old-[0-9a-f]{32}", left):
+                shutil.rmtree(self._path / left, ignore_errors=True)
+            elif any(re.fullmatch(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}", left) for name in names):
+                (self._path / left).unlink(missing_ok=True)
 
     def check_writable(self) -> None:
         """Try the folder, or the nearest one above it that is there."""
@@ -202,12 +224,12 @@ class FolderStorage:
                 return
         except OSError as error:
             raise InputError(
-                f"store {self._path}: can't be written ({folder}: {error.strerror}); a folder that can be is needed"
+                f"{self._path}: can't be written ({folder}: {error.strerror}); a folder that can be is needed"
             ) from error
 
     @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
-        """Lock a file in it."""
+    def locked(self) -> Iterator[Callable[[], None]]:
+        """Lock a file in it, which isn't lost."""
         self._path.mkdir(parents=True, exist_ok=True)
         with FileLock(self._path / LOCK, poll_interval=0.01):
-            yield
+            yield lambda: None

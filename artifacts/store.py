@@ -12,12 +12,11 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from artifacts.files import sums
 from artifacts.storage import storage_at
 from schemas.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 CARD, MODEL = "card.json", "model.keras"
@@ -38,10 +37,11 @@ class Store:
         self._quarantine = self._place.at("quarantine")
         self.work = self._place.at("work")
         self.shards = self.work.at("shards").keeping_copies()
+        self._check_held: Callable[[], None] = lambda: None
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
-        self._place.check_writable()
+        self._versions.check_writable()
 
     def versions(self) -> list[int]:
         """Give the numbers of all versions, ascending."""
@@ -57,6 +57,8 @@ class Store:
             return self._versions.folder(str(version))
         except FileNotFoundError:
             raise StoreError(f"store {self.path}: there is no version {version}") from None
+        except OSError as error:
+            raise StoreError(f"version {version}: can't be brought to this machine ({error.strerror})") from error
 
     def card(self, version: int) -> dict[str, Any]:
         """Give a version's card; raise StoreError when it isn't there or can't be read."""
@@ -82,7 +84,7 @@ class Store:
         except StoreError as error:
             return [str(error)]
         expected = card["files"]
-        found = sums(self.folder(version))
+        found = self._versions.sums(str(version))
         found.pop(CARD)
         faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
         for name in sorted({*expected, *found}):
@@ -92,6 +94,8 @@ class Store:
                 faults.append(f"{name} doesn't belong to it")
             elif found[name] != expected[name]:
                 faults.append(f"{name} was changed: its SHA-256 is {found[name][:12]}…, not {expected[name][:12]}…")
+        if not faults and not self._versions.has_folder(str(version)):  # the card itself isn't in its sums
+            faults.append(f"{CARD} has another length than when it was put there")
         return [f"version {version}: {fault}" for fault in faults]
 
     def check_whole(self, version: int) -> None:
@@ -118,9 +122,10 @@ class Store:
         with self._locked():
             number = max([self._last_number(), *self.versions()]) + 1
             self._versions.write(LAST, f"{number}\n".encode())
-            self._versions.write(f"{OWED}{number}", b"")
+            self._versions.claim(f"{OWED}{number}")
             with self._versions.new_folder(str(number)) as folder:
                 yield number, folder
+                self._check_held()
             self._carry_out(number)
 
     def settle(self) -> None:
@@ -204,7 +209,7 @@ class Store:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Hold the store's lock, which ends with its process, and put right what a killed one left."""
-        with self._place.locked():
+        with self._place.locked() as self._check_held:
             self._sweep()
             for event in self._untold():
                 self._tell(event)
@@ -236,13 +241,16 @@ class Store:
     def _remove_work(self, fingerprint: str) -> None:
         """Remove the checkpoints of a training that is published; a card may be touched, and name another folder."""
         if fingerprint.isalnum():
-            self.work.remove_folder(fingerprint)
+            with contextlib.suppress(OSError):  # they do no harm
+                self.work.remove_folder(fingerprint)
 
     def _crown(self, crowned: dict[str, Any]) -> None:
+        self._check_held()
         self._place.write(CHAMPION, f"{json.dumps(crowned)}\n".encode())
         self._tell(crowned)
 
     def _tell(self, event: dict[str, Any]) -> None:
+        self._check_held()
         self._place.append(HISTORY, json.dumps(event))
 
     def _crowned(self) -> dict[str, Any] | None:
@@ -284,8 +292,9 @@ class Store:
 
     def _sweep(self) -> None:
         """Remove what killed processes left; whoever holds the lock knows that nobody is writing."""
-        self._versions.tidy()
-        self._place.tidy()
+        self._versions.tidy(LAST)
+        self._place.tidy(CHAMPION)
+        self.work.tidy()
         versions = self.versions()
         for name in self._versions.names():
             if name.startswith(OWED) and name.removeprefix(OWED) not in map(str, versions):

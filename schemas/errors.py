@@ -12,6 +12,10 @@ class UnavailableError(InputError):
     """Tell, in one line, of input that can't be had now, but perhaps in a minute."""
 
 
+class StorageError(InputError):
+    """Tell, in one line, that what a store lies in may not be used, or not for this."""
+
+
 class TrainingError(Exception):
     """Tell, in one line, why a training ended without a model worth publishing."""
 

@@ -143,9 +143,8 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
     steps = np.diff(rows)
     runs = np.flatnonzero((steps < 1) | (steps > NEAR) | (np.diff(rows // SPAN) != 0)) + 1
     buffer = np.empty((SPAN, PIXEL_COUNT), np.uint8)
-    path = file.file.path()
     try:
-        with path.open("rb", buffering=0) as stream:
+        with file.file.path().open("rb", buffering=0) as stream:
             for start, stop in zip([0, *runs], [*runs, len(rows)], strict=True):
                 first, last = int(rows[start]), int(rows[stop - 1]) + 1
                 # Neighbours that stay neighbours need no buffer.
@@ -153,10 +152,10 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
                 span = into[places[start] : places[start] + stop - start] if straight else buffer[: last - first]
                 stream.seek(HEADER + first * PIXEL_COUNT)
                 if stream.readinto(span.data) != span.size:
-                    raise StoreError(f"{path}: ends before row {last:,} of {file.rows:,}; a rerun stages it anew")
+                    raise StoreError(f"{file.file}: ends before row {last:,} of {file.rows:,}; a rerun stages it anew")
                 if not straight:
                     into[places[start:stop]] = span[rows[start:stop] - first]
     except OSError as error:
         raise StoreError(
-            f"{path}: can't be read ({error.strerror}); a rerun stages it anew where it isn't whole"
+            f"{file.file}: can't be read ({error.strerror}); a rerun stages it anew where it isn't whole"
         ) from error

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ROWS = 65_536
 BUFFER = 1 << 16
 """Bytes of a column that are read ahead: without it whole row groups would be in memory, not just a page a column."""
-WHOLE = 8192, 128 << 20
+LEAST_ROWS, MOST_BYTES = 8192, 128 << 20
 """Rows from which, and bytes of values up to which row groups are read one by one, column by column."""
 COLUMNS = 64
 """Columns that are read together: while it is read, each takes several times the memory that its values do."""
@@ -41,12 +41,13 @@ def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
 def as_many(path: Path, rows: int) -> int:
     """Give how many of a file's rows take the memory that so many rows of numbers of eight bytes do.
 
-    They are more where its numbers are bytes and its row groups are in memory anyway.
+    They are more where its numbers are bytes, none is missing, and its row groups are in memory anyway.
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             kept = _columns(path, file, None)
-            return rows * 64 * len(kept) // _row_bits(file, kept) if _is_by_groups(file, kept, rows) else rows
+            stay = all(file.schema_arrow.field(name).type == pa.uint8() for name in kept) and _is_complete(file)
+            return rows * 8 if stay and _is_by_groups(file, kept, rows) else rows
     except (pa.ArrowException, OSError, ValueError, KeyError, InputError):
         return rows  # reading tells what is wrong
 
@@ -85,9 +86,15 @@ def _batches(
 
 def _is_by_groups(file: pyarrow.parquet.ParquetFile, names: list[str], rows: int) -> bool:
     """Tell whether its row groups are worth being read one by one, and small enough."""
-    least, most = WHOLE
     largest = max((file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)), default=0)
-    return largest >= min(least, rows) and largest * _row_bits(file, names) // 8 <= most
+    return largest >= min(LEAST_ROWS, rows) and largest * _row_bits(file, names) // 8 <= MOST_BYTES
+
+
+def _is_complete(file: pyarrow.parquet.ParquetFile) -> bool:
+    """Tell whether the footer says of every column that nothing is missing in it."""
+    groups = map(file.metadata.row_group, range(file.num_row_groups))
+    columns = (group.column(number) for group in groups for number in range(group.num_columns))
+    return all(one.statistics is not None and one.statistics.null_count == 0 for one in columns)
 
 
 def _row_bits(file: pyarrow.parquet.ParquetFile, names: list[str]) -> int:

@@ -76,12 +76,12 @@ def load_newest(place: Storage, tell: Callable[[str], None]) -> State | None:
 
 def glance(place: Storage) -> State | None:
     """Give the newest whole checkpoint, or None, while another process saves them; nothing is removed."""
-    for name in _newest_first(place):
-        # Superfluous by now, and on a shared folder not only gone but stale; or out of reach until the next glance.
-        with contextlib.suppress(OSError, UnavailableError):
-            content = place.read(name)
-            if _is_whole(name, content):
-                return _parsed(content)
+    with contextlib.suppress(UnavailableError):  # out of reach until the next glance
+        for name in _newest_first(place):
+            with contextlib.suppress(OSError):  # superfluous by now, and on a shared folder not only gone but stale
+                content = place.read(name)
+                if _is_whole(name, content):
+                    return _parsed(content)
     return None
 
 

@@ -22,7 +22,7 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 
 from artifacts.storage import SCHEME
-from schemas.errors import TrainingError
+from schemas.errors import InputError, TrainingError
 from schemas.images import PixelFile, Staged
 from tasks.training import checkpoints, engine
 from tasks.training.replica import ALONE, Replica
@@ -129,7 +129,8 @@ def _fit(training: Training) -> None:
     except ray_train.TrainingFailedError as error:
         raise TrainingError(f"Ray gave the training up: {_told(error)}") from error
     finally:
-        training.place.remove_folder(name)  # Ray's own records of it
+        with contextlib.suppress(InputError, OSError):
+            training.place.remove_folder(name)  # Ray's own records of it
     with contextlib.suppress(FileNotFoundError):
         raise TrainingError(training.place.read(FAULT).decode())
 

@@ -21,7 +21,7 @@ from schemas.profile import Profile
 from schemas.shards import WORKERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -155,14 +155,14 @@ def _count(images: Images, edges: Sequence[Edges]) -> list[Counts]:
     return reduce(lambda so_far, more: list(map(iadd, so_far, more)), _in_threads(counted, pieces))
 
 
-def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> Iterator[Result]:
+def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> list[Result]:
     """Do something with pieces, some at a time; give what comes of them in their order.
 
     The products within a piece are its thread's alone: BLAS' own threads gain little on ones so narrow and wait for
     each other, spinning: several times as long where other processes are busy, too.
     """
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
-        yield from pool.map(act, pieces)
+        return list(pool.map(act, pieces))
 
 
 def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Counts]:

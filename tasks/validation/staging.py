@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifacts.files import TEMPORARY
+from artifacts.files import FULL, TEMPORARY
 from artifacts.storage import RETIRED, SCHEME, FolderStorage, Storage
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
-from schemas.errors import InputError, StoreError, UnavailableError
+from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.images import HEADER, PixelFile
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
@@ -56,7 +56,6 @@ ROW_BYTES = 48_000
 """What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
 PIXELS, SUMMARY = "pixels.npy", "summary.json"
 UNUSED_DAYS = 14
-FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Job(NamedTuple):
@@ -117,6 +116,10 @@ class StagedFile(NamedTuple):
     key: str
     name: str
 
+    def __str__(self) -> str:
+        """Tell where it is."""
+        return f"{self.place.at(self.key)}/{self.name}"
+
     def path(self) -> Path:
         """Give its path on this machine, or that of a copy; raise StoreError if it is gone."""
         try:
@@ -162,7 +165,7 @@ def stage(job: Job) -> StagedShard:
             if not folder:
                 _stage(path, key, job)
                 folder = job.place.folder(key)
-    except (StoreError, UnavailableError):
+    except (StoreError, StorageError, UnavailableError):
         raise
     except InputError as error:
         return StagedShard(job.shard, job.place, fault=str(error))
@@ -192,7 +195,10 @@ def sweep(place: Storage) -> None:
 
     Of an object store these are the copies on this machine; a rule of the store's own has to remove what it holds.
     """
-    folder = FolderStorage(place.scratch())
+    try:
+        folder = FolderStorage(place.scratch())
+    except OSError:  # staging tells of it
+        return
     for name in folder.names():
         days = 1 if name.startswith((TEMPORARY, RETIRED, FETCHED)) else UNUSED_DAYS
         with contextlib.suppress(FileNotFoundError):  # another run's, and in its place by now
@@ -201,10 +207,14 @@ def sweep(place: Storage) -> None:
 
 
 def _whole(place: Storage, key: str) -> Path | None:
-    """Give the folder of a shard that is staged; what isn't whole is removed."""
-    if place.has_folder(key) and _is_whole(place.folder(key)):
-        return place.folder(key)
-    place.remove_folder(key)
+    """Give the folder of a shard that is staged; one that was damaged goes, or is fetched anew if it is a copy."""
+    for _ in range(2):
+        if not place.has_folder(key):
+            break
+        folder = place.folder(key)
+        if _is_whole(folder):
+            return folder
+        place.discard(key)
     return None
 
 
@@ -234,8 +244,6 @@ def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
     kind = catalogue.kind_of_file(path, "a Parquet or CSV file is needed")
     if kind not in {"parquet", "csv"}:
         raise InputError(f"{path}: an {kind} file; a Parquet or CSV file is needed")
-    if kind == "parquet":
-        count = parquet_table.as_many(path, count)
     for frame in catalogue.reader(kind).batches(path, DEFAULT_INPUT_RULES, count):
         fault = pixel_frame.labelled_column_fault(frame)
         if fault:
@@ -247,10 +255,16 @@ def _stage(path: Path, key: str, job: Job) -> None:
     """Judge a shard batch by batch into a new folder, which is there whole or not at all."""
     try:
         with job.place.new_folder(key) as new:
-            _Writer(new).write(_batches(path, job.batch_rows), job)
+            _Writer(new).write(_batches(path, _batch_rows(path, job)), job)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _whole(job.place, key):
             raise  # else another run has staged the same meanwhile
+
+
+def _batch_rows(path: Path, job: Job) -> int:
+    """Give how many rows to read at a time: more of bytes that stay bytes."""
+    stay = not job.scaled and "scale" not in job.repairs
+    return parquet_table.as_many(path, job.batch_rows) if stay else job.batch_rows
 
 
 class _Writer:

@@ -1,5 +1,6 @@
 """A store at an address keeps its word as one in a folder does: on S3's interface, served on this machine."""
 
+import contextlib
 import json
 import multiprocessing
 import shutil
@@ -14,7 +15,7 @@ from samples import fill_version
 from artifacts import lease, object_storage
 from artifacts.object_storage import ObjectStorage
 from artifacts.store import Store
-from schemas.errors import InputError, StoreError, UnavailableError
+from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 
 FILES = {"model.keras", "metrics.json", "card.json"}
 
@@ -89,7 +90,7 @@ def test_what_was_touched_there_is_named(bucket, elsewhere):
 def test_killed_at_any_request_the_store_is_whole_and_goes_on(memory, monkeypatch, elsewhere):
     monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.02)
     monkeypatch.setattr(lease, "POLL_SECONDS", 0.01)
-    for point in range(0, 300, 2):
+    for point in range(300):
         store = Store(f"{memory}/{point}")
         for _ in range(3):
             publish(store)
@@ -117,7 +118,7 @@ def test_killed_at_any_request_the_store_is_whole_and_goes_on(memory, monkeypatc
         assert not [name for name in names if "/.new-" in name], "nothing half done is left"
         if not killed:
             break
-    assert 100 < point < 298, "the kills reached every request, the last run none"
+    assert 100 < point < 299, "the kills reached every request, the last run none"
 
 
 class Killed(BaseException):
@@ -200,15 +201,51 @@ def test_a_lease_is_waited_for_and_taken_from_who_stands_still(memory, monkeypat
     assert order == ["first", "second", "renewed", "second"], "who lives keeps it, however long that takes"
     with pytest.raises(StoreError, match="another one has taken the lock"):
         _stand_still(places, order, monkeypatch)
-    assert order[-2:] == ["second", "still"]
-    assert len(places.names()) == 2, "what was held before is removed by who comes next"
+    assert order[-2:] == ["second", "still"], "before its next sign of life, too, it finds out"
     _hold(places, order)
-    assert len(places.names()) == 1
+    assert len(places.names()) == 1, "what was held before is removed by who comes next"
+
+
+def test_who_was_slow_to_take_the_lock_takes_it_from_nobody(memory, monkeypatch):
+    places = ObjectStorage(memory)
+    monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.1)
+    with contextlib.ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(pytest.raises(StoreError, match="another one has taken the lock"))
+            stack.enter_context(lease.held(places))  # and stands still for the next one
+        check = stack.enter_context(lease.held(places))
+        lease._forget_older(places, 2)  # the second one, waking up only now
+        check()
+
+
+def test_the_lock_is_waited_for_while_the_store_does_not_answer(memory, monkeypatch):
+    places, original, answers = ObjectStorage(memory), MemoryFileSystem.pipe_file, []
+
+    def lost(self, path, value, **others):
+        answers.append(path)
+        original(self, path, value, **others)
+        if len(answers) < 2:
+            raise ConnectionError("the answer was lost")
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", lost)
+    with lease.held(places) as check:
+        check()
+    assert len(answers) == 2, "it was put once, and given back"
+
+
+def test_what_was_decided_is_not_written_once_the_lock_is_lost(memory, monkeypatch):
+    store = Store(memory)
+    publish(store)
+    monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.1)
+    monkeypatch.setattr(Store, "check_whole", lambda *_: publish(Store(memory), promoted=True, champion=None))
+    with pytest.raises(StoreError, match="another one has taken the lock"):
+        store.promote(1, over=2, run="test", reason="better")  # stands still just before that
+    assert (store.champion(), len(store.history())) == (2, 1)
 
 
 def _stand_still(places, order, monkeypatch) -> None:
     with lease.held(places):
-        monkeypatch.setattr(lease, "_life", lambda _beat: b"the same")  # as if it couldn't renew it
+        monkeypatch.setattr(lease, "_life", lambda *_: b"the same")  # as if it couldn't renew it
         _hold(places, order)
         order.append("still")
         time.sleep(0.2)
@@ -240,6 +277,59 @@ def test_a_folder_whose_files_are_removed_by_a_rule_of_the_store_is_none(bucket)
         storage.folder("one")
 
 
+def test_a_copy_of_what_is_not_whole_is_none(memory, elsewhere):
+    storage = ObjectStorage(memory)
+    with storage.new_folder("one") as folder:
+        (folder / "a").write_bytes(b"12")
+        (folder / "b").write_bytes(b"3")
+    fsspec.filesystem("memory").pipe_file("/digits/one/a", b"1")
+    elsewhere()
+    with pytest.raises(FileNotFoundError):
+        storage.folder("one")
+    with storage.new_folder("one") as folder:
+        (folder / "a").write_bytes(b"12")
+        (folder / "b").write_bytes(b"3")
+    elsewhere()
+    copy = storage.folder("one")
+    (copy / "a").write_bytes(b"")
+    storage.discard("one")
+    assert (storage.folder("one") / "a").read_bytes() == b"12", "what is there isn't touched"
+
+
+def test_versions_that_were_brought_there_by_other_means_count(memory, tmp_path):
+    local = Store(tmp_path / "store")
+    publish(local, promoted=True, champion=None)
+    fsspec.filesystem("memory").put(str(local.path), "/digits", recursive=True)
+    store = Store(memory)
+    assert (store.versions(), store.champion(), store.faults(1)) == ([1], 1, [])
+    assert {file.name for file in store.folder(1).iterdir()} == FILES
+    assert publish(store) == 2
+    assert store.prune(1) == []
+
+
+def test_a_store_that_refuses_nobody_is_not_used(memory, monkeypatch):
+    original = MemoryFileSystem.pipe_file
+    monkeypatch.setattr(
+        MemoryFileSystem, "pipe_file", lambda self, path, value, mode="overwrite": original(self, path, value)
+    )
+    with pytest.raises(StorageError, match=r"two processes may put the same object"):
+        Store(memory).check_writable()
+
+
+@pytest.mark.parametrize("place", ["s3:/bucket/store", "s3://", "memory://"])
+def test_an_address_that_lacks_something_is_told(place, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="neither a folder nor a whole address"):
+        Store(place)
+    assert not list(tmp_path.iterdir())
+
+
+def test_copies_that_cannot_be_kept_are_told(memory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    with pytest.raises(StorageError, match=r"^/proc/nowhere/.*: can't be made for copies of memory://digits"):
+        ObjectStorage(memory).keeping_copies().folder("one")
+
+
 def test_large_copies_stay_for_the_next_process(memory, monkeypatch, tmp_path, elsewhere):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     storage = ObjectStorage(memory).keeping_copies()
@@ -255,7 +345,11 @@ def test_large_copies_stay_for_the_next_process(memory, monkeypatch, tmp_path, e
 @pytest.mark.parametrize(
     ("address", "kind", "told"),
     [
-        ("s3://no-such-bucket/store", StoreError, r"^s3://no-such-bucket/store: can't be written \(.*bucket does not"),
+        (
+            "s3://no-such-bucket/store",
+            StorageError,
+            r"^s3://no-such-bucket/store/versions: can't be written \(",
+        ),
         ("away://bucket/store", InputError, r"^store away://bucket/store: Protocol not known: away"),
         ("gs://bucket/store", InputError, r"^store gs://bucket/store: .*gcsfs"),
     ],
@@ -283,6 +377,9 @@ def test_the_check_leaves_nothing(bucket):
 def test_a_history_with_a_line_that_is_none_is_said_so(memory):
     store = Store(memory)
     publish(store, promoted=False, champion=None)
+    fsspec.filesystem("memory").pipe_file("/digits/history.jsonl", b'{"event": "deci')
+    publish(store, promoted=False, champion=None)
+    assert [event["version"] for event in store.history()] == [1, 2], "what was cut short is told by the cards"
     fsspec.filesystem("memory").pipe_file("/digits/history.jsonl", json.dumps({}).encode() + b"\nscribble\n")
     with pytest.raises(StoreError, match=r"memory://digits/history\.jsonl: a line isn't JSON"):
         store.history()

@@ -200,12 +200,13 @@ def test_parquet_columns_of_one_name_are_told(digits, tmp_path):
         batches(tmp_path / "rows.parquet")
 
 
-@pytest.mark.parametrize("bounds", [(1, 1 << 30), (1, 0), (1 << 30, 1 << 30)])
-def test_parquet_rows_are_the_same_however_row_groups_are_read(bounds, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.sources.parquet_table.WHOLE", bounds)
+@pytest.mark.parametrize(("bounds", "rows"), [((1, 1 << 30), 30), ((1, 0), 30), ((1 << 30, 1 << 30), 8)])
+def test_parquet_rows_are_the_same_however_row_groups_are_read(bounds, rows, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr("tasks.sources.parquet_table.LEAST_ROWS", bounds[0])
+    monkeypatch.setattr("tasks.sources.parquet_table.MOST_BYTES", bounds[1])
     frame = digits.astype({"pixel5": "Int64", "pixel6": np.float32}).iloc[:100, ::-1]  # the label is the last column
     frame.iloc[70, 778] = pd.NA
-    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=30, index=False)
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=rows, index=False)
     read = pd.concat(parquet_table.batches(tmp_path / "rows.parquet", DEFAULT_INPUT_RULES, 16))
     expected = frame[["label", *frame.columns.drop("label")]].astype(np.float64)
     assert read.astype(np.float64).equals(expected)
@@ -216,7 +217,11 @@ def test_more_rows_of_bytes_take_the_memory_of_fewer_wide_ones(digits, tmp_path,
     digits.astype(np.float64).to_parquet(tmp_path / "wide.parquet", index=False)
     assert parquet_table.as_many(tmp_path / "bytes.parquet", 100) == 800
     assert parquet_table.as_many(tmp_path / "wide.parquet", 100) == 100
-    monkeypatch.setattr("tasks.sources.parquet_table.WHOLE", (1, 0))
+    missing = digits.astype("UInt8")
+    missing.iloc[3, 70] = pd.NA
+    missing.to_parquet(tmp_path / "missing.parquet", index=False)
+    assert parquet_table.as_many(tmp_path / "missing.parquet", 100) == 100, "they become wide ones"
+    monkeypatch.setattr("tasks.sources.parquet_table.MOST_BYTES", 0)
     assert parquet_table.as_many(tmp_path / "bytes.parquet", 100) == 100, "its row groups aren't in memory anyway"
     assert parquet_table.as_many(tmp_path / "none.parquet", 100) == 100
 
