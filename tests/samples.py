@@ -10,6 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 
 ROOT = Path(__file__).parents[1]
+VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
+"""What `fill_version` writes."""
 
 
 def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,6 +75,18 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
         "files": sums(folder),
     }
     (folder / "card.json").write_text(json.dumps(card))
+
+
+def publish(store, fingerprint: str = "f", **decision: object) -> int:
+    """Publish the least that a version holds; give its number."""
+    with store.new_version() as (number, folder):
+        fill_version(number, folder, fingerprint, **decision)
+    return number
+
+
+def crown(store, version: int) -> None:
+    """Make a version the champion."""
+    store.promote(version, over=store.champion(), run="test", reason="better")
 
 
 def accepted(source: object):

@@ -10,24 +10,12 @@ import time
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from samples import fill_version
+from samples import VERSION_FILES, crown, publish
 
 from artifacts import lease, object_storage
 from artifacts.object_storage import ObjectStorage
 from artifacts.store import Store
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
-
-FILES = {"model.keras", "metrics.json", "card.json"}
-
-
-def publish(store: Store, fingerprint: str = "f", **decision: object) -> int:
-    with store.new_version() as (number, folder):
-        fill_version(number, folder, fingerprint, **decision)
-    return number
-
-
-def crown(store: Store, version: int) -> None:
-    store.promote(version, over=store.champion(), run="test", reason="better")
 
 
 @pytest.fixture
@@ -60,7 +48,7 @@ def test_what_one_process_publishes_another_one_finds(bucket, elsewhere):
     assert other.versions() == [1, 2, 3]
     assert (other.champion(), other.previous()) == (1, 2)
     assert [event["version"] for event in other.history()] == [2, 1]
-    assert {file.name for file in other.folder(2).iterdir()} == FILES
+    assert {file.name for file in other.folder(2).iterdir()} == VERSION_FILES
     assert other.with_fingerprint("other") == 2
     assert other.unreported() == [1, 2, 3]
     other.reported(2)
@@ -100,7 +88,7 @@ def test_killed_at_any_request_the_store_is_whole_and_goes_on(memory, monkeypatc
             killed = _killed(lambda: _much(store), patch, point)  # noqa: B023, called at once
         elsewhere()
         for version in store.versions():
-            assert {file.name for file in store.folder(version).iterdir()} == FILES
+            assert {file.name for file in store.folder(version).iterdir()} == VERSION_FILES
             assert store.faults(version) == []
         champion = store.champion()
         assert champion in (2, 4, 5)
@@ -302,7 +290,7 @@ def test_versions_that_were_brought_there_by_other_means_count(memory, tmp_path)
     fsspec.filesystem("memory").put(str(local.path), "/digits", recursive=True)
     store = Store(memory)
     assert (store.versions(), store.champion(), store.faults(1)) == ([1], 1, [])
-    assert {file.name for file in store.folder(1).iterdir()} == FILES
+    assert {file.name for file in store.folder(1).iterdir()} == VERSION_FILES
     assert publish(store) == 2
     assert store.prune(1) == []
 

@@ -10,22 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
-from samples import ROOT, fill_version
+from samples import ROOT, VERSION_FILES, crown, publish
 
 from artifacts.store import Store
 from schemas.errors import InputError, StoreError
-
-FILES = {"model.keras", "metrics.json", "card.json"}
-
-
-def publish(store: Store, fingerprint: str = "f", **decision: object) -> int:
-    with store.new_version() as (number, folder):
-        fill_version(number, folder, fingerprint, **decision)
-    return number
-
-
-def crown(store: Store, version: int) -> None:
-    store.promote(version, over=store.champion(), run="test", reason="better")
 
 
 @pytest.fixture
@@ -44,7 +32,7 @@ def test_versions_count_from_one(tmp_path):
     assert store.versions() == []
     assert [publish(store), publish(store)] == [1, 2]
     assert store.versions() == [1, 2]
-    assert {file.name for file in store.folder(2).iterdir()} == FILES
+    assert {file.name for file in store.folder(2).iterdir()} == VERSION_FILES
 
 
 def test_a_number_is_not_given_again_when_its_version_was_removed(tmp_path):
@@ -109,7 +97,7 @@ def test_killed_at_any_file_operation_the_store_is_whole_and_goes_on(tmp_path):
         crown(store, 2)
         ended = subprocess.run([sys.executable, "-c", KILLED, store.path, str(point)], cwd=ROOT, check=False)
         for version in store.versions():
-            assert {file.name for file in store.folder(version).iterdir()} == FILES
+            assert {file.name for file in store.folder(version).iterdir()} == VERSION_FILES
             assert store.faults(version) == []
         champion = store.champion()
         assert champion in (2, 4, 5)
