@@ -112,6 +112,9 @@ class ObjectStorage:
             store.rm(path, recursive=True)
         self.remove(f"{UNDER_WAY}{name}")
 
+    def remove_empty(self, name: str) -> None:
+        """Do nothing: what has nothing in it isn't there."""
+
     @contextlib.contextmanager
     def new_folder(self, name: str) -> Iterator[Path]:
         """Give a folder of this machine, which is brought there in the end, and is its copy from then on."""

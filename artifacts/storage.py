@@ -57,6 +57,9 @@ class Storage(Protocol):
     def remove_folder(self, name: str) -> None:
         """Remove a folder, if it is there, in one step."""
 
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder that has nothing in it; any other stays."""
+
     def new_folder(self, name: str) -> AbstractContextManager[Path]:
         """Give an empty folder on this machine to fill; it gets its name, a new one, when the `with` ends well."""
 
@@ -166,6 +169,11 @@ class FolderStorage:
         path = self._path / name
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
+
+    def remove_empty(self, name: str) -> None:
+        """Remove a folder, if the system lets it go."""
+        with contextlib.suppress(OSError):
+            (self._path / name).rmdir()
 
     @contextlib.contextmanager
     def new_folder(self, name: str) -> Iterator[Path]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
-VERSIONS, CHAMPION, HISTORY = "versions", "champion", "history.jsonl"
+VERSIONS, WORK, CHAMPION, HISTORY = "versions", "work", "champion", "history.jsonl"
 LAST, OWED = ".last", ".unreported-"
 
 
@@ -35,7 +35,7 @@ class Store:
         self._place = storage_at(path)
         self._versions = self._place.at(VERSIONS)
         self._quarantine = self._place.at("quarantine")
-        self.work = self._place.at("work")
+        self.work = self._place.at(WORK)
         self.shards = self.work.at("shards").keeping_copies()
         self._check_held: Callable[[], None] = lambda: None
 
@@ -243,6 +243,7 @@ class Store:
         if fingerprint.isalnum():
             with contextlib.suppress(OSError):  # they do no harm
                 self.work.remove_folder(fingerprint)
+        self._place.remove_empty(WORK)
 
     def _crown(self, crowned: dict[str, Any]) -> None:
         self._check_held()

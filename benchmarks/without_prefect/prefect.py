@@ -52,6 +52,11 @@ class TaskRunContext:
 FlowRunContext = TaskRunContext
 
 
+def TagsContext(**_tags: object) -> contextlib.AbstractContextManager[None]:  # noqa: N802, Prefect's name
+    """Tag nothing."""
+    return contextlib.nullcontext()
+
+
 class State:
     """Only named in annotations."""
 
@@ -78,6 +83,7 @@ def flow(*, name: str, **_options: object) -> Callable[[Callable[..., Any]], Cal
             return function(*args, **kwargs)
 
         run.fn, run.name = function, name  # type: ignore[attr-defined]
+        run.with_options = lambda: run  # type: ignore[attr-defined]
         return run
 
     return named
