@@ -372,12 +372,13 @@ def test_a_version_of_an_inbox_is_verified_and_without_anything_new_unchanged(
     monkeypatch.undo()
     monkeypatch.setattr(machinery, "SETTLED_SECONDS", -60.0)
     dropped(inbox / "more.npz", *draw_digits(100, seed=5))
-    run = {"source": str(tiny_npz), "inbox": inbox, "store": tmp_path / "store", "recipe": "plain", "overrides": QUICK}
+    store = str(tmp_path / "store")
+    run = {"source": str(tiny_npz), "inbox": inbox, "store": store, "recipe": "plain", "overrides": QUICK}
     assert train_flow(**run).version == 1
     card = Store(tmp_path / "store").card(1)
     assert card["data"]["rows"]["training"] + card["data"]["rows"]["held out"] == 700
     assert '"file": "more.npz"' in newest_artifact("inbox").data
-    assert verify_flow(store=str(tmp_path / "store")).version == 1
+    assert verify_flow(store=store).version == 1
     assert train_flow(**run).unchanged
     dropped(inbox / "again.npz", *draw_digits(50, seed=6))
     assert train_flow(**run).version == 2
