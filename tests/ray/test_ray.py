@@ -206,7 +206,7 @@ def test_workers_meet_in_an_object_store(server, shards, tmp_path, bucket, objec
     with flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
         told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told[-3000:]
-    assert f"from the checkpoint in {store}/work/" in told
+    assert f"from the checkpoint in {Store(store).work}" in told
     card = Store(store).card(1)
     assert card["environment"]["workers"] == 2
     assert Store(store).work.names() == ["shards"]
