@@ -104,7 +104,7 @@ class ObjectStorage:
 
     def remove_folder(self, name: str) -> None:
         """Remove what makes it count before its objects, and the copy on this machine."""
-        shutil.rmtree(self.scratch() / name, ignore_errors=True)
+        self.discard(name)
         if name in self._listed():
             self.write(f"{UNDER_WAY}{name}", b"")
             self.remove(f"{WHOLE}{name}")
