@@ -46,7 +46,8 @@ def as_many(path: Path, rows: int) -> int:
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
             kept = _columns(path, file, None)
-            stay = all(file.schema_arrow.field(name).type == pa.uint8() for name in kept) and _is_complete(file)
+            schema = file.schema_arrow  # made anew whenever it is asked for, as its names are
+            stay = all(schema.field(name).type == pa.uint8() for name in kept) and _is_complete(file)
             return rows * 8 if stay and _is_by_groups(file, kept, rows) else rows
     except (pa.ArrowException, OSError, ValueError, KeyError, InputError):
         return rows  # reading tells what is wrong
@@ -105,7 +106,7 @@ def _row_bits(file: pyarrow.parquet.ParquetFile, names: list[str]) -> int:
 def _columns(path: Path, file: pyarrow.parquet.ParquetFile, most_mib: int | None) -> list[str]:
     """Give the names of the columns to read; raise InputError for one that holds no numbers, or for too many bytes."""
     schema = file.schema_arrow
-    names = schema.names  # made anew whenever it is asked for
+    names = schema.names  # made anew whenever they are asked for
     kept = [names[position] for position in wanted(names)]
     twice = repeated(kept)
     if twice is not None:
