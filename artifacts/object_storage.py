@@ -204,6 +204,8 @@ class ObjectStorage:
             raise StorageError(
                 f"{self._address}: two processes may put the same object there, so that it can't be locked"
             )
+        if self._address.startswith("memory://"):
+            raise StorageError(f"{self._address}: ends with its process; a folder or an object store is needed")
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[Callable[[], None]]:

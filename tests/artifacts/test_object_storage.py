@@ -304,6 +304,12 @@ def test_a_store_that_refuses_nobody_is_not_used(memory, monkeypatch):
         Store(memory).check_writable()
 
 
+def test_a_store_that_ends_with_its_process_is_not_used(memory):
+    with pytest.raises(StorageError, match=r"^memory://digits/versions: ends with its process"):
+        Store(memory).check_writable()
+    assert MemoryFileSystem.store == {}
+
+
 @pytest.mark.parametrize("place", ["s3:/bucket/store", "s3://", "memory://"])
 def test_an_address_that_lacks_something_is_told(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
