@@ -167,16 +167,16 @@ def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> list
 
 def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Counts]:
     """Count images by each of the edges; all that is needed of a block of them is one product."""
-    directions = np.concatenate([_FIXED, *(one.directions for one in edges)])
-    products = np.empty((len(directions), len(pixels)), np.float32)
+    directions = np.concatenate([_FIXED, *(one.directions for one in edges)]).T
+    products = np.empty((len(pixels), directions.shape[1]), np.float32)
     sums = np.zeros((len(CLASSES), PIXEL_COUNT))
     for block in blocks(len(pixels)):
         images = pixels[block].astype(np.float32)
-        products[:, block] = (images @ directions.T).T  # a direction's together: faster to count
+        products[block] = images @ directions
         sums += _class_sums(images, labels[block])
-    whole, border_less_within = products[: len(_FIXED)]
+    whole, border_less_within = products[:, : len(_FIXED)].T
     of_labels, bright = np.bincount(labels, minlength=len(CLASSES)), int((border_less_within > 0).sum())
-    along = products[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
+    along = products.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
     return [
         Counts(of_labels, _between(whole / PIXEL_COUNT, one.ink), _each_between(found, one.products), bright, sums)
         for one, found in zip(edges, along, strict=True)
