@@ -18,11 +18,11 @@ def section(large: Large | None) -> str:
     """Write the section, without its heading."""
     if large is None:
         return "Not measured; `make bench-large` does it."
-    repeats = {one.seed for one in (*large.flows, *large.stagings, *large.feedings, *large.shared)}
-    counted = "one run" if len(repeats) == 1 else f"medians over {len(repeats)} runs"
+    parts = {"flow": large.flows, "staging": large.stagings, "training": large.feedings, "workers": large.shared}
+    counted = ", ".join(f"{part} {len({one.seed for one in runs})}" for part, runs in parts.items() if runs)
     measured = (
         f"Measured on {large.date}: {large.machine['processor']}, {large.machine['cores']} cores, "
-        f"{large.machine['memory']}; {counted} of each, "
+        f"{large.machine['memory']}; medians over runs ({counted}), each "
         "in a process of its own, one after another. The rows are MNIST's training digits, deformed at random by "
         "`make_large.py`, in shards of 100,000; they had just been read or written, so that files may be in the "
         "system's cache."
