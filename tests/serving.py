@@ -43,7 +43,7 @@ class Patient(httpx.HTTPTransport):
 
 def api_client(url: str) -> httpx.Client:
     """Give a client of a server's API."""
-    return httpx.Client(base_url=url, timeout=30, transport=Patient())
+    return httpx.Client(base_url=url, timeout=120, transport=Patient())  # its machine may be at work on ten runs
 
 
 @contextlib.contextmanager
