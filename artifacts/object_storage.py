@@ -14,6 +14,7 @@ import json
 import shutil
 import tempfile
 import uuid
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -22,6 +23,7 @@ import fsspec
 from platformdirs import user_cache_path
 
 from artifacts import files, lease
+from artifacts.address import check_known, stays
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 if TYPE_CHECKING:
@@ -45,10 +47,7 @@ class ObjectStorage:
     @classmethod
     def known(cls, address: str) -> Self:
         """Give the storage at an address; raise InputError if no installed package knows its kind."""
-        try:
-            fsspec.get_filesystem_class(address.split("://", maxsplit=1)[0])
-        except (ImportError, ValueError) as error:
-            raise InputError(f"store {address}: {first_line(error)}") from error
+        check_known(address, f"store {address}")
         return cls(address)
 
     def __str__(self) -> str:
@@ -116,17 +115,28 @@ class ObjectStorage:
         """Do nothing: what has nothing in it isn't there."""
 
     @contextlib.contextmanager
-    def new_folder(self, name: str) -> Iterator[Path]:
-        """Give a folder of this machine, which is brought there in the end, and is its copy from then on."""
+    def new_folder(self, name: str, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
+        """Give a folder of this machine, which is brought there in the end, and is its copy from then on.
+
+        Bringing it there may take long: so `check` is called before, and again before it counts.
+        """
         copy = self.scratch() / name
         with files.new_folder(copy) as folder:
             yield folder
+            check()
             sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
             self.write(f"{UNDER_WAY}{name}", b"")
-            with self._written(name) as (store, path):
-                store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
-            if self._sizes(name) != sizes:
-                raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
+            try:
+                with self._written(name) as (store, path):
+                    store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
+                check()
+                if self._sizes(name) != sizes:
+                    raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
+            except InputError:
+                with contextlib.suppress(InputError):
+                    if f"{WHOLE}{name}" not in self._listed():  # else another process has brought the same there
+                        self.remove_folder(name)
+                raise
             self.write(f"{WHOLE}{name}", json.dumps(sizes).encode())
             self.remove(f"{UNDER_WAY}{name}")
             shutil.rmtree(copy, ignore_errors=True)  # of what had the name before
@@ -186,14 +196,25 @@ class ObjectStorage:
         """Give itself."""
         return self
 
-    def tidy(self, *_names: str) -> None:
+    def tidy(self, *_names: str, idle_seconds: float = 0) -> None:
         """Remove the folders that are half there; files never are."""
         found = self._listed()
         for name in (name.removeprefix(UNDER_WAY) for name in found if name.startswith(UNDER_WAY)):
+            if idle_seconds and not self._is_idle(f"{UNDER_WAY}{name}", idle_seconds):
+                continue
             if f"{WHOLE}{name}" in found:  # all but the marker was done, or nothing yet
                 self.remove(f"{UNDER_WAY}{name}")
             else:
                 self.remove_folder(name)
+
+    def _is_idle(self, name: str, seconds: float) -> bool:
+        """Tell whether an object was put there so long ago; no where the store can't tell."""
+        try:
+            with self._reached(name) as (store, path):
+                modified: datetime = store.modified(path)
+        except (FileNotFoundError, StorageError):
+            return False
+        return (datetime.now(tz=UTC) - modified).total_seconds() > seconds
 
     def check_writable(self) -> None:
         """Put an object there and remove it; a second one of that name must be refused, or there would be no lock."""
@@ -254,11 +275,11 @@ class ObjectStorage:
             yield store, path
         except (FileNotFoundError, FileExistsError):
             raise
-        except (PermissionError, NotImplementedError) as error:
-            raise StorageError(f"{address}: can't be used ({first_line(error)})") from error
         except Exception as error:
             if isinstance(error, OSError) and error.errno in files.FULL:
                 raise
+            if stays(error):
+                raise StorageError(f"{address}: can't be used ({first_line(error)})") from error
             raise UnavailableError(f"{address}: can't be reached ({first_line(error)})") from error
 
     @contextlib.contextmanager

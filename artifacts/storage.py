@@ -9,25 +9,23 @@ import contextlib
 import re
 import shutil
 import tempfile
+import time
 import uuid
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from filelock import FileLock
 
 from artifacts import files
+from artifacts.address import is_broken, path_of
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+    from pathlib import Path
 
-SCHEME = "://"
-LOCAL = "file://"
 LOCK = ".lock"
 RETIRED = ".old-"
-BROKEN = re.compile(r"\w{2,}:/(?!/)|\w+://$")
-"""What an address that lacks something looks like; one letter and a colon may be a drive."""
 
 
 class Storage(Protocol):
@@ -60,8 +58,11 @@ class Storage(Protocol):
     def remove_empty(self, name: str) -> None:
         """Remove a folder that has nothing in it; any other stays."""
 
-    def new_folder(self, name: str) -> AbstractContextManager[Path]:
-        """Give an empty folder on this machine to fill; it gets its name, a new one, when the `with` ends well."""
+    def new_folder(self, name: str, check: Callable[[], None] = ...) -> AbstractContextManager[Path]:
+        """Give an empty folder on this machine to fill; it gets its name, a new one, when the `with` ends well.
+
+        `check`, called just before that, may raise: then there is none.
+        """
 
     def has_folder(self, name: str) -> bool:
         """Tell whether a folder is there, with all that it was made with."""
@@ -84,10 +85,10 @@ class Storage(Protocol):
     def discard(self, name: str) -> None:
         """Remove a folder that isn't what it was; of one elsewhere the copy, so that it is fetched anew."""
 
-    def tidy(self, *names: str) -> None:
+    def tidy(self, *names: str, idle_seconds: float = 0) -> None:
         """Remove folders that killed processes left half done, and what they left of these files.
 
-        Whoever does holds the lock.
+        Whoever does holds the lock, or leaves alone what may be under way: what is younger than so many seconds.
         """
 
     def check_writable(self) -> None:
@@ -102,7 +103,7 @@ class Storage(Protocol):
 
 def storage_at(place: str | Path) -> Storage:
     """Give the storage at a path or an address; raise InputError for one that no installed package knows."""
-    if BROKEN.match(str(place)):
+    if is_broken(place):
         raise InputError(f"store {place}: neither a folder nor a whole address, such as s3://bucket/digits")
     path = path_of(place)
     if path is not None:
@@ -110,12 +111,6 @@ def storage_at(place: str | Path) -> Storage:
     from artifacts.object_storage import ObjectStorage  # noqa: PLC0415, fsspec comes with it
 
     return ObjectStorage.known(str(place))
-
-
-def path_of(place: str | Path) -> Path | None:
-    """Give the path of a place on this machine; None for one at an address."""
-    text = str(place)
-    return Path(text.removeprefix(LOCAL)) if SCHEME not in text or text.startswith(LOCAL) else None
 
 
 class FolderStorage:
@@ -176,11 +171,12 @@ class FolderStorage:
             (self._path / name).rmdir()
 
     @contextlib.contextmanager
-    def new_folder(self, name: str) -> Iterator[Path]:
+    def new_folder(self, name: str, check: Callable[[], None] = lambda: None) -> Iterator[Path]:
         """Give a folder that is renamed in the end."""
         self._path.mkdir(parents=True, exist_ok=True)
         with files.new_folder(self._path / name) as folder:
             yield folder
+            check()
 
     def has_folder(self, name: str) -> bool:
         """Tell whether a folder is there; it was renamed when it was whole."""
@@ -214,13 +210,22 @@ class FolderStorage:
         """Remove it."""
         self.remove_folder(name)
 
-    def tidy(self, *names: str) -> None:
+    def tidy(self, *names: str, idle_seconds: float = 0) -> None:
         """Remove what has the name of a folder, or of one of these files, under way or on its way out."""
         for left in self.names():
+            if idle_seconds and not self._is_idle(left, idle_seconds):
+                continue
             if re.fullmatch(r"\.new-\w{8}|\.old-[0-9a-f]{32}", left):
                 shutil.rmtree(self._path / left, ignore_errors=True)
             elif any(re.fullmatch(rf"\.{re.escape(name)}\.[0-9a-f]{{8}}", left) for name in names):
                 (self._path / left).unlink(missing_ok=True)
+
+    def _is_idle(self, name: str, seconds: float) -> bool:
+        """Tell whether nothing was done to it for so long; what is gone by now is somebody else's."""
+        try:
+            return time.time() - (self._path / name).stat().st_mtime > seconds
+        except FileNotFoundError:
+            return False
 
     def check_writable(self) -> None:
         """Try the folder, or the nearest one above it that is there."""

@@ -24,6 +24,8 @@ PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
 VERSIONS, WORK, CHAMPION, HISTORY = "versions", "work", "champion", "history.jsonl"
 LAST, OWED = ".last", ".unreported-"
+DAY = 86_400
+"""Seconds after which what is under way without the lock isn't any more."""
 
 
 class Store:
@@ -121,11 +123,11 @@ class Store:
         """
         with self._locked():
             number = max([self._last_number(), *self.versions()]) + 1
+            self._check_held()
             self._versions.write(LAST, f"{number}\n".encode())
             self._versions.claim(f"{OWED}{number}")
-            with self._versions.new_folder(str(number)) as folder:
+            with self._versions.new_folder(str(number), self._check_held) as folder:
                 yield number, folder
-                self._check_held()
             self._carry_out(number)
 
     def settle(self) -> None:
@@ -203,6 +205,7 @@ class Store:
             spared = {self.champion(), self.previous(), *versions[-max(keep, 1) :]}
             removed = [version for version in versions if version not in spared]
             for version in removed:
+                self._check_held()
                 self._versions.remove_folder(str(version))
             return removed
 
@@ -213,9 +216,9 @@ class Store:
             self._sweep()
             for event in self._untold():
                 self._tell(event)
-            last = max((event["version"] for event in self._told()), default=0)
+            told = {event["version"] for event in self._told()}
             for version in self.versions():
-                if version > last:
+                if version not in told:
                     self._carry_out(version)
             yield
 
@@ -224,13 +227,16 @@ class Store:
 
         Its checkpoints aren't needed any more. They go first: a version in the history is done with.
         """
-        if self.faults(version):
+        try:
+            card = self.card(version)
+        except StoreError:
             return
-        card = self.card(version)
-        self._remove_work(str(card.get("fingerprint")))
         decision = card.get("decision")
         if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
             return
+        if self.faults(version):
+            return
+        self._remove_work(str(card.get("fingerprint")))
         run, reason, over = str(card.get("run")), decision["reason"], decision["champion"]
         if decision["promoted"] and self.champion() == over:
             self._crown(self._event(PROMOTION, version, run, reason, over=over))
@@ -240,6 +246,7 @@ class Store:
 
     def _remove_work(self, fingerprint: str) -> None:
         """Remove the checkpoints of a training that is published; a card may be touched, and name another folder."""
+        self._check_held()
         if fingerprint.isalnum():
             with contextlib.suppress(OSError):  # they do no harm
                 self.work.remove_folder(fingerprint)
@@ -292,7 +299,12 @@ class Store:
             return 0
 
     def _sweep(self) -> None:
-        """Remove what killed processes left; whoever holds the lock knows that nobody is writing."""
+        """Remove what killed processes left; whoever holds the lock knows that nobody is writing.
+
+        The quarantine is written without it.
+        """
+        self._check_held()
+        self._quarantine.tidy(idle_seconds=DAY)
         self._versions.tidy(LAST)
         self._place.tidy(CHAMPION)
         self.work.tidy()

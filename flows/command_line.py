@@ -26,7 +26,7 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
-from schemas.errors import InputError, TrainingError
+from schemas.errors import InputError, TrainingError, UnavailableError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -70,6 +70,7 @@ def run(  # noqa: PLR0913, what differs between flows
     signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
     try:
         check(**parameters)
+        _check_server()
         with temporary_settings(SETTINGS), tags("digits", flow.name):
             _start(preload)
             outcome = _with_plain_steps(flow)(**parameters)
@@ -150,6 +151,20 @@ def _page(artifact: UUID | None) -> str:
         return f"{PREFECT_UI_URL.value()}/{page}"
     prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
     return f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
+
+
+def _check_server() -> None:
+    """Raise UnavailableError unless the Prefect server that a person has named, if there is one, answers."""
+    url = PREFECT_API_URL.value()
+    if not url:
+        return
+    with get_client(sync_client=True) as client:
+        fault = client.api_healthcheck()
+    if fault:
+        raise UnavailableError(
+            f"PREFECT_API_URL={url}: no Prefect server answers there ({first_line(fault)}); start it, or leave that "
+            "unset for a temporary one"
+        )
 
 
 def _start(preload: Callable[[], None]) -> None:

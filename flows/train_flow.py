@@ -12,7 +12,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from artifacts.storage import path_of
+from artifacts.address import path_of
 from artifacts.store import Store
 from flows import command_line
 from schemas.compute import LOCAL, Compute

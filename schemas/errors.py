@@ -24,6 +24,10 @@ class StoreError(InputError):
     """Tell, in one line, what is wrong with a store or a version in it."""
 
 
+NOT_OF_THE_DATA = (UnavailableError, StorageError, StoreError)
+"""What bad input is told by that is no fault of the data being read."""
+
+
 def first_line(error: BaseException) -> str:
     """Give the first line of what a library says of a fault."""
     return (str(error).splitlines() or [type(error).__name__])[0][:200]

@@ -53,4 +53,6 @@ class Rules(InputRules):
     )
 
 
+TAKEN = 1024
+"""MiB of `memory` that Python and the libraries may take, beside batches and blocks."""
 DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()

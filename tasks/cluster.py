@@ -39,7 +39,10 @@ def check_engine(compute: Compute) -> None:
             "and give host:port or auto"
         )
     if not all(map(importlib.util.find_spec, NEEDED)):
-        raise InputError("--engine ray: Ray isn't installed; pip install '.[ray]' does that")
+        raise InputError(
+            "--engine ray: Ray isn't installed; "
+            "pip install --no-deps --require-hashes --requirement requirements-ray.txt does that"
+        )
     if not PREFECT_API_URL.value():
         raise InputError(
             "--engine ray needs a Prefect server that all its processes reach, or each would start one of its own: "
@@ -85,7 +88,7 @@ def _check_answers(address: str) -> None:
     ask = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
     try:
         subprocess.run(  # noqa: S603, Ray's own program
-            ask, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASKING_SECONDS, check=False
+            ask, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASKING_SECONDS, check=True
         )
-    except subprocess.TimeoutExpired as error:
+    except subprocess.SubprocessError as error:
         raise OSError("what listens there isn't Ray") from error

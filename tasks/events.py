@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from prefect.events import emit_event
 
-from artifacts.storage import path_of
+from artifacts.address import path_of
 from artifacts.store import PROMOTION
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -47,11 +48,13 @@ def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Run a flow's file as a person does, from another directory than the project's."""
 
-    def run(flow: str, *flags: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+    def run(
+        flow: str, *flags: object, cwd: Path | None = None, env: Mapping[str, str] = MappingProxyType({})
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, ROOT / "flows" / f"{flow}_flow.py", *map(str, flags)],
             cwd=cwd or prefect_home,
-            env=clean_environment(prefect_home),
+            env=clean_environment(prefect_home) | env,
             capture_output=True,
             text=True,
             timeout=600,

@@ -59,12 +59,13 @@ def main() -> None:
 
 def datasets(whole: Dataset, rows: int, blocks: int, batch: int) -> tuple[Dataset, Dataset]:
     """Give the first rows as they are staged, with memory for so many blocks, and in memory."""
-    from tasks.training.plan import ELSEWHERE, KEPT_BYTES, ROW_BYTES, SHARE
+    from schemas.rules import TAKEN
+    from tasks.training.plan import KEPT_BYTES, ROW_BYTES, SHARE
 
     staged = whole.train.take(np.arange(min(rows, len(whole.train))))
     block_rows = math.ceil(len(staged) / blocks / batch) * batch
     needed = len(staged) * KEPT_BYTES + block_rows * SHARE * ROW_BYTES
-    on_disk = dataclasses.replace(whole, train=staged, memory=ELSEWHERE + math.ceil(needed / 2**20))
+    on_disk = dataclasses.replace(whole, train=staged, memory=TAKEN + math.ceil(needed / 2**20))
     pixels = InMemory(staged.rows(slice(None)), staged.labels)
     return on_disk, dataclasses.replace(whole, train=pixels, memory=None)
 

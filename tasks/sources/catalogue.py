@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.storage import SCHEME, path_of
+from artifacts.address import LOCAL, SCHEME, is_broken, path_of
 from schemas.digits import CLASSES
 from schemas.errors import InputError
 from tasks.sources import mnist, shards
@@ -43,7 +43,7 @@ ALLOWED = (
     "subfolders named 0 to 9 or with .parquet or .csv shards, or a pattern or an address of such shards is allowed"
 )
 PICTURES_IN = ("", "train", "test")
-IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)", re.IGNORECASE)
+IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)(?!.*\.(parquet|csv|csv\.gz)$)", re.IGNORECASE)
 IDX, PICTURE, SHARDS = "idx", "picture", "shards"
 IDX_IMAGES = b"\0\0\x08\x03"
 BEGINNINGS = {
@@ -99,10 +99,9 @@ def kind(source: str, allowed: str = ALLOWED) -> str:
         mnist.check()
     if source in BUILT_IN:
         return source
-    if not source.strip():
-        raise InputError(f"the source is empty; {allowed}")
-    if source in UNFIT:
-        raise InputError(f"{source}: {UNFIT[source]}; {allowed}")
+    if fault := _fault_of_name(source):
+        raise InputError(f"{fault}; {allowed}")
+    source = source.removeprefix(LOCAL)
     path = Path(source)
     try:
         found = kind_of_folder(path) if path.is_dir() else None
@@ -118,6 +117,15 @@ def kind(source: str, allowed: str = ALLOWED) -> str:
     if found == PICTURE or (found == IDX and not path.is_dir()):
         raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {allowed}")
     return found
+
+
+def _fault_of_name(source: str) -> str:
+    """Tell what is wrong with what a source is called, if something is."""
+    if not source.strip():
+        return "the source is empty"
+    if is_broken(source):
+        return f"{source}: not a whole address, such as s3://bucket/digits"
+    return f"{source}: {UNFIT[source]}" if source in UNFIT else ""
 
 
 def place(source: str | None) -> Path | None:
@@ -140,7 +148,7 @@ def unreadable(error: OSError) -> str:
 
 
 def _read(source: str, rules: Rules) -> Frames | tuple[Manifest, None]:
-    found = kind(source)
+    found, source = kind(source), source.removeprefix(LOCAL)
     if found == SHARDS:
         return shards.manifest(source), None
     frames: Frames = reader(found).read(Path(source), rules)
@@ -154,7 +162,8 @@ def _name(source: str) -> str:
 
 
 def _place(source: str) -> str:
-    return source if source in BUILT_IN or SCHEME in source else str(Path(source).resolve())
+    path = None if source in BUILT_IN else path_of(source)
+    return source if path is None else str(path.resolve())
 
 
 def kind_of_folder(path: Path) -> str | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+import posixpath
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.storage import LOCAL, SCHEME
-from schemas.errors import InputError, StoreError, UnavailableError, first_line
+from artifacts.address import SCHEME, check_known, stays
+from schemas.errors import NOT_OF_THE_DATA, InputError, UnavailableError, first_line
 from schemas.shards import Manifest, Shard
 from tasks.sources.files import check_inside, entries, printable
 
@@ -40,17 +41,10 @@ def check(source: str) -> None:
 
     What is at an address isn't looked at: it may take a while to answer.
     """
-    if SCHEME in source and not source.startswith(LOCAL):
-        import fsspec
-
-        try:
-            fsspec.get_filesystem_class(source.split(SCHEME, maxsplit=1)[0])
-        except (ImportError, ValueError) as error:
-            raise InputError(f"{source}: {first_line(error)}") from error
-    elif not _paths(source.removeprefix(LOCAL)):
-        raise InputError(
-            f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed"
-        )
+    if SCHEME in source:
+        check_known(source, source)
+    elif not _paths(source):
+        raise _no_shards(source)
 
 
 def manifest(source: str) -> Manifest:
@@ -59,11 +53,11 @@ def manifest(source: str) -> Manifest:
     No pixels are read, of Parquet the footers. Raises InputError where there are no shards or they can't be listed.
     """
     check(source)
-    if SCHEME not in source or source.startswith(LOCAL):
-        root = Path(source.removeprefix(LOCAL))
-        names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _paths(str(root))]
-        return Manifest(tuple(_of_path(path, printable(name)) for path, name in names))
-    return Manifest(tuple(_at_address(source)))
+    if SCHEME in source:
+        return Manifest(tuple(_at_address(source)))
+    root = Path(source)
+    names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _paths(source)]
+    return Manifest(tuple(_of_path(path, printable(name)) for path, name in names))
 
 
 @contextmanager
@@ -83,20 +77,28 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
             raise _out_of_reach(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
-        except StoreError:
+        except NOT_OF_THE_DATA:
             raise
         except InputError as error:  # the reader knows the copy alone
             raise InputError(str(error).replace(str(copy), shard.address)) from error
 
 
 def _out_of_reach(told: str, error: Exception) -> InputError:
-    """Give the error of an address: that nothing is there, or may be read, stays so; all else may pass."""
-    stays = isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError)
-    return (InputError if stays else UnavailableError)(f"{told} ({first_line(error)})")
+    """Give the error of an address: some faults stay, all others may pass."""
+    return (InputError if stays(error) else UnavailableError)(f"{told} ({first_line(error)})")
+
+
+def _no_shards(source: str) -> InputError:
+    return InputError(f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed")
 
 
 def _is_shard(path: Path) -> bool:
-    return path.name.endswith(SUFFIXES) and not path.name.startswith((".", "_"))
+    return path.name.endswith(SUFFIXES) and _is_meant(path.name)
+
+
+def _is_meant(name: str) -> bool:
+    """Tell whether a pattern means a file: not `_SUCCESS` and the like, which engines leave beside shards."""
+    return not name.startswith((".", "_"))
 
 
 def _paths(source: str) -> list[Path]:
@@ -104,7 +106,7 @@ def _paths(source: str) -> list[Path]:
     path = Path(source)
     if not path.is_dir():
         found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
-        return sorted(path for path in found if not path.name.startswith((".", "_")))
+        return sorted(path for path in found if _is_meant(path.name))
     shards = [entry for entry in entries(path) if _is_shard(entry)]
     for shard in shards:
         check_inside(shard, path)
@@ -115,6 +117,8 @@ def _of_path(path: Path, item: str) -> Shard:
     if path.is_dir():
         return Shard(str(path), item, fault=f"{path}: a folder; a Parquet or CSV file is needed")
     try:
+        if path.exists() and not path.is_file():  # it would be waited for
+            return Shard(str(path), item, fault=f"{path}: a pipe or a device; a Parquet or CSV file is needed")
         with path.open("rb") as file:
             return _looked_at(Shard(str(path), item, path.stat().st_size), file)
     except OSError as error:
@@ -128,24 +132,22 @@ def _at_address(source: str) -> list[Shard]:
     try:
         files, root = fsspec.url_to_fs(source)
         if WILDCARDS & set(root):
-            found = files.glob(root, detail=True)
+            found = {name: one for name, one in files.glob(root, detail=True).items() if _is_meant(Path(name).name)}
         elif files.isdir(root):
             found = {one["name"]: one for one in files.ls(root, detail=True) if _is_shard(Path(one["name"]))}
         else:
             found = {root: files.info(root)}
-        shards = [_of_entry(files, one) for _, one in sorted(found.items())]
+        folder = posixpath.commonpath(map(posixpath.dirname, found)) if found else root
+        shards = [_of_entry(files, one, posixpath.relpath(name, folder)) for name, one in sorted(found.items())]
     except Exception as error:  # each kind of store has its own errors
         raise _out_of_reach(f"{source}: can't be listed", error) from error
     if not shards:
-        raise InputError(
-            f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed"
-        )
+        raise _no_shards(source)
     return shards
 
 
-def _of_entry(files: Any, entry: dict[str, Any]) -> Shard:  # noqa: ANN401, fsspec has no types
+def _of_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: ANN401, fsspec has no types
     address = files.unstrip_protocol(entry["name"])
-    item = address.rsplit("/", 1)[-1]
     if entry["type"] == "directory":
         return Shard(address, item, fault=f"{address}: a folder; a Parquet or CSV file is needed")
     with files.open(entry["name"], "rb") as file:

@@ -74,15 +74,20 @@ def load_newest(place: Storage, tell: Callable[[str], None]) -> State | None:
     return None
 
 
-def glance(place: Storage) -> State | None:
-    """Give the newest whole checkpoint, or None, while another process saves them; nothing is removed."""
+def glance(place: Storage, seen: str = "") -> tuple[str, State | None]:
+    """Give the newest whole checkpoint and its name, while another process saves them; nothing is removed.
+
+    Where there is none newer than the one that was seen, that name is given again and no state.
+    """
     with contextlib.suppress(UnavailableError):  # out of reach until the next glance
         for name in _newest_first(place):
+            if name <= seen:
+                break
             with contextlib.suppress(OSError):  # superfluous by now, and on a shared folder not only gone but stale
                 content = place.read(name)
                 if _is_whole(name, content):
-                    return _parsed(content)
-    return None
+                    return name, _parsed(content)
+    return seen, None
 
 
 def _is_whole(name: str, content: bytes) -> bool:

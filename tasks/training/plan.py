@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from schemas.errors import InputError
+from schemas.rules import TAKEN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Rows that are read, and dealt to a block, together."""
-ELSEWHERE = 1024
-"""MiB that Python and TensorFlow may take beside the blocks."""
 KEPT_BYTES = 60
 """What is kept of every row: its label, digest and number, and its place in an epoch's order. Measured."""
 SHARE = 4
@@ -79,8 +78,8 @@ def block_rows(dataset: Dataset, recipe: Recipe) -> int | None:
         return None
     count = len(dataset.train)
     kept, least = count * KEPT_BYTES, min(LEAST_BATCHES * recipe.batch_size, count)
-    fitting = (((dataset.memory - ELSEWHERE) << 20) - kept) // SHARE // ROW_BYTES
+    fitting = (((dataset.memory - TAKEN) << 20) - kept) // SHARE // ROW_BYTES
     if fitting < least:
-        needed = ELSEWHERE + math.ceil((kept + least * SHARE * ROW_BYTES) / 2**20)
+        needed = TAKEN + math.ceil((kept + least * SHARE * ROW_BYTES) / 2**20)
         raise InputError(f"--memory {dataset.memory}: {count:,} rows need {needed:,} MiB at least")
     return fitting // recipe.batch_size * recipe.batch_size if fitting < count else None

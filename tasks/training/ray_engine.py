@@ -21,7 +21,7 @@ from ray import train as ray_train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 
-from artifacts.storage import SCHEME
+from artifacts.address import SCHEME
 from schemas.errors import InputError, TrainingError
 from schemas.images import PixelFile, Staged
 from tasks.training import checkpoints, engine
@@ -157,9 +157,11 @@ def _follow(
     on_block: Callable[[float], None],
 ) -> None:
     """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
+    seen = ""
 
     def glance() -> None:
-        saved = checkpoints.glance(place)
+        nonlocal seen
+        seen, saved = checkpoints.glance(place, seen)
         if not saved:
             return
         epochs, share = session.epochs_done, session.share_done

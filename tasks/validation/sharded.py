@@ -53,7 +53,7 @@ def of_manifest(manifest: Manifest, rules: Rules, where: Staging) -> Judged:
             ]
         ),
         faults={reason: np.concatenate(found) for reason, found in faults.items()},
-        as_came=_Reread(fit, starts, where, batch_rows(rules.memory)),
+        as_came=_Reread(fit, starts, batch_rows(rules.memory)),
         unit_scale=unit_scale,
         unfit=tuple(shard.fault for shard in shards if shard.fault),
         lost=_lost(shards),
@@ -96,8 +96,8 @@ def _joined(shards: Sequence[StagedShard], name: str, kind: type[Number]) -> NDA
 class _Reread:
     """Gives rows as they came, by their positions in the part, from the shards that they are in."""
 
-    def __init__(self, shards: Sequence[StagedShard], starts: NDArray[np.int64], where: Staging, batch: int) -> None:
-        self._shards, self._starts, self._where, self._batch = shards, starts, where, batch
+    def __init__(self, shards: Sequence[StagedShard], starts: NDArray[np.int64], batch: int) -> None:
+        self._shards, self._starts, self._batch = shards, starts, batch
 
     def __call__(self, positions: NDArray[np.int64]) -> pd.DataFrame:
         of_shard = np.searchsorted(self._starts, positions, side="right") - 1
@@ -105,9 +105,7 @@ class _Reread:
             frame.set_axis([f"{staged.shard.item}:{row}" for row in frame.index])
             for number, staged in enumerate(self._shards)
             if (of_shard == number).any()
-            for frame in staging.as_came(
-                staged.shard, self._where.place, positions[of_shard == number] - self._starts[number], self._batch
-            )
+            for frame in staging.as_came(staged, positions[of_shard == number] - self._starts[number], self._batch)
             if len(frame)
         ]
         return pd.concat(pieces) if pieces else pd.DataFrame(columns=list(LABELLED_COLUMNS))

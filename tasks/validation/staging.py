@@ -20,14 +20,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifacts.files import FULL, TEMPORARY
-from artifacts.storage import RETIRED, SCHEME, FolderStorage, Storage
+from artifacts.address import SCHEME, stays
+from artifacts.files import FULL
+from artifacts.storage import FolderStorage, Storage
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
-from schemas.errors import InputError, StorageError, StoreError, UnavailableError
+from schemas.errors import NOT_OF_THE_DATA, InputError, StoreError, UnavailableError
 from schemas.images import HEADER, PixelFile
 from schemas.pixel_frame import labels_of, pixels_of
-from schemas.rules import DEFAULT_INPUT_RULES
+from schemas.rules import DEFAULT_INPUT_RULES, TAKEN
 from schemas.shards import WORKERS, Shard
 from tasks.sources import catalogue, parquet_table
 from tasks.sources.shards import FETCHED, on_disk
@@ -50,12 +51,10 @@ CODE = (
     *(f"tasks/sources/{name}.py" for name in ("csv_table", "files", "frames", "parquet_table")),
     *(f"tasks/validation/{name}.py" for name in ("judged", "repairs", "rows", "staging")),
 )
-ELSEWHERE = 1024
-"""MiB that Python, the libraries, and what is kept of every row may take beside the batches."""
 ROW_BYTES = 48_000
 """What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
 PIXELS, SUMMARY = "pixels.npy", "summary.json"
-UNUSED_DAYS = 14
+DAY, UNUSED_DAYS = 86_400, 14
 
 
 class Job(NamedTuple):
@@ -81,11 +80,13 @@ class Job(NamedTuple):
 class StagedShard(NamedTuple):
     """What came of a shard, in a few numbers; the folder `key` at a place has the arrays.
 
-    `highest` is the highest of its pixels as they came, `mended` that after the repairs.
+    `content` is the SHA-256 of the file's bytes, `highest` the highest of its pixels as they came, `mended` that after
+    the repairs.
     """
 
     shard: Shard
     place: Storage
+    content: str = ""
     key: str = ""
     came: int = 0
     kept: int = 0
@@ -147,25 +148,27 @@ def in_threads(jobs: Sequence[Job]) -> list[StagedShard]:
 
 def batch_rows(memory: int) -> int:
     """Give how many rows each worker may have in memory at a time, of so many MiB for all."""
-    return max(((memory - ELSEWHERE) << 20) // WORKERS // ROW_BYTES, 1024)
+    return max(((memory - TAKEN) << 20) // WORKERS // ROW_BYTES, 1024)
 
 
 def stage(job: Job) -> StagedShard:
     """Stage a shard, if it isn't yet; one that can't be used gives its fault.
 
-    Raises StoreError when the disk is full or can't be written, UnavailableError when a shard can't be fetched now:
-    nothing half staged is left then.
+    Raises StoreError when the disk is full or can't be written, UnavailableError when a shard can't be had now, or
+    changes while it is read: nothing half staged is left then.
     """
     if job.shard.fault:
         return StagedShard(job.shard, job.place, fault=job.shard.fault)
     try:
         with on_disk(job.shard, job.place.scratch()) as path:
-            key = _key(path, job)
+            version = _version(path)
+            content = _content(path, job.shard)
+            key = _key(content, job)
             folder = _whole(job.place, key)
             if not folder:
-                _stage(path, key, job)
+                _stage(path, version, key, job)
                 folder = job.place.folder(key)
-    except (StoreError, StorageError, UnavailableError):
+    except NOT_OF_THE_DATA:
         raise
     except InputError as error:
         return StagedShard(job.shard, job.place, fault=str(error))
@@ -175,12 +178,17 @@ def stage(job: Job) -> StagedShard:
             f"{job.shard.address}: can't be staged in {job.place} ({told}); a rerun goes on from the shards that are"
         ) from error
     os.utime(folder)  # in use
-    return StagedShard(job.shard, job.place, key, **json.loads((folder / SUMMARY).read_text())["counts"])
+    return StagedShard(job.shard, job.place, content, key, **json.loads((folder / SUMMARY).read_text())["counts"])
 
 
-def as_came(shard: Shard, place: Storage, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
-    """Read some rows of a shard once more, as they came, by their ascending positions."""
-    with on_disk(shard, place.scratch()) as path:
+def as_came(staged: StagedShard, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
+    """Read some rows of a shard once more, as they came, by their ascending positions.
+
+    Raises UnavailableError when it isn't any more what was staged.
+    """
+    with on_disk(staged.shard, staged.place.scratch()) as path:
+        if _content(path, staged.shard) != staged.content:
+            raise _changed(staged.shard)
         start = 0
         for frame in _batches(path, batch):
             wanted = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + len(frame))]
@@ -197,12 +205,14 @@ def sweep(place: Storage) -> None:
     """
     try:
         folder = FolderStorage(place.scratch())
-    except OSError:  # staging tells of it
+        for one in (place, folder):
+            one.tidy(idle_seconds=DAY)
+    except (InputError, OSError):  # staging tells of it
         return
     for name in folder.names():
-        days = 1 if name.startswith((TEMPORARY, RETIRED, FETCHED)) else UNUSED_DAYS
+        days = 1 if name.startswith(FETCHED) else UNUSED_DAYS
         with contextlib.suppress(FileNotFoundError):  # another run's, and in its place by now
-            if time.time() - folder.folder(name).stat().st_mtime > days * 86_400:
+            if time.time() - folder.folder(name).stat().st_mtime > days * DAY:
                 folder.remove_folder(name)
 
 
@@ -227,9 +237,30 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _key(path: Path, job: Job) -> str:
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
+def _content(path: Path, shard: Shard) -> str:
+    """Hash a shard's bytes; raise InputError, UnavailableError if that may pass, when they can't be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        kind = InputError if stays(error) else UnavailableError
+        raise kind(f"{shard.address}: can't be read ({error.strerror})") from error
+
+
+def _version(path: Path) -> tuple[int, ...]:
+    """Give what differs once a file is written to, or another one is in its place; nothing for one that is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _changed(shard: Shard) -> UnavailableError:
+    return UnavailableError(f"{shard.address}: changed while the run read it")
+
+
+def _key(content: str, job: Job) -> str:
     parts = {"content": content, "repairs": job.repairs, "scaled": job.scaled, "code": _code()}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
@@ -251,11 +282,15 @@ def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
         yield frame
 
 
-def _stage(path: Path, key: str, job: Job) -> None:
+def _stage(path: Path, version: tuple[int, ...], key: str, job: Job) -> None:
     """Judge a shard batch by batch into a new folder, which is there whole or not at all."""
     try:
         with job.place.new_folder(key) as new:
-            _Writer(new).write(_batches(path, _batch_rows(path, job)), job)
+            try:
+                _Writer(new).write(_batches(path, _batch_rows(path, job)), job)
+            finally:  # what came of half of it is no fault of it either
+                if _version(path) != version:
+                    raise _changed(job.shard)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _whole(job.place, key):
             raise  # else another run has staged the same meanwhile

@@ -6,6 +6,7 @@ import multiprocessing
 import shutil
 import threading
 import time
+from datetime import timedelta
 
 import fsspec
 import pytest
@@ -229,6 +230,57 @@ def test_what_was_decided_is_not_written_once_the_lock_is_lost(memory, monkeypat
     with pytest.raises(StoreError, match="another one has taken the lock"):
         store.promote(1, over=2, run="test", reason="better")  # stands still just before that
     assert (store.champion(), len(store.history())) == (2, 1)
+
+
+def test_nothing_is_removed_once_the_lock_is_lost(memory, monkeypatch):
+    store, previous = Store(memory), Store.previous
+    for _ in range(4):
+        publish(store)
+    crown(store, 3)
+    crown(store, 4)
+
+    def stands_still(self):
+        found = previous(self)
+        if self is store:
+            crown(Store(memory), 1)
+        return found
+
+    monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.1)
+    monkeypatch.setattr(Store, "previous", stands_still)
+    with pytest.raises(StoreError, match="another one has taken the lock"):
+        store.prune(1)
+    assert (store.champion(), store.versions()) == (1, [1, 2, 3, 4])
+
+
+def test_who_loses_the_lock_while_a_version_is_brought_there_leaves_nothing(memory, monkeypatch):
+    store, put, meanwhile = Store(memory), MemoryFileSystem.put_file, []
+
+    def slow(self, *arguments, **others):
+        put(self, *arguments, **others)
+        if not meanwhile:
+            meanwhile.append(1)
+            meanwhile.append(publish(Store(memory), promoted=True, champion=None))
+
+    monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.1)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", slow)
+    with pytest.raises(StoreError, match="another one has taken the lock"):
+        publish(store, promoted=True, champion=None)
+    assert (store.versions(), store.champion(), store.unreported()) == ([2], 2, [2])
+    assert [event["version"] for event in store.history()] == [2]
+    assert not fsspec.filesystem("memory").exists("/digits/versions/1")
+
+
+def test_what_was_left_half_there_without_the_lock_goes_a_day_later(memory):
+    store, hour = Store(memory), 3600
+    for name, hours in (("killed", 25), ("under-way", 1)):
+        for path in (f"/digits/quarantine/.new-{name}", f"/digits/quarantine/{name}/rows.csv"):
+            MemoryFileSystem().pipe(path, b"")
+            MemoryFileSystem.store[path].modified -= timedelta(seconds=hours * hour)
+    publish(store)
+    assert sorted(MemoryFileSystem().find("/digits/quarantine")) == [
+        "/digits/quarantine/.new-under-way",
+        "/digits/quarantine/under-way/rows.csv",
+    ]
 
 
 def _stand_still(places, order, monkeypatch) -> None:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -295,6 +296,30 @@ def test_a_history_that_cannot_be_read_is_said_so(store):
         history.write(b"scribble\n")
     with pytest.raises(StoreError, match=r"history\.jsonl: a line isn't JSON"):
         store.history()
+
+
+def test_what_a_version_was_to_become_is_done_whenever_it_is_found_undone(tmp_path):
+    """Another process may have published a later one, between this one's version and its decision."""
+    store, away = Store(tmp_path / "store"), tmp_path / "away"
+    publish(store, promoted=True, champion=None)
+    store.folder(1).rename(away)
+    (store.path / "champion").unlink()
+    (store.path / "history.jsonl").unlink()
+    publish(store, promoted=False, champion=None)
+    away.rename(store.path / "versions" / "1")
+    store.settle()
+    assert store.champion() == 1
+    assert [event["version"] for event in store.history()] == [2, 1]
+
+
+def test_quarantined_rows_half_written_go_a_day_later(store):
+    folder = store.path / "quarantine"
+    for name, hours in ((".new-killed__", 25), (".new-under_wy", 1), ("whole", 25)):
+        (folder / name).mkdir(parents=True)
+        then = time.time() - hours * 3600
+        os.utime(folder / name, (then, then))
+    publish(store)
+    assert {path.name for path in folder.iterdir()} == {".new-under_wy", "whole"}
 
 
 def test_the_champion_is_not_promoted_over_itself(store):

@@ -12,6 +12,7 @@ import pytest
 from prefect import flow, tags, task
 from prefect.runtime import flow_run, task_run
 from samples import ROOT, clean_environment
+from serving import free_port
 
 from flows import command_line
 from schemas.recipe import Overrides
@@ -24,6 +25,13 @@ def one_line(ended):
     assert len(ended.stderr.splitlines()) == 1, ended.stderr
     assert ended.stderr.startswith("error: ")
     return ended.stderr
+
+
+def test_a_prefect_server_that_does_not_answer_is_one_line(run_flow, prefect_home):
+    url = f"http://127.0.0.1:{free_port()}/api"
+    ended = run_flow("train", env={"PREFECT_API_URL": url})
+    assert ended.returncode == 1
+    assert one_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server answers there (")
 
 
 def test_help_lists_every_flag_with_default_and_meaning(run_flow):
@@ -44,6 +52,7 @@ def test_help_lists_every_flag_with_default_and_meaning(run_flow):
     [
         (["--source", "mnits"], 1, "mnits: no such file or folder; mnist or fashion-mnist, an .npz"),
         (["--source", "gone.npz"], 1, "gone.npz: no such file or folder"),
+        (["--source", "s3://"], 1, "s3://: not a whole address"),
         (["--store", "/proc/store"], 1, "can't be written"),
         (["--store", __file__], 1, "can't be written"),
         (["--validation-fraction", "0.6"], 2, "--validation-fraction 0.6: Input should be less than or equal to 0.5"),

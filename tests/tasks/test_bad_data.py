@@ -399,6 +399,8 @@ SOURCES = {
     "an address": ("nothing://example.org/digits", "nothing://example.org/digits: Protocol not known"),
     "a set of photographs": ("cifar10", "cifar10: photographs in colour"),
     "nothing": ("", "the source is empty"),
+    "an address of nothing": ("s3://", "not a whole address, such as s3://bucket/digits"),
+    "an address with a slash too few": ("s3:/bucket/digits", "not a whole address"),
     "a folder without classes": ("folder", "neither IDX files, nor subfolders named 0 to 9, nor shards"),
     "a picture in place of a folder": ("picture.png", "a picture without labels"),
     "an old zip with other things": ("other.zip", "no arrays"),

@@ -2,6 +2,8 @@
 
 import importlib.util
 import socket
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 
@@ -41,7 +43,7 @@ def test_what_contradicts_itself_is_refused(served, compute, told):
 
 def test_without_the_extra_it_is_told_what_to_install(served, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "ray" in name else name)
-    with pytest.raises(InputError, match=r"pip install '\.\[ray\]'"):
+    with pytest.raises(InputError, match=r"pip install --no-deps --require-hashes --requirement requirements-ray\.txt"):
         check_engine(Compute(engine="ray"))
 
 
@@ -59,8 +61,20 @@ def test_an_address_where_nobody_listens_may_be_tried_again(served):
         pass
 
 
-def test_a_server_of_another_kind_is_told_from_ray(served, monkeypatch):
-    """It takes the connection, and never answers."""
+def test_a_server_that_answers_otherwise_is_told_from_ray(served):
+    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
+        Thread(target=other.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{other.server_port}"
+        with (
+            pytest.raises(UnavailableError, match=r"no Ray cluster answers there \(what listens there isn't Ray\)"),
+            joined(Compute(engine="ray", ray_address=address)),
+        ):
+            pass
+        other.shutdown()
+
+
+def test_a_server_that_never_answers_is_told_from_ray(served, monkeypatch):
+    """It takes the connection, no more."""
     monkeypatch.setattr(cluster, "ASKING_SECONDS", 1)
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))

@@ -11,8 +11,8 @@ import pytest
 from samples import draw_digits
 
 from artifacts.files import TEMPORARY
-from artifacts.storage import FolderStorage, storage_at
-from schemas.errors import InputError, StoreError, UnavailableError
+from artifacts.storage import RETIRED, FolderStorage, storage_at
+from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import Loaded
 from schemas.rules import Rules
@@ -138,6 +138,7 @@ def folder_instead(path):
         (emptied, "empty; a Parquet or CSV file is needed"),
         (without_rows, "no rows"),
         (folder_instead, "a folder; a Parquet or CSV file is needed"),
+        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; a Parquet or CSV file is needed"),
         (lambda path: path.chmod(0) or path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
     ],
 )
@@ -200,6 +201,106 @@ def test_a_store_that_does_not_answer_loses_no_shard(train, test_frame, tmp_path
         inspected("memory://away", tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 1}))
 
 
+@pytest.mark.parametrize("kind", [UnavailableError, StorageError, StoreError])
+def test_a_store_that_cannot_keep_a_shard_loses_none(train, test_frame, tmp_path, monkeypatch, kind):
+    """A shard is at fault for what is in it, not for where it was to be staged."""
+    memory = fsspec.filesystem("memory")
+    for path in cut(train, tmp_path / "train", 3).iterdir():
+        memory.pipe(f"/kept/{path.name}", path.read_bytes())
+    tests = cut(test_frame, tmp_path / "test", 1)
+    rules = RULES.model_copy(update={"max_quarantined": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "_stage", fails_once(staging._stage, kind("the store: not now")))
+        with pytest.raises(kind, match="the store: not now"):
+            inspected("memory://kept", tests, tmp_path / "work", rules)
+    _, dataset = inspected("memory://kept", tests, tmp_path / "work", rules)
+    assert len(dataset.train) > 550
+
+
+def fails_once(function, error):
+    """Give a function whose first call fails."""
+    failed = []
+
+    def call(*arguments):
+        if not failed:
+            failed.append(1)
+            raise error
+        return function(*arguments)
+
+    return call
+
+
+def test_credentials_that_lack_are_not_waited_for(monkeypatch):
+    from botocore.exceptions import NoCredentialsError
+
+    def refuse(*_, **__):
+        raise NoCredentialsError
+
+    monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "isdir", refuse)
+    with pytest.raises(InputError, match=r"memory://mine: can't be listed \(Unable to locate credentials\)") as raised:
+        shards.manifest("memory://mine")
+    assert not isinstance(raised.value, UnavailableError)
+
+
+def rewritten(path):
+    """Write a shard anew, of other images."""
+    labelled_frame(*draw_digits(150, seed=9)).to_parquet(path, index=False)
+
+
+@pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
+def test_a_shard_that_changes_while_it_is_staged_may_be_read_again(train, test_frame, tmp_path, monkeypatch, change):
+    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    write, changed = staging._Writer.write, []
+
+    def meanwhile(writer, batches, job):
+        if not changed and job.shard.item == "part-002.parquet":
+            changed.append(change(source / "part-002.parquet"))
+        write(writer, batches, job)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(staging._Writer, "write", meanwhile)
+        with pytest.raises(UnavailableError, match=r"part-002\.parquet: changed while the run read it$"):
+            inspected(source, tests, tmp_path / "work")
+    assert not list((tmp_path / "work").glob(".*")), "nothing half staged is left"
+    rules = RULES.model_copy(update={"max_quarantined": 0.3})
+    again, _ = inspected(source, tests, tmp_path / "work", rules)
+    fresh, _ = inspected(source, tests, tmp_path / "other", rules)
+    assert counted(again) == counted(fresh), "nothing of what it was is taken for what it is"
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (rewritten, "changed while the run read it"),
+        (lambda path: path.unlink(), r"can't be read \(No such file or directory\)"),
+    ],
+)
+def test_rows_set_aside_are_never_those_of_another_file(train, test_frame, tmp_path, change, told):
+    """A shard that changes after it was staged, before the rows that it lost are shown, is named."""
+    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+
+    def then_changed(jobs):
+        staged = in_threads(jobs)
+        if jobs[0].shard.address.startswith(str(source)):
+            change(source / "part-000.parquet")
+        return staged
+
+    loaded = catalogue.load(str(source), str(tests), RULES)
+    with pytest.raises(InputError, match=rf"part-000\.parquet: {told}"):
+        inspection.inspect(loaded, RULES, profiles.embedded(), Staging(FolderStorage(tmp_path / "work"), then_changed))
+
+
+def test_a_shard_that_goes_before_it_is_staged_is_named(train, test_frame, tmp_path):
+    source = cut(train, tmp_path / "train", 6)
+    loaded = catalogue.load(str(source), str(cut(test_frame, tmp_path / "test", 1)), RULES)
+    (source / "part-003.parquet").unlink()
+    place = FolderStorage(tmp_path / "work")
+    found, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
+    assert dataset is not None, found.refusal
+    (told,) = [finding.message for finding in found.findings if finding.check == "shards"]
+    assert "part-003.parquet: can't be read (No such file or directory)" in told
+
+
 def test_all_bad_shards_are_told_at_once(train, test_frame, tmp_path):
     source = cut(train, tmp_path / "train", 5)
     truncated(source / "part-001.parquet")
@@ -246,13 +347,15 @@ def test_what_is_staged_and_was_damaged_is_staged_anew(train, test_frame, tmp_pa
 
 
 def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
-    for name, days in (("used", 13), ("unused", 15), (f"{TEMPORARY}killed", 2), (f"{TEMPORARY}under-way", 0)):
+    under_way = f"{TEMPORARY}under_wy"
+    killed = (f"{TEMPORARY}killed__", f"{RETIRED}{'0' * 32}", f"{shards.FETCHED}killed")
+    for name, days in (("used", 13), ("unused", 15), *((name, 2) for name in killed), (under_way, 0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pixels.npy").touch()
         then = time.time() - days * 86_400
         os.utime(tmp_path / name, (then, then))
     staging.sweep(FolderStorage(tmp_path))
-    assert {path.name for path in tmp_path.iterdir()} == {"used", f"{TEMPORARY}under-way"}
+    assert {path.name for path in tmp_path.iterdir()} == {"used", under_way}
 
 
 def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_goes_on(
@@ -292,6 +395,41 @@ def test_a_pattern_and_an_address_are_sources_too(train, test_frame, tmp_path):
     assert of_folder.fingerprint == of_pattern.fingerprint == of_address.fingerprint
 
 
+def test_a_pattern_at_an_address_means_what_it_does_on_this_machine(train, tmp_path):
+    """Engines leave `_SUCCESS` and hidden files; of several folders each row is named by where it is."""
+    folder, memory = cut(train, tmp_path / "train", 2), fsspec.filesystem("memory")
+    for path in folder.iterdir():
+        for day in ("monday", "tuesday"):
+            memory.pipe(f"/days/{day}/{path.name}", path.read_bytes())
+    for name in ("_SUCCESS", ".part.crc"):
+        memory.pipe(f"/days/monday/{name}", b"")
+    found = shards.manifest("memory://days/*/*").shards
+    assert [shard.item for shard in found] == [
+        f"{day}/part-00{number}.parquet" for day in ("monday", "tuesday") for number in (0, 1)
+    ]
+    assert [shard.item for shard in shards.manifest("memory://days/monday/*").shards] == [
+        "part-000.parquet",
+        "part-001.parquet",
+    ]
+
+
+def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypatch):
+    cut(train, tmp_path / "train", 2)
+    tests = cut(test_frame, tmp_path / "test", 1)
+    monkeypatch.chdir(tmp_path)
+    for source in (f"file://{tmp_path}/train", "file://train", "file://train/*.parquet"):
+        loaded = catalogue.load(source, str(tests), RULES)
+        assert len(loaded.train.shards) == 2
+    assert catalogue.load("file://train", None, RULES).source == str(tmp_path / "train"), "from anywhere, later"
+
+
+def test_shards_may_be_called_as_the_parts_of_mnist_are(train, tmp_path):
+    folder = cut(train, tmp_path / "train", 2)
+    for path in folder.iterdir():
+        path.rename(path.with_name(f"train-images-{path.name}"))
+    assert len(catalogue.load(str(folder), None, RULES).train.shards) == 2
+
+
 @pytest.mark.parametrize(
     ("source", "told"),
     [
@@ -324,7 +462,7 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     (gone, *_others) = place.names()
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
     staged, stage = [], staging._stage
-    monkeypatch.setattr(staging, "_stage", lambda path, key, job: (staged.append(key), stage(path, key, job)))
+    monkeypatch.setattr(staging, "_stage", lambda *given: (staged.append(given[2]), stage(*given)))
     _, again = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
     assert staged == [gone]
     np.testing.assert_array_equal(again.train.rows(slice(None)), pixels)

@@ -1,0 +1,44 @@
+"""Where something lies: a path of this machine, or an address that fsspec knows, such as `s3://bucket/digits`."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from schemas.errors import InputError, first_line
+
+SCHEME = "://"
+LOCAL = "file://"
+BROKEN = re.compile(r"\w{2,}:/(?!/)|\w+://$")
+"""What an address that lacks something looks like; one letter and a colon may be a drive."""
+LACKING = {"NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound"}
+"""Errors of botocore's, which comes with `s3://` alone, that stay until a person does something."""
+
+
+def is_broken(place: str | Path) -> bool:
+    """Tell whether it is an address that lacks something, `s3:/bucket` or `s3://`."""
+    return BROKEN.match(str(place)) is not None
+
+
+def path_of(place: str | Path) -> Path | None:
+    """Give the path of a place on this machine; None for one at an address."""
+    text = str(place)
+    return Path(text.removeprefix(LOCAL)) if SCHEME not in text or text.startswith(LOCAL) else None
+
+
+def check_known(address: str, told: str) -> None:
+    """Raise InputError, which begins with what is told, if no installed package knows an address' kind."""
+    import fsspec  # noqa: PLC0415, what is on this machine needs none of it
+
+    try:
+        fsspec.get_filesystem_class(address.split(SCHEME, maxsplit=1)[0])
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{told}: {first_line(error)}") from error
+
+
+def stays(error: BaseException) -> bool:
+    """Tell whether a fault of an address is there to stay: nothing is there, or may be had, by who asks."""
+    return (
+        isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError | NotImplementedError)
+        or type(error).__name__ in LACKING
+    )
