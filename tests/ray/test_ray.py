@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,14 @@ def tiny(tiny_npz):
     return accepted(tiny_npz)
 
 
-def by_ray(dataset, work, on_block=lambda _: None, recipe=RECIPE.applied_to("fast")):  # noqa: B008, frozen
+def unheard(_):
+    """Take what nobody asks about."""
+
+
+def by_ray(dataset, work, on_block=unheard, recipe=RECIPE.applied_to("fast"), tell=unheard):  # noqa: B008, frozen
     from tasks.training import ray_engine
 
-    return ray_engine.train(dataset, recipe, storage_at(work), lambda _: None, lambda _: None, on_block, workers=2)
+    return ray_engine.train(dataset, recipe, storage_at(work), unheard, tell, on_block, workers=2)
 
 
 def weights(trained):
@@ -56,18 +61,19 @@ def processes(name, below):
     return [child for child in psutil.Process(below).children(recursive=True) if name in " ".join(child.cmdline())]
 
 
-def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path):
+@pytest.mark.parametrize("overrides", [{}, {"optimizer": "muon", "rotation": 10, "elastic": 1}])
+def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path, overrides):
     """In blocks from disk, two an epoch, the second one smaller."""
     from tasks.training import engine
     from tasks.training.plan import plan
 
-    recipe = RECIPE.applied_to("fast")
+    recipe = RECIPE.model_copy(update=overrides).applied_to("fast")
     staged = on_disk(tiny, tmp_path, 3, memory=1025)
     assert plan(staged, 540, recipe).blocks == 2
-    alone = engine.train(staged, recipe, storage_at(tmp_path / "alone"), lambda _: None, lambda _: None)
-    together = by_ray(staged, tmp_path / "together")
+    alone = engine.train(staged, recipe, storage_at(tmp_path / "alone"), unheard, unheard)
+    together = by_ray(staged, tmp_path / "together", recipe=recipe)
     for one, both in zip(weights(alone), weights(together), strict=True):
-        np.testing.assert_allclose(both, one, atol=2e-4)
+        np.testing.assert_allclose(both, one, atol=1e-5)
     assert [record.epoch for record in together.history] == [1, 2, 3, 4]
     assert together.workers == 2
     assert together.fingerprint != alone.fingerprint
@@ -87,6 +93,54 @@ def test_a_worker_killed_while_training_costs_no_run(tiny, cluster, tmp_path):
     disturbed = by_ray(tiny, tmp_path / "disturbed", kill_one, recipe)
     assert killed
     assert disturbed.digest == by_ray(tiny, tmp_path / "undisturbed", recipe=recipe).digest
+
+
+def test_what_ray_gives_up_is_told(tiny, cluster, tmp_path, monkeypatch):
+    """So is, before, that there is no room yet for all workers."""
+    from schemas.errors import TrainingError
+    from tasks.training import ray_engine
+
+    recipe, told = RECIPE.model_copy(update={"epochs": 400}).applied_to("fast"), []
+
+    def kill_one(share):
+        for victim in processes("RayTrainWorker", os.getpid())[:1]:
+            victim.kill()
+
+    monkeypatch.setattr(ray_engine, "MOST_LOSSES", 0)
+    monkeypatch.setattr(ray_engine, "_processors", lambda: [1.0])
+    with pytest.raises(TrainingError, match=r"^Ray gave the training up: \S"):
+        by_ray(tiny, tmp_path, kill_one, recipe, told.append)
+    assert told == ["2 workers need a processor each, the cluster has 1; they wait until it has more"]
+
+
+def test_what_the_workers_saved_elsewhere_is_missed(tiny, tmp_path, monkeypatch):
+    from schemas.errors import TrainingError
+    from tasks.training import engine, ray_engine
+
+    training = engine.planned(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), workers=2)
+    done = Future()
+    done.set_result(None)
+    monkeypatch.setattr(ray_engine, "SECONDS_TO_SHOW", 0)
+    with (
+        training.feed() as feed,
+        pytest.raises(TrainingError, match=rf"isn't in {tmp_path}/.*all machines have to share"),
+    ):
+        ray_engine._follow(training.begun(feed, unheard), done, training.place, unheard, unheard)
+
+
+def test_workers_that_come_apart_start_anew(tiny, tmp_path, monkeypatch):
+    from tasks.training import engine, ray_engine
+
+    training = engine.planned(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), workers=2)
+    with training.feed() as feed:
+        session = training.begun(feed, unheard)
+        monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda mine: mine)
+        ray_engine._check_agreement(session)
+        first = f"{session.told}: {engine.digest(session.network)}"
+        session.run_block()
+        monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda _: first)
+        with pytest.raises(RuntimeError, match="another worker isn't at after epoch 1 of 4: "):
+            ray_engine._check_agreement(session)
 
 
 def test_what_the_training_itself_fails_by_is_told_and_not_tried_again(tiny, cluster, tmp_path):
