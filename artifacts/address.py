@@ -11,7 +11,11 @@ SCHEME = "://"
 LOCAL = "file://"
 BROKEN = re.compile(r"\w{2,}:/(?!/)|\w+://$")
 """What an address that lacks something looks like; one letter and a colon may be a drive."""
-LACKING = {"NoCredentialsError", "PartialCredentialsError", "ParamValidationError", "ProfileNotFound"}
+STAYING = FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, NotImplementedError
+LACKING = {
+    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound",
+    "SSOTokenLoadError", "TokenRetrievalError", "UnauthorizedSSOTokenError", "ParamValidationError",
+}  # fmt: skip
 """Errors of botocore's, which comes with `s3://` alone, that stay until a person does something."""
 
 
@@ -37,8 +41,10 @@ def check_known(address: str, told: str) -> None:
 
 
 def stays(error: BaseException) -> bool:
-    """Tell whether a fault of an address is there to stay: nothing is there, or may be had, by who asks."""
-    return (
-        isinstance(error, FileNotFoundError | NotADirectoryError | PermissionError | NotImplementedError)
-        or type(error).__name__ in LACKING
-    )
+    """Tell whether what keeps a place from being used is there to stay: nothing is there, or may be had by who asks."""
+    return isinstance(error, STAYING) or type(error).__name__ in LACKING
+
+
+def reason(error: BaseException) -> str:
+    """Give in one line why a place can't be used, without its name where the system says it apart."""
+    return str(getattr(error, "strerror", None) or first_line(error))

@@ -24,7 +24,7 @@ from platformdirs import user_cache_path
 
 from artifacts import files, lease
 from artifacts.address import check_known, stays
-from schemas.errors import InputError, StorageError, UnavailableError, first_line
+from schemas.errors import InputError, StorageError, StoreError, UnavailableError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -126,17 +126,17 @@ class ObjectStorage:
             check()
             sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
             self.write(f"{UNDER_WAY}{name}", b"")
+            with self._written(name) as (store, path):
+                store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
+            brought = self._sizes(name)
             try:
-                with self._written(name) as (store, path):
-                    store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
                 check()
-                if self._sizes(name) != sizes:
-                    raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
-            except InputError:
+            except StoreError:  # who has the lock now may have taken its marker away, so that what is left would count
                 with contextlib.suppress(InputError):
-                    if f"{WHOLE}{name}" not in self._listed():  # else another process has brought the same there
-                        self.remove_folder(name)
+                    self.remove_folder(name)
                 raise
+            if brought != sizes:
+                raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
             self.write(f"{WHOLE}{name}", json.dumps(sizes).encode())
             self.remove(f"{UNDER_WAY}{name}")
             shutil.rmtree(copy, ignore_errors=True)  # of what had the name before

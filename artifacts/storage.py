@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 LOCK = ".lock"
 RETIRED = ".old-"
+DAY = 86_400
+"""Seconds after which what is under way without the lock isn't any more."""
 
 
 class Storage(Protocol):

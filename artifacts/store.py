@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from artifacts.storage import storage_at
+from artifacts.storage import DAY, storage_at
 from schemas.errors import StoreError
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 CROWNINGS = (PROMOTION, ROLLBACK)
 VERSIONS, WORK, CHAMPION, HISTORY = "versions", "work", "champion", "history.jsonl"
 LAST, OWED = ".last", ".unreported-"
-DAY = 86_400
-"""Seconds after which what is under way without the lock isn't any more."""
 
 
 class Store:
@@ -128,6 +126,7 @@ class Store:
             self._versions.claim(f"{OWED}{number}")
             with self._versions.new_folder(str(number), self._check_held) as folder:
                 yield number, folder
+            self.check_whole(number)
             self._carry_out(number)
 
     def settle(self) -> None:
@@ -216,9 +215,9 @@ class Store:
             self._sweep()
             for event in self._untold():
                 self._tell(event)
-            told = {event["version"] for event in self._told()}
+            last = max((event["version"] for event in self._told()), default=0)
             for version in self.versions():
-                if version not in told:
+                if version > last and not self.faults(version):
                     self._carry_out(version)
             yield
 
@@ -227,16 +226,11 @@ class Store:
 
         Its checkpoints aren't needed any more. They go first: a version in the history is done with.
         """
-        try:
-            card = self.card(version)
-        except StoreError:
-            return
+        card = self.card(version)
+        self._remove_work(str(card.get("fingerprint")))
         decision = card.get("decision")
         if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
             return
-        if self.faults(version):
-            return
-        self._remove_work(str(card.get("fingerprint")))
         run, reason, over = str(card.get("run")), decision["reason"], decision["champion"]
         if decision["promoted"] and self.champion() == over:
             self._crown(self._event(PROMOTION, version, run, reason, over=over))
@@ -303,12 +297,12 @@ class Store:
 
         The quarantine is written without it.
         """
-        self._check_held()
-        self._quarantine.tidy(idle_seconds=DAY)
-        self._versions.tidy(LAST)
-        self._place.tidy(CHAMPION)
-        self.work.tidy()
+        for place, names in ((self._versions, (LAST,)), (self._place, (CHAMPION,)), (self.work, ())):
+            self._check_held()
+            place.tidy(*names)
         versions = self.versions()
         for name in self._versions.names():
             if name.startswith(OWED) and name.removeprefix(OWED) not in map(str, versions):
+                self._check_held()
                 self._versions.remove(name)
+        self._quarantine.tidy(idle_seconds=DAY)

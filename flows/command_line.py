@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import httpx
 from cyclopts import App, CycloptsError, Parameter
 from prefect import get_client, tags
 from prefect.context import TagsContext
@@ -158,13 +159,14 @@ def _check_server() -> None:
     url = PREFECT_API_URL.value()
     if not url:
         return
-    with get_client(sync_client=True) as client:
-        fault = client.api_healthcheck()
-    if fault:
+    try:
+        with get_client(sync_client=True) as client:
+            client.api_version()
+    except (httpx.HTTPError, ValueError) as error:  # ValueError is no JSON: a page, as without /api
         raise UnavailableError(
-            f"PREFECT_API_URL={url}: no Prefect server answers there ({first_line(fault)}); start it, or leave that "
-            "unset for a temporary one"
-        )
+            f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); an address such as "
+            "http://127.0.0.1:4200/api of one that runs is needed, and its password, if it has one"
+        ) from error
 
 
 def _start(preload: Callable[[], None]) -> None:

@@ -29,5 +29,6 @@ NOT_OF_THE_DATA = (UnavailableError, StorageError, StoreError)
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of what a library says of a fault."""
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
+    """Give the first line of what a library says of a fault, with the next one if it only announces that."""
+    lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
+    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:200]

@@ -85,10 +85,12 @@ def _check_answers(address: str) -> None:
     if not host:
         return
     socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCKING_SECONDS).close()
-    ask = [sys.executable, "-m", "ray.scripts.scripts", "status", "--address", address]
+    ask = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check", "--address", address]
     try:
-        subprocess.run(  # noqa: S603, Ray's own program
-            ask, stdin=subprocess.DEVNULL, capture_output=True, timeout=ASKING_SECONDS, check=True
+        ended = subprocess.run(  # noqa: S603, Ray's own program
+            ask, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASKING_SECONDS, check=False
         )
-    except subprocess.SubprocessError as error:
+    except subprocess.TimeoutExpired as error:
         raise OSError("what listens there isn't Ray") from error
+    if ended.returncode:
+        raise OSError((ended.stderr.strip().splitlines() or ["what listens there isn't Ray"])[-1])

@@ -195,6 +195,14 @@ def kind_of_file(path: Path, allowed: str = ALLOWED) -> str:
     raise InputError(f"{path}: neither text nor an .npz or .parquet file; {allowed}")
 
 
+def kind_of_shard(path: Path) -> str:
+    """Tell of what kind a shard is, csv or parquet; raise InputError for any other file."""
+    found = kind_of_file(path, shards.NEEDED)
+    if found not in {"csv", "parquet"}:
+        raise InputError(f"{path}: {found}; {shards.NEEDED}")
+    return found
+
+
 def _expanded(path: Path) -> bytes:
     try:
         with opened(path) as file:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import glob
+import tempfile
 from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from artifacts.address import LOCAL, SCHEME
 from schemas.errors import InputError
-from tasks.sources import catalogue
+from tasks.sources import catalogue, shards
 from tasks.sources.files import check_inside, entries, printable
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 
 WILDCARDS = set("*?[")
 ALLOWED = (
-    "mnist or fashion-mnist, a PNG, JPEG or BMP picture, an .npz, .csv, .parquet or IDX file, a folder of these, or a "
-    "pattern such as 'scans/*.png' is allowed"
+    "mnist or fashion-mnist, a PNG, JPEG or BMP picture, an .npz, .csv, .parquet or IDX file, a folder of these, a "
+    "pattern such as 'scans/*.png', or an address of .parquet or .csv shards is allowed"
 )
 
 
@@ -38,6 +40,10 @@ def check(source: str, output: Path) -> None:
 
     Of several files the first is looked into.
     """
+    source = source.removeprefix(LOCAL)
+    if SCHEME in source:
+        shards.check(source)
+        return
     files = _files(source)
     if files is None:
         catalogue.check(source)
@@ -53,7 +59,8 @@ def batches(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
     Of a source with a part to test with it is that part; there are labels where the source has some. Raises InputError
     naming the file, and within it the place, where one can't be read or has other columns than a pixel frame.
     """
-    for frame in _frames(source, rules, rows):
+    source = source.removeprefix(LOCAL)
+    for frame in (_at_address if SCHEME in source else _frames)(source, rules, rows):
         yield from (frame.iloc[start : start + rows] for start in range(0, len(frame), rows))
 
 
@@ -71,10 +78,25 @@ def _frames(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
             yield from batches_of([Picture(*file) for file in group], rules, rows)
             continue
         for file in group:
-            for frame in catalogue.reader(kind).batches(file.path, rules, rows):
-                several = len(files) > 1
-                named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
-                yield _checked(named, str(file.path))
+            yield from _of_file(file, kind, rules, rows, several=len(files) > 1)
+
+
+def _at_address(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
+    """Read what is at an address shard by shard, each fetched for the time that it is read."""
+    found = shards.manifest(source).shards
+    if faults := [shard.fault for shard in found if shard.fault]:
+        raise InputError("; ".join(faults))
+    with tempfile.TemporaryDirectory(prefix="predict-") as folder:
+        for shard in found:
+            with shards.on_disk(shard, Path(folder)) as path:
+                kind = catalogue.kind_of_shard(path)
+                yield from _of_file(Named(shard.item, path), kind, rules, rows, several=len(found) > 1)
+
+
+def _of_file(file: Named, kind: str, rules: InputRules, rows: int, *, several: bool) -> Iterator[pd.DataFrame]:
+    for frame in catalogue.reader(kind).batches(file.path, rules, rows):
+        named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
+        yield _checked(named, str(file.path))
 
 
 def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:

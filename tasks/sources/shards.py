@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import glob
+import os
 import posixpath
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.address import SCHEME, check_known, stays
+from artifacts.address import SCHEME, check_known, reason, stays
 from schemas.errors import NOT_OF_THE_DATA, InputError, UnavailableError, first_line
 from schemas.shards import Manifest, Shard
 from tasks.sources.files import check_inside, entries, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import IO, Any
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 """What names of shards end with in a folder; a pattern names them itself."""
 WILDCARDS = set("*?[")
+NEEDED = "a Parquet or CSV file is needed"
 MAGIC = b"PAR1"
+LENGTH = 8
+"""Bytes at a Parquet file's end that tell how long its footer is, MAGIC being the last four."""
+TAIL = 1 << 17
+"""Bytes that are read at a file's end at first: most footers are shorter."""
+ASKING = 8
+"""Shards at an address that are looked at a time."""
 FETCHED = ".fetched-"
 """What folders with copies of shards begin with."""
 
@@ -84,8 +93,8 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
 
 
 def _out_of_reach(told: str, error: Exception) -> InputError:
-    """Give the error of an address: some faults stay, all others may pass."""
-    return (InputError if stays(error) else UnavailableError)(f"{told} ({first_line(error)})")
+    """Give the error of a place that can't be reached: some faults stay, all others may pass."""
+    return (InputError if stays(error) else UnavailableError)(f"{told} ({reason(error)})")
 
 
 def _no_shards(source: str) -> InputError:
@@ -99,6 +108,13 @@ def _is_shard(path: Path) -> bool:
 def _is_meant(name: str) -> bool:
     """Tell whether a pattern means a file: not `_SUCCESS` and the like, which engines leave beside shards."""
     return not name.startswith((".", "_"))
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """Tell whether a pattern at an address means what fsspec finds: on this machine `*` passes hidden folders over."""
+    spelled = set(pattern.split("/"))
+    hidden = [part for part in name.split("/") if part.startswith(".") and part not in spelled]
+    return not hidden and _is_meant(posixpath.basename(name))
 
 
 def _paths(source: str) -> list[Path]:
@@ -115,14 +131,10 @@ def _paths(source: str) -> list[Path]:
 
 def _of_path(path: Path, item: str) -> Shard:
     if path.is_dir():
-        return Shard(str(path), item, fault=f"{path}: a folder; a Parquet or CSV file is needed")
-    try:
-        if path.exists() and not path.is_file():  # it would be waited for
-            return Shard(str(path), item, fault=f"{path}: a pipe or a device; a Parquet or CSV file is needed")
-        with path.open("rb") as file:
-            return _looked_at(Shard(str(path), item, path.stat().st_size), file)
-    except OSError as error:
-        return Shard(str(path), item, fault=f"{path}: can't be read ({error.strerror})")
+        return Shard(str(path), item, fault=f"{path}: a folder; {NEEDED}")
+    if path.exists() and not path.is_file():  # it would be waited for
+        return Shard(str(path), item, fault=f"{path}: a pipe or a device; {NEEDED}")
+    return _looked_at(Shard(str(path), item), lambda: path.open("rb"))
 
 
 def _at_address(source: str) -> list[Shard]:
@@ -132,40 +144,65 @@ def _at_address(source: str) -> list[Shard]:
     try:
         files, root = fsspec.url_to_fs(source)
         if WILDCARDS & set(root):
-            found = {name: one for name, one in files.glob(root, detail=True).items() if _is_meant(Path(name).name)}
+            found = {name: one for name, one in files.glob(root, detail=True).items() if _matches(name, root)}
         elif files.isdir(root):
             found = {one["name"]: one for one in files.ls(root, detail=True) if _is_shard(Path(one["name"]))}
         else:
             found = {root: files.info(root)}
-        folder = posixpath.commonpath(map(posixpath.dirname, found)) if found else root
-        shards = [_of_entry(files, one, posixpath.relpath(name, folder)) for name, one in sorted(found.items())]
     except Exception as error:  # each kind of store has its own errors
         raise _out_of_reach(f"{source}: can't be listed", error) from error
-    if not shards:
+    if not found:
         raise _no_shards(source)
-    return shards
+    folder = posixpath.commonpath(map(posixpath.dirname, found))
+    items = {name: posixpath.relpath(name, folder) for name in sorted(found)}
+    with ThreadPoolExecutor(ASKING) as pool:
+        return list(pool.map(lambda name: _of_entry(files, found[name], items[name]), items))
 
 
 def _of_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: ANN401, fsspec has no types
     address = files.unstrip_protocol(entry["name"])
     if entry["type"] == "directory":
-        return Shard(address, item, fault=f"{address}: a folder; a Parquet or CSV file is needed")
-    with files.open(entry["name"], "rb") as file:
-        return _looked_at(Shard(address, item, entry["size"]), file)
+        return Shard(address, item, fault=f"{address}: a folder; {NEEDED}")
+    return _looked_at(Shard(address, item), lambda: files.open(entry["name"], "rb", cache_type="none"))
 
 
-def _looked_at(shard: Shard, file: IO[bytes]) -> Shard:
-    """Add what a Parquet footer says of its rows, or why it can't be read; of CSV only reading would tell."""
-    head = file.read(len(MAGIC))
+def _looked_at(shard: Shard, opened: Callable[[], IO[bytes]]) -> Shard:
+    """Add its size and what a Parquet footer says of its rows, or its fault; of CSV only reading would tell more.
+
+    Raises UnavailableError when what keeps it from being read may pass: it would be lost else.
+    """
+    try:
+        with opened() as file:
+            head, size = file.read(len(MAGIC)), file.seek(0, os.SEEK_END)
+            footer = _footer(file, size) if head == MAGIC else b""
+    except Exception as error:  # each kind of store has its own errors
+        unread = _out_of_reach(f"{shard.address}: can't be read", error)
+        if isinstance(unread, UnavailableError):
+            raise unread from error
+        return shard._replace(fault=str(unread))
     if not head:
-        return shard._replace(fault=f"{shard.address}: empty; a Parquet or CSV file is needed")
-    if head != MAGIC:
-        return shard
+        return shard._replace(fault=f"{shard.address}: empty; {NEEDED}")
+    return _counted(shard._replace(bytes=size), footer) if footer else shard._replace(bytes=size)
+
+
+def _footer(file: IO[bytes], size: int) -> bytes:
+    """Read the end of a Parquet file, its footer and perhaps more."""
+    file.seek(max(size - TAIL, 0))
+    end = file.read()
+    needed = int.from_bytes(end[-LENGTH : -len(MAGIC)], "little") + LENGTH
+    if needed > len(end) and end.endswith(MAGIC):
+        file.seek(max(size - needed, 0))
+        end = file.read()
+    return end
+
+
+def _counted(shard: Shard, footer: bytes) -> Shard:
+    """Add a Parquet shard's rows, or why its footer can't be read."""
     import pyarrow as pa
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_metadata(file).num_rows
-        return shard._replace(rows=rows, fault="" if rows else f"{shard.address}: no rows")
-    except (pa.ArrowException, OSError) as error:
+        rows = pyarrow.parquet.read_metadata(pa.BufferReader(footer)).num_rows
+    except (pa.ArrowException, OSError) as error:  # OSError is what Arrow tells of damage by
         return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")
+    return shard._replace(rows=rows, fault="" if rows else f"{shard.address}: no rows")

@@ -20,9 +20,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifacts.address import SCHEME, stays
+from artifacts.address import SCHEME, reason, stays
 from artifacts.files import FULL
-from artifacts.storage import FolderStorage, Storage
+from artifacts.storage import DAY, FolderStorage, Storage
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import NOT_OF_THE_DATA, InputError, StoreError, UnavailableError
@@ -54,7 +54,7 @@ CODE = (
 ROW_BYTES = 48_000
 """What a row may take while it is read and judged: some copies of 785 numbers of 8 bytes."""
 PIXELS, SUMMARY = "pixels.npy", "summary.json"
-DAY, UNUSED_DAYS = 86_400, 14
+UNUSED_DAYS = 14
 
 
 class Job(NamedTuple):
@@ -160,14 +160,15 @@ def stage(job: Job) -> StagedShard:
     if job.shard.fault:
         return StagedShard(job.shard, job.place, fault=job.shard.fault)
     try:
-        with on_disk(job.shard, job.place.scratch()) as path:
-            version = _version(path)
+        with on_disk(job.shard, job.place.scratch()) as path, _unchanged(path, job.shard) as check:
             content = _content(path, job.shard)
             key = _key(content, job)
             folder = _whole(job.place, key)
             if not folder:
-                _stage(path, version, key, job)
+                _stage(path, key, job, check)
                 folder = job.place.folder(key)
+        os.utime(folder)  # in use
+        counts = json.loads((folder / SUMMARY).read_text())["counts"]
     except NOT_OF_THE_DATA:
         raise
     except InputError as error:
@@ -177,8 +178,7 @@ def stage(job: Job) -> StagedShard:
         raise StoreError(
             f"{job.shard.address}: can't be staged in {job.place} ({told}); a rerun goes on from the shards that are"
         ) from error
-    os.utime(folder)  # in use
-    return StagedShard(job.shard, job.place, content, key, **json.loads((folder / SUMMARY).read_text())["counts"])
+    return StagedShard(job.shard, job.place, content, key, **counts)
 
 
 def as_came(staged: StagedShard, positions: NDArray[np.int64], batch: int) -> Iterator[pd.DataFrame]:
@@ -186,8 +186,12 @@ def as_came(staged: StagedShard, positions: NDArray[np.int64], batch: int) -> It
 
     Raises UnavailableError when it isn't any more what was staged.
     """
-    with on_disk(staged.shard, staged.place.scratch()) as path:
-        if _content(path, staged.shard) != staged.content:
+    with on_disk(staged.shard, staged.place.scratch()) as path, _unchanged(path, staged.shard):
+        try:
+            same = _content(path, staged.shard) == staged.content
+        except InputError as error:
+            raise _changed(staged.shard) from error
+        if not same:
             raise _changed(staged.shard)
         start = 0
         for frame in _batches(path, batch):
@@ -201,12 +205,13 @@ def as_came(staged: StagedShard, positions: NDArray[np.int64], batch: int) -> It
 def sweep(place: Storage) -> None:
     """Remove staged shards that no run has used for two weeks, and what killed processes left a day ago.
 
-    Of an object store these are the copies on this machine; a rule of the store's own has to remove what it holds.
+    Of what is whole in an object store only the copies on this machine go; a rule of its own has to remove the rest.
     """
     try:
         folder = FolderStorage(place.scratch())
-        for one in (place, folder):
-            one.tidy(idle_seconds=DAY)
+        place.tidy(idle_seconds=DAY)
+        if str(folder) != str(place):
+            folder.tidy(idle_seconds=DAY)
     except (InputError, OSError):  # staging tells of it
         return
     for name in folder.names():
@@ -244,7 +249,24 @@ def _content(path: Path, shard: Shard) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         kind = InputError if stays(error) else UnavailableError
-        raise kind(f"{shard.address}: can't be read ({error.strerror})") from error
+        raise kind(f"{shard.address}: can't be read ({reason(error)})") from error
+
+
+@contextlib.contextmanager
+def _unchanged(path: Path, shard: Shard) -> Iterator[Callable[[], None]]:
+    """Raise UnavailableError if a file changes inside the `with`, whatever else came of that; give what looks."""
+    version = _version(path)
+
+    def check() -> None:
+        if _version(path) != version:
+            raise _changed(shard)
+
+    try:
+        yield check
+    except Exception:
+        check()
+        raise
+    check()
 
 
 def _version(path: Path) -> tuple[int, ...]:
@@ -272,25 +294,18 @@ def _code() -> str:
 
 def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
     """Read a shard so many rows at a time; raise InputError unless it has a labelled pixel frame's columns."""
-    kind = catalogue.kind_of_file(path, "a Parquet or CSV file is needed")
-    if kind not in {"parquet", "csv"}:
-        raise InputError(f"{path}: an {kind} file; a Parquet or CSV file is needed")
-    for frame in catalogue.reader(kind).batches(path, DEFAULT_INPUT_RULES, count):
+    for frame in catalogue.reader(catalogue.kind_of_shard(path)).batches(path, DEFAULT_INPUT_RULES, count):
         fault = pixel_frame.labelled_column_fault(frame)
         if fault:
             raise InputError(f"{path}: {fault}; label, pixel0 … pixel783 are needed")
         yield frame
 
 
-def _stage(path: Path, version: tuple[int, ...], key: str, job: Job) -> None:
-    """Judge a shard batch by batch into a new folder, which is there whole or not at all."""
+def _stage(path: Path, key: str, job: Job, check: Callable[[], None]) -> None:
+    """Judge a shard batch by batch into a new folder, which is there whole or not at all, after a last check."""
     try:
-        with job.place.new_folder(key) as new:
-            try:
-                _Writer(new).write(_batches(path, _batch_rows(path, job)), job)
-            finally:  # what came of half of it is no fault of it either
-                if _version(path) != version:
-                    raise _changed(job.shard)
+        with job.place.new_folder(key, check) as new:
+            _Writer(new).write(_batches(path, _batch_rows(path, job)), job)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _whole(job.place, key):
             raise  # else another run has staged the same meanwhile
@@ -338,8 +353,8 @@ class _Writer:
         self._labels.append(labels_of(verdict.right).copy())
         self._digests.append(rows.digests(pixels_of(verdict.right)))
         self._positions.append(self._came + np.flatnonzero(verdict.kept))
-        for reason, failing in verdict.faults.items():
-            self._faults.setdefault(reason, []).append(self._came + np.flatnonzero(failing))
+        for fault, failing in verdict.faults.items():
+            self._faults.setdefault(fault, []).append(self._came + np.flatnonzero(failing))
         self._came += len(verdict.kept)
 
     def _finish(self) -> None:

@@ -226,7 +226,7 @@ def test_what_was_decided_is_not_written_once_the_lock_is_lost(memory, monkeypat
     store = Store(memory)
     publish(store)
     monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.1)
-    monkeypatch.setattr(Store, "check_whole", lambda *_: publish(Store(memory), promoted=True, champion=None))
+    monkeypatch.setattr(store, "check_whole", lambda _: publish(Store(memory), promoted=True, champion=None))
     with pytest.raises(StoreError, match="another one has taken the lock"):
         store.promote(1, over=2, run="test", reason="better")  # stands still just before that
     assert (store.champion(), len(store.history())) == (2, 1)
@@ -268,6 +268,21 @@ def test_who_loses_the_lock_while_a_version_is_brought_there_leaves_nothing(memo
     assert (store.versions(), store.champion(), store.unreported()) == ([2], 2, [2])
     assert [event["version"] for event in store.history()] == [2]
     assert not fsspec.filesystem("memory").exists("/digits/versions/1")
+
+
+def test_what_is_half_there_is_not_swept_once_the_lock_is_lost(memory, monkeypatch):
+    """It may be another process', which has the lock now."""
+
+    def lost():
+        raise StoreError("another one has taken the lock")
+
+    monkeypatch.setattr(ObjectStorage, "locked", lambda _: contextlib.nullcontext(lost))
+    for path in ("versions/1/model.keras", "versions/.new-2", "versions/2/model.keras", "versions/.unreported-2"):
+        MemoryFileSystem().pipe(f"/digits/{path}", b"")
+    before = MemoryFileSystem().find("/digits")
+    with pytest.raises(StoreError, match="another one has taken the lock"):
+        Store(memory).settle()
+    assert MemoryFileSystem().find("/digits") == before
 
 
 def test_what_was_left_half_there_without_the_lock_goes_a_day_later(memory):

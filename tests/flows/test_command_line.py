@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import sys
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -27,11 +29,35 @@ def one_line(ended):
     return ended.stderr
 
 
-def test_a_prefect_server_that_does_not_answer_is_one_line(run_flow, prefect_home):
-    url = f"http://127.0.0.1:{free_port()}/api"
+class Answering(BaseHTTPRequestHandler):
+    """Answers as a proxy does that wants a password, and else with a page, whatever it is asked for."""
+
+    def do_GET(self):
+        self.send_response(401 if self.path.startswith("/locked/") else 200)
+        self.end_headers()
+        self.wfile.write(b"<!doctype html>")
+
+    def log_message(self, *_):
+        """Keep quiet."""
+
+
+@pytest.fixture(scope="module")
+def other_server():
+    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("place", "told"), [("", "Expecting value"), ("/locked/api", "401 Unauthorized"), (None, "Connection refused")]
+)
+def test_a_prefect_server_that_does_not_answer_is_one_line(run_flow, other_server, place, told):
+    url = f"http://127.0.0.1:{free_port()}/api" if place is None else other_server + place
     ended = run_flow("train", env={"PREFECT_API_URL": url})
     assert ended.returncode == 1
-    assert one_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server answers there (")
+    assert one_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server's API answers there (")
+    assert told in ended.stderr
 
 
 def test_help_lists_every_flag_with_default_and_meaning(run_flow):

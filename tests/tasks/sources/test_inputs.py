@@ -8,6 +8,7 @@ import tracemalloc
 from pathlib import Path
 
 import formats
+import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -41,6 +42,28 @@ def test_every_format_gives_all_its_rows_in_batches_of_at_most_so_many(name, row
     assert (together.to_numpy() == ordered.to_numpy()).all()
     if name != "pictures":
         assert together.index.tolist() == list(range(len(ordered)))
+
+
+def test_shards_at_an_address_are_asked_about_one_by_one(digits, tmp_path):
+    memory = fsspec.filesystem("memory")
+    for number, kind in enumerate(("parquet", "csv")):
+        piece, path = digits.iloc[number * 200 : number * 200 + 200], tmp_path / f"{number}.{kind}"
+        piece.to_parquet(path, index=False) if kind == "parquet" else piece.to_csv(path, index=False)
+        memory.pipe(f"/asked/{path.name}", path.read_bytes())
+    together = whole("memory://asked")
+    assert (together.to_numpy() == digits.to_numpy()).all()
+    assert together.index[[0, 200]].tolist() == ["0.parquet:0", "1.csv:0"]
+    memory.pipe("/asked/2.parquet", b"PAR1")
+    memory.pipe("/asked/3.csv", b"")
+    with pytest.raises(InputError, match=r"2\.parquet: not a readable Parquet file .*; memory://.*3\.csv: empty"):
+        whole("memory://asked")
+
+
+def test_a_path_may_be_given_as_an_address(digits, tmp_path):
+    digits.to_csv(tmp_path / "rows.csv", index=False)
+    assert len(whole(f"file://{tmp_path}/rows.csv")) == len(digits)
+    with pytest.raises(InputError, match="it would be read as part of"):
+        inputs.check(f"file://{tmp_path}", tmp_path / "predictions.csv")
 
 
 WITHOUT_LABELS = {

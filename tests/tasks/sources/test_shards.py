@@ -8,6 +8,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pytest
+from fsspec.implementations.memory import MemoryFile
 from samples import draw_digits
 
 from artifacts.files import TEMPORARY
@@ -174,8 +175,8 @@ def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, t
     assert "had to be set aside (40 in shards that can't be used" in found.refusal
 
 
-@pytest.mark.parametrize("asked", ["ls", "open"])
-def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch, asked):
+@pytest.mark.parametrize(("asked", "told"), [("ls", "slow: can't be listed"), ("open", r"0\.parquet: can't be read")])
+def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch, asked, told):
     memory = fsspec.filesystem("memory")
     memory.pipe("/slow/0.parquet", b"PAR1")
 
@@ -183,7 +184,7 @@ def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch, asked):
         raise RuntimeError("slow down")
 
     monkeypatch.setattr(type(memory), asked, away)
-    with pytest.raises(UnavailableError, match=r"memory://slow: can't be listed \(slow down\)"):
+    with pytest.raises(UnavailableError, match=rf"^memory://.*{told} \(slow down\)"):
         shards.manifest("memory://slow")
 
 
@@ -230,6 +231,44 @@ def fails_once(function, error):
     return call
 
 
+@pytest.mark.parametrize("large", [False, True])
+def test_a_store_that_gives_no_footer_loses_no_shard(train, tmp_path, monkeypatch, large):
+    """As object stores say that they are busy: by OSError, which a damaged file is told by, too."""
+    memory = fsspec.filesystem("memory")
+    (path,) = cut(train, tmp_path / "train", 1).iterdir()
+    memory.pipe("/busy/0.parquet", path.read_bytes())
+    monkeypatch.setattr(shards, "TAIL", 64 if large else shards.TAIL)
+    assert shards.manifest("memory://busy").shards[0].rows == len(train)
+    read, calls = MemoryFile.read, []
+
+    def busy(self, *given):
+        calls.append(1)
+        if len(calls) == (3 if large else 2):
+            raise OSError(errno.EBUSY, "SlowDown")
+        return read(self, *given)
+
+    monkeypatch.setattr(MemoryFile, "read", busy)
+    with pytest.raises(UnavailableError, match=r"^memory://.*0\.parquet: can't be read \(SlowDown\)"):
+        shards.manifest("memory://busy")
+
+
+def test_a_shard_at_an_address_that_may_not_be_read_is_one_bad_shard(train, tmp_path, monkeypatch):
+    memory = fsspec.filesystem("memory")
+    for path in cut(train, tmp_path / "train", 3).iterdir():
+        memory.pipe(f"/own/{path.name}", path.read_bytes())
+    opened = type(memory).open
+
+    def refuse(self, path, *given, **others):
+        if "001" in path:
+            raise PermissionError("Access Denied")
+        return opened(self, path, *given, **others)
+
+    monkeypatch.setattr(type(memory), "open", refuse)
+    found = shards.manifest("memory://own").shards
+    assert [shard.rows for shard in found] == [200, None, 200]
+    assert found[1].fault == "memory:///own/part-001.parquet: can't be read (Access Denied)"
+
+
 def test_credentials_that_lack_are_not_waited_for(monkeypatch):
     from botocore.exceptions import NoCredentialsError
 
@@ -268,15 +307,9 @@ def test_a_shard_that_changes_while_it_is_staged_may_be_read_again(train, test_f
     assert counted(again) == counted(fresh), "nothing of what it was is taken for what it is"
 
 
-@pytest.mark.parametrize(
-    ("change", "told"),
-    [
-        (rewritten, "changed while the run read it"),
-        (lambda path: path.unlink(), r"can't be read \(No such file or directory\)"),
-    ],
-)
-def test_rows_set_aside_are_never_those_of_another_file(train, test_frame, tmp_path, change, told):
-    """A shard that changes after it was staged, before the rows that it lost are shown, is named."""
+@pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
+def test_rows_set_aside_are_never_those_of_another_file(train, test_frame, tmp_path, change):
+    """A shard that changes after it was staged, before the rows that it lost are shown, is to be read again."""
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
 
     def then_changed(jobs):
@@ -286,7 +319,7 @@ def test_rows_set_aside_are_never_those_of_another_file(train, test_frame, tmp_p
         return staged
 
     loaded = catalogue.load(str(source), str(tests), RULES)
-    with pytest.raises(InputError, match=rf"part-000\.parquet: {told}"):
+    with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(loaded, RULES, profiles.embedded(), Staging(FolderStorage(tmp_path / "work"), then_changed))
 
 
@@ -401,8 +434,8 @@ def test_a_pattern_at_an_address_means_what_it_does_on_this_machine(train, tmp_p
     for path in folder.iterdir():
         for day in ("monday", "tuesday"):
             memory.pipe(f"/days/{day}/{path.name}", path.read_bytes())
-    for name in ("_SUCCESS", ".part.crc"):
-        memory.pipe(f"/days/monday/{name}", b"")
+    for name in ("monday/_SUCCESS", "monday/.part.crc", ".staging/part-003.parquet"):
+        memory.pipe(f"/days/{name}", b"")
     found = shards.manifest("memory://days/*/*").shards
     assert [shard.item for shard in found] == [
         f"{day}/part-00{number}.parquet" for day in ("monday", "tuesday") for number in (0, 1)
@@ -411,6 +444,7 @@ def test_a_pattern_at_an_address_means_what_it_does_on_this_machine(train, tmp_p
         "part-000.parquet",
         "part-001.parquet",
     ]
+    assert [shard.item for shard in shards.manifest("memory://days/.staging/*").shards] == ["part-003.parquet"]
 
 
 def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypatch):
@@ -462,7 +496,7 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     (gone, *_others) = place.names()
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
     staged, stage = [], staging._stage
-    monkeypatch.setattr(staging, "_stage", lambda *given: (staged.append(given[2]), stage(*given)))
+    monkeypatch.setattr(staging, "_stage", lambda *given: (staged.append(given[1]), stage(*given)))
     _, again = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
     assert staged == [gone]
     np.testing.assert_array_equal(again.train.rows(slice(None)), pixels)
