@@ -7,13 +7,15 @@ import logging
 import os
 import signal
 import sys
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import httpx
+import psutil
 from cyclopts import App, CycloptsError, Parameter
 from prefect import get_client, tags
 from prefect.context import TagsContext
@@ -30,7 +32,7 @@ from pydantic import ValidationError
 from schemas.errors import InputError, TrainingError, UnavailableError, first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
 
     from prefect.flows import Flow
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from schemas.results import Published
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
+GLANCE_SECONDS = 0.5
 SETTINGS = {
     # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
@@ -72,8 +75,7 @@ def run(  # noqa: PLR0913, what differs between flows
     try:
         check(**parameters)
         _check_server()
-        with temporary_settings(SETTINGS), tags("digits", flow.name):
-            _start(preload)
+        with temporary_settings(SETTINGS), tags("digits", flow.name), _started(preload, interrupted):
             outcome = _with_plain_steps(flow)(**parameters)
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
@@ -169,14 +171,42 @@ def _check_server() -> None:
         ) from error
 
 
-def _start(preload: Callable[[], None]) -> None:
-    """Import the heavy libraries while the temporary Prefect server starts, if there is no other; both take seconds."""
-    server = Thread(target=copy_context().run, args=(_wake_server,), daemon=True)
-    server.start()
+@contextmanager
+def _started(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
+    """Import the heavy libraries while the temporary Prefect server starts, if there is no other; both take seconds.
+
+    Where that one ends inside the `with`, this process does, too.
+    """
+    waking = Thread(target=copy_context().run, args=(_wake_server,), daemon=True)
+    waking.start()
     preload()
-    server.join()
+    waking.join()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_worth_reading)
+    done = Event()
+    for server in _temporary_servers():
+        Thread(target=_end_with, args=(server, done, interrupted), daemon=True).start()
+    try:
+        yield
+    finally:
+        done.set()
+
+
+def _temporary_servers() -> list[psutil.Process]:
+    """Find the temporary Prefect server among this process' children."""
+    return [child for child in psutil.Process().children() if any("uvicorn" in part for part in child.cmdline())]
+
+
+def _end_with(server: psutil.Process, done: Event, interrupted: str) -> None:
+    """End this process when its temporary server has, by a SIGTERM to all, say: Prefect would ask it for minutes.
+
+    What is on disk is whole, as after a kill.
+    """
+    while not done.wait(GLANCE_SECONDS):
+        if not server.is_running() or server.status() == psutil.STATUS_ZOMBIE:
+            print(f"error: the temporary Prefect server has ended: {interrupted}", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            os._exit(TERMINATED)
 
 
 def _wake_server() -> None:

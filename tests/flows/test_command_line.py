@@ -158,10 +158,10 @@ def test_a_fault_found_in_the_data_is_one_line_too(run_flow, tmp_path, tiny_npz)
     assert not (tmp_path / "store" / "versions").exists()
 
 
-def run_until(line_with: str, command: list, environment: dict[str, str], number: signal.Signals) -> tuple[int, str]:
+def run_until(line_with, command, environment, number, *, to_all=True) -> tuple[int, str]:
     """Run a command until it prints a line on standard error, then signal it; give its code and what followed.
 
-    SIGKILL and SIGINT go to the whole group, as from a power cut and from a terminal; SIGTERM to the process.
+    The signal goes to the whole group, as from a power cut, a terminal or `timeout`, or to the process alone.
     """
     with subprocess.Popen(
         command, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
@@ -169,10 +169,10 @@ def run_until(line_with: str, command: list, environment: dict[str, str], number
         for line in process.stderr:
             if line_with in line:
                 break
-        if number == signal.SIGTERM:
-            process.send_signal(number)
-        else:
+        if to_all:
             os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
         rest = process.stderr.read()  # to the end: no child holds it open any more
     return process.returncode, rest
 
@@ -187,10 +187,15 @@ def test_killed_and_interrupted_the_next_run_goes_on_and_publishes(prefect_home,
     assert code == -signal.SIGKILL
     assert not (tmp_path / "store" / "versions").exists()
 
-    for line, number, expected in (("epoch  20/150", signal.SIGINT, 130), ("epoch  40/150", signal.SIGTERM, 143)):
-        code, rest = run_until(line, command, environment, number)
+    goes_on = "interrupted; the same command goes on from the last checkpoint"
+    for line, number, to_all, expected, told in (
+        ("epoch  20/150", signal.SIGINT, True, 130, f"error: {goes_on}"),
+        ("epoch  40/150", signal.SIGTERM, False, 143, f"error: {goes_on}"),
+        ("epoch  60/150", signal.SIGTERM, True, 143, f"error: the temporary Prefect server has ended: {goes_on}"),
+    ):
+        code, rest = run_until(line, command, environment, number, to_all=to_all)
         assert code == expected, rest
-        assert rest.splitlines()[-1] == "error: interrupted; the same command goes on from the last checkpoint"
+        assert rest.splitlines()[-1] == told
 
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
