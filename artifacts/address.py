@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
-from schemas.errors import InputError, first_line
+from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 SCHEME = "://"
 LOCAL = "file://"
 BROKEN = re.compile(r"\w{2,}:/(?!/)|\w+://$")
 """What an address that lacks something looks like; one letter and a colon may be a drive."""
-STAYING = FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, NotImplementedError
+GONE = FileNotFoundError, IsADirectoryError, NotADirectoryError
+REFUSED = PermissionError, NotImplementedError
 LACKING = {
-    "NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound",
-    "SSOTokenLoadError", "TokenRetrievalError", "UnauthorizedSSOTokenError", "ParamValidationError",
+    "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "SSOTokenLoadError", "TokenRetrievalError",
+    "UnauthorizedSSOTokenError", "ParamValidationError",
 }  # fmt: skip
 """Errors of botocore's, which comes with `s3://` alone, that stay until a person does something."""
 
@@ -40,9 +42,17 @@ def check_known(address: str, told: str) -> None:
         raise InputError(f"{told}: {first_line(error)}") from error
 
 
-def stays(error: BaseException) -> bool:
-    """Tell whether what keeps a place from being used is there to stay: nothing is there, or may be had by who asks."""
-    return isinstance(error, STAYING) or type(error).__name__ in LACKING
+def out_of_reach(told: str, error: BaseException) -> InputError:
+    """Give the error of a place that can't be used, which begins with what is told.
+
+    It is a plain InputError where nothing is there, a StorageError where who asks may not have it, which a person has
+    to mend, and else an UnavailableError: it may pass.
+    """
+    line = f"{told} ({reason(error)})"
+    if isinstance(error, GONE) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
+        return InputError(line)
+    refused = isinstance(error, REFUSED) or type(error).__name__ in LACKING
+    return StorageError(line) if refused else UnavailableError(line)
 
 
 def reason(error: BaseException) -> str:

@@ -23,7 +23,7 @@ import fsspec
 from platformdirs import user_cache_path
 
 from artifacts import files, lease
-from artifacts.address import check_known, stays
+from artifacts.address import check_known, out_of_reach
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError, first_line
 
 if TYPE_CHECKING:
@@ -126,20 +126,31 @@ class ObjectStorage:
             check()
             sizes = {file.name: file.stat().st_size for file in folder.iterdir()}
             self.write(f"{UNDER_WAY}{name}", b"")
-            with self._written(name) as (store, path):
-                store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
-            brought = self._sizes(name)
             try:
-                check()
-            except StoreError:  # who has the lock now may have taken its marker away, so that what is left would count
-                with contextlib.suppress(InputError):
-                    self.remove_folder(name)
+                self._bring(name, folder, sizes)
+            except InputError:
+                self._check_or_remove(name, check)
                 raise
-            if brought != sizes:
-                raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
+            self._check_or_remove(name, check)
             self.write(f"{WHOLE}{name}", json.dumps(sizes).encode())
             self.remove(f"{UNDER_WAY}{name}")
             shutil.rmtree(copy, ignore_errors=True)  # of what had the name before
+
+    def _bring(self, name: str, folder: Path, sizes: dict[str, int]) -> None:
+        """Put the files of a folder of this machine; raise UnavailableError unless they are there then."""
+        with self._written(name) as (store, path):
+            store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
+        if self._sizes(name) != sizes:
+            raise UnavailableError(f"{self._address}/{name}: isn't there as it was brought there")
+
+    def _check_or_remove(self, name: str, check: Callable[[], None]) -> None:
+        """Remove what was brought if the lock is lost: who has it may have taken the marker, so that it would count."""
+        try:
+            check()
+        except StoreError:
+            with contextlib.suppress(InputError):
+                self.remove_folder(name)
+            raise
 
     def has_folder(self, name: str) -> bool:
         """Tell whether all files of a folder are there, as long as they were; a rule of the store may remove some."""
@@ -278,9 +289,7 @@ class ObjectStorage:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in files.FULL:
                 raise
-            if stays(error):
-                raise StorageError(f"{address}: can't be used ({first_line(error)})") from error
-            raise UnavailableError(f"{address}: can't be reached ({first_line(error)})") from error
+            raise out_of_reach(f"{address}: can't be used", error) from error
 
     @contextlib.contextmanager
     def _written(self, name: str) -> Iterator[tuple[Any, str]]:

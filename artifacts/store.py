@@ -12,6 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from artifacts.address import reason
 from artifacts.storage import DAY, storage_at
 from schemas.errors import StoreError
 
@@ -58,7 +59,7 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"store {self.path}: there is no version {version}") from None
         except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({error.strerror})") from error
+            raise StoreError(f"version {version}: can't be brought to this machine ({reason(error)})") from error
 
     def card(self, version: int) -> dict[str, Any]:
         """Give a version's card; raise StoreError when it isn't there or can't be read."""
@@ -215,7 +216,7 @@ class Store:
             self._sweep()
             for event in self._untold():
                 self._tell(event)
-            last = max((event["version"] for event in self._told()), default=0)
+            last = self._last_told()
             for version in self.versions():
                 if version > last and not self.faults(version):
                     self._carry_out(version)
@@ -227,10 +228,10 @@ class Store:
         Its checkpoints aren't needed any more. They go first: a version in the history is done with.
         """
         card = self.card(version)
-        self._remove_work(str(card.get("fingerprint")))
         decision = card.get("decision")
         if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
             return
+        self._remove_work(str(card.get("fingerprint")))
         run, reason, over = str(card.get("run")), decision["reason"], decision["champion"]
         if decision["promoted"] and self.champion() == over:
             self._crown(self._event(PROMOTION, version, run, reason, over=over))
@@ -275,6 +276,11 @@ class Store:
         except ValueError as error:
             place = self._place.at(HISTORY)
             raise StoreError(f"{place}: a line isn't JSON ({error}); mend or remove it") from error
+
+    def _last_told(self) -> int:
+        """Give the newest version that the history names, if only as the one before, or as whom a candidate met."""
+        named = (event.get(role) for event in self._told() for role in ("version", "over", "champion"))
+        return max(filter(None, named), default=0)
 
     def _untold(self) -> list[dict[str, Any]]:
         """Give the promotion that isn't in the history, if its process was killed before it could write that."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
 import logging
 import os
 import signal
 import sys
-from contextlib import contextmanager
 from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
@@ -18,6 +18,7 @@ import httpx
 import psutil
 from cyclopts import App, CycloptsError, Parameter
 from prefect import get_client, tags
+from prefect.client.base import ServerType
 from prefect.context import TagsContext
 from prefect.settings import (
     PREFECT_API_URL,
@@ -42,6 +43,8 @@ if TYPE_CHECKING:
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 GLANCE_SECONDS = 0.5
+SIGTERMED = -signal.SIGTERM, 0
+"""How a server ends by SIGTERM: by it, or of its own accord once it has put its things in order."""
 SETTINGS = {
     # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
@@ -163,15 +166,18 @@ def _check_server() -> None:
         return
     try:
         with get_client(sync_client=True) as client:
-            client.api_version()
-    except (httpx.HTTPError, ValueError) as error:  # ValueError is no JSON: a page, as without /api
+            if fault := client.api_healthcheck():
+                raise fault
+            if client.server_type is not ServerType.CLOUD:  # else it isn't asked for that
+                client.api_version()
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError is no JSON: a page, as without /api
         raise UnavailableError(
             f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); an address such as "
             "http://127.0.0.1:4200/api of one that runs is needed, and its password, if it has one"
         ) from error
 
 
-@contextmanager
+@contextlib.contextmanager
 def _started(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
     """Import the heavy libraries while the temporary Prefect server starts, if there is no other; both take seconds.
 
@@ -194,7 +200,12 @@ def _started(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
 
 def _temporary_servers() -> list[psutil.Process]:
     """Find the temporary Prefect server among this process' children."""
-    return [child for child in psutil.Process().children() if any("uvicorn" in part for part in child.cmdline())]
+    found = []
+    for child in psutil.Process().children():
+        with contextlib.suppress(psutil.Error):  # ended by now
+            if any("uvicorn" in part for part in child.cmdline()):
+                found.append(child)
+    return found
 
 
 def _end_with(server: psutil.Process, done: Event, interrupted: str) -> None:
@@ -203,10 +214,11 @@ def _end_with(server: psutil.Process, done: Event, interrupted: str) -> None:
     What is on disk is whole, as after a kill.
     """
     while not done.wait(GLANCE_SECONDS):
-        if not server.is_running() or server.status() == psutil.STATUS_ZOMBIE:
+        with contextlib.suppress(psutil.TimeoutExpired):
+            code = server.wait(0)
             print(f"error: the temporary Prefect server has ended: {interrupted}", file=sys.stderr, flush=True)
             sys.stdout.flush()
-            os._exit(TERMINATED)
+            os._exit(TERMINATED if code in SIGTERMED else BAD_INPUT)
 
 
 def _wake_server() -> None:

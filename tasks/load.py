@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from schemas.errors import InputError
+from schemas.errors import NOT_OF_THE_DATA, InputError
 from schemas.shards import Manifest
 from tasks import events
 from tasks.stage import may_pass, stage
@@ -29,7 +29,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     try:
         loaded = catalogue.load(source, test_source, rules)
     except InputError as error:
-        if may_pass(error):  # what isn't there now says nothing about the data
+        if may_pass(error) or isinstance(error, NOT_OF_THE_DATA):  # what can't be had says nothing about the data
             raise
         from artifacts import validation_report
 

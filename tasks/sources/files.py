@@ -23,8 +23,12 @@ def opened(path: Path) -> IO[bytes]:
 
 
 def check_inside(path: Path, root: Path) -> None:
-    """Raise InputError for a link that leads out of a folder."""
-    if path.is_symlink() and not path.resolve().is_relative_to(root.resolve()):
+    """Raise InputError for a link that leads out of a folder, or in a circle."""
+    try:
+        inside = not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
+    except (OSError, RuntimeError) as error:  # which of them is Python's version's to decide
+        raise InputError(f"{path}: a link that leads to itself") from error
+    if not inside:
         raise InputError(f"{path}: a link that leads out of {root}")
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifacts.address import LOCAL, SCHEME
+from artifacts.address import LOCAL, SCHEME, is_broken
 from schemas.errors import InputError
 from tasks.sources import catalogue, shards
 from tasks.sources.files import check_inside, entries, printable
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules
 
 WILDCARDS = set("*?[")
+SHOWN = 5
+"""Shards that can't be used that are named."""
 ALLOWED = (
     "mnist or fashion-mnist, a PNG, JPEG or BMP picture, an .npz, .csv, .parquet or IDX file, a folder of these, a "
     "pattern such as 'scans/*.png', or an address of .parquet or .csv shards is allowed"
@@ -41,6 +43,8 @@ def check(source: str, output: Path) -> None:
     Of several files the first is looked into.
     """
     source = source.removeprefix(LOCAL)
+    if is_broken(source):
+        raise InputError(f"{source}: not a whole address, such as s3://bucket/digits; {ALLOWED}")
     if SCHEME in source:
         shards.check(source)
         return
@@ -85,7 +89,8 @@ def _at_address(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFr
     """Read what is at an address shard by shard, each fetched for the time that it is read."""
     found = shards.manifest(source).shards
     if faults := [shard.fault for shard in found if shard.fault]:
-        raise InputError("; ".join(faults))
+        more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
+        raise InputError(f"{'; '.join(faults[:SHOWN])}{more}")
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
         for shard in found:
             with shards.on_disk(shard, Path(folder)) as path:

@@ -8,11 +8,12 @@ import posixpath
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.address import SCHEME, check_known, reason, stays
-from schemas.errors import NOT_OF_THE_DATA, InputError, UnavailableError, first_line
+from artifacts.address import SCHEME, check_known, out_of_reach
+from schemas.errors import NOT_OF_THE_DATA, InputError, first_line
 from schemas.shards import Manifest, Shard
 from tasks.sources.files import check_inside, entries, printable
 
@@ -83,18 +84,13 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
             files, path = fsspec.url_to_fs(shard.address)
             files.get_file(path, str(copy))
         except Exception as error:  # each kind of store has its own errors
-            raise _out_of_reach(f"{shard.address}: can't be fetched", error) from error
+            raise out_of_reach(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
         except NOT_OF_THE_DATA:
             raise
         except InputError as error:  # the reader knows the copy alone
             raise InputError(str(error).replace(str(copy), shard.address)) from error
-
-
-def _out_of_reach(told: str, error: Exception) -> InputError:
-    """Give the error of a place that can't be reached: some faults stay, all others may pass."""
-    return (InputError if stays(error) else UnavailableError)(f"{told} ({reason(error)})")
 
 
 def _no_shards(source: str) -> InputError:
@@ -112,9 +108,10 @@ def _is_meant(name: str) -> bool:
 
 def _matches(name: str, pattern: str) -> bool:
     """Tell whether a pattern at an address means what fsspec finds: on this machine `*` passes hidden folders over."""
-    spelled = set(pattern.split("/"))
-    hidden = [part for part in name.split("/") if part.startswith(".") and part not in spelled]
-    return not hidden and _is_meant(posixpath.basename(name))
+    spelled = [part for part in pattern.split("/") if part.startswith(".")]
+    hidden = (part for part in name.split("/") if part.startswith("."))
+    meant = all(any(fnmatch(part, one) for one in spelled) for part in hidden)
+    return meant and _is_meant(posixpath.basename(name))
 
 
 def _paths(source: str) -> list[Path]:
@@ -134,7 +131,7 @@ def _of_path(path: Path, item: str) -> Shard:
         return Shard(str(path), item, fault=f"{path}: a folder; {NEEDED}")
     if path.exists() and not path.is_file():  # it would be waited for
         return Shard(str(path), item, fault=f"{path}: a pipe or a device; {NEEDED}")
-    return _looked_at(Shard(str(path), item), lambda: path.open("rb"))
+    return _looked_at(Shard(str(path), item, path.stat().st_size if path.exists() else 0), lambda: path.open("rb"))
 
 
 def _at_address(source: str) -> list[Shard]:
@@ -150,7 +147,7 @@ def _at_address(source: str) -> list[Shard]:
         else:
             found = {root: files.info(root)}
     except Exception as error:  # each kind of store has its own errors
-        raise _out_of_reach(f"{source}: can't be listed", error) from error
+        raise out_of_reach(f"{source}: can't be listed", error) from error
     if not found:
         raise _no_shards(source)
     folder = posixpath.commonpath(map(posixpath.dirname, found))
@@ -163,34 +160,37 @@ def _of_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: A
     address = files.unstrip_protocol(entry["name"])
     if entry["type"] == "directory":
         return Shard(address, item, fault=f"{address}: a folder; {NEEDED}")
-    return _looked_at(Shard(address, item), lambda: files.open(entry["name"], "rb", cache_type="none"))
+    return _looked_at(
+        Shard(address, item, entry["size"] or 0), lambda: files.open(entry["name"], "rb", cache_type="none")
+    )
 
 
 def _looked_at(shard: Shard, opened: Callable[[], IO[bytes]]) -> Shard:
-    """Add its size and what a Parquet footer says of its rows, or its fault; of CSV only reading would tell more.
+    """Add what a Parquet footer says of its rows, or its fault; of CSV only reading would tell.
 
-    Raises UnavailableError when what keeps it from being read may pass: it would be lost else.
+    Raises StorageError or UnavailableError when what keeps it from being read isn't its own: it would be lost else.
     """
     try:
         with opened() as file:
-            head, size = file.read(len(MAGIC)), file.seek(0, os.SEEK_END)
-            footer = _footer(file, size) if head == MAGIC else b""
+            head = file.read(len(MAGIC))
+            footer = _footer(file) if head == MAGIC else b""
     except Exception as error:  # each kind of store has its own errors
-        unread = _out_of_reach(f"{shard.address}: can't be read", error)
-        if isinstance(unread, UnavailableError):
+        unread = out_of_reach(f"{shard.address}: can't be read", error)
+        if isinstance(unread, NOT_OF_THE_DATA):
             raise unread from error
         return shard._replace(fault=str(unread))
     if not head:
         return shard._replace(fault=f"{shard.address}: empty; {NEEDED}")
-    return _counted(shard._replace(bytes=size), footer) if footer else shard._replace(bytes=size)
+    return _counted(shard, footer) if footer else shard
 
 
-def _footer(file: IO[bytes], size: int) -> bytes:
+def _footer(file: IO[bytes]) -> bytes:
     """Read the end of a Parquet file, its footer and perhaps more."""
+    size = file.seek(0, os.SEEK_END)
     file.seek(max(size - TAIL, 0))
     end = file.read()
     needed = int.from_bytes(end[-LENGTH : -len(MAGIC)], "little") + LENGTH
-    if needed > len(end) and end.endswith(MAGIC):
+    if len(end) < needed <= size and end.endswith(MAGIC):
         file.seek(max(size - needed, 0))
         end = file.read()
     return end

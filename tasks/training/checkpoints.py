@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from schemas.errors import UnavailableError
+from schemas.errors import StorageError, UnavailableError
 from schemas.results import EpochRecord
 
 if TYPE_CHECKING:
@@ -66,7 +66,10 @@ def save(place: Storage, state: State) -> None:
 def load_newest(place: Storage, tell: Callable[[str], None]) -> State | None:
     """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was removed."""
     for name in _newest_first(place):
-        content = place.read(name)
+        try:
+            content = place.read(name)
+        except FileNotFoundError:  # another process, which trains the same, has removed it
+            continue
         if _is_whole(name, content):
             return _parsed(content)
         tell(f"the checkpoint {place.at(name)} is damaged and was removed")
@@ -79,7 +82,7 @@ def glance(place: Storage, seen: str = "") -> tuple[str, State | None]:
 
     Where there is none newer than the one that was seen, that name is given again and no state.
     """
-    with contextlib.suppress(UnavailableError):  # out of reach until the next glance
+    with contextlib.suppress(UnavailableError, StorageError):  # out of reach until the next glance
         for name in _newest_first(place):
             if name <= seen:
                 break

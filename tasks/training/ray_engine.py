@@ -131,8 +131,6 @@ def _fit(training: Training) -> None:
     finally:
         with contextlib.suppress(InputError, OSError):
             training.place.remove_folder(name)  # Ray's own records of it
-    with contextlib.suppress(FileNotFoundError):
-        raise TrainingError(training.place.read(FAULT).decode())
 
 
 def _records(place: Storage) -> dict[str, Any]:
@@ -146,7 +144,7 @@ def _records(place: Storage) -> dict[str, Any]:
 def _told(error: ray_train.TrainingFailedError) -> str:
     """Give the last line of what a worker, or Ray's controller, failed by."""
     failures = getattr(error, "worker_failures", {})
-    return str(next(iter(failures.values()), error)).strip().splitlines()[-1]
+    return (str(next(iter(failures.values()), error)).strip().splitlines() or [type(error).__name__])[-1]
 
 
 def _follow(
@@ -177,6 +175,8 @@ def _follow(
     deadline = time.monotonic() + SECONDS_TO_SHOW
     glance()
     while not session.ended and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            raise TrainingError(place.read(FAULT).decode())
         time.sleep(SECONDS_BETWEEN_GLANCES)
         glance()
     if not session.ended:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from artifacts.address import SCHEME, reason, stays
+from artifacts.address import SCHEME, out_of_reach, reason
 from artifacts.files import FULL
 from artifacts.storage import DAY, FolderStorage, Storage
 from schemas import pixel_frame
@@ -174,7 +174,7 @@ def stage(job: Job) -> StagedShard:
     except InputError as error:
         return StagedShard(job.shard, job.place, fault=str(error))
     except OSError as error:
-        told = "the disk is full" if error.errno in FULL else error.strerror
+        told = "the disk is full" if error.errno in FULL else reason(error)
         raise StoreError(
             f"{job.shard.address}: can't be staged in {job.place} ({told}); a rerun goes on from the shards that are"
         ) from error
@@ -186,20 +186,21 @@ def as_came(staged: StagedShard, positions: NDArray[np.int64], batch: int) -> It
 
     Raises UnavailableError when it isn't any more what was staged.
     """
-    with on_disk(staged.shard, staged.place.scratch()) as path, _unchanged(path, staged.shard):
-        try:
-            same = _content(path, staged.shard) == staged.content
-        except InputError as error:
-            raise _changed(staged.shard) from error
-        if not same:
-            raise _changed(staged.shard)
-        start = 0
-        for frame in _batches(path, batch):
-            wanted = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + len(frame))]
-            yield frame.iloc[wanted - start]
-            start += len(frame)
-            if len(positions) and start > positions[-1]:
-                return
+    try:
+        with on_disk(staged.shard, staged.place.scratch()) as path, _unchanged(path, staged.shard):
+            if _content(path, staged.shard) != staged.content:
+                raise _changed(staged.shard)
+            start = 0
+            for frame in _batches(path, batch):
+                wanted = positions[np.searchsorted(positions, start) : np.searchsorted(positions, start + len(frame))]
+                yield frame.iloc[wanted - start]
+                start += len(frame)
+                if len(positions) and start > positions[-1]:
+                    return
+    except NOT_OF_THE_DATA:
+        raise
+    except InputError as error:  # it could be read before
+        raise _changed(staged.shard) from error
 
 
 def sweep(place: Storage) -> None:
@@ -248,8 +249,7 @@ def _content(path: Path, shard: Shard) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        kind = InputError if stays(error) else UnavailableError
-        raise kind(f"{shard.address}: can't be read ({reason(error)})") from error
+        raise out_of_reach(f"{shard.address}: can't be read", error) from error
 
 
 @contextlib.contextmanager

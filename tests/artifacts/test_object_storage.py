@@ -232,6 +232,26 @@ def test_what_was_decided_is_not_written_once_the_lock_is_lost(memory, monkeypat
     assert (store.champion(), len(store.history())) == (2, 1)
 
 
+def test_nor_does_who_loses_it_and_cannot_go_on(memory, monkeypatch):
+    """Whoever has the lock now has taken away what was there, with the marker, before the next file came."""
+    store, put, calls = Store(memory), MemoryFileSystem.put_file, []
+
+    def slow(self, *arguments, **others):
+        calls.append(1)
+        if len(calls) == 2:
+            publish(Store(memory), promoted=True, champion=None)
+            put(self, *arguments, **others)
+            raise ConnectionError("no route")
+        put(self, *arguments, **others)
+
+    monkeypatch.setattr(lease, "EXPIRES_SECONDS", 0.1)
+    monkeypatch.setattr(MemoryFileSystem, "put_file", slow)
+    with pytest.raises(StoreError, match="another one has taken the lock"):
+        publish(store, promoted=True, champion=None)
+    assert store.versions() == [2]
+    assert not fsspec.filesystem("memory").exists("/digits/versions/1")
+
+
 def test_nothing_is_removed_once_the_lock_is_lost(memory, monkeypatch):
     store, previous = Store(memory), Store.previous
     for _ in range(4):
@@ -426,7 +446,7 @@ def test_a_store_that_does_not_answer_may_answer_later(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setitem(object_storage.FRESH, "skip_instance_cache", value=True)
-    with pytest.raises(UnavailableError, match=r"^s3://.*: can't be reached \(.*127\.0\.0\.1:9"):
+    with pytest.raises(UnavailableError, match=r"^s3://.*: can't be used \(.*127\.0\.0\.1:9"):
         Store(f"{bucket}/store").champion()
 
 

@@ -50,10 +50,16 @@ def other_server():
 
 
 @pytest.mark.parametrize(
-    ("place", "told"), [("", "Expecting value"), ("/locked/api", "401 Unauthorized"), (None, "Connection refused")]
+    ("place", "told"),
+    [
+        ("{other}", "Expecting value"),
+        ("{other}/locked/api", "401 Unauthorized"),
+        ("http://127.0.0.1:{free}/api", "Connection refused"),
+        ("http://127.0.0.1:abc/api", "Invalid port"),
+    ],
 )
 def test_a_prefect_server_that_does_not_answer_is_one_line(run_flow, other_server, place, told):
-    url = f"http://127.0.0.1:{free_port()}/api" if place is None else other_server + place
+    url = place.format(other=other_server, free=free_port())
     ended = run_flow("train", env={"PREFECT_API_URL": url})
     assert ended.returncode == 1
     assert one_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server's API answers there (")
@@ -188,14 +194,15 @@ def test_killed_and_interrupted_the_next_run_goes_on_and_publishes(prefect_home,
     assert not (tmp_path / "store" / "versions").exists()
 
     goes_on = "interrupted; the same command goes on from the last checkpoint"
-    for line, number, to_all, expected, told in (
-        ("epoch  20/150", signal.SIGINT, True, 130, f"error: {goes_on}"),
-        ("epoch  40/150", signal.SIGTERM, False, 143, f"error: {goes_on}"),
-        ("epoch  60/150", signal.SIGTERM, True, 143, f"error: the temporary Prefect server has ended: {goes_on}"),
+    for line, number, to_all, expected in (
+        ("epoch  20/150", signal.SIGINT, True, 130),
+        ("epoch  40/150", signal.SIGTERM, False, 143),
+        ("epoch  60/150", signal.SIGTERM, True, 143),
     ):
         code, rest = run_until(line, command, environment, number, to_all=to_all)
         assert code == expected, rest
-        assert rest.splitlines()[-1] == told
+        assert rest.splitlines()[-1].startswith("error: ")
+        assert rest.splitlines()[-1].endswith(goes_on)
 
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr

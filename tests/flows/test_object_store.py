@@ -64,4 +64,4 @@ def test_a_store_that_cannot_be_had_is_one_line(run_flow, bucket, monkeypatch):
         ended = run_flow(flow, "--store", f"{bucket}/models")
         assert ended.returncode == 1
         assert ended.stderr.count("\n") == 1
-        assert "can't be reached" in ended.stderr
+        assert "can't be used" in ended.stderr

@@ -92,7 +92,24 @@ def test_a_worker_killed_while_training_costs_no_run(tiny, cluster, tmp_path):
 
     disturbed = by_ray(tiny, tmp_path / "disturbed", kill_one, recipe)
     assert killed
+    assert "going on after epoch" in workers_said(), "they didn't begin anew"
     assert disturbed.digest == by_ray(tiny, tmp_path / "undisturbed", recipe=recipe).digest
+
+
+def workers_said():
+    """Give what all workers of the cluster have printed."""
+    import ray
+
+    logs = Path(tempfile.gettempdir()) / "ray" / ray.get_runtime_context().get_session_name() / "logs"
+    return "".join(path.read_text() for path in logs.rglob("*worker*") if path.is_file())
+
+
+def test_a_cluster_that_lives_answers(cluster):
+    import ray
+
+    from tasks import cluster as clusters
+
+    clusters._check_answers(ray.get_runtime_context().gcs_address)
 
 
 def test_what_ray_gives_up_is_told(tiny, cluster, tmp_path, monkeypatch):
@@ -180,6 +197,8 @@ def server(tmp_path_factory):
                 break
             except httpx.HTTPError:
                 time.sleep(0.5)
+        else:
+            raise AssertionError((home / "server.log").read_text())
         yield environment | {"PREFECT_API_URL": api}
         process.send_signal(signal.SIGINT)
 
@@ -226,18 +245,20 @@ def test_a_lost_driver_goes_on_and_a_node_that_leaves_costs_no_run(server, shard
     """The second node is killed while shards are staged, the flow while it trains; then the flow is run again."""
     environment = server | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     with nodes(environment, tmp_path) as (address, started):
-        store, told = tmp_path / "store", ""
+        store = tmp_path / "store"
         flags = ("--source", shards, "--store", store, "--ray-address", address, "--epochs", 300, "--batch-size", 64)
-        staged = store / "work" / "shards"
-        leaving = threading.Thread(target=lambda: (_wait(lambda: any(staged.glob("[!.]*"))), _end(started[1])))
+        staged, when_it_left = store / "work" / "shards", []
+
+        def leave():
+            _wait(lambda: any(staged.glob("[!.]*")))
+            when_it_left.append(len(list(staged.glob("[!.]*"))))
+            _end(started[1])
+
+        leaving = threading.Thread(target=leave)
         leaving.start()
-        with flow(environment, tmp_path, *flags) as process:
-            for line in process.stdout:
-                told += line
-                if "epoch  20/300" in line:
-                    process.kill()
+        _until("epoch  20/300", flow(environment, tmp_path, *flags))
         leaving.join()
-        assert "epoch  20/300" in told, told[-3000:]
+        assert 0 < when_it_left[0] < 12, "some were staged, others not yet"
         with flow(environment, tmp_path, *flags) as process:
             told, _ = process.communicate(timeout=PATIENCE)
         assert process.returncode == 0, told[-3000:]
@@ -247,15 +268,10 @@ def test_a_lost_driver_goes_on_and_a_node_that_leaves_costs_no_run(server, shard
 
 def test_workers_meet_in_an_object_store(server, shards, tmp_path, bucket, object_store):
     """What they stage, fetch and save lies there; the run that is killed goes on from it without any copy."""
-    store, told = f"{bucket}/models", ""
+    store = f"{bucket}/models"
     flags = ("--source", shards, "--store", store, "--workers", 2, "--epochs", 60, "--batch-size", 64)
     environment = server | object_store
-    with flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags) as process:
-        for line in process.stdout:
-            told += line
-            if "epoch  4/60" in line:
-                process.kill()
-    assert "epoch  4/60" in told, told[-3000:]
+    _until("epoch  4/60", flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags))
     assert len(Store(store).shards.names()) == 12
     with flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
         told, _ = process.communicate(timeout=PATIENCE)
@@ -267,12 +283,26 @@ def test_workers_meet_in_an_object_store(server, shards, tmp_path, bucket, objec
     assert len(list((tmp_path / "second").rglob("pixels.npy"))) == 12, "each shard was fetched, none staged again"
 
 
+def _until(line_with, started):
+    """Kill a flow once it says something, which it has to, and in time."""
+    told, patience = "", threading.Timer(PATIENCE, started.kill)
+    patience.start()
+    with started as process:
+        for line in process.stdout:
+            told += line
+            if line_with in line:
+                process.kill()
+    patience.cancel()
+    assert line_with in told, told[-3000:]
+
+
 def _wait(holds):
     """Wait until something holds."""
     for _ in range(20 * PATIENCE):
         if holds():
             return
         time.sleep(0.05)
+    raise AssertionError("it didn't come to that")
 
 
 def _end(node):

@@ -134,6 +134,8 @@ def test_a_pattern_names_files_and_a_picture_stands_for_itself(scans):
         ("noise.bin", "noise.bin: neither text nor an .npz or .parquet file; mnist or fashion-mnist, a PNG"),
         ("pipe", "pipe: a pipe or a device; "),
         (" ", "--input is empty; "),
+        ("s3://", "s3://: not a whole address"),
+        ("s3:/bucket/rows.csv", "not a whole address"),
         ("x" * 300, "x{200}: can't be read"),
     ],
 )
