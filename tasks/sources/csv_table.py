@@ -127,14 +127,34 @@ def _parsed(path: Path, block: bytes, layout: _Layout, lines: int, rows: int) ->
     header = layout.header and not lines
     try:
         table = _table(block, layout.names, pa.uint8(), header=header, threads=True)
-        if not any(column.null_count for column in table.columns):
+        if not any(column.null_count for column in table.columns) and len(table) == _row_count(block, header=header):
             return of_table(table, rows)
     except pa.ArrowInvalid:
         pass  # rarer kinds of number, or a fault; without threads pyarrow tells in which line
     try:
-        return of_table(_table(block, layout.names, pa.float64(), header=header, threads=False), rows)
+        table = _table(block, layout.names, pa.float64(), header=header, threads=False)
     except pa.ArrowException as error:
-        raise InputError(f"{path}: {_told(str(error), layout.names, block, lines)}") from error
+        told = _unclosed(block, lines) or _told(str(error), layout.names, block, lines)
+        raise InputError(f"{path}: {told}") from error
+    if len(table) != _row_count(block, header=header):  # pyarrow takes what an open quotation mark swallows for nothing
+        raise InputError(f"{path}: {_unclosed(block, lines) or 'lines without a row'}")
+    return of_table(table, rows)
+
+
+def _row_count(block: bytes, *, header: bool) -> int:
+    """Count the lines of a block that are to give a row each: pyarrow passes empty ones over."""
+    count = block.count(b"\n") + (not block.endswith(b"\n"))
+    if block.startswith((b"\n", b"\r")) or b"\n\n" in block or b"\r" in block:
+        count = sum(map(bool, block.splitlines()))
+    return count - header
+
+
+def _unclosed(block: bytes, lines: int) -> str:
+    """Name the first line of a block with a quotation mark that isn't closed in it; nothing if there is none."""
+    for number, line in enumerate(block.splitlines(), lines + 1):
+        if line.count(b'"') % 2:
+            return f"line {number}: a quotation mark that isn't closed; numbers need none"
+    return ""
 
 
 def _table(block: bytes, names: list[str], kind: pa.DataType, *, header: bool, threads: bool) -> pa.Table:

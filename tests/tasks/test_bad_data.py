@@ -18,7 +18,7 @@ from PIL import Image
 from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.rules import Rules
-from tasks.sources import catalogue
+from tasks.sources import catalogue, csv_table
 from tasks.validation import inspection, profiles
 
 STRICT = Rules(max_quarantined=0, min_test_rows=10)
@@ -239,7 +239,10 @@ CSV = {
     "a grouped number": (cell(4, 9, "1_0"), "line 5, pixel8: '1_0'"),
     "a truth value": (cell(4, 9, "true"), "line 5, pixel8: 'true'"),
     "semicolons": (lambda content: content.replace(b",", b";"), "line 1 has one column; 785 are needed, separated by commas"),
-    "a quote that isn't closed": (cell(4, 9, '"1'), "line|columns|quote"),
+    "a quote that isn't closed": (cell(4, 9, '"1'), "line 5: a quotation mark that isn't closed"),
+    "a quote that isn't closed at a line's start": (cell(4, 0, '"1'), "line 5: a quotation mark that isn't closed"),
+    "a quote that isn't closed in the last line": (cell(400, 9, '"1'), "line 401: a quotation mark that isn't closed"),
+    "a quote that is closed lines later": (lambda content: cell(9, 9, '1"')(cell(4, 9, '"1')(content)), "line 5: a quotation mark"),
     "line ends of an old Mac": (lambda content: content.replace(b"\n", b"\r"), "line 1"),
     "a header alone": (lines(lambda found: found.__delitem__(slice(1, None))), "no row"),
     "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; label, pixel0 … pixel783 are needed"),
@@ -277,8 +280,11 @@ CSV = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("share", [csv_table.SHARE, 1 << 14])
 @pytest.mark.parametrize("name", CSV)
-def test_bad_csv(name, digits, tmp_path):
+def test_bad_csv(name, share, digits, tmp_path, monkeypatch):
+    """In a file that one thread parses, and in one of which each thread of pyarrow's parses a share."""
+    monkeypatch.setattr(csv_table, "SHARE", share)
     damage, expected = CSV[name]
     path = formats.csv(digits, tmp_path)
     path.write_bytes(damage(path.read_bytes()))
