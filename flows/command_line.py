@@ -216,9 +216,11 @@ def _end_with(server: psutil.Process, done: Event, interrupted: str) -> None:
     while not done.wait(GLANCE_SECONDS):
         with contextlib.suppress(psutil.TimeoutExpired):
             code = server.wait(0)
-            print(f"error: the temporary Prefect server has ended: {interrupted}", file=sys.stderr, flush=True)
+            signalled = code in SIGTERMED
+            told = interrupted if signalled else f"the temporary Prefect server has ended by itself: {interrupted}"
+            print(f"error: {told}", file=sys.stderr, flush=True)
             sys.stdout.flush()
-            os._exit(TERMINATED if code in SIGTERMED else BAD_INPUT)
+            os._exit(TERMINATED if signalled else BAD_INPUT)
 
 
 def _wake_server() -> None:

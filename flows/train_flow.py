@@ -113,7 +113,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     return Completed(name=name, message=published.told, data=published)
 
 
-GOES_ON = "interrupted; the same command goes on from the last checkpoint"
+GOES_ON = "interrupted; the same command goes on from the last checkpoint, if there is one"
 
 if __name__ == "__main__":
     command_line.run(train_flow, check=check, tell=command_line.published, preload=preload, interrupted=GOES_ON)

@@ -46,7 +46,7 @@ class Rules(InputRules):
     memory: int = Field(
         2048,
         ge=1280,
-        description="MiB that a sharded source may take: shards are read, and trained on, in such blocks.",
+        description="MiB, 1280 at least, that a sharded source may take: it is read, and trained on, in such blocks.",
     )
     max_expanded_mib: int = Field(
         4096, ge=1, description="MiB that a source may take once expanded; compressed ones are read no further."

@@ -36,4 +36,5 @@ class Manifest:
         rows = [shard.rows for shard in self.shards]
         counted = "" if None in rows else f"{sum(filter(None, rows)):,} rows in "
         size = sum(shard.bytes for shard in self.shards)
-        return f"{counted}{len(self.shards):,} shards of {size / 2**20:,.1f} MiB"
+        count = "1 shard" if len(self.shards) == 1 else f"{len(self.shards):,} shards"
+        return f"{counted}{count} of {size / 2**20:,.1f} MiB"

@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib.util
 import logging
 import os
+import signal
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from prefect.settings import PREFECT_API_URL
@@ -67,16 +70,27 @@ def joined(compute: Compute) -> Iterator[None]:
         if compute.ray_address:
             there = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
             _check_answers(compute.ray_address)
-            ray.init(compute.ray_address, **QUIET)
+            start = partial(ray.init, compute.ray_address)
         else:
             processors = max(os.cpu_count() or 1, compute.workers)
-            ray.init(THIS_MACHINE, num_cpus=processors, include_dashboard=False, **QUIET)
+            start = partial(ray.init, THIS_MACHINE, num_cpus=processors, include_dashboard=False)
+        with _own_sigterm():
+            start(**QUIET)
     except (OSError, ValueError, RuntimeError) as error:
         raise UnavailableError(f"{there} ({first_line(error)})") from error
     try:
         yield
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Have SIGTERM end this process as before the `with`: Ray takes it over, to print where it stood and abort."""
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, before)
 
 
 def _check_answers(address: str) -> None:

@@ -130,7 +130,8 @@ def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
     except ValueError as error:
         raise InputError(
             f"{dataset.name}: {len(labels)} training rows can't be split by a validation fraction of "
-            f"{recipe.validation_fraction} with every class in both parts; 0 holds out none ({error})"
+            f"{recipe.validation_fraction} with every class in both parts; a --validation-fraction of 0 holds out none "
+            f"({error})"
         ) from error
     kept.sort()
     return images.take(kept), images.take(held_out)
