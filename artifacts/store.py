@@ -278,7 +278,7 @@ class Store:
             raise StoreError(f"{place}: a line isn't JSON ({error}); mend or remove it") from error
 
     def _last_told(self) -> int:
-        """Give the newest version that the history names, if only as the one before, or as whom a candidate met."""
+        """Give the newest version that the history names, if only as the champion before, or that of a candidate."""
         named = (event.get(role) for event in self._told() for role in ("version", "over", "champion"))
         return max(filter(None, named), default=0)
 

@@ -18,7 +18,6 @@ import httpx
 import psutil
 from cyclopts import App, CycloptsError, Parameter
 from prefect import get_client, tags
-from prefect.client.base import ServerType
 from prefect.context import TagsContext
 from prefect.settings import (
     PREFECT_API_URL,
@@ -168,7 +167,7 @@ def _check_server() -> None:
         with get_client(sync_client=True) as client:
             if fault := client.api_healthcheck():
                 raise fault
-            if client.server_type is not ServerType.CLOUD:  # else it isn't asked for that
+            if client.server_type.name != "CLOUD":  # which has no such page
                 client.api_version()
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError is no JSON: a page, as without /api
         raise UnavailableError(
