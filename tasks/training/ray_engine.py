@@ -142,9 +142,11 @@ def _records(place: Storage) -> dict[str, Any]:
 
 
 def _told(error: ray_train.TrainingFailedError) -> str:
-    """Give the last line of what a worker, or Ray's controller, failed by."""
+    """Give the last line of what a worker, or Ray's controller, failed by, but for TensorFlow's names of its nodes."""
     failures = getattr(error, "worker_failures", {})
-    return (str(next(iter(failures.values()), error)).strip().splitlines() or [type(error).__name__])[-1]
+    lines = [line.strip() for line in str(next(iter(failures.values()), error)).splitlines()]
+    telling = [line for line in lines if line and not line.startswith("[[")]
+    return (telling or [type(error).__name__])[-1]
 
 
 def _follow(
