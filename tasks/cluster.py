@@ -81,12 +81,16 @@ def joined(compute: Compute) -> Iterator[None]:
     try:
         yield
     finally:
-        ray.shutdown()
+        with _own_sigterm():
+            ray.shutdown()
 
 
 @contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Have SIGTERM end this process as before the `with`: Ray takes it over, to print where it stood and abort."""
+    """Have SIGTERM end this process as before the `with`: Ray takes it over, and at its end sets it to its default.
+
+    It would print where it stood and abort, or later end without a word.
+    """
     before = signal.getsignal(signal.SIGTERM)
     yield
     if threading.current_thread() is threading.main_thread():
