@@ -44,9 +44,9 @@ def labels_of(frame: pd.DataFrame) -> NDArray[np.uint8]:
     return frame["label"].to_numpy()
 
 
-def blocks(rows: int) -> Iterator[slice]:
+def blocks(rows: int, size: int = BLOCK) -> Iterator[slice]:
     """Cut so many rows into pieces that a processor's cache can hold as floats: no frame is ever copied whole."""
-    return (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
 
 
 def _column_fault(expected: tuple[str, ...]) -> FaultFinder:

@@ -36,6 +36,8 @@ SAMPLE = 10_000
 """Rows, evenly spread and half of them at most, that the components are found on; the counts are of all rows."""
 EDGED = 200_000
 """Rows, evenly spread, that the edges are set on, and the distance that few are beyond."""
+COUNTED_ROWS = BLOCK // 4
+"""Rows of a block to count: products with so few directions take a fifth less time while it stays in the nearer cache."""
 PIECE = 8 * BLOCK
 """Rows that are counted at a time: whole blocks, so that the rounding is that of all rows at once."""
 FURTHEST = 0.999
@@ -170,7 +172,7 @@ def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArra
     directions = np.concatenate([_FIXED, *(one.directions for one in edges)]).T
     products = np.empty((len(pixels), directions.shape[1]), np.float32)
     sums = np.zeros((len(CLASSES), PIXEL_COUNT))
-    for block in blocks(len(pixels)):
+    for block in blocks(len(pixels), COUNTED_ROWS):
         images = pixels[block].astype(np.float32)
         products[block] = images @ directions
         sums += _class_sums(images, labels[block])
