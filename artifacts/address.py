@@ -21,15 +21,21 @@ LACKING = {
 """Errors of botocore's, which comes with `s3://` alone, that stay until a person does something."""
 
 
-def is_broken(place: str | Path) -> bool:
-    """Tell whether it is an address that lacks something, `s3:/bucket` or `s3://`."""
-    return BROKEN.match(str(place)) is not None
+def check_whole(place: str | Path, allowed: str) -> None:
+    """Raise InputError, which ends with what is allowed, for an address that lacks something: `s3:/bucket`, `s3://`."""
+    if BROKEN.match(str(place)):
+        raise InputError(f"{place}: not a whole address, such as s3://bucket/digits; {allowed}")
+
+
+def local(place: str | Path) -> str:
+    """Give a place without `file://`, which a path on this machine may have before it."""
+    return str(place).removeprefix(LOCAL)
 
 
 def path_of(place: str | Path) -> Path | None:
     """Give the path of a place on this machine; None for one at an address."""
-    text = str(place)
-    return Path(text.removeprefix(LOCAL)) if SCHEME not in text or text.startswith(LOCAL) else None
+    path = local(place)
+    return None if SCHEME in path else Path(path)
 
 
 def check_known(address: str, told: str) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from filelock import FileLock
 
 from artifacts import files
-from artifacts.address import is_broken, path_of
+from artifacts.address import check_whole, path_of
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,8 +105,7 @@ class Storage(Protocol):
 
 def storage_at(place: str | Path) -> Storage:
     """Give the storage at a path or an address; raise InputError for one that no installed package knows."""
-    if is_broken(place):
-        raise InputError(f"store {place}: neither a folder nor a whole address, such as s3://bucket/digits")
+    check_whole(place, "a store is a folder or is at an address")
     path = path_of(place)
     if path is not None:
         return FolderStorage(path)

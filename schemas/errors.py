@@ -1,5 +1,12 @@
 """The errors that a person causes and can mend; everything else is a fault of the program."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 
 class InputError(Exception):
     """Tell of bad input in one line: what is wrong, where, and what is allowed.
@@ -26,6 +33,15 @@ class StoreError(InputError):
 
 NOT_OF_THE_DATA = (UnavailableError, StorageError, StoreError)
 """What bad input is told by that is no fault of the data being read."""
+
+
+MOST_LISTED = 10
+
+
+def listed(faults: Sequence[str]) -> str:
+    """Put faults into one line, of many the first ones."""
+    more = f"; and {len(faults) - MOST_LISTED:,} more" if len(faults) > MOST_LISTED else ""
+    return f"{'; '.join(faults[:MOST_LISTED])}{more}"
 
 
 def first_line(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.address import LOCAL, SCHEME, is_broken, path_of
+from artifacts.address import SCHEME, check_whole, local, path_of
 from schemas.digits import CLASSES
 from schemas.errors import InputError
 from tasks.sources import mnist, shards
@@ -99,9 +99,12 @@ def kind(source: str, allowed: str = ALLOWED) -> str:
         mnist.check()
     if source in BUILT_IN:
         return source
-    if fault := _fault_of_name(source):
-        raise InputError(f"{fault}; {allowed}")
-    source = source.removeprefix(LOCAL)
+    if not source.strip():
+        raise InputError(f"the source is empty; {allowed}")
+    if source in UNFIT:
+        raise InputError(f"{source}: {UNFIT[source]}; {allowed}")
+    check_whole(source, allowed)
+    source = local(source)
     path = Path(source)
     try:
         found = kind_of_folder(path) if path.is_dir() else None
@@ -117,15 +120,6 @@ def kind(source: str, allowed: str = ALLOWED) -> str:
     if found == PICTURE or (found == IDX and not path.is_dir()):
         raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {allowed}")
     return found
-
-
-def _fault_of_name(source: str) -> str:
-    """Tell what is wrong with what a source is called, if something is."""
-    if not source.strip():
-        return "the source is empty"
-    if is_broken(source):
-        return f"{source}: not a whole address, such as s3://bucket/digits"
-    return f"{source}: {UNFIT[source]}" if source in UNFIT else ""
 
 
 def place(source: str | None) -> Path | None:
@@ -148,7 +142,7 @@ def unreadable(error: OSError) -> str:
 
 
 def _read(source: str, rules: Rules) -> Frames | tuple[Manifest, None]:
-    found, source = kind(source), source.removeprefix(LOCAL)
+    found, source = kind(source), local(source)
     if found == SHARDS:
         return shards.manifest(source), None
     frames: Frames = reader(found).read(Path(source), rules)

@@ -9,8 +9,8 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifacts.address import LOCAL, SCHEME, is_broken
-from schemas.errors import InputError
+from artifacts.address import SCHEME, check_whole, local
+from schemas.errors import InputError, listed
 from tasks.sources import catalogue, shards
 from tasks.sources.files import check_inside, entries, printable
 
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
     from schemas.rules import InputRules
 
-WILDCARDS = set("*?[")
-SHOWN = 5
-"""Shards that can't be used that are named."""
 ALLOWED = (
     "mnist or fashion-mnist, a PNG, JPEG or BMP picture, an .npz, .csv, .parquet or IDX file, a folder of these, a "
     "pattern such as 'scans/*.png', or an address of .parquet or .csv shards is allowed"
@@ -42,9 +39,8 @@ def check(source: str, output: Path) -> None:
 
     Of several files the first is looked into.
     """
-    source = source.removeprefix(LOCAL)
-    if is_broken(source):
-        raise InputError(f"{source}: not a whole address, such as s3://bucket/digits; {ALLOWED}")
+    check_whole(source, ALLOWED)
+    source = local(source)
     if SCHEME in source:
         shards.check(source)
         return
@@ -63,7 +59,7 @@ def batches(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
     Of a source with a part to test with it is that part; there are labels where the source has some. Raises InputError
     naming the file, and within it the place, where one can't be read or has other columns than a pixel frame.
     """
-    source = source.removeprefix(LOCAL)
+    source = local(source)
     for frame in (_at_address if SCHEME in source else _frames)(source, rules, rows):
         yield from (frame.iloc[start : start + rows] for start in range(0, len(frame), rows))
 
@@ -89,8 +85,7 @@ def _at_address(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFr
     """Read what is at an address shard by shard, each fetched for the time that it is read."""
     found = shards.manifest(source).shards
     if faults := [shard.fault for shard in found if shard.fault]:
-        more = f"; and {len(faults) - SHOWN:,} more" if len(faults) > SHOWN else ""
-        raise InputError(f"{'; '.join(faults[:SHOWN])}{more}")
+        raise InputError(listed(faults))
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
         for shard in found:
             with shards.on_disk(shard, Path(folder)) as path:
@@ -133,7 +128,7 @@ def _files(source: str) -> list[Named] | None:
 
 def _listed(source: str) -> list[Named] | None:
     path = Path(source)
-    if WILDCARDS & set(source) and not path.exists():
+    if shards.WILDCARDS & set(source) and not path.exists():
         paths = map(Path, sorted(glob.iglob(source, recursive=True)))  # noqa: PTH207, a pattern may be absolute
         return [Named(printable(path), path) for path in paths if path.is_file()]
     if not path.is_dir():

@@ -129,9 +129,10 @@ def _paths(source: str) -> list[Path]:
 def _of_path(path: Path, item: str) -> Shard:
     if path.is_dir():
         return Shard(str(path), item, fault=f"{path}: a folder; {NEEDED}")
-    if path.exists() and not path.is_file():  # it would be waited for
+    there = path.exists()  # what a link leads to may be gone
+    if there and not path.is_file():  # it would be waited for
         return Shard(str(path), item, fault=f"{path}: a pipe or a device; {NEEDED}")
-    return _looked_at(Shard(str(path), item, path.stat().st_size if path.exists() else 0), lambda: path.open("rb"))
+    return _looked_at(Shard(str(path), item, path.stat().st_size if there else 0), lambda: path.open("rb"))
 
 
 def _at_address(source: str) -> list[Shard]:

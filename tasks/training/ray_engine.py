@@ -10,7 +10,7 @@ import contextlib
 import dataclasses
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import uuid4
 
 import fsspec
@@ -44,7 +44,29 @@ MOST_LOSSES = 8
 SECONDS_BETWEEN_GLANCES = 1.0
 SECONDS_TO_SHOW = 90.0
 """What another machine saved last may take so long to be seen: NFS keeps listings for up to a minute."""
-FAULT = "fault.txt"
+FAULT, LOST = "fault.txt", "lost.txt"
+"""Beside the checkpoints: what all workers came to, and what Ray starts them anew for until the driver has told it."""
+
+
+class Listeners(NamedTuple):
+    """Who hears of a training, and what `engine.train` says that they hear."""
+
+    on_epoch: Callable[[EpochRecord], None]
+    tell: Callable[[str], None]
+    on_block: Callable[[float], None]
+
+
+class Losses(ray_train.UserCallback):  # type: ignore[misc]  # Ray has no types
+    """Notes, in Ray's controller, what it starts the workers anew for."""
+
+    def __init__(self, place: Storage) -> None:
+        """Keep the note at the place."""
+        self._place = place
+
+    def after_exception(self, run_context: object, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002, Ray's
+        """Note what the first of them failed by."""
+        with contextlib.suppress(InputError, OSError):  # the training doesn't depend on it
+            self._place.write(LOST, _came_of(next(iter(worker_exceptions.values()))).encode())
 
 
 def train(  # noqa: PLR0913, what a training is, and who hears of it
@@ -69,7 +91,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
             there = int(sum(_processors()))
             if there < workers:
                 tell(f"{workers} workers need a processor each, the cluster has {there}; they wait until it has more")
-            _follow(session, _fitted(training), training.place, on_epoch, on_block)
+            _follow(session, _fitted(training), training.place, Listeners(on_epoch, tell, on_block))
         return training.ended(session)
 
 
@@ -108,7 +130,8 @@ def _fitted(training: Training) -> Future[None]:
 
 
 def _fit(training: Training) -> None:
-    training.place.remove(FAULT)
+    for left in (FAULT, LOST):
+        training.place.remove(left)
     name = uuid4().hex
     trainer = TensorflowTrainer(
         _work,
@@ -122,6 +145,7 @@ def _fit(training: Training) -> None:
             name=name,
             **_records(training.place),
             failure_config=ray_train.FailureConfig(max_failures=MOST_LOSSES),
+            callbacks=[Losses(training.place)],
         ),
     )
     try:
@@ -142,20 +166,21 @@ def _records(place: Storage) -> dict[str, Any]:
 
 
 def _told(error: ray_train.TrainingFailedError) -> str:
-    """Give the last line of what a worker, or Ray's controller, failed by, but for TensorFlow's names of its nodes."""
-    failures = getattr(error, "worker_failures", {})
-    lines = [line.strip() for line in str(next(iter(failures.values()), error)).splitlines()]
+    """Give what a worker, or Ray's controller, failed by."""
+    return _came_of(next(iter(getattr(error, "worker_failures", {}).values()), error))
+
+
+def _came_of(error: Exception) -> str:
+    """Give what an error of Ray's comes to: of a trace's last line, but for TensorFlow's of nodes, the first sentence.
+
+    The other sentences tell what may have been the cause.
+    """
+    lines = [line.strip() for line in str(error).splitlines()]
     telling = [line for line in lines if line and not line.startswith("[[")]
-    return (telling or [type(error).__name__])[-1]
+    return (telling or [type(error).__name__])[-1].split(". ", 1)[0]
 
 
-def _follow(
-    session: Session,
-    fitted: Future[None],
-    place: Storage,
-    on_epoch: Callable[[EpochRecord], None],
-    on_block: Callable[[float], None],
-) -> None:
+def _follow(session: Session, fitted: Future[None], place: Storage, heard_by: Listeners) -> None:
     """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
     seen = ""
 
@@ -167,12 +192,13 @@ def _follow(
         epochs, share = session.epochs_done, session.share_done
         session.restore(saved)
         for record in session.history[epochs:]:
-            on_epoch(record)
+            heard_by.on_epoch(record)
         if session.share_done > share:
-            on_block(session.share_done)
+            heard_by.on_block(session.share_done)
 
     while not wait([fitted], SECONDS_BETWEEN_GLANCES).done:
         glance()
+        _tell_losses(place, heard_by.tell)
     fitted.result()
     deadline = time.monotonic() + SECONDS_TO_SHOW
     glance()
@@ -185,6 +211,14 @@ def _follow(
         raise TrainingError(
             f"Ray's workers are done, but what they saved isn't in {place}: all machines have to share that place"
         )
+
+
+def _tell_losses(place: Storage, tell: Callable[[str], None]) -> None:
+    """Tell, once, of what Ray starts the workers anew for."""
+    with contextlib.suppress(InputError, OSError):  # out of reach until the next time, if it is there at all
+        reason = place.read(LOST).decode()
+        place.remove(LOST)
+        tell(f"a worker was lost ({reason}); up to {MOST_LOSSES} times all go on anew from the newest checkpoint")
 
 
 def _work(config: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ import pandas as pd
 
 from schemas import pixel_frame
 from schemas.digits import CLASSES
+from schemas.errors import listed
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.results import Dataset, Finding, Validation
 from schemas.row_checks import MEANINGS
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 MOST_KEPT = 20_000
 """Rows set aside of a sharded part that the quarantine keeps, so that memory is bounded; all of them are counted."""
-SHOWN_UNFIT = 10
 
 
 class Kept(NamedTuple):
@@ -90,10 +90,9 @@ def fingerprint(train: rows.Copies, test: rows.Copies) -> str:
 
 def _unfit_told(part: Part, found: Judged) -> str:
     faults = found.unfit
-    more = f"; and {len(faults) - SHOWN_UNFIT:,} more" if len(faults) > SHOWN_UNFIT else ""
     count = "1 shard" if len(faults) == 1 else f"{len(faults):,} shards"
     rows = f"{count} of the {part} part, {found.lost:,} of {found.meant:,} rows, can't be used"
-    return f"{rows}: {'; '.join(faults[:SHOWN_UNFIT])}{more}"
+    return f"{rows}: {listed(faults)}"
 
 
 def _nothing_of(held: pd.DataFrame | Manifest) -> pd.DataFrame:

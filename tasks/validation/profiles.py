@@ -37,7 +37,7 @@ SAMPLE = 10_000
 EDGED = 200_000
 """Rows, evenly spread, that the edges are set on, and the distance that few are beyond."""
 COUNTED_ROWS = BLOCK // 4
-"""Rows of a block to count: products with so few directions take a fifth less time while it stays in the nearer cache."""
+"""Rows of a block to count: products with so few directions take less time while it stays in the nearer cache."""
 PIECE = 8 * BLOCK
 """Rows that are counted at a time: whole blocks, so that the rounding is that of all rows at once."""
 FURTHEST = 0.999

@@ -400,7 +400,7 @@ def test_a_store_that_ends_with_its_process_is_not_used(memory):
 @pytest.mark.parametrize("place", ["s3:/bucket/store", "s3://", "memory://"])
 def test_an_address_that_lacks_something_is_told(place, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="neither a folder nor a whole address"):
+    with pytest.raises(InputError, match="not a whole address, such as s3://bucket/digits; a store is"):
         Store(place)
     assert not list(tmp_path.iterdir())
 
