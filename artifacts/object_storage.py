@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import hashlib
 import json
+import os
 import shutil
 import tempfile
 import uuid
@@ -164,6 +165,7 @@ class ObjectStorage:
         """Give the path of a copy, made if there is none on this machine."""
         copy = self.scratch() / name
         if copy.is_dir():
+            os.utime(copy)  # in use
             return copy
         sizes = self._whole(name)
         try:

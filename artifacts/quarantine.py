@@ -23,8 +23,8 @@ def write(folder: Path, quarantined: pd.DataFrame, sheet: bytes) -> None:
     (folder / "sheet.png").write_bytes(sheet)
 
 
-def sheet(quarantined: pd.DataFrame) -> bytes:
-    """Draw the rows set aside, the first of them if there are many, each with its place and its reasons."""
+def sheet(quarantined: pd.DataFrame, count: int) -> bytes:
+    """Draw the first of so many rows set aside, each with its place and its reasons."""
     first = quarantined.iloc[:DRAWN]
     values = np.nan_to_num(first.iloc[:, -PIXEL_COUNT:].to_numpy(np.float64), nan=0, posinf=255, neginf=0)
     captions = [
@@ -33,9 +33,9 @@ def sheet(quarantined: pd.DataFrame) -> bytes:
             first["part"], first["item"], first["reasons"], first["label"], strict=True
         )
     ]
-    count = f"the first {DRAWN} of {len(quarantined):,}" if len(quarantined) > DRAWN else f"{len(quarantined):,}"
+    told = f"the first {DRAWN} of {count:,}" if count > DRAWN else f"{count:,}"
     images = np.clip(values, 0, 255).reshape(-1, SIDE, SIDE)
-    return figures.png(figures.picture_sheet(f"Rows set aside: {count}", list(images), captions))
+    return figures.png(figures.picture_sheet(f"Rows set aside: {told}", list(images), captions))
 
 
 def _label(label: float) -> str:

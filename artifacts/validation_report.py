@@ -66,7 +66,7 @@ def _set_aside(validation: Validation, address: Callable[[str], str], kept_in: s
         for reason, counts in validation.reasons.items()
     ]
     told = table(["set aside", "because", *validation.came], rows, left=2)
-    place = f"\n\nKept as they came in `{kept_in}`." if kept_in else ""
+    place = f"\n\nKept as they came{validation.cut} in `{kept_in}`." if kept_in else ""
     return f"{told}{place}\n\n![Rows set aside]({address(SHEET)})"
 
 

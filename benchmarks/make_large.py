@@ -40,6 +40,7 @@ Those of the recipe `best`, which were found on held-out digits (see RECIPES.md)
 """
 NAMES = ("label", *(f"pixel{number}" for number in range(SIDE * SIDE)))
 ROW_GROUP = 50_000
+SHARD = "digits-{}.parquet"
 
 
 class Part(NamedTuple):
@@ -61,20 +62,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     if min(options.rows, options.shard_rows) < 1:
         parser.error("--rows and --shard-rows are at least 1")
-    made = make(options.out, options.rows, options.seed, options.shard_rows)
+    parts = planned(options.out, options.rows, options.seed, options.shard_rows)
+    others = sorted({*options.out.glob(SHARD.format("*"))} - {part.path for part in parts})
+    if others:
+        parser.error(f"--out {options.out}: {others[0].name} is of another set; an empty folder is needed")
+    made = make(parts)
     json.dump(
         {"rows": options.rows, "shards": len(made), "bytes": sum(path.stat().st_size for path in made)}, sys.stdout
     )
 
 
-def make(folder: Path, rows: int, seed: int, shard_rows: int) -> list[Path]:
-    """Write so many rows into a folder; give the shards in their order. A shard is there whole or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    starts = range(0, rows, shard_rows)
-    parts = [
-        Part(folder / f"digits-{number:05}.parquet", start, min(start + shard_rows, rows), seed)
-        for number, start in enumerate(starts)
+def planned(folder: Path, rows: int, seed: int, shard_rows: int) -> list[Part]:
+    """Give the shards of so many rows in their order."""
+    return [
+        Part(folder / SHARD.format(f"{number:05}"), start, min(start + shard_rows, rows), seed)
+        for number, start in enumerate(range(0, rows, shard_rows))
     ]
+
+
+def make(parts: Sequence[Part]) -> list[Path]:
+    """Write shards; give their paths. A shard is there whole or not at all."""
+    parts[0].path.parent.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(write, parts))
 

@@ -128,6 +128,12 @@ class Validation:
     reference_means: NDArray[np.float32]
 
     @property
+    def cut(self) -> str:
+        """Tell, to be put in a sentence on the rows set aside, that `quarantined` hasn't all of them; else nothing."""
+        kept = len(self.quarantined)
+        return f", the first {kept:,} of them," if kept < sum(self.set_aside.values()) else ""
+
+    @property
     def errors(self) -> list[Finding]:
         """Give the findings that stop the run."""
         return [finding for finding in self.findings if finding.severity == "error"]

@@ -1,8 +1,11 @@
 """The rules that data has to keep: what is split off, repaired, set aside, refused; each with its default."""
 
+import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.errors import InputError
 
 Repair = Literal[
     "scale", "invert", "transpose", "mirror", "flip", "rotate90", "rotate180", "rotate270", "antitranspose"
@@ -55,4 +58,13 @@ class Rules(InputRules):
 
 TAKEN = 1024
 """MiB of `memory` that Python and the libraries may take, beside batches and blocks."""
+KEPT_BYTES = 60
+"""What is kept of every row of shards: its label, digest and number, and its place in an epoch's order. Measured."""
 DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()
+
+
+def check_memory(memory: int, rows: int, block_bytes: int = 0) -> None:
+    """Raise InputError unless so many MiB are enough for what is kept of so many rows of shards, and for blocks."""
+    needed = TAKEN + math.ceil((rows * KEPT_BYTES + block_bytes) / 2**20)
+    if memory < needed:
+        raise InputError(f"--memory {memory}: {rows:,} rows need {needed:,} MiB at least")

@@ -43,13 +43,13 @@ def validate(loaded: Loaded, rules: Rules, store: str, compute: Compute) -> Data
     pictures = {validation_report.MEANS: figures.png(sheet)}
     kept_in = None
     if not found.quarantined.empty:
-        pictures[validation_report.SHEET] = quarantine.sheet(found.quarantined)
+        pictures[validation_report.SHEET] = quarantine.sheet(found.quarantined, sum(found.set_aside.values()))
         kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
     _report(found, pictures, kept_in)
     events.of_drift(found.name, found.drifts)
     if dataset is None:
         events.of_refused_data(found.name, found.refusal)
-        place = f"; the rows set aside are in {kept_in}" if kept_in else ""
+        place = f"; the rows set aside{found.cut} are in {kept_in}" if kept_in else ""
         raise InputError(f"{found.refusal}{place}")
     return dataclasses.replace(dataset, pictures=pictures)
 
@@ -88,7 +88,7 @@ def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | Non
         "%s rows kept, %s set aside%s; %s",
         f"{sum(found.kept.values()):,}",
         f"{sum(found.set_aside.values()):,}",
-        f" in {kept_in}" if kept_in else "",
+        f"{found.cut} in {kept_in}" if kept_in else "",
         ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in found.drifts) or "drift not measured",
     )
     for finding in found.findings:

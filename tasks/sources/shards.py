@@ -7,9 +7,10 @@ import os
 import posixpath
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
+from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
 from artifacts.address import SCHEME, check_known, out_of_reach
@@ -127,12 +128,15 @@ def _paths(source: str) -> list[Path]:
 
 
 def _of_path(path: Path, item: str) -> Shard:
-    if path.is_dir():
-        return Shard(str(path), item, fault=f"{path}: a folder; {NEEDED}")
-    there = path.exists()  # what a link leads to may be gone
-    if there and not path.is_file():  # it would be waited for
-        return Shard(str(path), item, fault=f"{path}: a pipe or a device; {NEEDED}")
-    return _looked_at(Shard(str(path), item, path.stat().st_size if there else 0), lambda: path.open("rb"))
+    shard = Shard(str(path), item)
+    with suppress(OSError):  # opening it tells the reason
+        found = path.stat()
+        if S_ISDIR(found.st_mode):
+            return shard._replace(fault=f"{path}: a folder; {NEEDED}")
+        if not S_ISREG(found.st_mode):  # it would be waited for
+            return shard._replace(fault=f"{path}: a pipe or a device; {NEEDED}")
+        shard = shard._replace(bytes=found.st_size)
+    return _looked_at(shard, lambda: path.open("rb"))
 
 
 def _at_address(source: str) -> list[Shard]:

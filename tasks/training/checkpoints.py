@@ -82,7 +82,7 @@ def glance(place: Storage, seen: str = "") -> tuple[str, State | None]:
 
     Where there is none newer than the one that was seen, that name is given again and no state.
     """
-    with contextlib.suppress(UnavailableError, StorageError):  # out of reach until the next glance
+    with contextlib.suppress(UnavailableError, StorageError, OSError):  # out of reach until the next glance
         for name in _newest_first(place):
             if name <= seen:
                 break

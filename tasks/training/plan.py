@@ -8,13 +8,11 @@ of the data is a tenth of every block, give or take a twenty-fifth of that.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from schemas.errors import InputError
-from schemas.rules import TAKEN
+from schemas.rules import KEPT_BYTES, TAKEN, check_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,8 +22,6 @@ if TYPE_CHECKING:
 
 CHUNK = 64
 """Rows that are read, and dealt to a block, together."""
-KEPT_BYTES = 60
-"""What is kept of every row: its label, digest and number, and its place in an epoch's order. Measured."""
 SHARE = 4
 """Of the rest a block takes a quarter, the next one that is being read another: the allocators waste some."""
 ROW_BYTES = 784
@@ -77,9 +73,6 @@ def block_rows(dataset: Dataset, recipe: Recipe) -> int | None:
     if dataset.memory is None:
         return None
     count = len(dataset.train)
-    kept, least = count * KEPT_BYTES, min(LEAST_BATCHES * recipe.batch_size, count)
-    fitting = (((dataset.memory - TAKEN) << 20) - kept) // SHARE // ROW_BYTES
-    if fitting < least:
-        needed = TAKEN + math.ceil((kept + least * SHARE * ROW_BYTES) / 2**20)
-        raise InputError(f"--memory {dataset.memory}: {count:,} rows need {needed:,} MiB at least")
+    check_memory(dataset.memory, count, min(LEAST_BATCHES * recipe.batch_size, count) * SHARE * ROW_BYTES)
+    fitting = (((dataset.memory - TAKEN) << 20) - count * KEPT_BYTES) // SHARE // ROW_BYTES
     return fitting // recipe.batch_size * recipe.batch_size if fitting < count else None

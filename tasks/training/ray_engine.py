@@ -1,16 +1,19 @@
 """Train on a Ray cluster: workers share each batch, one of them saves what is learned, and this process watches.
 
-Every worker reads every block, trains on its portion of each batch, and adds its gradient to the others'. Ray starts
-all of them anew when one is lost; they go on from the newest checkpoint, which like the data is where all reach it.
+Every worker reads every block, trains on its portion of each batch, and adds its gradient to the others'. All of
+them start anew when one is lost; they go on from the newest checkpoint, which like the data is where all reach it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import re
+import socket
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Event
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import fsspec
@@ -41,32 +44,20 @@ if TYPE_CHECKING:
 
 MOST_LOSSES = 8
 """How often workers may be lost in a training: a machine may leave, but what fails each time won't get better."""
+KNOCKING_SECONDS = 3.0
 SECONDS_BETWEEN_GLANCES = 1.0
 SECONDS_TO_SHOW = 90.0
 """What another machine saved last may take so long to be seen: NFS keeps listings for up to a minute."""
-FAULT, LOST = "fault.txt", "lost.txt"
-"""Beside the checkpoints: what all workers came to, and what Ray starts them anew for until the driver has told it."""
-
-
-class Listeners(NamedTuple):
-    """Who hears of a training, and what `engine.train` says that they hear."""
-
-    on_epoch: Callable[[EpochRecord], None]
-    tell: Callable[[str], None]
-    on_block: Callable[[float], None]
-
-
-class Losses(ray_train.UserCallback):  # type: ignore[misc]  # Ray has no types
-    """Notes, in Ray's controller, what it starts the workers anew for."""
-
-    def __init__(self, place: Storage) -> None:
-        """Keep the note at the place."""
-        self._place = place
-
-    def after_exception(self, run_context: object, worker_exceptions: dict[int, Exception]) -> None:  # noqa: ARG002, Ray's
-        """Note what the first of them failed by."""
-        with contextlib.suppress(InputError, OSError):  # the training doesn't depend on it
-            self._place.write(LOST, _came_of(next(iter(worker_exceptions.values()))).encode())
+FAULT = "fault.txt"
+MOST_TOLD = 200
+"""Characters of what a worker failed by that are told."""
+TELLING = re.compile(
+    r"(?<=Worker exit detail: ).+?(?= Some common causes|$)"
+    r"|Collective ops is aborted by.*$"
+    r"|The worker group startup timed out.+?(?=\. |$)",
+    re.MULTILINE,
+)
+"""What tells, within a page: what a worker ended by, what one that missed it did, what keeps them from starting."""
 
 
 def train(  # noqa: PLR0913, what a training is, and who hears of it
@@ -88,10 +79,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     with training.feed() as feed:
         session = training.begun(feed, tell)
         if not session.ended:
-            there = int(sum(_processors()))
-            if there < workers:
-                tell(f"{workers} workers need a processor each, the cluster has {there}; they wait until it has more")
-            _follow(session, _fitted(training), training.place, Listeners(on_epoch, tell, on_block))
+            _follow(session, training, on_epoch, on_block, tell)
         return training.ended(session)
 
 
@@ -103,8 +91,16 @@ def processors_each(nodes: Sequence[float], workers: int) -> int:
 
 
 def _processors() -> list[float]:
-    """Give how many processors each node of the cluster has."""
-    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
+    """Give how many processors each node has, of those that answer: Ray takes a while to miss one that is gone."""
+    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"] and _answers(node)]
+
+
+def _answers(node: dict[str, Any]) -> bool:
+    try:
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), KNOCKING_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _from_anywhere(dataset: Dataset) -> Dataset:
@@ -118,43 +114,80 @@ def _absolute(images: Images) -> Images:
     return dataclasses.replace(images, files=[PixelFile(one.file.absolute(), one.rows) for one in images.files])
 
 
-def _fitted(training: Training) -> Future[None]:
+def _fitted(training: Training, tell: Callable[[str], None], over: Event) -> Future[None]:
     """Have Ray train, to the end, in a thread of its own: in the main one it would take over Ctrl-C, and exit with 0.
 
-    The thread ends, at the latest, when this process leaves the cluster.
+    The thread ends, at the latest, when it is over and this process leaves the cluster.
     """
     pool = ThreadPoolExecutor(1)
-    fitted = pool.submit(_fit, training)
+    fitted = pool.submit(_fit, training, tell, over)
     pool.shutdown(wait=False)
     return fitted
 
 
-def _fit(training: Training) -> None:
-    for left in (FAULT, LOST):
-        training.place.remove(left)
+def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
+    """Have Ray train; when a worker is lost, begin anew by what processors there are then.
+
+    That isn't left to Ray, which would wait for ever for those of a machine that is gone.
+    """
+    training.place.remove(FAULT)
+    shared, losses = ray.put(training), 0
+    while not over.is_set():
+        nodes = _processors()
+        if sum(nodes) < training.workers:
+            tell(f"{training.workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
+        try:
+            _fit_once(training, shared, processors_each(nodes, training.workers))
+        except ray_train.TrainingFailedError as error:
+            reason = came_of(error)
+            if _is_waiting(error):
+                tell(f"the workers wait for processors that are free ({reason})")
+                continue
+            losses += 1
+            if losses > MOST_LOSSES:
+                raise TrainingError(f"Ray gave the training up: {reason}") from error
+            tell(f"a worker was lost ({reason}); all go on anew from the newest checkpoint")
+        else:
+            return
+
+
+def _fit_once(training: Training, shared: ray.ObjectRef, processors: int) -> None:
     name = uuid4().hex
     trainer = TensorflowTrainer(
         _work,
-        train_loop_config={"training": ray.put(training)},
+        train_loop_config={"training": shared},
         scaling_config=ray_train.ScalingConfig(
             num_workers=training.workers,
-            resources_per_worker={"CPU": processors_each(_processors(), training.workers)},
+            resources_per_worker={"CPU": processors},
             placement_strategy="SPREAD",
         ),
         run_config=ray_train.RunConfig(
             name=name,
             **_records(training.place),
-            failure_config=ray_train.FailureConfig(max_failures=MOST_LOSSES),
-            callbacks=[Losses(training.place)],
+            failure_config=ray_train.FailureConfig(max_failures=0, controller_failure_limit=0),
         ),
     )
     try:
         trainer.fit()
-    except ray_train.TrainingFailedError as error:
-        raise TrainingError(f"Ray gave the training up: {_told(error)}") from error
     finally:
         with contextlib.suppress(InputError, OSError):
             training.place.remove_folder(name)  # Ray's own records of it
+
+
+def _is_waiting(error: ray_train.TrainingFailedError) -> bool:
+    """Tell whether it only is that no processors were free in time: others use them, or some are still to come."""
+    return type(getattr(error, "controller_failure", None)).__name__ == "WorkerGroupStartupTimeoutError"
+
+
+def came_of(error: ray_train.TrainingFailedError) -> str:
+    """Give in a line what a worker, or Ray's controller, failed by; of several workers, one that ended itself."""
+    failures = getattr(error, "worker_failures", {}).values()
+    text = str(min(failures, key=lambda one: not hasattr(one, "health_check_failure"), default=error))
+    if found := TELLING.search(text):
+        return found.group()[:MOST_TOLD]
+    # The last line of a trace, but for TensorFlow's names of its nodes.
+    lines = (line.strip() for line in reversed(text.splitlines()))
+    return next((line for line in lines if line and not line.startswith("[[")), type(error).__name__)[:MOST_TOLD]
 
 
 def _records(place: Storage) -> dict[str, Any]:
@@ -165,24 +198,15 @@ def _records(place: Storage) -> dict[str, Any]:
     return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(store))}
 
 
-def _told(error: ray_train.TrainingFailedError) -> str:
-    """Give what a worker, or Ray's controller, failed by."""
-    return _came_of(next(iter(getattr(error, "worker_failures", {}).values()), error))
-
-
-def _came_of(error: Exception) -> str:
-    """Give what an error of Ray's comes to: of a trace's last line, but for TensorFlow's of nodes, the first sentence.
-
-    The other sentences tell what may have been the cause.
-    """
-    lines = [line.strip() for line in str(error).splitlines()]
-    telling = [line for line in lines if line and not line.startswith("[[")]
-    return (telling or [type(error).__name__])[-1].split(". ", 1)[0]
-
-
-def _follow(session: Session, fitted: Future[None], place: Storage, heard_by: Listeners) -> None:
+def _follow(
+    session: Session,
+    training: Training,
+    on_epoch: Callable[[EpochRecord], None],
+    on_block: Callable[[float], None],
+    tell: Callable[[str], None],
+) -> None:
     """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
-    seen = ""
+    place, seen, over = training.place, "", Event()
 
     def glance() -> None:
         nonlocal seen
@@ -192,13 +216,16 @@ def _follow(session: Session, fitted: Future[None], place: Storage, heard_by: Li
         epochs, share = session.epochs_done, session.share_done
         session.restore(saved)
         for record in session.history[epochs:]:
-            heard_by.on_epoch(record)
+            on_epoch(record)
         if session.share_done > share:
-            heard_by.on_block(session.share_done)
+            on_block(session.share_done)
 
-    while not wait([fitted], SECONDS_BETWEEN_GLANCES).done:
-        glance()
-        _tell_losses(place, heard_by.tell)
+    fitted = _fitted(training, tell, over)
+    try:
+        while not wait([fitted], SECONDS_BETWEEN_GLANCES).done:
+            glance()
+    finally:
+        over.set()
     fitted.result()
     deadline = time.monotonic() + SECONDS_TO_SHOW
     glance()
@@ -211,14 +238,6 @@ def _follow(session: Session, fitted: Future[None], place: Storage, heard_by: Li
         raise TrainingError(
             f"Ray's workers are done, but what they saved isn't in {place}: all machines have to share that place"
         )
-
-
-def _tell_losses(place: Storage, tell: Callable[[str], None]) -> None:
-    """Tell, once, of what Ray starts the workers anew for."""
-    with contextlib.suppress(InputError, OSError):  # out of reach until the next time, if it is there at all
-        reason = place.read(LOST).decode()
-        place.remove(LOST)
-        tell(f"a worker was lost ({reason}); up to {MOST_LOSSES} times all go on anew from the newest checkpoint")
 
 
 def _work(config: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from schemas.images import Staged
 from schemas.pixel_frame import LABELLED_COLUMNS
+from schemas.rules import check_memory
 from tasks.validation import staging
 from tasks.validation.judged import Judged
 from tasks.validation.repairs import is_unit_scale, needed
@@ -30,7 +31,8 @@ Number = TypeVar("Number", bound=np.generic)
 
 
 def of_manifest(manifest: Manifest, rules: Rules, where: Staging) -> Judged:
-    """Judge a part that is shards."""
+    """Judge a part that is shards; raise InputError before any is read if the rows that footers say are too many."""
+    check_memory(rules.memory, sum(shard.rows or 0 for shard in manifest.shards))
     shards, unit_scale = _staged(manifest, rules, where)
     fit = [shard for shard in shards if not shard.fault]
     starts = np.cumsum([0, *(shard.came for shard in fit)])

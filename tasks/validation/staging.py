@@ -124,6 +124,8 @@ class StagedFile(NamedTuple):
     def path(self) -> Path:
         """Give its path on this machine, or that of a copy; raise StoreError if it is gone."""
         try:
+            if not (self.place.folder(self.key) / self.name).exists():  # what cleans caches takes single files
+                self.place.discard(self.key)
             return self.place.folder(self.key) / self.name
         except FileNotFoundError:
             raise StoreError(f"{self.place.at(self.key)}: is gone; a rerun stages it anew") from None

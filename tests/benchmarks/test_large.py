@@ -4,12 +4,13 @@ import importlib
 import json
 from types import SimpleNamespace
 
+import pandas as pd
 import pytest
 from samples import ROOT
 from test_bench import run
 
 BENCHMARKS = ROOT / "benchmarks"
-MODULES = ("goals", "large", "large_section", "page", "records", "workers_section")
+MODULES = ("goals", "large", "large_section", "make_large", "page", "records", "workers_section")
 MILLION, MNIST8M = 1_000_000, 8_100_000
 
 
@@ -171,6 +172,25 @@ def test_rows_are_made_once_and_again_where_a_shard_is_missing(benchmarks, monke
     shard.unlink()
     benchmarks.large.shards(tmp_path, 600)
     assert len(made) == 2
+
+
+@pytest.mark.mnist
+def test_the_seed_decides_the_rows_however_they_are_cut(benchmarks, tmp_path):
+    def made(name, rows, shard_rows, seed=0):
+        flags = ["--rows", rows, "--shard-rows", shard_rows, "--seed", seed, "--out", tmp_path / name]
+        benchmarks.make_large.main([*map(str, flags)])
+        return pd.concat(map(pd.read_parquet, sorted((tmp_path / name).glob("*.parquet"))), ignore_index=True)
+
+    whole = made("whole", 1500, 1500)
+    pd.testing.assert_frame_equal(made("cut", 1500, 400), whole)
+    pd.testing.assert_frame_equal(made("fewer", 700, 300), whole[:700])
+    assert not made("other", 1500, 1500, seed=1).equals(whole)
+    means = whole.groupby("label").mean().to_numpy()
+    nearest = [((means - row) ** 2).sum(axis=1).argmin() for row in whole.to_numpy(float)[:, 1:]]
+    assert (nearest == whole["label"]).mean() > 0.7, "labels are those of the digits"
+    with pytest.raises(SystemExit):
+        made("cut", 700, 400)
+    assert len(list((tmp_path / "cut").iterdir())) == 4, "another set in the folder would be mixed with this one"
 
 
 @pytest.mark.mnist

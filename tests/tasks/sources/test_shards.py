@@ -12,12 +12,14 @@ import pytest
 from fsspec.implementations.memory import MemoryFile
 from samples import draw_digits
 
+from artifacts import validation_report
 from artifacts.files import TEMPORARY
 from artifacts.storage import RETIRED, FolderStorage, storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import Loaded
 from schemas.rules import Rules
+from schemas.shards import Manifest, Shard
 from tasks.sources import catalogue, shards
 from tasks.validation import inspection, profiles, staging
 from tasks.validation.staging import Staging, in_threads
@@ -96,6 +98,22 @@ def test_rows_set_aside_are_named_by_shard_and_row_and_kept_as_they_came(train, 
     found, _ = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     (row,) = found.quarantined[found.quarantined["item"] == "part-000.parquet:50"].to_dict("records")
     assert row["pixel7"] == 300
+
+
+def test_of_many_rows_set_aside_the_first_are_kept_and_that_is_said(train, test_frame, tmp_path, monkeypatch):
+    monkeypatch.setattr(inspection, "MOST_KEPT", 3)
+    found, _ = inspected(cut(train, tmp_path / "train", 6), cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    assert sum(found.set_aside.values()) == 8
+    assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
+    told = "\n".join(validation_report.body(found, str, "quarantine/1"))
+    assert "Kept as they came, the first 3 of them, in `quarantine/1`." in told
+
+
+def test_too_little_memory_for_the_rows_is_told_before_any_is_read(tmp_path):
+    many = Manifest((Shard("digits.parquet", "digits.parquet", rows=8_100_000),))
+    staging_alone = Staging(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was staged"))
+    with pytest.raises(InputError, match=r"^--memory 1280: 8,100,000 rows need 1,488 MiB at least"):
+        inspection.inspect(Loaded("many", many, None), Rules(memory=1280), profiles.embedded(), staging_alone)
 
 
 def test_where_there_is_no_part_to_test_with_the_same_rows_are_split_off(train, tmp_path):
@@ -529,6 +547,9 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
     pixels = dataset.train.rows(slice(None))
     np.testing.assert_array_equal(pixels, of_folder.train.rows(slice(None)))
+    for copy in (tmp_path / "there").rglob("pixels.npy"):
+        copy.unlink()  # as by what cleans caches
+    np.testing.assert_array_equal(dataset.train.rows(slice(None)), pixels)
     files = fsspec.filesystem("s3")
     (gone, *_others) = place.names()
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
