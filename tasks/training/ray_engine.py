@@ -139,13 +139,15 @@ def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
         try:
             _fit_once(training, shared, processors_each(nodes, training.workers))
         except ray_train.TrainingFailedError as error:
+            if over.is_set():
+                return
             reason = came_of(error)
             if _is_waiting(error):
                 tell(f"the workers wait for processors that are free ({reason})")
                 continue
             losses += 1
             if losses > MOST_LOSSES:
-                raise TrainingError(f"Ray gave the training up: {reason}") from error
+                raise TrainingError(f"given up after workers were lost {losses} times, at last: {reason}") from error
             tell(f"a worker was lost ({reason}); all go on anew from the newest checkpoint")
         else:
             return

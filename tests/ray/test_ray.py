@@ -115,8 +115,8 @@ def test_a_cluster_that_lives_answers(cluster):
     clusters._check_answers(ray.get_runtime_context().gcs_address)
 
 
-def test_what_ray_gives_up_is_told(tiny, cluster, tmp_path, monkeypatch):
-    """So is, before, that there are too few processors for all workers."""
+def test_losing_workers_again_and_again_is_given_up(tiny, cluster, tmp_path, monkeypatch):
+    """Before, it is told that there are too few processors for all of them."""
     from schemas.errors import TrainingError
     from tasks.training import ray_engine
 
@@ -128,7 +128,7 @@ def test_what_ray_gives_up_is_told(tiny, cluster, tmp_path, monkeypatch):
 
     monkeypatch.setattr(ray_engine, "MOST_LOSSES", 0)
     monkeypatch.setattr(ray_engine, "_processors", lambda: [1.0])
-    with pytest.raises(TrainingError, match=r"^Ray gave the training up: Worker unexpectedly exits"):
+    with pytest.raises(TrainingError, match=r"^given up after workers were lost 1 times, at last: Worker unexpectedly"):
         by_ray(tiny, tmp_path, kill_one, recipe, told.append)
     assert told == ["2 workers need a processor each, the cluster has 1; they wait"]
 
