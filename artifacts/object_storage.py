@@ -164,7 +164,7 @@ class ObjectStorage:
     def folder(self, name: str) -> Path:
         """Give the path of a copy, made if there is none on this machine."""
         copy = self.scratch() / name
-        if copy.is_dir():
+        with contextlib.suppress(FileNotFoundError):
             os.utime(copy)  # in use
             return copy
         sizes = self._whole(name)

@@ -130,8 +130,9 @@ class Validation:
     @property
     def cut(self) -> str:
         """Tell, to be put in a sentence on the rows set aside, that `quarantined` hasn't all of them; else nothing."""
-        kept = len(self.quarantined)
-        return f", the first {kept:,} of them," if kept < sum(self.set_aside.values()) else ""
+        if len(self.quarantined) == sum(self.set_aside.values()):
+            return ""
+        return f", of each part the first {self.quarantined['part'].value_counts().max():,},"
 
     @property
     def errors(self) -> list[Finding]:

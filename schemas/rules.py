@@ -59,7 +59,10 @@ class Rules(InputRules):
 TAKEN = 1024
 """MiB of `memory` that Python and the libraries may take, beside batches and blocks."""
 KEPT_BYTES = 60
-"""What is kept of every row of shards: its label, digest and number, and its place in an epoch's order. Measured."""
+"""What is kept of every row of shards: its label, digest and number, and its place in an epoch's order. Measured.
+
+Validation takes as much of every row that came, while it looks for copies.
+"""
 DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()
 
 

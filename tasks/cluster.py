@@ -63,6 +63,7 @@ def joined(compute: Compute) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # as with Prefect's analytics
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # or who still asks for something at the end would begin anew
     import ray
 
     there = "Ray can't be started on this machine"

@@ -48,6 +48,8 @@ KNOCKING_SECONDS = 3.0
 SECONDS_BETWEEN_GLANCES = 1.0
 SECONDS_TO_SHOW = 90.0
 """What another machine saved last may take so long to be seen: NFS keeps listings for up to a minute."""
+NO_ROOM, NO_START = "WorkerGroupStartupTimeoutError", "WorkerGroupStartupFailedError"
+"""What Ray's controller fails by that another try may mend: others use the processors, or workers end as they start."""
 FAULT = "fault.txt"
 MOST_TOLD = 200
 """Characters of what a worker failed by that are told."""
@@ -136,15 +138,19 @@ def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
         nodes = _processors()
         if sum(nodes) < training.workers:
             tell(f"{training.workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
+        if over.is_set():
+            return
         try:
             _fit_once(training, shared, processors_each(nodes, training.workers))
         except ray_train.TrainingFailedError as error:
             if over.is_set():
                 return
-            reason = came_of(error)
-            if _is_waiting(error):
+            reason, of_controller = came_of(error), _failure_of_controller(error)
+            if of_controller == NO_ROOM:
                 tell(f"the workers wait for processors that are free ({reason})")
                 continue
+            if of_controller not in {None, NO_START}:
+                raise TrainingError(f"Ray can't train: {reason}") from error
             losses += 1
             if losses > MOST_LOSSES:
                 raise TrainingError(f"given up after workers were lost {losses} times, at last: {reason}") from error
@@ -166,7 +172,9 @@ def _fit_once(training: Training, shared: ray.ObjectRef, processors: int) -> Non
         run_config=ray_train.RunConfig(
             name=name,
             **_records(training.place),
-            failure_config=ray_train.FailureConfig(max_failures=0, controller_failure_limit=0),
+            failure_config=ray_train.FailureConfig(
+                max_failures=0, controller_failure_limit=0, max_preemption_failures=0
+            ),
         ),
     )
     try:
@@ -176,9 +184,10 @@ def _fit_once(training: Training, shared: ray.ObjectRef, processors: int) -> Non
             training.place.remove_folder(name)  # Ray's own records of it
 
 
-def _is_waiting(error: ray_train.TrainingFailedError) -> bool:
-    """Tell whether it only is that no processors were free in time: others use them, or some are still to come."""
-    return type(getattr(error, "controller_failure", None)).__name__ == "WorkerGroupStartupTimeoutError"
+def _failure_of_controller(error: ray_train.TrainingFailedError) -> str | None:
+    """Name what Ray's controller failed by; None where a worker did."""
+    failure = getattr(error, "controller_failure", None)
+    return None if failure is None else type(failure).__name__
 
 
 def came_of(error: ray_train.TrainingFailedError) -> str:

@@ -10,6 +10,7 @@ import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import psutil
@@ -166,6 +167,45 @@ def test_why_a_worker_was_lost_is_one_line(of_a_worker, told):
         health_check_failure = "of Ray"
 
     assert came_of(ray.train.WorkerGroupError("", {0: Exception(ABORTED), 1: DeadError(of_a_worker)})).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("failures", "told", "outcome"),
+    [
+        (["WorkerGroupStartupTimeoutError"] * 20, ["the workers wait for processors that are free (text)"] * 20, None),
+        (["WorkerGroupStartupFailedError"] * 8, ["a worker was lost (text); all go on anew"] * 8, None),
+        (
+            ["WorkerGroupStartupFailedError"] * 9,
+            ["a worker was lost (text); all go on anew"] * 8,
+            "given up after workers",
+        ),
+        (["InsufficientClusterResourcesError"], [], "Ray can't train: text"),
+        (["interrupted"], [], None),
+    ],
+)
+def test_what_another_try_may_mend_is_tried_again(tmp_path, monkeypatch, failures, told, outcome):
+    """Waiting for processors for ever, losing workers eight times, what the cluster will never have not at all."""
+    import ray.train
+
+    from schemas.errors import TrainingError
+    from tasks.training import ray_engine
+
+    said, over, left = [], threading.Event(), iter(failures)
+
+    def fit_once(*_):
+        if failure := next(left, None):
+            if failure == "interrupted":
+                over.set()
+            raise ray.train.ControllerError(type(failure, (Exception,), {})("text"))
+
+    monkeypatch.setattr(ray_engine, "_fit_once", fit_once)
+    monkeypatch.setattr(ray_engine, "_processors", lambda: [2.0])
+    monkeypatch.setattr(ray_engine.ray, "put", lambda training: training)
+    training = SimpleNamespace(place=storage_at(tmp_path), workers=2)
+    with pytest.raises(TrainingError, match=outcome) if outcome else contextlib.nullcontext():
+        ray_engine._fit(training, said.append, over)
+    assert next(left, None) is None
+    assert [line[: len(start)] for line, start in zip(said, told, strict=True)] == told
 
 
 def test_what_the_workers_saved_elsewhere_is_missed(tiny, tmp_path, monkeypatch):

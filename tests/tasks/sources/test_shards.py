@@ -106,7 +106,7 @@ def test_of_many_rows_set_aside_the_first_are_kept_and_that_is_said(train, test_
     assert sum(found.set_aside.values()) == 8
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
     told = "\n".join(validation_report.body(found, str, "quarantine/1"))
-    assert "Kept as they came, the first 3 of them, in `quarantine/1`." in told
+    assert "Kept as they came, of each part the first 3, in `quarantine/1`." in told
 
 
 def test_too_little_memory_for_the_rows_is_told_before_any_is_read(tmp_path):
