@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from schemas.results import Validation
+
 DRAWN = 48
 
 
@@ -23,9 +25,9 @@ def write(folder: Path, quarantined: pd.DataFrame, sheet: bytes) -> None:
     (folder / "sheet.png").write_bytes(sheet)
 
 
-def sheet(quarantined: pd.DataFrame, count: int) -> bytes:
-    """Draw the first of so many rows set aside, each with its place and its reasons."""
-    first = quarantined.iloc[:DRAWN]
+def sheet(found: Validation) -> bytes:
+    """Draw the rows set aside, the first of them if there are many, each with its place and its reasons."""
+    first, count = found.quarantined.iloc[:DRAWN], sum(found.set_aside.values())
     values = np.nan_to_num(first.iloc[:, -PIXEL_COUNT:].to_numpy(np.float64), nan=0, posinf=255, neginf=0)
     captions = [
         f"{part} {_short(item, 9)}, {_label(label)}\n{_short(reasons, 22)}"

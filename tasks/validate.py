@@ -43,7 +43,7 @@ def validate(loaded: Loaded, rules: Rules, store: str, compute: Compute) -> Data
     pictures = {validation_report.MEANS: figures.png(sheet)}
     kept_in = None
     if not found.quarantined.empty:
-        pictures[validation_report.SHEET] = quarantine.sheet(found.quarantined, sum(found.set_aside.values()))
+        pictures[validation_report.SHEET] = quarantine.sheet(found)
         kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
     _report(found, pictures, kept_in)
     events.of_drift(found.name, found.drifts)

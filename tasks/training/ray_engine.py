@@ -134,12 +134,12 @@ def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
     """
     training.place.remove(FAULT)
     shared, losses = ray.put(training), 0
-    while not over.is_set():
+    while True:
         nodes = _processors()
-        if sum(nodes) < training.workers:
-            tell(f"{training.workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
         if over.is_set():
             return
+        if sum(nodes) < training.workers:
+            tell(f"{training.workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
         try:
             _fit_once(training, shared, processors_each(nodes, training.workers))
         except ray_train.TrainingFailedError as error:

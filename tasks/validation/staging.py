@@ -124,11 +124,13 @@ class StagedFile(NamedTuple):
     def path(self) -> Path:
         """Give its path on this machine, or that of a copy; raise StoreError if it is gone."""
         try:
-            if not (self.place.folder(self.key) / self.name).exists():  # what cleans caches takes single files
+            path = self.place.folder(self.key) / self.name
+            if not path.exists():  # what cleans caches takes single files
                 self.place.discard(self.key)
-            return self.place.folder(self.key) / self.name
+                self.place.folder(self.key)  # fetches a copy anew
         except FileNotFoundError:
             raise StoreError(f"{self.place.at(self.key)}: is gone; a rerun stages it anew") from None
+        return path
 
     def absolute(self) -> StagedFile:
         """Give the same file, for a process with another working directory."""

@@ -109,7 +109,7 @@ def pictures(run: Run) -> dict[str, bytes]:
         "confusion_matrix": figures.png(figures.confusion_heatmap(run.evaluation.confusion_matrix, 0.9756)),
         "learning_curve": figures.png(figures.learning_curve(run.history, augmented=True)),
         "mistakes": figures.png(figures.mistake_sheet(run.evaluation.mistakes)),
-        "quarantine": quarantine.sheet(run.validation.quarantined, 60),
+        "quarantine": quarantine.sheet(run.validation),
         "data": figures.png(figures.data_sheet(run.validation.means, run.validation.reference_means, ())),
     }
 

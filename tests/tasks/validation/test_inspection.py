@@ -317,7 +317,7 @@ def test_rows_of_the_quarantine_can_be_mended_and_given_back(digits, tmp_path):
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
     validation, _ = inspect(frame)
-    quarantine.write(tmp_path, validation.quarantined, quarantine.sheet(validation.quarantined, 1))
+    quarantine.write(tmp_path, validation.quarantined, quarantine.sheet(validation))
     mended = pd.read_parquet(tmp_path / "rows.parquet")
     assert mended.loc[0, "reasons"] == "label unknown"
     mended["label"] = digits.iloc[4, 0]
