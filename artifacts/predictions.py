@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from schemas.prediction import Answers
+    from schemas.prediction import PredictionBatch
 
 SUFFIXES = (".csv", ".parquet")
 COLUMNS = pa.schema(
@@ -46,7 +46,7 @@ def check(path: Path) -> None:
 
 
 @contextmanager
-def writer(path: Path) -> Iterator[Callable[[Answers], None]]:
+def writer(path: Path) -> Iterator[Callable[[PredictionBatch], None]]:
     """Give what appends answers to a file, which is there when the `with` ends well.
 
     Raises InputError when it can't be written, because the disk is full, say.
@@ -63,7 +63,7 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"--output {path}: can't be written ({error.strerror or error})")
 
 
-def _table(answers: Answers) -> pa.Table:
+def _table(answers: PredictionBatch) -> pa.Table:
     """Put answers into columns; an image without an answer has none but its name, and that it is abstained from."""
     none = answers.reason != ""
     return pa.table(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from artifacts import markdown, reference, report
-from artifacts.card import card, card_markdown, environment
 from artifacts.files import sums
-from artifacts.store import CARD
+from artifacts.reports import markdown, training_report
+from artifacts.reports.card import card, card_markdown, environment
+from artifacts.store import reference_profile
+from artifacts.store.store import CARD
 from schemas.results import Run
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ if TYPE_CHECKING:
 
     from schemas.gate import Decision
     from schemas.profile import Profile
-    from schemas.results import Dataset, Evaluation, Trained
+    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
 def describe(
-    dataset: Dataset, trained: Trained, evaluation: Evaluation, decision: Decision, seconds: Mapping[str, float]
+    dataset: Dataset, trained: TrainingResult, evaluation: Evaluation, decision: Decision, seconds: Mapping[str, float]
 ) -> Run:
     """Gather everything that is told of a run."""
     return Run(
@@ -44,10 +45,10 @@ def write(  # noqa: PLR0913, what a version holds
     folder: Path, number: int, name: str, run: Run, profile: Profile, pictures: Mapping[str, bytes]
 ) -> None:
     """Write all that a version tells into its folder, the model beside it; the card, with all sums, comes last."""
-    reference.write(folder / reference.NAME, profile)
+    reference_profile.write(folder / reference_profile.NAME, profile)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
-    (folder / "validation.json").write_text(json.dumps(run.validation.figures(), indent=2) + "\n")
-    (folder / "report.md").write_text(report.training_report(run, number, markdown.linked))
+    (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n")
+    (folder / "report.md").write_text(training_report.training_report(run, number, markdown.linked))
     for title, picture in pictures.items():
         (folder / f"{title}.png").write_bytes(picture)
     told = card(run, number, name)

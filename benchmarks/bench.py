@@ -20,7 +20,7 @@ from page import PAGE, page
 from predicting import Predictings
 from processes import FailedError, run
 from programs import FLOW, FLOW_SERVED, PLAIN, WITHOUT, Programs
-from records import LARGE_RESULTS, LONG_RESULTS, RESULTS, Results, Timed, Training, read, read_large, write
+from records import LARGE_RESULTS, LONG_RESULTS, RESULTS, Results, Timed, TrainingJob, read, read_large, write
 
 from schemas.recipe import PRESETS
 
@@ -147,12 +147,12 @@ def chosen(entrants: Iterable[Entrant], only: Sequence[str]) -> list[Entrant]:
     return [entrant for entrant in entrants if not only or entrant.name in only]
 
 
-def trained(entrant: Entrant, seed: int, options: argparse.Namespace) -> Training:
+def trained(entrant: Entrant, seed: int, options: argparse.Namespace) -> TrainingJob:
     """Train a contender in a process of its own."""
     python = options.torch_python if entrant.name == PYTORCH else sys.executable
     finished = run(entrant.command(python, seed, quick=options.quick), os.environ | QUIET)
     tell(seed, entrant.name, finished.seconds)
-    return Training(contender=entrant.name, seed=seed, **json.loads(finished.output.splitlines()[-1]))
+    return TrainingJob(contender=entrant.name, seed=seed, **json.loads(finished.output.splitlines()[-1]))
 
 
 def can_import_torch(python: str) -> bool:

@@ -24,15 +24,15 @@ from schemas import pixel_frame
 from schemas.digits import SIDE
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import catalogue
-from tasks.validation import inspection, judged, profiles, rows
+from tasks.sources import formats
+from tasks.validation import check_rows, inspection, profiles, row_faults
 from tasks.validation.drift import drifts
-from tasks.validation.inspection import Kept
+from tasks.validation.inspection import ValidRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.results import Loaded
+    from schemas.results import RawDataset
 
 REPETITIONS = 5
 PICTURES = 5_000
@@ -40,13 +40,13 @@ PICTURES = 5_000
 
 def main() -> None:
     """Write MNIST's training rows in every format, read them, check them."""
-    mnist = catalogue.load("mnist", None, DEFAULT_RULES)
+    mnist = formats.load("mnist", None, DEFAULT_RULES)
     with tempfile.TemporaryDirectory(prefix="data-checks-") as folder:
         timed = [*readings(mnist, Path(folder)), *checks(mnist)]
     json.dump(timed, sys.stdout)
 
 
-def readings(mnist: Loaded, folder: Path) -> list[dict[str, object]]:
+def readings(mnist: RawDataset, folder: Path) -> list[dict[str, object]]:
     """Time the readers, and what one would call without them."""
     table, arrays, idx, pictures = folder / "train.csv", folder / "train.npz", folder / "idx", folder / "pictures"
     train = mnist.train
@@ -66,7 +66,7 @@ def readings(mnist: Loaded, folder: Path) -> list[dict[str, object]]:
     }
 
     def reader(source: object) -> Callable[[], object]:
-        return lambda: catalogue.load(str(source), None, DEFAULT_RULES)
+        return lambda: formats.load(str(source), None, DEFAULT_RULES)
 
     peers: dict[str, Callable[[], object]] = {
         "`np.load` of the same npz": lambda: dict(np.load(arrays)),
@@ -82,15 +82,15 @@ def readings(mnist: Loaded, folder: Path) -> list[dict[str, object]]:
     ]
 
 
-def checks(mnist: Loaded) -> list[dict[str, object]]:
+def checks(mnist: RawDataset) -> list[dict[str, object]]:
     """Time validation as a whole, its parts, and a schema of 785 columns."""
     reference = profiles.embedded()
     train, test = mnist.train, mnist.test
     if test is None:
         raise ValueError("MNIST has a test part")
     both = pd.concat([train, test], ignore_index=True)
-    judgments = {part: judged.of_frame(frame, ()) for part, frame in mnist.parts.items()}
-    kept = {part: Kept(one.images, one.digests, part, one.positions) for part, one in judgments.items()}
+    judgments = {part: check_rows.of_frame(frame, ()) for part, frame in mnist.parts.items()}
+    kept = {part: ValidRows(one.images, one.digests, part, one.positions) for part, one in judgments.items()}
     counts = profiles.count(kept["train"].images, reference)
     naive = pa.DataFrameSchema(
         {"label": pa.Column("uint8", pa.Check.isin(range(10)))}
@@ -98,10 +98,10 @@ def checks(mnist: Loaded) -> list[dict[str, object]]:
     )
     parts: dict[str, Callable[[], object]] = {
         "validation, everything": lambda: inspection.inspect(mnist, DEFAULT_RULES, reference),
-        "of it: values of rows": lambda: (rows.value_faults(train), rows.value_faults(test)),
-        "of it: duplicates and leaks": lambda: rows.copy_faults(kept["train"], kept["test"]),
-        "of it: digests of rows": lambda: rows.digests(pixels_of(both)),
-        "of it: profile, counts for drift": lambda: profiles.described(kept["train"].images, "mnist", reference),
+        "of it: values of rows": lambda: (row_faults.value_faults(train), row_faults.value_faults(test)),
+        "of it: duplicates and leaks": lambda: row_faults.copy_faults(kept["train"], kept["test"]),
+        "of it: digests of rows": lambda: row_faults.digests(pixels_of(both)),
+        "of it: profile, counts for drift": lambda: profiles.fit_profile(kept["train"].images, "mnist", reference),
         "of it: drift from the counts": lambda: drifts("train", counts, reference, DEFAULT_RULES),
         "of it: fingerprint": lambda: inspection.fingerprint(kept["train"], kept["test"]),
         "of it: the frame's schema": lambda: pixel_frame.validate(pixel_frame.LABELLED, both, "all"),

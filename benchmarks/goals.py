@@ -16,7 +16,7 @@ from tables import MEBIBYTE
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from records import Large, Results, ShardedRun, Timed, Training
+    from records import Large, Results, ShardedRun, Timed, TrainingJob
 
 PASSES_ACCURACY = {1_000_000: (1, 0.985), 8_100_000: (4, 0.992)}
 """Of rows larger than memory: after how many passes which test accuracy is to be reached."""
@@ -192,11 +192,11 @@ def _paces(large: Large) -> list[Goal]:
     ]
 
 
-def _accuracy(what: str, bound: float, trainings: list[Training]) -> Goal:
+def _accuracy(what: str, bound: float, trainings: list[TrainingJob]) -> Goal:
     return Goal(what, "at least", bound, _median(training.final_accuracy for training in trainings), "%")
 
 
-def _longest(trainings: list[Training]) -> float | None:
+def _longest(trainings: list[TrainingJob]) -> float | None:
     return max((sum(training.epoch_seconds) for training in trainings), default=None)
 
 

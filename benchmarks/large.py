@@ -29,8 +29,8 @@ from records import (
     Feeding,
     Large,
     Portions,
+    ShardCache,
     Shared,
-    Staging,
     read,
     read_large,
     write,
@@ -156,12 +156,12 @@ class Parts:
                 large.portions.append(self._portions(case, seed))
                 yield
 
-    def _staging(self, folder: Path, rows: int, seed: int) -> Staging:
+    def _staging(self, folder: Path, rows: int, seed: int) -> ShardCache:
         with tempfile.TemporaryDirectory(dir=self._work) as work:
             command = [sys.executable, str(SCRIPTS / "staging.py"), "--shards", str(folder), "--work", work]
             finished = run(command, os.environ | QUIET)
         tell(seed, f"{STAGING} {rows:,}", finished.seconds)
-        return Staging(rows=rows, seed=seed, peak_bytes=finished.peak_bytes, **_told(finished))
+        return ShardCache(rows=rows, seed=seed, peak_bytes=finished.peak_bytes, **_told(finished))
 
     def _feeding(self, seed: int) -> Feeding:
         """Measure the training in blocks."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from entrants import Entrant
-    from records import Large, Program, Results, Timed, Training
+    from records import Large, Program, Results, Timed, TrainingJob
 
 TITLES = {
     programs.PLAIN: "plain Keras script, 10 epochs",
@@ -106,7 +106,7 @@ def _trainings(results: Results) -> str:
     return "\n\n".join([table(header, rows), *skipped, explained])
 
 
-def _training_row(entrant: Entrant, trainings: Sequence[Training], engine: Sequence[Training]) -> tuple[str, ...]:
+def _training_row(entrant: Entrant, trainings: Sequence[TrainingJob], engine: Sequence[TrainingJob]) -> tuple[str, ...]:
     target, epochs = to_target(trainings), spread(map(epoch_seconds, trainings))
     return (
         entrant.title,
@@ -119,7 +119,7 @@ def _training_row(entrant: Entrant, trainings: Sequence[Training], engine: Seque
     )
 
 
-def _reached(target: Spread | None, trainings: Sequence[Training]) -> str:
+def _reached(target: Spread | None, trainings: Sequence[TrainingJob]) -> str:
     missing = sum(training.seconds_to_target is None for training in trainings)
     if target is None or math.isinf(target.median):
         return f"not within {len(trainings[0].epoch_seconds)} epochs"
@@ -128,7 +128,7 @@ def _reached(target: Spread | None, trainings: Sequence[Training]) -> str:
     return f"{target.median:.2f} s (from {target.low:.2f}; {missing} of {len(trainings)} never)"
 
 
-def _share(trainings: Sequence[Training]) -> str:
+def _share(trainings: Sequence[TrainingJob]) -> str:
     peak = spread(training.matmul_flops for training in trainings if training.matmul_flops is not None)
     share = spread(known for known in map(peak_share, trainings) if known is not None)
     if peak is None or share is None:

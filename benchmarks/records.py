@@ -12,7 +12,7 @@ RESULTS, LONG_RESULTS, LARGE_RESULTS = HERE / "results.json", HERE / "long.json"
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingJob:
     """One training of one contender, in a process of its own; see `contenders/laps.py` for what is timed."""
 
     contender: str
@@ -74,13 +74,13 @@ class Results:
     date: str
     machine: dict[str, str]
     skipped: dict[str, str] = field(default_factory=dict)
-    trainings: list[Training] = field(default_factory=list)
+    trainings: list[TrainingJob] = field(default_factory=list)
     programs: list[Program] = field(default_factory=list)
     tree_peaks: dict[str, int] = field(default_factory=dict)
     data: list[Timed] = field(default_factory=list)
     predictings: list[Predicting] = field(default_factory=list)
 
-    def trainings_of(self, contender: str) -> list[Training]:
+    def trainings_of(self, contender: str) -> list[TrainingJob]:
         """Give the trainings of a contender, by seed."""
         return sorted((one for one in self.trainings if one.contender == contender), key=lambda one: one.seed)
 
@@ -106,7 +106,7 @@ class ShardedRun(Program):
 
 
 @dataclass(frozen=True)
-class Staging:
+class ShardCache:
     """Shards read by PyArrow alone, then validated with nothing staged, then again with all staged: seconds of each."""
 
     rows: int
@@ -167,7 +167,7 @@ class Large:
     date: str
     machine: dict[str, str]
     flows: list[ShardedRun] = field(default_factory=list)
-    stagings: list[Staging] = field(default_factory=list)
+    stagings: list[ShardCache] = field(default_factory=list)
     feedings: list[Feeding] = field(default_factory=list)
     shared: list[Shared] = field(default_factory=list)
     portions: list[Portions] = field(default_factory=list)
@@ -176,7 +176,7 @@ class Large:
         """Give the runs of the flow on so many rows."""
         return [one for one in self.flows if one.rows == rows]
 
-    def stagings_of(self, rows: int) -> list[Staging]:
+    def stagings_of(self, rows: int) -> list[ShardCache]:
         """Give what was measured of staging so many rows."""
         return [one for one in self.stagings if one.rows == rows]
 
@@ -200,7 +200,7 @@ def read(path: Path) -> Results | None:
     if not path.exists():
         return None
     kept = json.loads(path.read_text())
-    trainings = [Training(**training) for training in kept.pop("trainings")]
+    trainings = [TrainingJob(**training) for training in kept.pop("trainings")]
     programs = [Program(**program) for program in kept.pop("programs")]
     data = [Timed(**timed) for timed in kept.pop("data", [])]
     predictings = [Predicting(**one) for one in kept.pop("predictings", [])]
@@ -213,7 +213,7 @@ def read_large(path: Path) -> Large | None:
         return None
     kept = json.loads(path.read_text())
     flows = [ShardedRun(**one) for one in kept.pop("flows")]
-    stagings = [Staging(**one) for one in kept.pop("stagings")]
+    stagings = [ShardCache(**one) for one in kept.pop("stagings")]
     feedings = [Feeding(**one) for one in kept.pop("feedings")]
     shared = [Shared(**one) for one in kept.pop("shared", [])]
     portions = [Portions(**one) for one in kept.pop("portions", [])]

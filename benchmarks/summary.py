@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from records import Feeding, Program, ShardedRun, Training
+    from records import Feeding, Program, ShardedRun, TrainingJob
 
 ROWS = 60_000
 TEST_ROWS = 10_000
@@ -30,7 +30,7 @@ def spread(values: Iterable[float]) -> Spread | None:
     return Spread(median(known), known[0], known[-1]) if known else None
 
 
-def to_target(trainings: Sequence[Training], *, unreached: bool = False) -> Spread | None:
+def to_target(trainings: Sequence[TrainingJob], *, unreached: bool = False) -> Spread | None:
     """Give the seconds to the target; a run that never got there counts as for ever.
 
     With `unreached` such a run counts as the time it was given: less than it needs, so that a comparison with it
@@ -44,7 +44,7 @@ def to_target(trainings: Sequence[Training], *, unreached: bool = False) -> Spre
     )
 
 
-def epoch_seconds(training: Training) -> float:
+def epoch_seconds(training: TrainingJob) -> float:
     """Give the median epoch of a training, leaving out the first, which compiles."""
     return median(training.epoch_seconds[1:] or training.epoch_seconds)
 
@@ -58,7 +58,7 @@ def epoch_operations() -> int:
     return ROWS * (3 * 2 * sum(weights) - 2 * weights[0])
 
 
-def peak_share(training: Training) -> float | None:
+def peak_share(training: TrainingJob) -> float | None:
     """Give the share of the matrix-product peak that a training held, if the peak was sought beside it."""
     if training.matmul_flops is None:
         return None

@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from prefect.flows import Flow
 
     from schemas.prediction import Prediction
-    from schemas.results import Published
+    from schemas.results import PublishedVersion
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-GLANCE_SECONDS = 0.5
+POLL_SECONDS = 0.5
 SIGTERMED = -signal.SIGTERM, 0
 """How a server ends by SIGTERM: by it, or of its own accord once it has put its things in order."""
 SETTINGS = {
@@ -112,10 +112,10 @@ def fail(code: int, line: str) -> NoReturn:
     sys.exit(code)
 
 
-def published(outcome: Published) -> str:
+def published(outcome: PublishedVersion) -> str:
     """Say what was reached and decided, where the report is, and how to open it in the Prefect UI."""
     return (
-        f"\n{outcome.decided}\n{outcome.reached}\n"
+        f"\n{outcome.decision_message}\n{outcome.metrics_message}\n"
         f"report:     {outcome.folder}/report.md\n"
         f"Prefect UI: {_page(outcome.artifact)}"
     )
@@ -123,7 +123,7 @@ def published(outcome: Published) -> str:
 
 def predicted(prediction: Prediction) -> str:
     """Say what was recognised, and where the predictions and the report are."""
-    from artifacts import prediction_report  # noqa: PLC0415, pandas comes with it
+    from artifacts.reports import prediction_report  # noqa: PLC0415, pandas comes with it
 
     return (
         f"\n{prediction_report.summary(prediction)}\n"
@@ -212,7 +212,7 @@ def _end_with(server: psutil.Process, done: Event, interrupted: str) -> None:
 
     What is on disk is whole, as after a kill.
     """
-    while not done.wait(GLANCE_SECONDS):
+    while not done.wait(POLL_SECONDS):
         with contextlib.suppress(psutil.TimeoutExpired):
             code = server.wait(0)
             signalled = code in SIGTERMED

@@ -11,7 +11,7 @@ from prefect import State, flow
 from prefect.states import Completed
 from pydantic import Field
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows import command_line
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
@@ -25,8 +25,8 @@ def check(input: str, version: int | None, store: str, output: Path, **_own_boun
     """Refuse what can't work, before anything is started; give the version that is meant."""
     check_output(output)
     inputs.check(input, output)
-    meant = Store(store).in_use(version)
-    Store(store).check_whole(meant)
+    meant = Store(store).resolve_version(version)
+    Store(store).check_intact(meant)
     return meant
 
 
@@ -51,7 +51,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     """
     predictor = open_version(store, check(input, version, store, output))
     prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
-    return Completed(message=prediction.told, data=prediction)
+    return Completed(message=prediction.summary, data=prediction)
 
 
 NOTHING = "interrupted; nothing was written"

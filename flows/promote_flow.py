@@ -6,12 +6,12 @@ Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `
 from prefect import State, flow
 from prefect.states import Completed
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows import command_line
 from schemas.errors import InputError
-from schemas.results import Crowned
+from schemas.results import Promotion
 from tasks.promote import promote
-from tasks.rank import rank
+from tasks.update_leaderboard import rank
 
 
 def check(version: int | None, store: str, reason: str, *, previous: bool) -> int:
@@ -20,17 +20,17 @@ def check(version: int | None, store: str, reason: str, *, previous: bool) -> in
         raise InputError("either --version or --previous is needed, and not both")
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who read the history")
-    meant = Store(store).previous() if version is None else version
+    meant = Store(store).previous_champion() if version is None else version
     if meant is None:
         raise InputError(f"store {store}: no version was the champion before; --version names one")
-    Store(store).check_whole(meant)
+    Store(store).check_intact(meant)
     return meant
 
 
 @flow(name="promote", flow_run_name="promote")
 def promote_flow(
     version: int | None = None, store: str = "store", reason: str = "by hand", *, previous: bool = False
-) -> State[Crowned]:
+) -> State[Promotion]:
     """Make a version the champion, verified before it is used.
 
     Args:
@@ -41,8 +41,8 @@ def promote_flow(
     """
     crowned = promote(store, check(version, store, reason, previous=previous), reason)
     rank(store)
-    return Completed(message=crowned.told, data=crowned)
+    return Completed(message=crowned.summary, data=crowned)
 
 
 if __name__ == "__main__":
-    command_line.run(promote_flow, check=check, tell=lambda crowned: crowned.told)
+    command_line.run(promote_flow, check=check, tell=lambda crowned: crowned.summary)

@@ -12,29 +12,29 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
-from artifacts.address import path_of
-from artifacts.store import Store
+from artifacts.store.store import Store
+from artifacts.uri import path_of
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, Recipe, RecipeName
-from schemas.results import Published
+from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.shards import WORKERS
-from tasks.cluster import check_engine, joined
-from tasks.collect import collect
 from tasks.compare import compare
 from tasks.evaluate import evaluate
+from tasks.find_cached_version import find_cached_version
+from tasks.inbox.folder import Inbox
 from tasks.load import load
+from tasks.merge_inbox import merge_inbox
+from tasks.orchestration.ray_cluster import check_engine, joined
+from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
 from tasks.publish import publish
-from tasks.rank import rank
 from tasks.report_training import report_training
-from tasks.sources import catalogue
-from tasks.sources.inbox import Inbox
-from tasks.stage import stopwatch
+from tasks.sources import formats
 from tasks.train import preload, train
-from tasks.unchanged import find_unchanged
+from tasks.update_leaderboard import rank
 from tasks.validate import validate
 
 
@@ -49,10 +49,10 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     **_own_bounds: object,
 ) -> Recipe:
     """Refuse what can't work, before anything is started; give the whole recipe."""
-    catalogue.check(source, test_source)
+    formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(catalogue.place, (source, test_source)), path_of(store))
+        Inbox(inbox).check(*map(formats.place, (source, test_source)), path_of(store))
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 
@@ -76,7 +76,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     keep: Annotated[int, Field(ge=1)] = 20,
     *,
     retrain: bool = False,
-) -> State[Published]:
+) -> State[PublishedVersion]:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
@@ -98,9 +98,9 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     with stopwatch() as watch, joined(compute):
         loaded = load(source, test_source, rules)
         if inbox is not None:
-            loaded = collect(loaded, inbox, rules)
+            loaded = merge_inbox(loaded, inbox, rules)
         dataset = validate(loaded, rules, store, compute)
-        published = None if retrain or force else find_unchanged(dataset, whole_recipe, store, compute)
+        published = None if retrain or force else find_cached_version(dataset, whole_recipe, store, compute)
         if published is None:
             trained = train(dataset, whole_recipe, Store(store).work, compute)
             evaluation = evaluate(trained, dataset)
@@ -110,7 +110,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     published = report_training(published, store)
     rank(store)
     name = "Unchanged" if published.unchanged else "Completed"
-    return Completed(name=name, message=published.told, data=published)
+    return Completed(name=name, message=published.summary, data=published)
 
 
 GOES_ON = "interrupted; the same command goes on from the last checkpoint, if there is one"

@@ -6,21 +6,23 @@ Run it with `python flows/verify_flow.py`, for the champion, or with `--version 
 from prefect import State, flow
 from prefect.states import Completed
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows import command_line
-from schemas.results import Verified
+from schemas.results import VerificationResult
 from tasks.verify import verify
 
 
 def check(version: int | None, store: str, **_others: object) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
-    meant = Store(store).in_use(version)
+    meant = Store(store).resolve_version(version)
     Store(store).card(meant)
     return meant
 
 
 @flow(name="verify", flow_run_name="verify")
-def verify_flow(version: int | None = None, store: str = "store", *, reproduce: bool = False) -> State[Verified]:
+def verify_flow(
+    version: int | None = None, store: str = "store", *, reproduce: bool = False
+) -> State[VerificationResult]:
     """Prove that a version is what its card says: its files, its figures, and with --reproduce its weights.
 
     Args:
@@ -29,8 +31,8 @@ def verify_flow(version: int | None = None, store: str = "store", *, reproduce: 
         reproduce: Train anew by the card's recipe and compare the weights, bit for bit.
     """
     verified = verify(store, check(version, store), reproduce=reproduce)
-    return Completed(message=verified.told, data=verified)
+    return Completed(message=verified.summary, data=verified)
 
 
 if __name__ == "__main__":
-    command_line.run(verify_flow, check=check, tell=lambda verified: verified.told)
+    command_line.run(verify_flow, check=check, tell=lambda verified: verified.summary)

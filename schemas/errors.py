@@ -31,7 +31,7 @@ class StoreError(InputError):
     """Tell, in one line, what is wrong with a store or a version in it."""
 
 
-NOT_OF_THE_DATA = (UnavailableError, StorageError, StoreError)
+ENVIRONMENT_ERRORS = (UnavailableError, StorageError, StoreError)
 """What bad input is told by that is no fault of the data being read."""
 
 

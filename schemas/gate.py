@@ -49,7 +49,7 @@ class ClassTest:
 
 
 @dataclass(frozen=True)
-class Change:
+class ChangedPrediction:
     """A test row that just one of candidate and champion has right: fixed if it is the candidate."""
 
     fixed: bool
@@ -85,9 +85,9 @@ class Decision:
     model_mib: float | None = None
     latency_ms: float | None = None
     forced: bool = False
-    changes: tuple[Change, ...] = ()
+    changes: tuple[ChangedPrediction, ...] = ()
 
-    def figures(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give everything but the pictures, as JSON takes it."""
         figures = dataclasses.asdict(dataclasses.replace(self, changes=()))
         del figures["changes"]

@@ -41,7 +41,7 @@ class Images(Protocol):
     def __len__(self) -> int:
         """Count the images."""
 
-    def rows(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def read(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Give the pixels of some images, by their numbers: rows × 784; in `out`, where that is given."""
 
     def take(self, wanted: NDArray[np.integer]) -> Images:
@@ -52,7 +52,7 @@ class Images(Protocol):
 
 
 @dataclass(frozen=True, eq=False)
-class InMemory:
+class InMemoryImages:
     """Images in one array (rows × 784), which may be part of a wider one."""
 
     pixels: NDArray[np.uint8]
@@ -62,18 +62,18 @@ class InMemory:
         """Count the images."""
         return len(self.labels)
 
-    def rows(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def read(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Give the pixels of some images, without a copy if they are a slice and may stay where they are."""
         if out is None:
             return self.pixels[wanted]
         out[:] = self.pixels[wanted]
         return out
 
-    def take(self, wanted: NDArray[np.integer]) -> InMemory:
+    def take(self, wanted: NDArray[np.integer]) -> InMemoryImages:
         """Give some of the images, copied; all of them in their order without a copy."""
         if np.array_equal(wanted, np.arange(len(self))):
             return self
-        return InMemory(self.pixels[wanted], self.labels[wanted])
+        return InMemoryImages(self.pixels[wanted], self.labels[wanted])
 
     def pieces(self) -> Iterator[slice]:
         """Give all images as one piece."""
@@ -94,11 +94,11 @@ class PixelFile(NamedTuple):
     """An `.npy` file of so many rows × 784, `uint8`, whose header takes 128 bytes."""
 
     file: File
-    rows: int
+    n_rows: int
 
 
 @dataclass(frozen=True, eq=False)
-class Staged:
+class ShardedImages:
     """Images in files, one after another; `numbers` are those of the rows that are meant, in their order.
 
     Read, not mapped: what was read doesn't stay in the process, and a disk that fails is an error, not a signal.
@@ -112,11 +112,11 @@ class Staged:
         """Count the images."""
         return len(self.labels)
 
-    def rows(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+    def read(self, wanted: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
         """Read the pixels of some images; neighbours in a file are read together."""
         numbers = self.numbers[wanted].astype(np.int64)
         read = np.empty((len(numbers), PIXEL_COUNT), np.uint8) if out is None else out
-        ends = np.cumsum([file.rows for file in self.files])
+        ends = np.cumsum([file.n_rows for file in self.files])
         of_file = np.searchsorted(ends, numbers, side="right")
         for number in np.unique(of_file):
             places = np.flatnonzero(of_file == number)
@@ -124,18 +124,18 @@ class Staged:
             _read(file, numbers[places] - (ends[number] - file.rows), places, read)
         return read
 
-    def take(self, wanted: NDArray[np.integer]) -> Staged:
+    def take(self, wanted: NDArray[np.integer]) -> ShardedImages:
         """Give some of the images, without reading any."""
-        return Staged(self.files, self.labels[wanted], self.numbers[wanted])
+        return ShardedImages(self.files, self.labels[wanted], self.numbers[wanted])
 
     def pieces(self) -> Iterator[slice]:
         """Give pieces of 16,384 images."""
         return (slice(start, min(start + PIECE, len(self))) for start in range(0, len(self), PIECE))
 
 
-def of_frame(frame: pd.DataFrame) -> InMemory:
+def of_frame(frame: pd.DataFrame) -> InMemoryImages:
     """Give a labelled pixel frame's images, without a copy."""
-    return InMemory(pixels_of(frame), labels_of(frame))
+    return InMemoryImages(pixels_of(frame), labels_of(frame))
 
 
 def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], into: NDArray[np.uint8]) -> None:
@@ -152,7 +152,9 @@ def _read(file: PixelFile, rows: NDArray[np.int64], places: NDArray[np.intp], in
                 span = into[places[start] : places[start] + stop - start] if straight else buffer[: last - first]
                 stream.seek(HEADER + first * PIXEL_COUNT)
                 if stream.readinto(span.data) != span.size:
-                    raise StoreError(f"{file.file}: ends before row {last:,} of {file.rows:,}; a rerun stages it anew")
+                    raise StoreError(
+                        f"{file.file}: ends before row {last:,} of {file.n_rows:,}; a rerun stages it anew"
+                    )
                 if not straight:
                     into[places[start:stop]] = span[rows[start:stop] - first]
     except OSError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.profile import Profile
-    from schemas.results import Abstention, Drift, Finding
+    from schemas.results import Abstention, CheckResult, Drift
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Predictor:
 
 
 @dataclass(frozen=True)
-class Answers:
+class PredictionBatch:
     """What a version says of some images, a row each.
 
     `reason` names the row checks that an image fails, which leave it without an answer; it is empty for the others.
@@ -63,13 +63,13 @@ class Example:
 
 
 @dataclass(frozen=True)
-class Score:
+class ScoredPredictions:
     """How many of the images whose label is known were recognised.
 
     `confusion_matrix` is 10 × 10, rows true, columns predicted; `answered` tells the same of those not abstained from.
     """
 
-    rows: int
+    n_rows: int
     accuracy: float
     interval: tuple[float, float]
     confusion_matrix: NDArray[np.int64]
@@ -95,27 +95,27 @@ class Prediction:
     threshold: float | None
     output: str
     seconds: float
-    rows: int
+    n_rows: int
     labels: NDArray[np.int64]
     abstained: NDArray[np.int64]
     confidences: NDArray[np.int64]
     unlike_training: int
     unanswered: dict[str, int]
     drifts: tuple[Drift, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     reference: str
     class_means: NDArray[np.float32]
     reference_means: NDArray[np.float32]
     least_sure: tuple[Example, ...]
     least_alike: tuple[Example, ...]
-    score: Score | None
+    score: ScoredPredictions | None
     artifact: UUID | None = None
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Tell in a line what was done."""
         trusted = self.answered - int(self.abstained.sum())
-        return f"version {self.version}: {self.rows:,} images of {self.source} into {self.output}, {trusted:,} surely"
+        return f"version {self.version}: {self.n_rows:,} images of {self.source} into {self.output}, {trusted:,} surely"
 
     @property
     def answered(self) -> int:

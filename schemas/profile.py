@@ -16,8 +16,8 @@ class Profile:
 
     `class_means` is 10 × 784, 0 for a class that isn't there. Images vary about `mean` along the principal `components`
     (64 × 784, of `variances`) and by `residual_variance` in every other direction. Mean ink is counted between 9 edges,
-    its deciles; so are the scores on each of the first 8 components, between `score_edges` (8 × 9). Of the images no
-    more than one in a thousand is further from the mean than `furthest`, by the distance that those variances give.
+    its deciles; so are the scores on each of the first 8 components, between `score_edges` (8 × 9). No more than
+    one image in a thousand is further from the mean than `outlier_threshold`, by the distance that those variances give.
     """
 
     name: str
@@ -27,13 +27,13 @@ class Profile:
     components: NDArray[np.float32]
     variances: NDArray[np.float32]
     residual_variance: float
-    furthest: float
+    outlier_threshold: float
     ink_edges: NDArray[np.float32]
     ink_counts: NDArray[np.int64]
     score_edges: NDArray[np.float32]
     score_counts: NDArray[np.int64]
 
     @property
-    def rows(self) -> int:
+    def n_rows(self) -> int:
         """Count the images that it was made of."""
         return int(self.label_counts.sum())

@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from schemas.profile import Profile
     from schemas.recipe import Recipe
     from schemas.rules import Severity
-    from schemas.shards import Manifest
+    from schemas.shards import ShardManifest
 
 Part = Literal["train", "test"]
 
 
 @dataclass(frozen=True)
-class Loaded:
+class RawDataset:
     """What a source holds, as it came: labels and pixels under the columns that it names them by.
 
     The index tells of each row where it stands: its number, counted from 0, or its picture's name. `test` is None
@@ -35,16 +35,16 @@ class Loaded:
     """
 
     name: str
-    train: pd.DataFrame | Manifest
-    test: pd.DataFrame | Manifest | None
+    train: pd.DataFrame | ShardManifest
+    test: pd.DataFrame | ShardManifest | None
     source: str = ""
     test_source: str | None = None
     added: tuple[str, ...] = ()
 
     @property
-    def parts(self) -> dict[Part, pd.DataFrame | Manifest]:
+    def parts(self) -> dict[Part, pd.DataFrame | ShardManifest]:
         """Give the parts that there are."""
-        train: dict[Part, pd.DataFrame | Manifest] = {"train": self.train}
+        train: dict[Part, pd.DataFrame | ShardManifest] = {"train": self.train}
         return train if self.test is None else train | {"test": self.test}
 
 
@@ -68,7 +68,7 @@ class Dataset:
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check of the whole data found: an error stops the run, a warning is told."""
 
     check: str
@@ -89,22 +89,22 @@ class Drift:
     bound: float
 
     @property
-    def far(self) -> bool:
+    def exceeds_threshold(self) -> bool:
         """Tell whether it is further than its bound."""
         return self.value > self.bound
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Tell it in words."""
         return f"{self.name} drifted by {self.value:.2f} from the reference; up to {self.bound:.2f} is near"
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What validation found in the data that came.
+    """What validation found in the input data.
 
-    `came`, `kept` and `set_aside` count the rows of each part, `reasons` those set aside by each reason; a row may have
-    several. `quarantined` holds the rows set aside as they came, of shards the first of them, with `part`, `item` and
+    `n_input`, `n_valid` and `n_quarantined` count the rows of each part, `reasons` those quarantined for each reason; a
+    row may have several. `quarantined` holds the rows set aside as they came, of shards the first of them, with `part`, `item` and
     `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
     part, None when nothing could be seen.
     """
@@ -114,12 +114,12 @@ class Validation:
     test_source: str | None
     added: tuple[str, ...]
     rules: dict[str, Any]
-    came: dict[Part, int]
-    kept: dict[Part, int]
-    set_aside: dict[Part, int]
+    n_input: dict[Part, int]
+    n_valid: dict[Part, int]
+    n_quarantined: dict[Part, int]
     reasons: dict[str, dict[Part, int]]
     quarantined: pd.DataFrame
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
     drifts: tuple[Drift, ...]
     repairs: tuple[str, ...]
     reference: str
@@ -130,12 +130,12 @@ class Validation:
     @property
     def cut(self) -> str:
         """Tell, to be put in a sentence on the rows set aside, that `quarantined` hasn't all of them; else nothing."""
-        if len(self.quarantined) == sum(self.set_aside.values()):
+        if len(self.quarantined) == sum(self.n_quarantined.values()):
             return ""
         return f", of each part the first {self.quarantined['part'].value_counts().max():,},"
 
     @property
-    def errors(self) -> list[Finding]:
+    def errors(self) -> list[CheckResult]:
         """Give the findings that stop the run."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
@@ -144,7 +144,7 @@ class Validation:
         """Tell, in one line, why the data was refused."""
         return f"{self.name}: {'; '.join(error.message for error in self.errors)}"
 
-    def figures(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the contents of `validation.json`."""
         return {
             "name": self.name,
@@ -152,12 +152,12 @@ class Validation:
             "test_source": self.test_source,
             "added": list(self.added),
             "rules": self.rules,
-            "rows": {"came": self.came, "kept": self.kept, "set aside": self.reasons},
+            "rows": {"came": self.n_input, "kept": self.n_valid, "set aside": self.reasons},
             "labels": self.label_counts,
             "repairs": list(self.repairs),
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "reference": self.reference,
-            "drift": [dataclasses.asdict(drift) | {"far": drift.far} for drift in self.drifts],
+            "drift": [dataclasses.asdict(drift) | {"far": drift.exceeds_threshold} for drift in self.drifts],
         }
 
 
@@ -177,7 +177,7 @@ class EpochRecord:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """A trained network with the recipe and the epochs that made it.
 
     `fingerprint` is that of data, recipe, code and locked dependencies; `digest` that of the weights. The answers
@@ -209,7 +209,7 @@ class Abstention:
 
 
 @dataclass(frozen=True)
-class ClassFigures:
+class ClassMetrics:
     """How well one class is recognised."""
 
     label: int
@@ -237,11 +237,11 @@ class Evaluation:
     `right` tells of each test row whether it was recognised.
     """
 
-    rows: int
+    n_rows: int
     accuracy: float
     interval: tuple[float, float]
     confusion_matrix: NDArray[np.int64]
-    classes: tuple[ClassFigures, ...]
+    classes: tuple[ClassMetrics, ...]
     log_loss: float
     calibration_error: float
     mistakes: tuple[Mistake, ...]
@@ -253,7 +253,7 @@ class Evaluation:
         """Count the rows that were recognised wrongly."""
         return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
 
-    def figures(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Give the figures on all rows, as JSON takes them."""
         return {
             "accuracy": self.accuracy,
@@ -290,7 +290,7 @@ class Run:
         """Give the contents of `metrics.json`."""
         evaluation = self.evaluation
         return {
-            **evaluation.figures(),
+            **evaluation.to_dict(),
             "abstention": dataclasses.asdict(evaluation.abstention),
             "classes": [dataclasses.asdict(figures) for figures in evaluation.classes],
             "mistakes": [
@@ -304,9 +304,9 @@ class Run:
                 "fingerprint": self.dataset_fingerprint,
                 "training_rows": self.training_rows,
                 "validation_rows": self.validation_rows,
-                "test_rows": evaluation.rows,
+                "test_rows": evaluation.n_rows,
             },
-            "decision": self.decision.figures(),
+            "decision": self.decision.to_dict(),
             "fingerprint": self.fingerprint,
             "weights_digest": self.weights_digest,
             "history": [dataclasses.asdict(record) for record in self.history],
@@ -315,7 +315,7 @@ class Run:
 
 
 @dataclass(frozen=True)
-class Published:
+class PublishedVersion:
     """Where a run's version stands in the store, its report in Prefect, what it reached, and what was decided.
 
     `unchanged` tells that nothing was trained, because the version had been made before of the same data and recipe.
@@ -329,12 +329,12 @@ class Published:
     accuracy: float
     interval: tuple[float, float]
     errors: int
-    rows: int
+    n_rows: int
     unchanged: bool = False
     artifact: UUID | None = None
 
     @property
-    def decided(self) -> str:
+    def decision_message(self) -> str:
         """Tell in a line what was decided, and why."""
         if self.unchanged:
             made = f"version {self.version} was made of the same data, recipe, training code and libraries"
@@ -342,39 +342,39 @@ class Published:
         return f"{'promoted to champion' if self.promoted else 'not promoted'}: {self.reason}"
 
     @property
-    def reached(self) -> str:
+    def metrics_message(self) -> str:
         """Tell in a line what was reached."""
         low, high = self.interval
         return (
             f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
-            f"{self.errors} mistakes in {self.rows:,} test digits"
+            f"{self.errors} mistakes in {self.n_rows:,} test digits"
         )
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Tell in one line what matters, that first."""
-        return f"version {self.version}, {self.accuracy:.2%}, {self.decided}"
+        return f"version {self.version}, {self.accuracy:.2%}, {self.decision_message}"
 
 
 @dataclass(frozen=True)
-class Crowned:
+class Promotion:
     """Which version became the champion by hand, in place of which, and why."""
 
     version: int
-    over: int | None
+    replaced: int | None
     reason: str
     accuracy: float
 
     @property
-    def told(self) -> str:
+    def summary(self) -> str:
         """Tell what is in use now."""
-        over = "" if self.over is None else f", in place of version {self.over}"
+        over = "" if self.replaced is None else f", in place of version {self.replaced}"
         return f"version {self.version} is the champion{over} (accuracy {self.accuracy:.2%})"
 
 
 @dataclass(frozen=True)
-class Verified:
+class VerificationResult:
     """A version that is what its card says, and in what that was proven."""
 
     version: int
-    told: str
+    summary: str

@@ -5,26 +5,29 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.logging import get_run_logger
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
-from tasks.stage import stage
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from schemas.gate import Decision, GateRules
     from schemas.images import Images
-    from schemas.results import Dataset, Evaluation, Trained
+    from schemas.results import Dataset, Evaluation, TrainingResult
     from tasks.scoring.gate import Champion
 
 
-@stage
+@task(task_run_name="compare", **RETRIED)
+@timed
 def compare(  # noqa: PLR0913, what the gate looks at
-    trained: Trained, evaluation: Evaluation, dataset: Dataset, store: str, rules: GateRules, force: str | None
+    trained: TrainingResult, evaluation: Evaluation, dataset: Dataset, store: str, rules: GateRules, force: str | None
 ) -> Decision:
     """Hold the candidate against the champion on the dataset's test rows; a champion that can't be asked is told of."""
+    from tasks.inference import model
     from tasks.scoring import gate
-    from tasks.training import inference
 
     versions = Store(store)
     number = versions.champion()
@@ -33,7 +36,7 @@ def compare(  # noqa: PLR0913, what the gate looks at
         right=evaluation.right,
         calibration_error=evaluation.calibration_error,
         model_mib=trained.network.count_params() * 4 / 2**20,
-        latency_ms=inference.latency_ms(trained.network, images.rows(slice(0, 1))),
+        latency_ms=model.latency_ms(trained.network, images.read(slice(0, 1))),
     )
     champion = None if number is None else _champion(versions, number, images)
     decision = gate.decide(candidate, champion, images.labels, rules, refused_before=versions.refusals(), forced=force)
@@ -46,11 +49,11 @@ def compare(  # noqa: PLR0913, what the gate looks at
 
 def _champion(store: Store, number: int, images: Images) -> Champion:
     """Ask the champion about the same rows."""
+    from tasks.inference import model
     from tasks.scoring.gate import Champion
-    from tasks.training import inference
 
     try:
-        ask = inference.of_version(store, number)
+        ask = model.of_version(store, number)
     except StoreError as error:
         return Champion(number, None, str(error))
-    return Champion(number, inference.of_all(ask, images).argmax(axis=1) == images.labels)
+    return Champion(number, model.of_all(ask, images).argmax(axis=1) == images.labels)

@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.logging import get_run_logger
 
-from tasks.stage import stage
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
-    from schemas.results import Dataset, Evaluation, Trained
+    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
-@stage(run_name="evaluate on {dataset.name}")
-def evaluate(trained: Trained, dataset: Dataset) -> Evaluation:
+@task(task_run_name="evaluate on {dataset.name}", **RETRIED)
+@timed
+def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     """Give the network's figures on the dataset's test images."""
-    from tasks.scoring import abstention, figures_of_merit
-    from tasks.training.inference import answers
+    from tasks.inference.model import answers
+    from tasks.scoring import abstention, metrics
 
     least = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
-    evaluation = figures_of_merit.evaluation(dataset.test, answers(trained.network, dataset.test), least)
+    evaluation = metrics.evaluation(dataset.test, answers(trained.network, dataset.test), least)
     low, high = evaluation.interval
     get_run_logger().info(
         "test accuracy %.2f%% (95 %% interval %.2f%% to %.2f%%), %s mistakes",

@@ -4,34 +4,39 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from schemas.errors import NOT_OF_THE_DATA, InputError
-from schemas.shards import Manifest
-from tasks import events
-from tasks.stage import may_pass, stage
+from schemas.errors import ENVIRONMENT_ERRORS, InputError
+from schemas.shards import ShardManifest
+from tasks.orchestration import events
+from tasks.orchestration.retries import RETRIED, is_transient
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from schemas.results import Loaded
+    from schemas.results import RawDataset
     from schemas.rules import Rules
 
 DATA_KEY = "data-validation"
 
 
-@stage(run_name="load {source}")
-def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
+@task(task_run_name="load {source}", **RETRIED)
+@timed
+def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read what a source holds; raise InputError, naming the fault, when it can't be read, and report it."""
-    from tasks.sources import catalogue
+    from tasks.sources import formats
 
     try:
-        loaded = catalogue.load(source, test_source, rules)
+        loaded = formats.load(source, test_source, rules)
     except InputError as error:
-        if may_pass(error) or isinstance(error, NOT_OF_THE_DATA):  # what can't be had says nothing about the data
+        if is_transient(error) or isinstance(
+            error, ENVIRONMENT_ERRORS
+        ):  # what can't be had says nothing about the data
             raise
-        from artifacts import validation_report
+        from artifacts.reports import validation_report
 
         create_markdown_artifact(
             validation_report.unreadable(source, str(error)), key=DATA_KEY, description=f"{source}: not read"
@@ -43,5 +48,5 @@ def load(source: str, test_source: str | None, rules: Rules) -> Loaded:
     return loaded
 
 
-def _told(held: pd.DataFrame | Manifest) -> str:
-    return held.told if isinstance(held, Manifest) else f"{len(held):,} rows"
+def _told(held: pd.DataFrame | ShardManifest) -> str:
+    return held.summary if isinstance(held, ShardManifest) else f"{len(held):,} rows"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifacts.store import Store
-from tasks.stage import stage
+from prefect import task
+
+from artifacts.store.store import Store
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from schemas.prediction import Predictor
 
 
-@stage(run_name="open version {version}")
+@task(task_run_name="open version {version}", **RETRIED)
+@timed
 def open_version(store: str, version: int) -> Predictor:
     """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
-    from tasks.training.start_up import import_tensorflow
+    from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()
     from tasks.prediction import stream

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.stage import stage
+from prefect import task
+
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from schemas.gate import Decision
-    from schemas.results import Evaluation, Trained
+    from schemas.results import Evaluation, TrainingResult
 
 
-@stage
-def plot(trained: Trained, evaluation: Evaluation, decision: Decision) -> dict[str, bytes]:
+@task(task_run_name="plot", **RETRIED)
+@timed
+def plot(trained: TrainingResult, evaluation: Evaluation, decision: Decision) -> dict[str, bytes]:
     """Give the report's pictures as PNGs by name."""
-    from artifacts import figures
+    from artifacts.reports import plots
 
-    return figures.of_a_run(trained, evaluation, decision.changes)
+    return plots.training_plots(trained, evaluation, decision.changes)

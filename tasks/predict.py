@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.logging import get_run_logger
 from tqdm import tqdm
 
-from tasks.stage import stage
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 
 HEAVY = (
-    "artifacts.figures",
+    "artifacts.reports.plots",
     "tasks.prediction.stream",
     "tasks.sources.npz",
 )
@@ -33,12 +35,13 @@ def check_output(path: Path) -> None:
 
 def preload() -> None:
     """Import what predicting needs, TensorFlow above all; for who has time to spare."""
-    from tasks.training import start_up
+    from tasks.inference import start_up
 
     start_up.preload(*HEAVY)
 
 
-@stage(run_name="predict {source}")
+@task(task_run_name="predict {source}", **RETRIED)
+@timed
 def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, batch_size: int) -> Prediction:
     """Predict on every image of a source; raise InputError, and write nothing, when it can't be read or has drifted."""
     from tasks.prediction import stream
@@ -47,7 +50,7 @@ def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, 
     with tqdm(unit="image", disable=not watched, leave=False) as bar:
         prediction = stream.predict(source, predictor, output, rules, batch_size, on_batch=bar.update)
     logger = get_run_logger()
-    logger.info("version %s: %s images, in %s", predictor.version, f"{prediction.rows:,}", output)
+    logger.info("version %s: %s images, in %s", predictor.version, f"{prediction.n_rows:,}", output)
     for finding in prediction.findings:
         logger.warning("%s: %s", finding.check, finding.message)
     return prediction

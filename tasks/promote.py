@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store import PROMOTION, ROLLBACK, Store
-from schemas.results import Crowned
-from tasks import events
+from artifacts.store.store import PROMOTION, ROLLBACK, Store
+from schemas.results import Promotion
+from tasks.orchestration import events
+from tasks.orchestration.retries import ONCE
+from tasks.orchestration.stopwatch import timed
 from tasks.publish import run_name
-from tasks.stage import stage
 
 PROMOTION_KEY = "promotion"
 
 
-@stage(run_name="promote version {version}", retried=False)
-def promote(store: str, version: int, reason: str) -> Crowned:
+@task(task_run_name="promote version {version}", **ONCE)
+@timed
+def promote(store: str, version: int, reason: str) -> Promotion:
     """Verify a version and make it the champion; raise StoreError, naming every fault, when it isn't what it was."""
     versions = Store(store)
     over = versions.champion()
@@ -26,4 +29,4 @@ def promote(store: str, version: int, reason: str) -> Crowned:
     get_run_logger().info(told)
     events.of_version(events.PROMOTED, store, version, reason, accuracy=accuracy)
     create_markdown_artifact(f"# Version {version} is the champion\n\n{told}\n", key=PROMOTION_KEY, description=told)
-    return Crowned(version=version, over=over, reason=reason, accuracy=accuracy)
+    return Promotion(version=version, replaced=over, reason=reason, accuracy=accuracy)

@@ -5,31 +5,34 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store import MODEL, Store
-from schemas.results import Published
-from tasks.stage import stage
+from artifacts.store.store import MODEL, Store
+from schemas.results import PublishedVersion
+from tasks.orchestration.retries import ONCE
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.gate import Decision
-    from schemas.results import Dataset, Evaluation, Trained
+    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
-@stage(retried=False)
+@task(task_run_name="publish", **ONCE)
+@timed
 def publish(  # noqa: PLR0913, what a report tells of
     store: str,
     dataset: Dataset,
-    trained: Trained,
+    trained: TrainingResult,
     evaluation: Evaluation,
     decision: Decision,
     pictures: Mapping[str, bytes],
     seconds: Mapping[str, float],
     keep: int,
-) -> Published:
+) -> PublishedVersion:
     """Make a version of the run, the champion if so decided; old versions go. Prefect hears of it afterwards.
 
     Not tried again when it fails: that would make a second version. The checkpoints stay, and the next run goes on.
@@ -43,7 +46,7 @@ def publish(  # noqa: PLR0913, what a report tells of
         trained.network.save(folder / MODEL)
         version.write(folder, number, name, run, dataset.profile, {**pictures, **dataset.pictures})
     versions.prune(keep)
-    return Published(
+    return PublishedVersion(
         version=number,
         folder=versions.place(number),
         promoted=decision.promoted,
@@ -51,7 +54,7 @@ def publish(  # noqa: PLR0913, what a report tells of
         accuracy=evaluation.accuracy,
         interval=evaluation.interval,
         errors=evaluation.errors,
-        rows=evaluation.rows,
+        n_rows=evaluation.n_rows,
     )
 
 

@@ -5,22 +5,24 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.logging import get_run_logger
 
-from tasks.progress import Progress
-from tasks.stage import stage
+from tasks.orchestration.progress import Progress
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from artifacts.storage import Storage
+    from artifacts.store.storage import Storage
     from schemas.compute import Compute
     from schemas.recipe import Recipe
-    from schemas.results import Dataset, Trained
+    from schemas.results import Dataset, TrainingResult
 
 HEAVY = (
-    "artifacts.figures",
-    "tasks.scoring.figures_of_merit",
+    "artifacts.reports.plots",
+    "tasks.scoring.metrics",
     "tasks.scoring.gate",
     "tasks.sources.csv_table",
     "tasks.training.engine",
@@ -28,10 +30,11 @@ HEAVY = (
 )
 
 
-@stage(run_name="train {recipe.network}, {recipe.epochs} epochs")
-def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> Trained:
+@task(task_run_name="train {recipe.network}, {recipe.epochs} epochs", **RETRIED)
+@timed
+def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> TrainingResult:
     """Train on the dataset's training images, with checkpoints in `work`; the test images aren't looked at."""
-    from tasks.training.start_up import import_tensorflow
+    from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()
     with Progress(recipe.epochs) as progress:
@@ -40,7 +43,7 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
         )
 
 
-def _engine(compute: Compute) -> Callable[..., Trained]:
+def _engine(compute: Compute) -> Callable[..., TrainingResult]:
     """Give what trains: this process, or Ray's workers, whose library is only there if it was asked for."""
     if compute.engine == "local":
         from tasks.training import engine
@@ -53,6 +56,6 @@ def _engine(compute: Compute) -> Callable[..., Trained]:
 
 def preload() -> None:
     """Import what training, evaluating and plotting need, TensorFlow above all; for who has time to spare."""
-    from tasks.training import start_up
+    from tasks.inference import start_up
 
     start_up.preload(*HEAVY)

@@ -7,40 +7,43 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
+from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import InputError
-from tasks import events
+from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
-from tasks.stage import stage
-from tasks.stage_shards import stage_shards
+from tasks.orchestration import events
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from schemas.compute import Compute
     from schemas.profile import Profile
-    from schemas.results import Dataset, Loaded, Validation
+    from schemas.results import Dataset, RawDataset, Validation
     from schemas.rules import Rules
 
 
-@stage(run_name="validate {loaded.name}")
-def validate(loaded: Loaded, rules: Rules, store: str, compute: Compute) -> Dataset:
+@task(task_run_name="validate {loaded.name}", **RETRIED)
+@timed
+def validate(loaded: RawDataset, rules: Rules, store: str, compute: Compute) -> Dataset:
     """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
 
     Either way the report goes to Prefect, and rows set aside to the store's quarantine.
     """
-    from artifacts import figures, quarantine, validation_report
+    from artifacts.reports import plots, quarantine, validation_report
+    from tasks.sharding.shard_cache import ShardCache
     from tasks.validation import inspection
-    from tasks.validation.staging import Staging
 
-    staging = Staging(Store(store).shards, partial(stage_shards, compute=compute))
+    staging = ShardCache(Store(store).shards, partial(cache_shards, compute=compute))
     found, dataset = inspection.inspect(loaded, rules, _reference(Store(store)), staging)
-    sheet = figures.data_sheet(found.means, found.reference_means, found.drifts)
-    pictures = {validation_report.MEANS: figures.png(sheet)}
+    sheet = plots.data_sheet(found.means, found.reference_means, found.drifts)
+    pictures = {validation_report.MEANS: plots.png(sheet)}
     kept_in = None
     if not found.quarantined.empty:
         pictures[validation_report.SHEET] = quarantine.sheet(found)
@@ -56,7 +59,7 @@ def validate(loaded: Loaded, rules: Rules, store: str, compute: Compute) -> Data
 
 def _reference(store: Store) -> Profile:
     """Give the champion's profile, that of the embedded MNIST where there is none or it was touched."""
-    from artifacts import reference
+    from artifacts.store import reference_profile
     from tasks.validation import profiles
 
     champion = store.champion()
@@ -65,13 +68,13 @@ def _reference(store: Store) -> Profile:
     if faults := store.faults(champion):
         get_run_logger().warning("the reference is the embedded MNIST's: %s", "; ".join(faults))
         return profiles.embedded()
-    profile = reference.read(store.folder(champion) / reference.NAME)
+    profile = reference_profile.read(store.local_dir(champion) / reference_profile.NAME)
     return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
 
 
 def _keep(store: Store, found: Validation, sheet: bytes) -> str:
     """Keep the rows set aside in a folder named by time and flow run."""
-    from artifacts import quarantine
+    from artifacts.reports import quarantine
 
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
     with store.quarantine(run) as folder:
@@ -81,13 +84,13 @@ def _keep(store: Store, found: Validation, sheet: bytes) -> str:
 
 def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | None) -> None:
     """Tell what was found, in the log and in Prefect."""
-    from artifacts import markdown, validation_report
+    from artifacts.reports import markdown, validation_report
 
     logger = get_run_logger()
     logger.info(
         "%s rows kept, %s set aside%s; %s",
-        f"{sum(found.kept.values()):,}",
-        f"{sum(found.set_aside.values()):,}",
+        f"{sum(found.n_valid.values()):,}",
+        f"{sum(found.n_quarantined.values()):,}",
         f"{found.cut} in {kept_in}" if kept_in else "",
         ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in found.drifts) or "drift not measured",
     )

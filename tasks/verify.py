@@ -7,21 +7,24 @@ import subprocess
 import sys
 from pathlib import Path
 
+from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
-from schemas.results import Verified
-from tasks.stage import stage
+from schemas.results import VerificationResult
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
 from tasks.verification.differences import differences
 
 VERIFICATION_KEY = "verification"
 ROOT = Path(__file__).parents[1]
 
 
-@stage(run_name="verify version {version}")
-def verify(store: str, version: int, *, reproduce: bool) -> Verified:
+@task(task_run_name="verify version {version}", **RETRIED)
+@timed
+def verify(store: str, version: int, *, reproduce: bool) -> VerificationResult:
     """Hash every file, score the model in a fresh process, compare with the card; raise StoreError naming what differs.
 
     `reproduce` also trains anew by the card's recipe and compares the weights, bit for bit.
@@ -39,12 +42,12 @@ def verify(store: str, version: int, *, reproduce: bool) -> Verified:
     if faults:
         raise StoreError(told)
     get_run_logger().info(told)
-    return Verified(version=version, told=told)
+    return VerificationResult(version=version, summary=told)
 
 
 def _differences(store: Store, version: int, *, reproduce: bool) -> list[str]:
     card = store.card(version)
-    command = [sys.executable, "-m", "tasks.verification.rescore", str(store.folder(version).resolve())]
+    command = [sys.executable, "-m", "tasks.verification.rescore", str(store.local_dir(version).resolve())]
     ended = subprocess.run(  # noqa: S603, this project's own module
         [*command, *(["--reproduce"] if reproduce else [])], cwd=ROOT, capture_output=True, text=True, check=False
     )

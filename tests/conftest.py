@@ -16,8 +16,8 @@ from samples import ROOT, clean_environment, draw_digits
 from serving import free_port
 
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import catalogue
-from tasks.validation import rows
+from tasks.sources import formats
+from tasks.validation import row_faults
 
 
 @pytest.fixture(scope="session")
@@ -33,9 +33,9 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def digits() -> pd.DataFrame:
     """Give a pixel frame of 400 of MNIST's digits, forty of each class."""
-    frame = catalogue.load("mnist", None, DEFAULT_RULES).train
+    frame = formats.load("mnist", None, DEFAULT_RULES).train
     first = frame.index.isin(frame.groupby("label").head(40).index)
-    return rows.take(frame, first).reset_index(drop=True)
+    return row_faults.take(frame, first).reset_index(drop=True)
 
 
 @pytest.fixture(scope="session")

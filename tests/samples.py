@@ -39,23 +39,23 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
 
 def on_disk(dataset: object, folder: Path, count: int, memory: int):
     """Give a dataset whose training images are in so many files, and to be trained on with so many MiB of memory."""
-    from schemas.images import Staged
+    from schemas.images import ShardedImages
 
     files = []
     for number, rows in enumerate(np.array_split(np.arange(len(dataset.train)), count)):
-        np.save(folder / f"{number}.npy", dataset.train.rows(rows))
+        np.save(folder / f"{number}.npy", dataset.train.read(rows))
         files.append(pixel_file(folder / f"{number}.npy", len(rows)))
-    train = Staged(files, dataset.train.labels, np.arange(len(dataset.train)))
+    train = ShardedImages(files, dataset.train.labels, np.arange(len(dataset.train)))
     return dataclasses.replace(dataset, train=train, memory=memory)
 
 
 def pixel_file(path: Path, rows: int):
     """Give a file of so many rows at a path, as staged images have them."""
-    from artifacts.storage import FolderStorage
+    from artifacts.store.storage import FolderStorage
     from schemas.images import PixelFile
-    from tasks.validation.staging import StagedFile
+    from tasks.sharding.shard_cache import CachedFile
 
-    return PixelFile(StagedFile(FolderStorage(path.parent.parent), path.parent.name, path.name), rows)
+    return PixelFile(CachedFile(FolderStorage(path.parent.parent), path.parent.name, path.name), rows)
 
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:
@@ -92,10 +92,10 @@ def crown(store, version: int) -> None:
 def accepted(source: object):
     """Read a source by the default rules; give its dataset, which has to pass."""
     from schemas.rules import DEFAULT_RULES
-    from tasks.sources import catalogue
+    from tasks.sources import formats
     from tasks.validation import inspection, profiles
 
-    loaded = catalogue.load(str(source), None, DEFAULT_RULES)
+    loaded = formats.load(str(source), None, DEFAULT_RULES)
     validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded())
     assert dataset is not None, validation.errors
     return dataset
@@ -103,9 +103,9 @@ def accepted(source: object):
 
 def fingerprint_of(train: object, test: object) -> str:
     """Give the fingerprint of two pixel frames."""
-    from tasks.validation import inspection, judged
+    from tasks.validation import check_rows, inspection
 
-    return inspection.fingerprint(*(_labelled_digests(judged.of_frame(frame, ())) for frame in (train, test)))
+    return inspection.fingerprint(*(_labelled_digests(check_rows.of_frame(frame, ())) for frame in (train, test)))
 
 
 def _labelled_digests(part: object) -> SimpleNamespace:

@@ -51,27 +51,30 @@ def test_layers_import_only_what_lies_below(path):
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_prefect_is_imported_by_steps_and_flows_alone(path):
     parts = path.relative_to(ROOT).parts
-    may = parts[0] == "flows" or (parts[0] == "tasks" and len(parts) == 2)
+    may = parts[0] == "flows" or parts[:2] == ("tasks", "orchestration") or (parts[0] == "tasks" and len(parts) == 2)
     assert may or "prefect" not in packages(path)
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_tensorflow_is_imported_by_the_training_and_for_downloads_alone(path):
-    may = path.is_relative_to(ROOT / "tasks" / "training") or path.name == "keras_sets.py"
+    may = (
+        path.relative_to(ROOT).parts[:2] in {("tasks", "training"), ("tasks", "inference")}
+        or path.name == "keras_sets.py"
+    )
     assert may or not packages(path) & {"tensorflow", "keras"}
 
 
 @pytest.mark.parametrize("path", MODULES, ids=place)
 def test_ray_an_extra_is_imported_where_it_computes_alone_and_late_by_steps(path):
     ray = {"ray", "prefect_ray"}
-    may = place(path) in {"tasks/cluster.py", "tasks/stage_shards.py", "tasks/training/ray_engine.py"}
+    may = place(path) in {"tasks/orchestration/ray_cluster.py", "tasks/cache_shards.py", "tasks/training/ray_engine.py"}
     assert may or not packages(path) & ray
     assert place(path) == "tasks/training/ray_engine.py" or not packages(path, also_late=False) & ray
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name in {"tasks", "flows"}], ids=place)
 def test_steps_and_flows_import_what_is_heavy_late(path):
-    heavy = ("tasks.training", "tasks.scoring", "artifacts.figures", "pandas", "sklearn", "seaborn", "matplotlib")
+    heavy = ("tasks.training", "tasks.scoring", "artifacts.reports.plots", "pandas", "sklearn", "seaborn", "matplotlib")
     assert not [name for name in imported(path, also_late=False) if name.startswith(heavy)]
 
 

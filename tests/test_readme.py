@@ -28,14 +28,14 @@ def commands() -> list[str]:
 
 def parameters(flow: Flow) -> dict[str, str]:
     """Give a flow's flags with what the README must say of each."""
-    described = flow.parameters.model_dump()["properties"]
+    fit_profile = flow.parameters.model_dump()["properties"]
     flags = {}
     for name, parameter in inspect.signature(flow.fn).parameters.items():
         model = get_args(parameter.annotation)[0] if get_origin(parameter.annotation) is Annotated else None
         if isinstance(model, type) and issubclass(model, BaseModel):
             flags |= {field: told(info) for field, info in model.model_fields.items()}
         else:
-            flags[name] = f"{described[name]['description']} | {shown(described[name].get('default'))}"
+            flags[name] = f"{fit_profile[name]['description']} | {shown(fit_profile[name].get('default'))}"
     return flags
 
 

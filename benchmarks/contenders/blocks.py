@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from shards import accepted
 
-from artifacts.storage import FolderStorage
-from schemas.images import InMemory
+from artifacts.store.storage import FolderStorage
+from schemas.images import InMemoryImages
 from schemas.recipe import Overrides
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
@@ -43,8 +43,8 @@ def main() -> None:
     on_disk, in_memory = datasets(whole, options.rows, options.blocks, recipe.batch_size)
     work = FolderStorage(options.work)
     with ExitStack() as stack:
-        memory = Contestant(stack, in_memory, recipe, work.at("memory"))
-        blocks = Contestant(stack, on_disk, recipe, work.at("blocks"))
+        memory = Contestant(stack, in_memory, recipe, work.child("memory"))
+        blocks = Contestant(stack, on_disk, recipe, work.child("blocks"))
         for _ in range(recipe.epochs):
             memory.run_epoch()
             blocks.run_epoch()
@@ -60,13 +60,13 @@ def main() -> None:
 def datasets(whole: Dataset, rows: int, blocks: int, batch: int) -> tuple[Dataset, Dataset]:
     """Give the first rows as they are staged, with memory for so many blocks, and in memory."""
     from schemas.rules import TAKEN
-    from tasks.training.plan import KEPT_BYTES, ROW_BYTES, SHARE
+    from tasks.training.block_sampler import KEPT_BYTES, ROW_BYTES, SHARE
 
     staged = whole.train.take(np.arange(min(rows, len(whole.train))))
     block_rows = math.ceil(len(staged) / blocks / batch) * batch
     needed = len(staged) * KEPT_BYTES + block_rows * SHARE * ROW_BYTES
     on_disk = dataclasses.replace(whole, train=staged, memory=TAKEN + math.ceil(needed / 2**20))
-    pixels = InMemory(staged.rows(slice(None)), staged.labels)
+    pixels = InMemoryImages(staged.read(slice(None)), staged.labels)
     return on_disk, dataclasses.replace(whole, train=pixels, memory=None)
 
 
@@ -75,16 +75,16 @@ class Contestant:
 
     def __init__(self, stack: ExitStack, dataset: Dataset, recipe: Recipe, work: FolderStorage) -> None:
         """Build it; the stack ends its reading ahead."""
+        from tasks.training.block_loader import BlockLoader
+        from tasks.training.block_sampler import plan
         from tasks.training.engine import split
-        from tasks.training.feed import Feed
-        from tasks.training.plan import plan
-        from tasks.training.session import Session
+        from tasks.training.trainer import Trainer
 
         images, held_out = split(dataset, recipe)
         self.plan = plan(dataset, len(images), recipe)
         self.seconds: list[float] = []
-        feed = stack.enter_context(Feed(images, self.plan, recipe.epochs))
-        self._session = Session(images.labels, self.plan, feed, held_out, recipe)
+        feed = stack.enter_context(BlockLoader(images, self.plan, recipe.epochs))
+        self._session = Trainer(images.labels, self.plan, feed, held_out, recipe)
         self._work = work
 
     def run_epoch(self) -> None:

@@ -11,7 +11,7 @@ from laps import Laps, report
 from mnist import embedded_mnist
 
 from schemas.recipe import PRESETS, Overrides
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
@@ -40,19 +40,19 @@ def main() -> None:
 
 def train(recipe: Recipe) -> tuple[Laps, float]:
     """Train as the engine does, without its checkpoints, which no other contender writes; give the final accuracy."""
+    from tasks.inference.model import predictor, probabilities
+    from tasks.training.block_loader import BlockLoader
+    from tasks.training.block_sampler import plan
     from tasks.training.engine import split
-    from tasks.training.feed import Feed
-    from tasks.training.inference import predictor, probabilities
-    from tasks.training.plan import plan
-    from tasks.training.session import Session
+    from tasks.training.trainer import Trainer
 
     dataset = embedded_mnist()
     images, held_out = split(dataset, recipe)
-    pixels, labels = dataset.test.rows(slice(None)), dataset.test.labels
+    pixels, labels = dataset.test.read(slice(None)), dataset.test.labels
 
     laps = Laps()
     layout = plan(dataset, len(images), recipe)
-    session = Session(images.labels, layout, Feed(images, layout, recipe.epochs), held_out, recipe)
+    session = Trainer(images.labels, layout, BlockLoader(images, layout, recipe.epochs), held_out, recipe)
     predict = predictor(session.network)
 
     def accuracy() -> float:

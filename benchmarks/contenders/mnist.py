@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import catalogue
+from tasks.sources import formats
 
 if TYPE_CHECKING:
     from schemas.results import Dataset
@@ -15,7 +15,7 @@ def embedded_mnist() -> Dataset:
     """Give the dataset."""
     from tasks.validation import inspection, profiles
 
-    loaded = catalogue.load("mnist", None, DEFAULT_RULES)
+    loaded = formats.load("mnist", None, DEFAULT_RULES)
     _, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded())
     if dataset is None:
         raise AssertionError("the embedded MNIST is refused")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from schemas.recipe import PRESETS, Overrides
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
@@ -65,13 +65,13 @@ def portion_seconds(recipe: Recipe, workers: int) -> list[float]:
     from tasks.training.block import compile_block
     from tasks.training.networks import build
     from tasks.training.optimizers import build_optimizer
-    from tasks.training.replica import Replica
+    from tasks.training.worker import Worker
 
     network = build(recipe.network, recipe.seed)
     optimizer = build_optimizer(recipe, BATCHES)
     optimizer.build(network.trainable_variables)
     loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
-    own = Replica(workers - 1, workers, tf.distribute.get_strategy())
+    own = Worker(workers - 1, workers, tf.distribute.get_strategy())
     train_block = compile_block(network, loss, optimizer, recipe, own)
     random = np.random.default_rng(0)
     rows = BATCHES * recipe.batch_size
@@ -114,9 +114,9 @@ def exchanged(recipe: Recipe) -> list[float]:
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     from tasks.training.networks import build
-    from tasks.training.replica import Replica
+    from tasks.training.worker import Worker
 
-    own = Replica(0, 2, strategy)
+    own = Worker(0, 2, strategy)
     with strategy.scope():
         shapes = [weight.shape for weight in build(recipe.network, recipe.seed).trainable_variables]
 

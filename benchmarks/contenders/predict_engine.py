@@ -9,9 +9,9 @@ from pathlib import Path
 
 from laps import peak_bytes
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from schemas.rules import DEFAULT_INPUT_RULES
-from tasks.training.start_up import preload
+from tasks.inference.start_up import preload
 
 
 def main() -> None:
@@ -27,7 +27,7 @@ def main() -> None:
 
     started = time.perf_counter()
     store = Store(options.store)
-    predictor = stream.predictor(store, store.in_use())
+    predictor = stream.predictor(store, store.resolve_version())
     prediction = stream.predict(options.images, predictor, options.output, DEFAULT_INPUT_RULES, options.batch_size)
     seconds = time.perf_counter() - started
     print(json.dumps({"rows": prediction.rows, "seconds": seconds, "peak_bytes": peak_bytes()}))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifacts.storage import FolderStorage
+from artifacts.store.storage import FolderStorage
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import catalogue
+from tasks.sharding.shard_cache import ShardCache, in_threads
+from tasks.sources import formats
 from tasks.validation import inspection, profiles
-from tasks.validation.staging import Staging, in_threads
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 def accepted(shards: Path, work: Path) -> Dataset:
     """Give the dataset; what is staged goes to `work`, or is there."""
-    loaded = catalogue.load(str(shards), "mnist", DEFAULT_RULES)
+    loaded = formats.load(str(shards), "mnist", DEFAULT_RULES)
     found, dataset = inspection.inspect(
-        loaded, DEFAULT_RULES, profiles.embedded(), Staging(FolderStorage(work), in_threads)
+        loaded, DEFAULT_RULES, profiles.embedded(), ShardCache(FolderStorage(work), in_threads)
     )
     if dataset is None:
         raise AssertionError(found.refusal)

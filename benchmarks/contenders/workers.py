@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from shards import accepted
 
-from artifacts.storage import FolderStorage
+from artifacts.store.storage import FolderStorage
 from schemas.compute import Compute
 from schemas.recipe import PRESETS, Overrides
-from tasks.cluster import joined
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
+from tasks.orchestration.ray_cluster import joined
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from schemas.recipe import Recipe
-    from schemas.results import Dataset, Trained
+    from schemas.results import Dataset, TrainingResult
 
 
 def main() -> None:
@@ -58,21 +58,21 @@ def first_rows(dataset: Dataset, rows: int) -> Dataset:
 
 def read_seconds(dataset: Dataset) -> float:
     """Give the seconds a row that a block takes to read, of four that an epoch has, as each worker reads it."""
-    from tasks.training.plan import Plan
+    from tasks.training.block_sampler import BlockSampler
 
     rows = len(dataset.train)
-    block = Plan(rows, -(-rows // 4), seed=0).block(0)
+    block = BlockSampler(rows, -(-rows // 4), seed=0).block(0)
     started = time.perf_counter()
-    dataset.train.rows(block)
+    dataset.train.read(block)
     return (time.perf_counter() - started) / len(block)
 
 
-def timed(train: Callable[..., Trained], dataset: Dataset, recipe: Recipe, work: Path) -> dict[str, Any]:
+def timed(train: Callable[..., TrainingResult], dataset: Dataset, recipe: Recipe, work: Path) -> dict[str, Any]:
     """Train, and give the seconds of each epoch, those of all from the call to the return, and the test accuracy."""
     started = time.perf_counter()
     trained = train(dataset, recipe, FolderStorage(work), lambda _: None, lambda _: None)
     seconds = time.perf_counter() - started
-    from tasks.training.inference import answers
+    from tasks.inference.model import answers
 
     right = answers(trained.network, dataset.test).argmax(axis=1) == dataset.test.labels
     return {

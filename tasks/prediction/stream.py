@@ -8,19 +8,20 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pandas as pd
 
-from artifacts import predictions, reference
+from artifacts import predictions
+from artifacts.store import reference_profile
 from schemas.errors import InputError, StoreError
 from schemas.prediction import Predictor
-from tasks.prediction.answers import answer, repairs_of
-from tasks.prediction.tally import Tally
+from tasks.inference import model
+from tasks.prediction.batch import answer, repairs_of
+from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
-from tasks.training import inference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from artifacts.store import Store
+    from artifacts.store.store import Store
     from schemas.prediction import Prediction
     from schemas.rules import InputRules
 
@@ -30,11 +31,11 @@ FIRST = 1000
 
 def predictor(store: Store, version: int) -> Predictor:
     """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
-    ask = inference.of_version(store, version)
+    ask = model.of_version(store, version)
     return Predictor(
         version=version,
         threshold=_threshold(store, version),
-        profile=reference.read(store.folder(version) / reference.NAME),
+        profile=reference_profile.read(store.local_dir(version) / reference_profile.NAME),
         probabilities=ask,
     )
 
@@ -53,7 +54,7 @@ def predict(  # noqa: PLR0913, what a run of it is
     where the rules forbid that.
     """
     started = time.perf_counter()
-    tally = Tally(predictor)
+    tally = PredictionStats(predictor)
     with predictions.writer(output) as write:
         first, frames = _first_images(inputs.batches(source, rules, batch_size))
         if not len(first):

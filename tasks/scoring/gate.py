@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from schemas.digits import CLASSES, SIDE
-from schemas.gate import Change, ClassTest, Decision
+from schemas.gate import ChangedPrediction, ClassTest, Decision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,13 +87,13 @@ def decide(  # noqa: PLR0913, what a decision rests on
     )
 
 
-def changes(ours: NDArray[np.bool_], theirs: NDArray[np.bool_], images: Images) -> tuple[Change, ...]:
+def changes(ours: NDArray[np.bool_], theirs: NDArray[np.bool_], images: Images) -> tuple[ChangedPrediction, ...]:
     """Give the first images that the candidate fixes, and the first that it newly gets wrong."""
     sides = ((True, np.flatnonzero(ours & ~theirs)), (False, np.flatnonzero(theirs & ~ours)))
     return tuple(
-        Change(fixed, int(images.labels[row]), picture.reshape(SIDE, SIDE))
+        ChangedPrediction(fixed, int(images.labels[row]), picture.reshape(SIDE, SIDE))
         for fixed, found in sides
-        for row, picture in zip(found[:SHOWN], images.rows(found[:SHOWN]), strict=True)
+        for row, picture in zip(found[:SHOWN], images.read(found[:SHOWN]), strict=True)
     )
 
 

@@ -10,8 +10,8 @@ import numpy as np
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError
-from tasks.sources.catalogue import IDX_IMAGES, IDX_NAME
 from tasks.sources.files import check_inside, opened
+from tasks.sources.formats import IDX_IMAGES, IDX_NAME
 from tasks.sources.frames import Frames, of_images
 
 if TYPE_CHECKING:

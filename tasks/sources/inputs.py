@@ -9,9 +9,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifacts.address import SCHEME, check_whole, local
+from artifacts.uri import SCHEME, check_intact, local
 from schemas.errors import InputError, listed
-from tasks.sources import catalogue, shards
+from tasks.sources import formats, shards
 from tasks.sources.files import check_inside, entries, printable
 
 if TYPE_CHECKING:
@@ -39,17 +39,17 @@ def check(source: str, output: Path) -> None:
 
     Of several files the first is looked into.
     """
-    check_whole(source, ALLOWED)
+    check_intact(source, ALLOWED)
     source = local(source)
     if SCHEME in source:
         shards.check(source)
         return
     files = _files(source)
     if files is None:
-        catalogue.check(source)
+        formats.check(source)
     else:
         _kind(files[0])
-    if source not in catalogue.BUILT_IN and _reads(source, files or [], output):
+    if source not in formats.BUILT_IN and _reads(source, files or [], output):
         raise InputError(f"--output {output}: it would be read as part of {source}; another place is needed")
 
 
@@ -67,12 +67,12 @@ def batches(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
 def _frames(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
     files = _files(source)
     if files is None:
-        for frame in catalogue.reader(catalogue.kind(source)).batches(Path(source), rules, rows):
+        for frame in formats.reader(formats.kind(source)).batches(Path(source), rules, rows):
             yield _checked(frame, source)
         return
     kinds = {file: _kind(file) for file in files}  # of all, before the first is answered
     for kind, group in groupby(files, key=kinds.__getitem__):
-        if kind == catalogue.PICTURE:
+        if kind == formats.PICTURE:
             from tasks.sources.pictures import Picture, batches_of
 
             yield from batches_of([Picture(*file) for file in group], rules, rows)
@@ -89,12 +89,12 @@ def _at_address(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFr
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
         for shard in found:
             with shards.on_disk(shard, Path(folder)) as path:
-                kind = catalogue.kind_of_shard(path)
+                kind = formats.detect_shard_format(path)
                 yield from _of_file(Named(shard.item, path), kind, rules, rows, several=len(found) > 1)
 
 
 def _of_file(file: Named, kind: str, rules: InputRules, rows: int, *, several: bool) -> Iterator[pd.DataFrame]:
-    for frame in catalogue.reader(kind).batches(file.path, rules, rows):
+    for frame in formats.reader(kind).batches(file.path, rules, rows):
         named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
         yield _checked(named, str(file.path))
 
@@ -113,14 +113,14 @@ def _checked(frame: pd.DataFrame, where: str) -> pd.DataFrame:
 
 def _files(source: str) -> list[Named] | None:
     """List the files that are meant, one by one; None for a source that can be trained on as a whole."""
-    if source in catalogue.BUILT_IN or source in catalogue.UNFIT:
+    if source in formats.BUILT_IN or source in formats.UNFIT:
         return None
     if not source.strip():
         raise InputError(f"--input is empty; {ALLOWED}")
     try:
         found = _listed(source)
     except OSError as error:
-        raise InputError(f"{source[:200]}: {catalogue.unreadable(error)}; {ALLOWED}") from error
+        raise InputError(f"{source[:200]}: {formats.unreadable(error)}; {ALLOWED}") from error
     if found == []:
         raise InputError(f"{source}: no file; {ALLOWED}")
     return found
@@ -133,7 +133,7 @@ def _listed(source: str) -> list[Named] | None:
         return [Named(printable(path), path) for path in paths if path.is_file()]
     if not path.is_dir():
         return [Named(printable(path), path)]
-    if catalogue.kind_of_folder(path):
+    if formats.detect_folder_format(path):
         return None
     found = entries(path)
     for entry in found:
@@ -145,9 +145,9 @@ def _kind(file: Named) -> str:
     try:
         if file.path.is_dir():
             raise InputError(f"{file.path}: a folder; name its files by a pattern such as '{file.path}/*'")
-        return catalogue.kind_of_file(file.path, ALLOWED)
+        return formats.detect_file_format(file.path, ALLOWED)
     except OSError as error:
-        raise InputError(f"{file.path}: {catalogue.unreadable(error)}; {ALLOWED}") from error
+        raise InputError(f"{file.path}: {formats.unreadable(error)}; {ALLOWED}") from error
 
 
 def _reads(source: str, files: list[Named], output: Path) -> bool:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from schemas.errors import UnavailableError
 from tasks.sources import idx
-from tasks.sources.catalogue import FASHION_MNIST
+from tasks.sources.formats import FASHION_MNIST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def batches(_source: Path, rules: InputRules, rows: int) -> Iterator[pd.DataFram
 
 def _folder() -> Path:
     """Bring the four files into Keras' cache; give their folder."""
-    from tasks.training.start_up import import_tensorflow
+    from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()  # under Keras, and quietly
     import keras

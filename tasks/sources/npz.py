@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from schemas.rules import InputRules, Rules
 
-TRAIN, TEST, ALONE = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
-TO_TRAIN: tuple[tuple[tuple[str, str], ...], ...] = ((TRAIN, TEST), (TRAIN,), (ALONE,))
+TRAIN, TEST, SINGLE_WORKER = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
+TO_TRAIN: tuple[tuple[tuple[str, str], ...], ...] = ((TRAIN, TEST), (TRAIN,), (SINGLE_WORKER,))
 """Pairs of arrays, images and labels, the first of them that a file has."""
-TO_PREDICT = (TEST, TEST[:1], ALONE, ALONE[:1], TRAIN, TRAIN[:1])
+TO_PREDICT = (TEST, TEST[:1], SINGLE_WORKER, SINGLE_WORKER[:1], TRAIN, TRAIN[:1])
 """Likewise, of a file that need not have labels."""
 SHAPES = {(SIDE, SIDE), (SIDE, SIDE, 1), (PIXEL_COUNT,)}
 NUMBERS = "biuf"
@@ -53,7 +53,7 @@ def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
     A file with a single array need not call it anything.
     """
     with _members(path) as (archive, stored):
-        alone = tuple(stored) if len(stored) == 1 else ALONE[:1]
+        alone = tuple(stored) if len(stored) == 1 else SINGLE_WORKER[:1]
         names = next((names for names in (*TO_PREDICT, alone) if set(names) <= set(stored)), None)
         if names is None:
             raise InputError(f"{path}: no array x_test, x or x_train; found {_told(stored)}")

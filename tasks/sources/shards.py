@@ -13,9 +13,9 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from artifacts.address import SCHEME, check_known, out_of_reach
-from schemas.errors import NOT_OF_THE_DATA, InputError, first_line
-from schemas.shards import Manifest, Shard
+from artifacts.uri import SCHEME, check_known, out_of_reach
+from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
+from schemas.shards import Shard, ShardManifest
 from tasks.sources.files import check_inside, entries, printable
 
 if TYPE_CHECKING:
@@ -58,17 +58,17 @@ def check(source: str) -> None:
         raise _no_shards(source)
 
 
-def manifest(source: str) -> Manifest:
+def manifest(source: str) -> ShardManifest:
     """List a source's shards with their sizes and, of Parquet, their rows; one that can't be used has a fault.
 
     No pixels are read, of Parquet the footers. Raises InputError where there are no shards or they can't be listed.
     """
     check(source)
     if SCHEME in source:
-        return Manifest(tuple(_at_address(source)))
+        return ShardManifest(tuple(_at_address(source)))
     root = Path(source)
     names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _paths(source)]
-    return Manifest(tuple(_of_path(path, printable(name)) for path, name in names))
+    return ShardManifest(tuple(_of_path(path, printable(name)) for path, name in names))
 
 
 @contextmanager
@@ -88,7 +88,7 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
             raise out_of_reach(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
-        except NOT_OF_THE_DATA:
+        except ENVIRONMENT_ERRORS:
             raise
         except InputError as error:  # the reader knows the copy alone
             raise InputError(str(error).replace(str(copy), shard.address)) from error
@@ -181,7 +181,7 @@ def _looked_at(shard: Shard, opened: Callable[[], IO[bytes]]) -> Shard:
             footer = _footer(file) if head == MAGIC else b""
     except Exception as error:  # each kind of store has its own errors
         unread = out_of_reach(f"{shard.address}: can't be read", error)
-        if isinstance(unread, NOT_OF_THE_DATA):
+        if isinstance(unread, ENVIRONMENT_ERRORS):
             raise unread from error
         return shard._replace(fault=str(unread))
     if not head:
@@ -210,4 +210,4 @@ def _counted(shard: Shard, footer: bytes) -> Shard:
         rows = pyarrow.parquet.read_metadata(pa.BufferReader(footer)).num_rows
     except (pa.ArrowException, OSError) as error:  # OSError is what Arrow tells of damage by
         return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")
-    return shard._replace(rows=rows, fault="" if rows else f"{shard.address}: no rows")
+    return shard._replace(n_rows=rows, fault="" if rows else f"{shard.address}: no rows")

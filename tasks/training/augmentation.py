@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from schemas.digits import PIXEL_COUNT, SIDE
-from tasks.training.replica import GROUP
+from tasks.training.worker import GROUP
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
-    from tasks.training.replica import Portion
+    from tasks.training.worker import BatchShard
 
 CONTROL_POINTS = 7
 PADDED_SIDE = SIDE + 2  # a ring of ground, so that an edge pixel has all its neighbours
 
 
-def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, portion: Portion) -> tf.Tensor:
+def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, portion: BatchShard) -> tf.Tensor:
     """Deform images (rows × 784, float), a portion of a batch, at random; shape, range and type stay.
 
     `seed` is a stateless seed, two integers, that of the whole batch. After Simard, Steinkraus and Platt 2003, with a
@@ -39,7 +39,7 @@ def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, portion: Portion)
     return tf.reshape(by_image, [groups * GROUP, PIXEL_COUNT])[:rows]
 
 
-def _positions(portion: Portion, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
+def _positions(portion: BatchShard, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     """Draw where each pixel of each group of a portion comes from: groups × 28 × 28 × (y, x), in pixels."""
     first, last, all_groups = ((rows + GROUP - 1) // GROUP for rows in portion[:3])
     groups = last - first

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import keras
 
     from schemas.recipe import Recipe
-    from tasks.training.replica import Portion, Replica
+    from tasks.training.worker import BatchShard, Worker
 
 
 class BlockSums(NamedTuple):
@@ -31,7 +31,7 @@ def shuffled(rows: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
 
 
 def compile_block(
-    network: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer, recipe: Recipe, own: Replica
+    network: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer, recipe: Recipe, own: Worker
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], BlockSums]:
     """Compile the training on a block: pixels (rows × 784, `uint8`), labels (rows) and a seed of two integers.
 
@@ -40,14 +40,14 @@ def compile_block(
     are given the same block, and give its same sums back; `loss` adds up, and doesn't average, over rows.
     """
 
-    def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, portion: Portion) -> BlockSums:
+    def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, portion: BatchShard) -> BlockSums:
         images = tf.cast(pixels, tf.float32)
         if recipe.augments:
             images = deform(images, seed, recipe, portion)
         with tf.GradientTape() as tape:
             probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)
             summed_loss = portion.weight * loss(tf.one_hot(labels, len(CLASSES)), probabilities)
-            part_of_mean = summed_loss / tf.cast(portion.rows, tf.float32)
+            part_of_mean = summed_loss / tf.cast(portion.n_rows, tf.float32)
         gradients = tape.gradient(part_of_mean, network.trainable_variables)
         optimizer.apply(gradients, network.trainable_variables)  # Keras adds them up over all workers
         right = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), labels)

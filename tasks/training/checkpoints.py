@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from artifacts.storage import Storage
+    from artifacts.store.storage import Storage
 
 KEPT = 2  # the newest, and one to fall back on
 BEGINNING, END = "epoch-", ".npz"
 
 
-class UnderWay(NamedTuple):
+class EpochProgress(NamedTuple):
     """What the blocks so far of an epoch under way add up to."""
 
     blocks: int
@@ -37,7 +37,7 @@ class UnderWay(NamedTuple):
     seconds: float
 
 
-NOTHING = UnderWay(0, 0.0, 0, 0.0)
+NOTHING = EpochProgress(0, 0.0, 0, 0.0)
 
 
 class State(NamedTuple):
@@ -46,7 +46,7 @@ class State(NamedTuple):
     variables: Sequence[NDArray[np.generic]]
     best: Sequence[NDArray[np.generic]]
     history: Sequence[EpochRecord]
-    under_way: UnderWay
+    under_way: EpochProgress
 
 
 def save(place: Storage, state: State) -> None:
@@ -72,12 +72,12 @@ def load_newest(place: Storage, tell: Callable[[str], None]) -> State | None:
             continue
         if _is_whole(name, content):
             return _parsed(content)
-        tell(f"the checkpoint {place.at(name)} is damaged and was removed")
+        tell(f"the checkpoint {place.child(name)} is damaged and was removed")
         place.remove(name)  # or it would count as one to fall back on
     return None
 
 
-def glance(place: Storage, seen: str = "") -> tuple[str, State | None]:
+def poll_newest(place: Storage, seen: str = "") -> tuple[str, State | None]:
     """Give the newest whole checkpoint and its name, while another process saves them; nothing is removed.
 
     Where there is none newer than the one that was seen, that name is given again and no state.
@@ -105,7 +105,9 @@ def _parsed(content: bytes) -> State:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         done = json.loads(archive["done"].tobytes())
         history = [EpochRecord(**record) for record in done["history"]]
-        return State(_numbered(archive, "variable"), _numbered(archive, "best"), history, UnderWay(*done["under_way"]))
+        return State(
+            _numbered(archive, "variable"), _numbered(archive, "best"), history, EpochProgress(*done["under_way"])
+        )
 
 
 def _numbered(archive: np.lib.npyio.NpzFile, prefix: str) -> list[NDArray[np.generic]]:

@@ -9,59 +9,59 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 
 from schemas.errors import InputError
-from schemas.results import Trained
+from schemas.results import TrainingResult
+from tasks.inference.model import answers
 from tasks.training import checkpoints
-from tasks.training.feed import Feed
+from tasks.training.block_loader import BlockLoader
+from tasks.training.block_sampler import plan
 from tasks.training.fingerprint import fingerprint
-from tasks.training.inference import answers
-from tasks.training.interruption import Deferred
-from tasks.training.plan import plan
-from tasks.training.replica import ALONE
-from tasks.training.session import Session
+from tasks.training.signals import DeferredSignals
+from tasks.training.trainer import Trainer
+from tasks.training.worker import SINGLE_WORKER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import keras
 
-    from artifacts.storage import Storage
+    from artifacts.store.storage import Storage
     from schemas.images import Images
     from schemas.recipe import Recipe
     from schemas.results import Dataset, EpochRecord
-    from tasks.training.plan import Plan
-    from tasks.training.replica import Replica
+    from tasks.training.block_sampler import BlockSampler
+    from tasks.training.worker import Worker
 
 MOST_HELD_OUT = 50_000
 
 
-class Training(NamedTuple):
+class TrainingJob(NamedTuple):
     """What is to be trained on and how, where its checkpoints are, and by how many workers. Picklable."""
 
     images: Images
     held_out: Images
     recipe: Recipe
-    layout: Plan
+    layout: BlockSampler
     identity: str
     place: Storage
     workers: int
 
-    def feed(self) -> Feed:
+    def feed(self) -> BlockLoader:
         """Give what reads its blocks."""
-        return Feed(self.images, self.layout, self.recipe.epochs)
+        return BlockLoader(self.images, self.layout, self.recipe.epochs)
 
-    def begun(self, feed: Feed, tell: Callable[[str], None], own: Replica = ALONE) -> Session:
+    def begun(self, feed: BlockLoader, tell: Callable[[str], None], own: Worker = SINGLE_WORKER) -> Trainer:
         """Begin it, or go on from the newest checkpoint; `tell` hears of that."""
-        session = Session(self.images.labels, self.layout, feed, self.held_out, self.recipe, own)
+        session = Trainer(self.images.labels, self.layout, feed, self.held_out, self.recipe, own)
         saved = checkpoints.load_newest(self.place, tell)
         if saved:
             session.restore(saved)
-            tell(f"going on {session.told}, from the checkpoint in {self.place}")
+            tell(f"going on {session.summary}, from the checkpoint in {self.place}")
         return session
 
-    def ended(self, session: Session) -> Trained:
+    def ended(self, session: Trainer) -> TrainingResult:
         """Give what came of it."""
         network = session.finished()
-        return Trained(
+        return TrainingResult(
             network=network,
             recipe=self.recipe,
             history=tuple(session.history),
@@ -75,12 +75,12 @@ class Training(NamedTuple):
         )
 
 
-def planned(dataset: Dataset, recipe: Recipe, work: Storage, workers: int = 1) -> Training:
+def planned(dataset: Dataset, recipe: Recipe, work: Storage, workers: int = 1) -> TrainingJob:
     """Plan a training, with its checkpoints in `work` under its fingerprint."""
     images, held_out = split(dataset, recipe)
     identity = fingerprint(dataset, recipe, workers)
-    return Training(
-        images, held_out, recipe, plan(dataset, len(images), recipe), identity, work.absolute().at(identity), workers
+    return TrainingJob(
+        images, held_out, recipe, plan(dataset, len(images), recipe), identity, work.absolute().child(identity), workers
     )
 
 
@@ -91,7 +91,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     on_epoch: Callable[[EpochRecord], None],
     tell: Callable[[str], None],
     on_block: Callable[[float], None] = lambda _: None,
-) -> Trained:
+) -> TrainingResult:
     """Train on the dataset's images; go on from a checkpoint in `work` under its fingerprint if there is one.
 
     `on_epoch` hears of each epoch done, `on_block` after each block what share of all is done, `tell` of what a person
@@ -101,7 +101,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     training = planned(dataset, recipe, work)
     with training.feed() as feed:
         session = training.begun(feed, tell)
-        with Deferred() as signals:
+        with DeferredSignals() as signals:
             while not session.ended:
                 record = session.run_block()
                 checkpoints.save(training.place, session.state())  # before anything else can go wrong
@@ -109,7 +109,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
                 if record:
                     on_epoch(record)
                 if signals.received:
-                    tell(f"interrupted {session.told}; the same command goes on from there")
+                    tell(f"interrupted {session.summary}; the same command goes on from there")
                     break
         return training.ended(session)
 

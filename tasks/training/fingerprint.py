@@ -8,7 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.training.plan import block_rows
+from tasks.training.block_sampler import block_rows
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe

@@ -24,23 +24,23 @@ from ray import train as ray_train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 
-from artifacts.address import SCHEME
+from artifacts.uri import SCHEME
 from schemas.errors import InputError, TrainingError
-from schemas.images import PixelFile, Staged
+from schemas.images import PixelFile, ShardedImages
 from tasks.training import checkpoints, engine
-from tasks.training.replica import ALONE, Replica
+from tasks.training.worker import SINGLE_WORKER, Worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from concurrent.futures import Future
 
-    from artifacts.storage import Storage
+    from artifacts.store.storage import Storage
     from schemas.images import Images
     from schemas.recipe import Recipe
-    from schemas.results import Dataset, EpochRecord, Trained
-    from tasks.training.engine import Training
-    from tasks.training.feed import Feed
-    from tasks.training.session import Session
+    from schemas.results import Dataset, EpochRecord, TrainingResult
+    from tasks.training.block_loader import BlockLoader
+    from tasks.training.engine import TrainingJob
+    from tasks.training.trainer import Trainer
 
 MOST_LOSSES = 8
 """How often workers may be lost in a training: a machine may leave, but what fails each time won't get better."""
@@ -71,7 +71,7 @@ def train(  # noqa: PLR0913, what a training is, and who hears of it
     on_block: Callable[[float], None] = lambda _: None,
     *,
     workers: int,
-) -> Trained:
+) -> TrainingResult:
     """Train as `engine.train` does, by so many workers of the cluster that this process has joined.
 
     The network that comes of it is that of one worker, but for rounding. Raises TrainingError as `engine.train` does,
@@ -111,12 +111,12 @@ def _from_anywhere(dataset: Dataset) -> Dataset:
 
 
 def _absolute(images: Images) -> Images:
-    if not isinstance(images, Staged):
+    if not isinstance(images, ShardedImages):
         return images
-    return dataclasses.replace(images, files=[PixelFile(one.file.absolute(), one.rows) for one in images.files])
+    return dataclasses.replace(images, files=[PixelFile(one.file.absolute(), one.n_rows) for one in images.files])
 
 
-def _fitted(training: Training, tell: Callable[[str], None], over: Event) -> Future[None]:
+def _fitted(training: TrainingJob, tell: Callable[[str], None], over: Event) -> Future[None]:
     """Have Ray train, to the end, in a thread of its own: in the main one it would take over Ctrl-C, and exit with 0.
 
     The thread ends, at the latest, when it is over and this process leaves the cluster.
@@ -127,7 +127,7 @@ def _fitted(training: Training, tell: Callable[[str], None], over: Event) -> Fut
     return fitted
 
 
-def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
+def _fit(training: TrainingJob, tell: Callable[[str], None], over: Event) -> None:
     """Have Ray train; when a worker is lost, begin anew by what processors there are then.
 
     That isn't left to Ray, which would wait for ever for those of a machine that is gone.
@@ -145,7 +145,7 @@ def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
         except ray_train.TrainingFailedError as error:
             if over.is_set():
                 return
-            reason, of_controller = came_of(error), _failure_of_controller(error)
+            reason, of_controller = failure_reason(error), _failure_of_controller(error)
             if of_controller == NO_ROOM:
                 tell(f"the workers wait for processors that are free ({reason})")
                 continue
@@ -159,7 +159,7 @@ def _fit(training: Training, tell: Callable[[str], None], over: Event) -> None:
             return
 
 
-def _fit_once(training: Training, shared: ray.ObjectRef, processors: int) -> None:
+def _fit_once(training: TrainingJob, shared: ray.ObjectRef, processors: int) -> None:
     name = uuid4().hex
     trainer = TensorflowTrainer(
         _work,
@@ -190,7 +190,7 @@ def _failure_of_controller(error: ray_train.TrainingFailedError) -> str | None:
     return None if failure is None else type(failure).__name__
 
 
-def came_of(error: ray_train.TrainingFailedError) -> str:
+def failure_reason(error: ray_train.TrainingFailedError) -> str:
     """Give in a line what a worker, or Ray's controller, failed by; of several workers, one that ended itself."""
     failures = getattr(error, "worker_failures", {}).values()
     text = str(min(failures, key=lambda one: not hasattr(one, "health_check_failure"), default=error))
@@ -210,8 +210,8 @@ def _records(place: Storage) -> dict[str, Any]:
 
 
 def _follow(
-    session: Session,
-    training: Training,
+    session: Trainer,
+    training: TrainingJob,
     on_epoch: Callable[[EpochRecord], None],
     on_block: Callable[[float], None],
     tell: Callable[[str], None],
@@ -219,9 +219,9 @@ def _follow(
     """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
     place, seen, over = training.place, "", Event()
 
-    def glance() -> None:
+    def poll_newest() -> None:
         nonlocal seen
-        seen, saved = checkpoints.glance(place, seen)
+        seen, saved = checkpoints.poll_newest(place, seen)
         if not saved:
             return
         epochs, share = session.epochs_done, session.share_done
@@ -234,17 +234,17 @@ def _follow(
     fitted = _fitted(training, tell, over)
     try:
         while not wait([fitted], SECONDS_BETWEEN_GLANCES).done:
-            glance()
+            poll_newest()
     finally:
         over.set()
     fitted.result()
     deadline = time.monotonic() + SECONDS_TO_SHOW
-    glance()
+    poll_newest()
     while not session.ended and time.monotonic() < deadline:
         with contextlib.suppress(FileNotFoundError):
             raise TrainingError(place.read(FAULT).decode())
         time.sleep(SECONDS_BETWEEN_GLANCES)
-        glance()
+        poll_newest()
     if not session.ended:
         raise TrainingError(
             f"Ray's workers are done, but what they saved isn't in {place}: all machines have to share that place"
@@ -257,8 +257,8 @@ def _work(config: dict[str, Any]) -> None:
     rank, count = context.get_world_rank(), context.get_world_size()
     processors = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
     tf.config.threading.set_intra_op_parallelism_threads(processors)
-    own = ALONE if count == 1 else Replica(rank, count, tf.distribute.MultiWorkerMirroredStrategy())
-    training: Training = ray.get(config["training"])
+    own = SINGLE_WORKER if count == 1 else Worker(rank, count, tf.distribute.MultiWorkerMirroredStrategy())
+    training: TrainingJob = ray.get(config["training"])
     try:
         with training.feed() as feed:
             _train(training, feed, own)
@@ -267,7 +267,7 @@ def _work(config: dict[str, Any]) -> None:
             training.place.write(FAULT, str(error).encode())
 
 
-def _train(training: Training, feed: Feed, own: Replica) -> None:
+def _train(training: TrainingJob, feed: BlockLoader, own: Worker) -> None:
     """Train block after block, together with the other workers; the first one saves each."""
     session = training.begun(feed, print, own)
     _check_agreement(session)
@@ -278,8 +278,8 @@ def _train(training: Training, feed: Feed, own: Replica) -> None:
             checkpoints.save(training.place, session.state())
 
 
-def _check_agreement(session: Session) -> None:
+def _check_agreement(session: Trainer) -> None:
     """Raise RuntimeError unless all workers are equally far, with the same weights: Ray starts them anew then."""
-    mine = f"{session.told}: {engine.digest(session.network)}"
+    mine = f"{session.summary}: {engine.digest(session.network)}"
     if broadcast_from_rank_zero(mine) != mine:
         raise RuntimeError(f"another worker isn't at {mine}")

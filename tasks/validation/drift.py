@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
     from schemas.profile import Profile
     from schemas.rules import InputRules
-    from tasks.validation.profiles import Counts
+    from tasks.validation.profiles import Histograms
 
 CHANCE = 1e-9
 """How often a sample of the very same images may be called far; small ones have longer tails than the formula says."""
 
 
-def drifts(part: str, counts: Counts, reference: Profile, rules: InputRules) -> list[Drift]:
+def drifts(part: str, counts: Histograms, reference: Profile, rules: InputRules) -> list[Drift]:
     """Measure a part's drift: of its label shares, its mean ink, its images' shapes (principal components)."""
     rows = counts.labels.sum()
-    effective = rows * reference.rows / (rows + reference.rows)
+    effective = rows * reference.n_rows / (rows + reference.n_rows)
     cells = len(counts.ink)
     # What chance alone gives: both figures are chi-squared about 0, the index after Yurdakul (2018), the distance
     # because Jensen-Shannon's divergence is an eighth of it for shares that differ little.

@@ -14,7 +14,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
-from artifacts import reference
+from artifacts.store import reference_profile
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.pixel_frame import BLOCK, blocks
 from schemas.profile import Profile
@@ -47,7 +47,7 @@ DECILES = np.arange(1, 10) / 10
 EMBEDDED = Path(__file__).parents[2] / "data" / "mnist-reference.npz"
 
 
-class Basis(NamedTuple):
+class PcaBasis(NamedTuple):
     """About what, and along what, images vary: fields of a profile."""
 
     mean: NDArray[np.float32]
@@ -56,7 +56,7 @@ class Basis(NamedTuple):
     residual_variance: float
 
 
-class Measures(NamedTuple):
+class ImageStats(NamedTuple):
     """What is measured of images, rows in the same order; `class_sums` (10 × 784) are those of their pixels.
 
     `bright` tells whether the border is brighter than what is within.
@@ -70,7 +70,7 @@ class Measures(NamedTuple):
     class_sums: NDArray[np.float64]
 
 
-class Edges(NamedTuple):
+class BinEdges(NamedTuple):
     """Between what images are counted, of some profile: their mean ink, and their product with each direction."""
 
     ink: NDArray[np.float32]
@@ -78,14 +78,14 @@ class Edges(NamedTuple):
     products: NDArray[np.float32]
 
     @classmethod
-    def about(cls, basis: Basis, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
+    def about(cls, basis: PcaBasis, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
         """Give those of a profile by its basis. Scores are of images less their mean: the edges are moved instead."""
         directions = basis.components[: len(scores)]
         return cls(ink, directions, scores + (directions @ basis.mean)[:, None])
 
 
 @dataclass
-class Counts:
+class Histograms:
     """How images fall between the edges of a profile, how many are bright along the border, sums of each class."""
 
     labels: NDArray[np.int64]
@@ -94,7 +94,7 @@ class Counts:
     bright: int
     class_sums: NDArray[np.float64]
 
-    def __iadd__(self, other: Counts) -> Self:
+    def __iadd__(self, other: Histograms) -> Self:
         """Add those of other images, by the same profile."""
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
@@ -108,10 +108,10 @@ class Counts:
 
 def embedded() -> Profile:
     """Give the profile of the embedded MNIST's training part."""
-    return reference.read(EMBEDDED)
+    return reference_profile.read(EMBEDDED)
 
 
-def described(images: Images, name: str, *others: Profile) -> tuple[Profile, list[Counts]]:
+def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, list[Histograms]]:
     """Make the profile of at least one image, and count the images by the edges of other profiles.
 
     The components are found on at most 10,000 rows and the edges set on at most 200,000, evenly spread both, so that
@@ -119,21 +119,21 @@ def described(images: Images, name: str, *others: Profile) -> tuple[Profile, lis
     """
     fitted = slice(None, None, max(2, -(-len(images) // SAMPLE)))
     edged = slice(None, None, -(-len(images) // EDGED))
-    basis = _basis(images.rows(fitted).astype(np.float32))
-    measured = measure(images.rows(edged), images.labels[edged], basis)
+    basis = _basis(images.read(fitted).astype(np.float32))
+    measured = measure(images.read(edged), images.labels[edged], basis)
     # Of those that the components weren't fitted to: images to come are no nearer than they are.
     unfitted = measured.distance[np.arange(len(images))[edged] % fitted.step != 0]
     # Halfway between values that occur: many images of one value must not fall on either side of an edge by rounding.
     ink_edges = np.quantile(measured.ink, DECILES, method="midpoint").astype(np.float32)
     counted = measured.scores[:, :COUNTED]
     score_edges = np.quantile(counted, DECILES, axis=0, method="midpoint").T.astype(np.float32)
-    counts, *by_others = _count(images, [Edges.about(basis, ink_edges, score_edges), *map(_edges_of, others)])
+    counts, *by_others = _count(images, [BinEdges.about(basis, ink_edges, score_edges), *map(_edges_of, others)])
     profile = Profile(
         name=name,
         label_counts=counts.labels,
         class_means=counts.class_means,
         **basis._asdict(),
-        furthest=float(np.quantile(unfitted, FURTHEST, method="higher")) if len(unfitted) else float("inf"),
+        outlier_threshold=float(np.quantile(unfitted, FURTHEST, method="higher")) if len(unfitted) else float("inf"),
         ink_edges=ink_edges,
         ink_counts=counts.ink,
         score_edges=score_edges,
@@ -142,16 +142,16 @@ def described(images: Images, name: str, *others: Profile) -> tuple[Profile, lis
     return profile, by_others
 
 
-def count(images: Images, profile: Profile) -> Counts:
+def count(images: Images, profile: Profile) -> Histograms:
     """Count at least one image by the edges of a profile."""
     return _count(images, [_edges_of(profile)])[0]
 
 
-def _count(images: Images, edges: Sequence[Edges]) -> list[Counts]:
+def _count(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
     """Count images by each of the edges, piece by piece, all in one pass."""
 
-    def counted(piece: slice) -> list[Counts]:
-        return _counts_by(edges, images.rows(piece), images.labels[piece])
+    def counted(piece: slice) -> list[Histograms]:
+        return _counts_by(edges, images.read(piece), images.labels[piece])
 
     pieces = (slice(start, start + PIECE) for start in range(0, len(images), PIECE))
     return reduce(lambda so_far, more: list(map(iadd, so_far, more)), _in_threads(counted, pieces))
@@ -167,7 +167,7 @@ def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> list
         return list(pool.map(act, pieces))
 
 
-def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Counts]:
+def _counts_by(edges: Sequence[BinEdges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Histograms]:
     """Count images by each of the edges; all that is needed of a block of them is one product."""
     directions = np.concatenate([_FIXED, *(one.directions for one in edges)]).T
     products = np.empty((len(pixels), directions.shape[1]), np.float32)
@@ -180,27 +180,27 @@ def _counts_by(edges: Sequence[Edges], pixels: NDArray[np.uint8], labels: NDArra
     of_labels, bright = np.bincount(labels, minlength=len(CLASSES)), int((border_less_within > 0).sum())
     along = products.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
     return [
-        Counts(of_labels, _between(whole / PIXEL_COUNT, one.ink), _each_between(found, one.products), bright, sums)
+        Histograms(of_labels, _between(whole / PIXEL_COUNT, one.ink), _each_between(found, one.products), bright, sums)
         for one, found in zip(edges, along, strict=True)
     ]
 
 
-def measured_by(profile: Profile, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> Measures:
+def measured_by(profile: Profile, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> ImageStats:
     """Measure images (rows × 784) with their labels, true or predicted, by what a profile's images vary along."""
     return measure(pixels, labels, _basis_of(profile))
 
 
-def _basis_of(profile: Profile) -> Basis:
-    return Basis(*(getattr(profile, name) for name in Basis._fields))
+def _basis_of(profile: Profile) -> PcaBasis:
+    return PcaBasis(*(getattr(profile, name) for name in PcaBasis._fields))
 
 
-def _edges_of(profile: Profile) -> Edges:
-    return Edges.about(_basis_of(profile), profile.ink_edges, profile.score_edges)
+def _edges_of(profile: Profile) -> BinEdges:
+    return BinEdges.about(_basis_of(profile), profile.ink_edges, profile.score_edges)
 
 
-def counts_of(measured: Measures, profile: Profile) -> Counts:
+def counts_of(measured: ImageStats, profile: Profile) -> Histograms:
     """Count images by the edges of the profile that they were measured by."""
-    return Counts(
+    return Histograms(
         labels=np.bincount(measured.labels, minlength=len(CLASSES)),
         ink=_between(measured.ink, profile.ink_edges),
         scores=_each_between(measured.scores.T[:COUNTED], profile.score_edges),
@@ -219,7 +219,7 @@ def bright_told(share: float) -> str:
     return f"{share:.1%} of the images are brighter at the border than within"
 
 
-def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: Basis) -> Measures:
+def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis) -> ImageStats:
     """Measure images in one pass.
 
     The distance is Mahalanobis' under probabilistic principal components (Tipping and Bishop 1999): squared scores over
@@ -243,10 +243,10 @@ def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: Basis) 
 
     for of_block in _in_threads(measured, blocks(rows)):
         sums += of_block
-    return Measures(labels, ink, scores, distance, bright, sums)
+    return ImageStats(labels, ink, scores, distance, bright, sums)
 
 
-def _basis(sample: NDArray[np.float32]) -> Basis:
+def _basis(sample: NDArray[np.float32]) -> PcaBasis:
     """Find the principal components; those that so few rows don't have are 0, of the residual's variance."""
     mean = sample.mean(axis=0)
     components = np.zeros((COMPONENTS, PIXEL_COUNT), np.float32)
@@ -259,7 +259,7 @@ def _basis(sample: NDArray[np.float32]) -> Basis:
         components[:found], variances[:found] = pca.components_, pca.explained_variance_
     left = float(((sample - mean) ** 2).sum(axis=1).mean() - variances.sum())
     residual_variance = max(left, 1.0) / (PIXEL_COUNT - COMPONENTS)
-    return Basis(mean, components, np.maximum(variances, residual_variance), residual_variance)
+    return PcaBasis(mean, components, np.maximum(variances, residual_variance), residual_variance)
 
 
 def _bright(images: NDArray[np.float32]) -> NDArray[np.bool_]:

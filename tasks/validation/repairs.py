@@ -81,13 +81,13 @@ def turn_needed(
     if not both.any():
         return None
     images = class_means[both].reshape(-1, SIDE, SIDE)
-    as_they_are = likeness(images, reference_means[both], label_counts[both])
-    alike = {name: likeness(turn(images), reference_means[both], label_counts[both]) for name, turn in TURNS.items()}
+    as_they_are = similarity(images, reference_means[both], label_counts[both])
+    alike = {name: similarity(turn(images), reference_means[both], label_counts[both]) for name, turn in TURNS.items()}
     best = max(alike, key=alike.__getitem__)
     return best if alike[best] >= max(ALIKE, as_they_are + CLEARLY) else None
 
 
-def likeness(images: NDArray[np.generic], reference: NDArray[np.float32], weights: NDArray[np.int64]) -> float:
+def similarity(images: NDArray[np.generic], reference: NDArray[np.float32], weights: NDArray[np.int64]) -> float:
     """Give the mean correlation of images with those of the reference, weighted."""
     a, b = (_centred(side.reshape(len(weights), -1)) for side in (images, reference))
     correlations = (a * b).sum(axis=1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9)

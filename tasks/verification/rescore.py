@@ -13,16 +13,17 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifacts.card import figures
-from artifacts.storage import FolderStorage, Storage
-from artifacts.store import CARD, MODEL
+from artifacts.reports.card import figures
+from artifacts.store.storage import FolderStorage, Storage
+from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe
 from schemas.rules import Rules
-from tasks.sources import catalogue
-from tasks.training.start_up import import_tensorflow
-from tasks.validation import additions, inspection, profiles
-from tasks.validation.staging import Staging, in_threads
+from tasks.inbox import merger
+from tasks.inference.start_up import import_tensorflow
+from tasks.sharding.shard_cache import ShardCache, in_threads
+from tasks.sources import formats
+from tasks.validation import inspection, profiles
 
 if TYPE_CHECKING:
     from schemas.results import Dataset
@@ -52,16 +53,17 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
 
 
 def _found(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
-    from tasks.scoring import abstention, figures_of_merit
-    from tasks.training import engine, inference
+    from tasks.inference import model
+    from tasks.scoring import abstention, metrics
+    from tasks.training import engine
 
     card = json.loads((folder / CARD).read_text())
-    dataset = data_of(card, work.at("shards"))
-    network = inference.load(folder / MODEL)
+    dataset = data_of(card, work.child("shards"))
+    network = model.load(folder / MODEL)
     recipe = Recipe.model_validate(card["recipe"])
     _, held_out = engine.split(dataset, recipe)
-    least = abstention.threshold(inference.answers(network, held_out), held_out.labels)
-    judged = figures_of_merit.evaluation(dataset.test, inference.answers(network, dataset.test), least)
+    least = abstention.threshold(model.answers(network, held_out), held_out.labels)
+    judged = metrics.evaluation(dataset.test, model.answers(network, dataset.test), least)
     found: dict[str, Any] = {
         "figures": figures(judged),
         "abstention": dataclasses.asdict(judged.abstention),
@@ -83,9 +85,9 @@ def data_of(card: dict[str, Any], shards: Storage) -> Dataset:
     """
     data = card["data"]
     rules = Rules.model_validate(data["rules"])
-    source = catalogue.load(data["source"], data["test_source"], rules)
-    loaded = additions.with_files(source, data["added"], rules)
-    found, dataset = inspection.inspect(loaded, rules, profiles.embedded(), Staging(shards, in_threads))
+    source = formats.load(data["source"], data["test_source"], rules)
+    loaded = merger.with_files(source, data["added"], rules)
+    found, dataset = inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(shards, in_threads))
     if dataset is None:
         raise InputError(found.refusal)
     return dataset

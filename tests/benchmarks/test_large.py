@@ -44,7 +44,7 @@ def large(benchmarks, flow):
         "2026-01-01",
         {"processor": "Abacus", "cores": "2", "memory": "1 GiB"},
         flows=[flow(MILLION), flow(MNIST8M, 4, anonymous_bytes=900 * 2**20)],
-        stagings=[records.Staging(MNIST8M, read_seconds=10.0, first_seconds=54.0, again_seconds=27.0, **staging)],
+        stagings=[records.ShardCache(MNIST8M, read_seconds=10.0, first_seconds=54.0, again_seconds=27.0, **staging)],
         feedings=[records.Feeding(400_000, 0, 4, memory_seconds=[1.0, 1.2, 1.1], block_seconds=[1.25, 1.3, 1.2])],
         shared=[
             records.Shared(workers=0, epoch_seconds=[9.0, 0.1, 0.1], seconds=10.0, accuracy=0.98, **took),

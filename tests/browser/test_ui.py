@@ -17,7 +17,7 @@ import serving
 from prefect_ui import NEWER, OLDER, PrefectUi
 from samples import ROOT, draw_digits
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 
 pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 
@@ -43,7 +43,7 @@ class Retrained:
 
     def newest(self, name: str) -> dict[str, Any]:
         """Give a JSON file of the newest version."""
-        return json.loads((self.store.folder(self.store.versions()[-1]) / name).read_text())
+        return json.loads((self.store.local_dir(self.store.versions()[-1]) / name).read_text())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from samples import ROOT, clean_environment, write_shards
 from serving import api_client, deployment, free_port, run
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 
 pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from samples import write_shards
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 
 pytestmark = pytest.mark.prefect
 

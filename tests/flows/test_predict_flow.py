@@ -8,16 +8,16 @@ import subprocess
 import sys
 import time
 
-import formats
 import numpy as np
 import pandas as pd
 import pytest
+import source_files
 from PIL import Image
 from samples import ROOT, clean_environment, newest_artifact
 
 from artifacts.files import sums
-from artifacts.prediction_report import summary
-from artifacts.store import Store
+from artifacts.reports.prediction_report import summary
+from artifacts.store.store import Store
 from flows.predict_flow import check, predict_flow
 from flows.train_flow import train_flow
 from schemas.errors import InputError, StoreError
@@ -72,7 +72,7 @@ def flat_pictures(frame, folder):
 def test_the_embedded_test_digits_score_what_the_card_says(store, embedded):
     prediction, rows = embedded
     card = Store(store).card(1)
-    assert prediction.rows == len(rows) == 10_000
+    assert prediction.n_rows == len(rows) == 10_000
     assert prediction.score.accuracy == card["figures"]["accuracy"]
     assert prediction.score.confusion_matrix.tolist() == card["figures"]["confusion_matrix"]
     assert prediction.score.answered.coverage == pytest.approx(card["abstention"]["coverage"])
@@ -90,7 +90,7 @@ def test_each_image_has_its_line(store, embedded):
     assert 0 < rows["unlike_training"].mean() < 0.005
 
 
-FORMATS = (formats.npz, formats.csv, formats.parquet_of_int64, formats.idx_gz, flat_pictures)
+FORMATS = (source_files.npz, source_files.csv, source_files.parquet_of_int64, source_files.idx_gz, flat_pictures)
 
 
 @pytest.mark.parametrize("write", FORMATS, ids=lambda write: write.__name__)
@@ -133,7 +133,9 @@ def test_turned_digits_are_a_drift_that_a_repair_takes_away(store, test_digits, 
     output = tmp_path / "out.csv"
     far = {
         repair: [
-            d.name for d in predict_flow(source, None, str(store), output, InputRules(repair=repair)).drifts if d.far
+            d.name
+            for d in predict_flow(source, None, str(store), output, InputRules(repair=repair)).drifts
+            if d.exceeds_threshold
         ]
         for source in [str(tmp_path / "turned.npz")]
         for repair in [(), ("transpose",)]
@@ -235,7 +237,7 @@ def test_rows_that_cannot_be_answered_are_told_and_lose_nothing(store, test_digi
     rows.to_csv(tmp_path / "rows.csv", index=False)
     prediction = predict_flow(str(tmp_path / "rows.csv"), store=str(store), output=tmp_path / "out.csv")
     assert prediction.unanswered == {"pixel missing": 1, "pixel out of range": 1, "blank": 1}
-    assert (prediction.rows, prediction.answered) == (20, 17)
+    assert (prediction.n_rows, prediction.answered) == (20, 17)
     written = pd.read_csv(tmp_path / "out.csv")
     assert written["label"].isna().to_numpy().nonzero()[0].tolist() == [3, 5, 7]
     assert written.loc[[3, 5, 7], "abstained"].all()
@@ -316,8 +318,8 @@ def test_rows_with_labels_are_scored_where_the_label_is_one(store, test_digits, 
     frame.iloc[10:15, 0] = 77
     frame.to_parquet(tmp_path / "rows.parquet")
     prediction = predict_flow(str(tmp_path / "rows.parquet"), store=str(store), output=tmp_path / "out.csv")
-    assert prediction.rows == 100
-    assert prediction.score.rows == 85
+    assert prediction.n_rows == 100
+    assert prediction.score.n_rows == 85
     assert np.array_equal(
         prediction.score.confusion_matrix.sum(axis=1), np.bincount(labels_of(test_digits)[15:100], minlength=10)
     )

@@ -5,7 +5,7 @@ import json
 import pytest
 from samples import fill_version, newest_artifact
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows.promote_flow import check, promote_flow
 from schemas.errors import InputError, StoreError
 
@@ -37,7 +37,7 @@ def test_back_to_the_one_before_and_forth_again(store):
 
 
 def test_a_version_that_was_touched_is_refused_before_anything_starts(store):
-    (store.folder(3) / "model.keras").write_bytes(b"")
+    (store.local_dir(3) / "model.keras").write_bytes(b"")
     with pytest.raises(StoreError, match=r"version 3: model\.keras was changed"):
         check(3, str(store.path), "by hand", previous=False)
     assert store.champion() == 2

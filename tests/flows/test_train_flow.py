@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from samples import awaited_events, draw_digits, newest_artifact
 
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows.train_flow import train_flow
 from schemas.errors import InputError, TrainingError
 from schemas.gate import GateRules
@@ -31,7 +31,7 @@ def published(prefect_server, tiny_npz, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def folder(published):
+def local_dir(published):
     return Path(published.folder)
 
 
@@ -47,7 +47,7 @@ def test_a_run_leaves_a_whole_version_and_nothing_else(published, folder):
 def test_metrics_agree_with_what_the_flow_returns(published, folder, tiny_npz):
     metrics = json.loads((folder / "metrics.json").read_text())
     assert metrics["accuracy"] == published.accuracy > 0.9
-    assert sum(map(sum, metrics["confusion_matrix"])) == published.rows == 200
+    assert sum(map(sum, metrics["confusion_matrix"])) == published.n_rows == 200
     assert metrics["recipe"]["epochs"] == 4
     assert metrics["dataset"]["name"] == tiny_npz.name
     assert set(metrics["seconds"]) == {
@@ -87,7 +87,7 @@ def test_the_per_class_figures_are_a_table_artifact(published):
     assert table.type == "table"
     rows = json.loads(table.data)
     assert [row["digit"] for row in rows] == list(range(10))
-    assert sum(row["images"] for row in rows) == published.rows
+    assert sum(row["images"] for row in rows) == published.n_rows
 
 
 def test_a_promotion_and_drift_are_events(published, folder, tiny_npz):

@@ -8,7 +8,7 @@ import pytest
 from samples import draw_digits
 
 from artifacts.files import sums
-from artifacts.store import Store
+from artifacts.store.store import Store
 from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
 from schemas.errors import InputError, StoreError
@@ -30,7 +30,7 @@ def whole(prefect_server, tmp_path_factory):
 
 
 @pytest.fixture
-def folder(whole, tmp_path):
+def local_dir(whole, tmp_path):
     """Give a copy that may be harmed; the card names the source in the original place."""
     shutil.copytree(whole / "store", tmp_path / "store")
     return tmp_path / "store"
@@ -39,11 +39,11 @@ def folder(whole, tmp_path):
 def test_a_version_proves_what_its_card_says_weights_included(folder):
     verified = verify_flow(store=str(folder), reproduce=True)
     assert verified.version == 1
-    assert verified.told == "version 1 is what its card says: its files, its figures and its weights, trained anew"
+    assert verified.summary == "version 1 is what its card says: its files, its figures and its weights, trained anew"
 
 
 def test_a_card_that_claims_too_much_is_named_figure_by_figure(folder):
-    place = Store(folder).folder(1)
+    place = Store(folder).local_dir(1)
     card = json.loads((place / "card.json").read_text())
     true = card["figures"]["accuracy"]
     card["figures"]["accuracy"] = 0.9999
@@ -56,7 +56,7 @@ def test_a_card_that_claims_too_much_is_named_figure_by_figure(folder):
 
 
 def test_a_threshold_that_lets_it_answer_too_much_is_named(folder):
-    place = Store(folder).folder(1)
+    place = Store(folder).local_dir(1)
     card = json.loads((place / "card.json").read_text())
     card["abstention"]["threshold"] = 0.0
     (place / "card.json").write_text(json.dumps(card))
@@ -67,7 +67,7 @@ def test_a_threshold_that_lets_it_answer_too_much_is_named(folder):
 def test_another_model_is_named_even_if_the_card_was_made_to_fit(folder):
     import keras
 
-    place = Store(folder).folder(1)
+    place = Store(folder).local_dir(1)
     network = keras.models.load_model(place / "model.keras")
     network.set_weights([weight * 0.9 for weight in network.get_weights()])
     network.save(place / "model.keras")
@@ -83,7 +83,7 @@ def test_another_model_is_named_even_if_the_card_was_made_to_fit(folder):
 def test_a_model_that_carries_code_is_refused(folder):
     import keras
 
-    place = Store(folder).folder(1)
+    place = Store(folder).local_dir(1)
     layers = [keras.Input((28, 28)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten(), keras.layers.Dense(10)]
     keras.Sequential(layers).save(place / "model.keras")
     card = json.loads((place / "card.json").read_text())
@@ -94,7 +94,7 @@ def test_a_model_that_carries_code_is_refused(folder):
 
 
 def test_data_that_is_gone_is_named(folder):
-    place = Store(folder).folder(1)
+    place = Store(folder).local_dir(1)
     card = json.loads((place / "card.json").read_text())
     card["data"]["source"] = "/nowhere/rows.npz"
     (place / "card.json").write_text(json.dumps(card))

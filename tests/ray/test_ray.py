@@ -18,8 +18,8 @@ import pytest
 from samples import ROOT, accepted, clean_environment, on_disk, write_shards
 from serving import free_port
 
-from artifacts.storage import storage_at
-from artifacts.store import Store
+from artifacts.store.storage import storage_at
+from artifacts.store.store import Store
 from schemas.compute import Compute
 from schemas.recipe import Overrides
 
@@ -33,7 +33,7 @@ BOTH = Compute(engine="ray", workers=2)
 @pytest.fixture(scope="module")
 def cluster():
     """Join a Ray cluster of this machine alone, as a flow does."""
-    from tasks.cluster import joined
+    from tasks.orchestration.ray_cluster import joined
 
     with joined(BOTH):
         yield
@@ -67,7 +67,7 @@ def processes(name, below):
 def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path, overrides):
     """In blocks from disk, two an epoch, the second one smaller."""
     from tasks.training import engine
-    from tasks.training.plan import plan
+    from tasks.training.block_sampler import plan
 
     recipe = RECIPE.model_copy(update=overrides).applied_to("fast")
     staged = on_disk(tiny, tmp_path, 3, memory=1025)
@@ -111,7 +111,7 @@ def workers_said():
 def test_a_cluster_that_lives_answers(cluster):
     import ray
 
-    from tasks import cluster as clusters
+    from tasks.orchestration import ray_cluster as clusters
 
     clusters._check_answers(ray.get_runtime_context().gcs_address)
 
@@ -161,12 +161,14 @@ def test_why_a_worker_was_lost_is_one_line(of_a_worker, told):
     """Of several, it is that of one that ended itself, not of one that missed it."""
     import ray.train
 
-    from tasks.training.ray_engine import came_of
+    from tasks.training.ray_engine import failure_reason
 
     class DeadError(Exception):
         health_check_failure = "of Ray"
 
-    assert came_of(ray.train.WorkerGroupError("", {0: Exception(ABORTED), 1: DeadError(of_a_worker)})).startswith(told)
+    assert failure_reason(
+        ray.train.WorkerGroupError("", {0: Exception(ABORTED), 1: DeadError(of_a_worker)})
+    ).startswith(told)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +234,7 @@ def test_workers_that_come_apart_start_anew(tiny, tmp_path, monkeypatch):
         session = training.begun(feed, unheard)
         monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda mine: mine)
         ray_engine._check_agreement(session)
-        first = f"{session.told}: {engine.digest(session.network)}"
+        first = f"{session.summary}: {engine.digest(session.network)}"
         session.run_block()
         monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda _: first)
         with pytest.raises(RuntimeError, match="another worker isn't at after epoch 1 of 4: "):

@@ -7,7 +7,7 @@ import pytest
 from samples import pixel_file
 
 from schemas.digits import PIXEL_COUNT
-from schemas.images import NEAR, Staged
+from schemas.images import NEAR, ShardedImages
 
 ROWS = 50_000
 
@@ -24,7 +24,7 @@ def staged(pixels, tmp_path_factory):
     for number, piece in enumerate(np.split(pixels, [1000])):
         np.save(folder / f"{number}.npy", piece)
         files.append(pixel_file(folder / f"{number}.npy", len(piece)))
-    return Staged(files, np.zeros(ROWS, np.uint8), np.arange(ROWS))
+    return ShardedImages(files, np.zeros(ROWS, np.uint8), np.arange(ROWS))
 
 
 @pytest.mark.parametrize(
@@ -38,12 +38,12 @@ def staged(pixels, tmp_path_factory):
     ],
 )
 def test_any_images_are_read_by_their_numbers(staged, pixels, wanted):
-    np.testing.assert_array_equal(staged.rows(wanted), pixels[wanted])
+    np.testing.assert_array_equal(staged.read(wanted), pixels[wanted])
 
 
 def test_what_lies_between_the_wanted_ones_is_not_in_memory(staged):
     tracemalloc.start()
-    few = staged.rows(slice(None, None, NEAR))
+    few = staged.read(slice(None, None, NEAR))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < few.nbytes + (8 << 20) < ROWS * PIXEL_COUNT / 2

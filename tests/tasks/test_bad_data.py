@@ -9,16 +9,16 @@ import struct
 import zipfile
 import zlib
 
-import formats
 import numpy as np
 import pandas as pd
 import pytest
+import source_files
 from PIL import Image
 
 from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.rules import Rules
-from tasks.sources import catalogue, csv_table
+from tasks.sources import csv_table, formats
 from tasks.validation import inspection, profiles
 
 STRICT = Rules(max_quarantined=0, min_test_rows=10)
@@ -28,7 +28,7 @@ TIGHT = STRICT.model_copy(update={"max_expanded_mib": 1, "max_picture_pixels": 1
 def told(source, rules, test_source=None) -> str:
     """Read and inspect a source that must be refused; give what is said of it."""
     try:
-        loaded = catalogue.load(str(source), test_source and str(test_source), rules)
+        loaded = formats.load(str(source), test_source and str(test_source), rules)
     except InputError as error:
         return str(error)
     validation, dataset = inspection.inspect(loaded, rules, profiles.embedded())
@@ -84,7 +84,7 @@ IDX = {
 @pytest.mark.parametrize("name", IDX)
 def test_bad_idx(name, digits, tmp_path):
     damage, expected = IDX[name]
-    folder = formats.idx(digits, tmp_path)
+    folder = source_files.idx(digits, tmp_path)
     paths = [folder / f"train-{content}-ubyte" for content in ("images-idx3", "labels-idx1")]
     for path, content in zip(paths, damage(*(path.read_bytes() for path in paths)), strict=True):
         path.write_bytes(content)
@@ -92,18 +92,18 @@ def test_bad_idx(name, digits, tmp_path):
 
 
 def test_an_idx_folder_without_its_labels(digits, tmp_path):
-    folder = formats.idx(digits, tmp_path)
+    folder = source_files.idx(digits, tmp_path)
     (folder / "train-labels-idx1-ubyte").unlink()
     refused(folder, "no IDX file of the train labels")
 
 
 def test_an_idx_folder_with_two_files_of_one_part(digits, tmp_path):
-    formats.idx(digits, tmp_path)
-    refused(formats.idx_gz(digits, tmp_path), "both are the train images")
+    source_files.idx(digits, tmp_path)
+    refused(source_files.idx_gz(digits, tmp_path), "both are the train images")
 
 
 def test_an_idx_file_outside_the_folder(digits, tmp_path):
-    folder = formats.idx(digits, tmp_path)
+    folder = source_files.idx(digits, tmp_path)
     (folder / "train-labels-idx1-ubyte").rename(tmp_path / "elsewhere")
     (folder / "train-labels-idx1-ubyte").symlink_to(tmp_path / "elsewhere")
     refused(folder, "train-labels-idx1-ubyte: a link that leads out of")
@@ -286,7 +286,7 @@ def test_bad_csv(name, share, digits, tmp_path, monkeypatch):
     """In a file that one thread parses, and in one of which each thread of pyarrow's parses a share."""
     monkeypatch.setattr(csv_table, "SHARE", share)
     damage, expected = CSV[name]
-    path = formats.csv(digits, tmp_path)
+    path = source_files.csv(digits, tmp_path)
     path.write_bytes(damage(path.read_bytes()))
     refused(path, expected, rules=STRICT)
 
@@ -304,14 +304,14 @@ GZIPPED = {
 def test_bad_gzipped_csv(name, digits, tmp_path):
     damage, expected = GZIPPED[name]
     path = tmp_path / "rows.csv.gz"
-    path.write_bytes(damage(formats.csv(digits, tmp_path).read_bytes()))
+    path.write_bytes(damage(source_files.csv(digits, tmp_path).read_bytes()))
     refused(path, expected)
 
 
 def test_a_test_row_among_the_training_rows(digits, tmp_path):
     (tmp_path / "test").mkdir()
-    test = formats.csv(digits.iloc[300:], tmp_path / "test")
-    refused(formats.csv(digits.iloc[:310], tmp_path), "train 300: leak.*train 309: leak", test_source=test)
+    test = source_files.csv(digits.iloc[300:], tmp_path / "test")
+    refused(source_files.csv(digits.iloc[:310], tmp_path), "train 300: leak.*train 309: leak", test_source=test)
 
 
 # ------------------------------------------------------------------------------------------------------------ Parquet
@@ -322,9 +322,9 @@ def table(**changes):
 
 
 PARQUET = {
-    "cut short": (lambda frame, path: path.write_bytes(formats.parquet(frame, path.parent).read_bytes()[:-9]), "not a readable Parquet"),
+    "cut short": (lambda frame, path: path.write_bytes(source_files.parquet(frame, path.parent).read_bytes()[:-9]), "not a readable Parquet"),
     "its magic number alone": (lambda _, path: path.write_bytes(b"PAR1"), "not a readable Parquet"),
-    "damaged pages": (lambda frame, path: path.write_bytes(formats.parquet(frame, path.parent).read_bytes().replace(b"\x15", b"\xff", 500)), "not a readable Parquet"),
+    "damaged pages": (lambda frame, path: path.write_bytes(source_files.parquet(frame, path.parent).read_bytes().replace(b"\x15", b"\xff", 500)), "not a readable Parquet"),
     "words": (table(pixel7="dark"), "column 'pixel7' holds .*string; numbers are needed"),
     "dates": (table(label=pd.Timestamp("2026-01-01")), "column 'label' holds timestamp"),
     "lists": (lambda frame, path: frame.assign(pixel7=[[1, 2]] * len(frame)).to_parquet(path), "column 'pixel7' holds list"),
@@ -346,7 +346,7 @@ def test_bad_parquet(name, digits, tmp_path):
 
 def test_a_parquet_file_that_expands_beyond_what_is_allowed(digits, tmp_path):
     many = pd.concat([digits] * 5)
-    refused(formats.parquet(many, tmp_path), "MiB or more once expanded; --max-expanded-mib allows 1")
+    refused(source_files.parquet(many, tmp_path), "MiB or more once expanded; --max-expanded-mib allows 1")
 
 
 # ----------------------------------------------------------------------------------------------------------- pictures
@@ -387,7 +387,7 @@ PICTURES = {
 @pytest.mark.filterwarnings("ignore:Image size")
 @pytest.mark.parametrize("name", PICTURES)
 def test_bad_pictures(name, digits, tmp_path):
-    folder = formats.pictures(digits.sort_values("label", kind="stable"), tmp_path)
+    folder = source_files.pictures(digits.sort_values("label", kind="stable"), tmp_path)
     PICTURES[name][0](folder / "0" / "000000.png")
     refused(folder, PICTURES[name][1])
 
@@ -434,7 +434,7 @@ def test_an_unreadable_file_is_told_with_its_reason(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "open", refuse)
     with pytest.raises(InputError, match=r"can't be read \(Permission denied\)"):
-        catalogue.check(str(path))
+        formats.check(str(path))
 
 
 def as_npz(frame, folder, turn):
@@ -459,11 +459,11 @@ def test_bad_data(name, digits, tmp_path):
 
 
 def test_a_class_that_is_missing(digits, tmp_path):
-    refused(formats.csv(digits[digits["label"] != 4], tmp_path), "no training rows of 4; all of 0 to 9 are needed")
+    refused(source_files.csv(digits[digits["label"] != 4], tmp_path), "no training rows of 4; all of 0 to 9 are needed")
 
 
 def test_too_few_test_rows(digits, tmp_path):
-    refused(formats.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows asks for 100", Rules())
+    refused(source_files.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows asks for 100", Rules())
 
 
 def test_too_many_bad_rows(digits, tmp_path):

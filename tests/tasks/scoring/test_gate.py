@@ -8,7 +8,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from schemas.gate import DEFAULT_GATE, GateRules
-from schemas.images import InMemory
+from schemas.images import InMemoryImages
 from tasks.scoring.gate import Candidate, Champion, changes, decide, holm
 
 ROWS = 10_000
@@ -162,7 +162,7 @@ def test_force_isnt_noted_where_it_wasnt_needed():
 
 
 def test_a_decision_is_plain_json():
-    figures = json.loads(json.dumps(gate(right(spread(70)), right(spread(100))).figures()))
+    figures = json.loads(json.dumps(gate(right(spread(70)), right(spread(100))).to_dict()))
     assert figures["promoted"] is True
     assert figures["fixed"] == 30
     assert len(figures["classes"]) == 10
@@ -171,7 +171,7 @@ def test_a_decision_is_plain_json():
 
 def test_changes_show_what_was_fixed_and_what_is_new():
     pixels = np.arange(ROWS, dtype=np.uint64)[:, None].repeat(784, axis=1).astype(np.uint8)
-    shown = changes(right(range(5, 9)), right(range(7)), InMemory(pixels, LABELS))
+    shown = changes(right(range(5, 9)), right(range(7)), InMemoryImages(pixels, LABELS))
     assert [(change.fixed, change.label) for change in shown] == [
         *((True, label) for label in (0, 1, 2, 3, 4)), (False, 7), (False, 8),
     ]  # fmt: skip

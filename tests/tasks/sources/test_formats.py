@@ -4,9 +4,9 @@ import random
 import tempfile
 from pathlib import Path
 
-import formats
 import numpy as np
 import pytest
+import source_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -15,12 +15,12 @@ from samples import fingerprint_of
 from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import catalogue
+from tasks.sources import formats
 from tasks.validation import inspection, profiles
 
 
 def load(source, test_source=None):
-    return catalogue.load(str(source), test_source and str(test_source), DEFAULT_RULES)
+    return formats.load(str(source), test_source and str(test_source), DEFAULT_RULES)
 
 
 @st.composite
@@ -30,19 +30,19 @@ def frames(draw):
     return labelled_frame(pixels, draw(arrays(np.uint8, rows, elements=st.integers(0, 9))))
 
 
-@pytest.mark.parametrize("name", formats.TABLES)
+@pytest.mark.parametrize("name", source_files.TABLES)
 @settings(max_examples=12, deadline=None)
 @given(train=frames(), test=frames())
 def test_any_valid_frame_comes_back_the_same(name, train, test):
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
-        loaded = load(formats.ALL[name](train, Path(one)), formats.ALL[name](test, Path(two)))
+        loaded = load(source_files.ALL[name](train, Path(one)), source_files.ALL[name](test, Path(two)))
     assert loaded.train.equals(train)
     assert fingerprint_of(loaded.train, loaded.test) == fingerprint_of(train, test)
 
 
 def test_mnists_digits_come_back_from_pictures_as_they_were(digits, tmp_path):
     ordered = digits.sort_values("label", kind="stable")
-    loaded = load(formats.pictures(ordered, tmp_path)).train
+    loaded = load(source_files.pictures(ordered, tmp_path)).train
     assert (loaded.to_numpy() == ordered.to_numpy()).all()
     assert loaded.index[0] == "0/000000.png"
 
@@ -51,7 +51,7 @@ def test_the_same_rows_have_one_fingerprint_in_every_format(digits, tmp_path):
     half = len(digits) // 2
     train, test = digits.iloc[:half], digits.iloc[half:]
     found = set()
-    for name, write in formats.TABLES.items():
+    for name, write in source_files.TABLES.items():
         places = [tmp_path / name / part for part in ("train", "test")]
         for place in places:
             place.mkdir(parents=True)
@@ -71,21 +71,21 @@ def test_the_fingerprint_tells_rows_labels_and_parts_apart(digits):
 
 
 def test_a_folder_may_have_a_part_to_train_on_and_one_to_test_with(digits, tmp_path):
-    formats.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
-    formats.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
+    source_files.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
+    source_files.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
     loaded = load(tmp_path / "all")
     assert (len(loaded.train), len(loaded.test)) == (50, 20)
 
 
 def test_a_test_source_replaces_the_sources_own_part(digits, tmp_path, tiny_npz):
-    loaded = load(tiny_npz, formats.csv(digits.iloc[:30], tmp_path))
+    loaded = load(tiny_npz, source_files.csv(digits.iloc[:30], tmp_path))
     assert (len(loaded.train), len(loaded.test)) == (600, 30)
     assert loaded.name == "tiny.npz with rows.csv"
-    assert len(load(formats.csv(digits.iloc[:30], tmp_path), tiny_npz).test) == 200
+    assert len(load(source_files.csv(digits.iloc[:30], tmp_path), tiny_npz).test) == 200
 
 
 def test_a_file_is_told_by_what_it_holds_not_by_its_name(digits, tmp_path):
-    misnamed = formats.parquet(digits, tmp_path).rename(tmp_path / "rows.csv")
+    misnamed = source_files.parquet(digits, tmp_path).rename(tmp_path / "rows.csv")
     assert load(misnamed).train.equals(digits)
 
 
@@ -93,15 +93,15 @@ def test_mended_rows_of_the_quarantine_are_a_source(digits, tmp_path):
     kept = digits.copy()
     for position, (name, value) in enumerate((("part", "train"), ("item", "7"), ("reasons", "blank"))):
         kept.insert(position, name, value)
-    assert load(formats.parquet(kept, tmp_path)).train.equals(digits)
-    assert load(formats.csv(kept, tmp_path)).train.equals(digits)
+    assert load(source_files.parquet(kept, tmp_path)).train.equals(digits)
+    assert load(source_files.csv(kept, tmp_path)).train.equals(digits)
 
 
-@pytest.mark.parametrize("name", formats.ALL)
+@pytest.mark.parametrize("name", source_files.ALL)
 def test_damaged_files_are_read_or_refused_but_nothing_else(name, digits, tmp_path, pytestconfig):
     """Bytes are changed, cut out, doubled: readers answer with rows or with InputError, whatever comes."""
     few = digits.iloc[:12]
-    source = formats.ALL[name](few, tmp_path)
+    source = source_files.ALL[name](few, tmp_path)
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
     originals = {path: path.read_bytes() for path in files}
     chance = random.Random(name)  # noqa: S311, no secret

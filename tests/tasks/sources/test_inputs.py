@@ -7,13 +7,13 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-import formats
 import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import source_files
 from PIL import Image
 from samples import ROOT
 
@@ -33,10 +33,10 @@ def whole(source, rows=64):
 
 
 @pytest.mark.parametrize("rows", [1, 64, 400, 10_000])
-@pytest.mark.parametrize("name", formats.ALL)
+@pytest.mark.parametrize("name", source_files.ALL)
 def test_every_format_gives_all_its_rows_in_batches_of_at_most_so_many(name, rows, digits, tmp_path):
     ordered = digits.iloc[:: 40 if rows == 1 else 1].sort_values("label", kind="stable", ignore_index=True)
-    found = batches(formats.ALL[name](ordered, tmp_path), rows)
+    found = batches(source_files.ALL[name](ordered, tmp_path), rows)
     assert max(map(len, found)) <= rows
     together = pd.concat(found)
     assert (together.to_numpy() == ordered.to_numpy()).all()
@@ -75,8 +75,8 @@ WITHOUT_LABELS = {
     "a csv": lambda f, p: f.iloc[:, 1:].to_csv(p / "rows.csv", index=False),
     "a csv without a header": lambda f, p: f.iloc[:, 1:].to_csv(p / "rows.csv", index=False, header=False),
     "a parquet file": lambda f, p: f.iloc[:, 1:].to_parquet(p / "rows.parquet"),
-    "an IDX file": lambda f, p: (p / "rows.bin").write_bytes(formats.idx_images(f)),
-    "a gzipped IDX file": lambda f, p: (p / "rows.gz").write_bytes(gzip.compress(formats.idx_images(f))),
+    "an IDX file": lambda f, p: (p / "rows.bin").write_bytes(source_files.idx_images(f)),
+    "a gzipped IDX file": lambda f, p: (p / "rows.gz").write_bytes(gzip.compress(source_files.idx_images(f))),
 }
 
 
@@ -92,10 +92,12 @@ def test_labels_are_not_needed(name, digits, tmp_path):
 def test_of_a_source_with_a_test_part_it_is_that_part(tiny_npz, digits, tmp_path):
     assert len(whole(tiny_npz)) == 200
     assert len(whole("mnist", 4096)) == 10_000
-    (formats.idx(digits, tmp_path) / "t10k-images-idx3-ubyte").write_bytes(formats.idx_images(digits.iloc[:7]))
+    (source_files.idx(digits, tmp_path) / "t10k-images-idx3-ubyte").write_bytes(
+        source_files.idx_images(digits.iloc[:7])
+    )
     assert len(whole(tmp_path / "idx")) == 7
-    formats.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
-    formats.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
+    source_files.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
+    source_files.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
     assert len(whole(tmp_path / "all")) == 20
 
 
@@ -107,8 +109,8 @@ def scans(digits, tmp_path):
     for name, image in zip(("b.png", "a.bmp", "c.jpg"), pixels_of(digits), strict=False):
         Image.fromarray(image.reshape(28, 28)).save(folder / name)
     (folder / ".DS_Store").write_bytes(b"\0")
-    formats.csv(digits.iloc[:2], folder)
-    formats.parquet(digits.iloc[:2], folder)
+    source_files.csv(digits.iloc[:2], folder)
+    source_files.parquet(digits.iloc[:2], folder)
     return folder
 
 
@@ -252,9 +254,9 @@ def test_more_rows_of_bytes_take_the_memory_of_fewer_wide_ones(digits, tmp_path,
 
 
 DAMAGED = {
-    "images cut short": (lambda f: formats.idx_images(f)[:-5], "ends at byte"),
-    "images that go on": (lambda f: formats.idx_images(f) + b"!", "goes on after byte"),
-    "labels in place of images": (formats.idx_labels, "neither text nor"),
+    "images cut short": (lambda f: source_files.idx_images(f)[:-5], "ends at byte"),
+    "images that go on": (lambda f: source_files.idx_images(f) + b"!", "goes on after byte"),
+    "labels in place of images": (source_files.idx_labels, "neither text nor"),
     "a line cut short": (lambda f: b"".join(csv_lines(f)[:50]) + b"1,2\n", "line 51: 2 columns"),
     "a word late in the file": (late_word, r"line 100, pixel\d+: 'x'; a number is needed"),
     "an endless line": (lambda f: b"".join(csv_lines(f)[:9]) + b"1" * 3_000_000, "line 10 is longer than"),
@@ -270,7 +272,7 @@ def test_a_fault_late_in_a_file_is_told_with_its_place(name, digits, tmp_path, m
         batches(tmp_path / "rows")
 
 
-@pytest.mark.parametrize("write", [formats.npz, formats.packed_npz, formats.csv_gz, formats.idx_gz])
+@pytest.mark.parametrize("write", [source_files.npz, source_files.packed_npz, source_files.csv_gz, source_files.idx_gz])
 def test_memory_does_not_grow_with_the_file(write, tmp_path, digits, monkeypatch):
     monkeypatch.setattr("tasks.sources.csv_table.BLOCK", 1 << 20)
     pixels = np.tile(pixels_of(digits), (60, 1))

@@ -2,13 +2,13 @@
 
 import shutil
 
-import formats
 import pytest
+import source_files
 
 from schemas.errors import InputError
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import catalogue
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
+from tasks.sources import formats
 
 import_tensorflow()
 
@@ -16,7 +16,7 @@ import keras  # noqa: E402, after TensorFlow was told to be quiet
 
 
 def test_it_is_read_from_what_keras_downloads(digits, tmp_path, monkeypatch):
-    folder = formats.idx_gz(digits, tmp_path)
+    folder = source_files.idx_gz(digits, tmp_path)
     asked = []
 
     def get_file(name, origin, file_hash, cache_subdir):
@@ -31,7 +31,7 @@ def test_it_is_read_from_what_keras_downloads(digits, tmp_path, monkeypatch):
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     for path in list(folder.iterdir()):
         path.rename(folder / f"{path.name.replace('.idx', '-idx')}")
-    loaded = catalogue.load("fashion-mnist", None, DEFAULT_RULES)
+    loaded = formats.load("fashion-mnist", None, DEFAULT_RULES)
     assert loaded.name == "fashion-mnist"
     assert loaded.train.equals(digits)
     assert loaded.test.equals(digits)
@@ -45,4 +45,4 @@ def test_offline_it_says_what_can_be_done(monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     with pytest.raises(InputError, match=r"fashion-mnist: can't be downloaded .*folder with its four IDX files"):
-        catalogue.load("fashion-mnist", None, DEFAULT_RULES)
+        formats.load("fashion-mnist", None, DEFAULT_RULES)

@@ -12,17 +12,18 @@ import pytest
 from fsspec.implementations.memory import MemoryFile
 from samples import draw_digits
 
-from artifacts import validation_report
 from artifacts.files import TEMPORARY
-from artifacts.storage import RETIRED, FolderStorage, storage_at
+from artifacts.reports import validation_report
+from artifacts.store.storage import RETIRED, FolderStorage, storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
-from schemas.results import Loaded
+from schemas.results import RawDataset
 from schemas.rules import Rules
-from schemas.shards import Manifest, Shard
-from tasks.sources import catalogue, shards
-from tasks.validation import inspection, profiles, staging
-from tasks.validation.staging import Staging, in_threads
+from schemas.shards import Shard, ShardManifest
+from tasks.sharding import shard_cache
+from tasks.sharding.shard_cache import ShardCache, in_threads
+from tasks.sources import formats, shards
+from tasks.validation import inspection, profiles
 
 RULES = Rules(max_quarantined=0.2, drift="warning")
 
@@ -63,8 +64,8 @@ def cut(frame, folder, count, kind="parquet"):
 
 
 def inspected(source, test_source, work, rules=RULES):
-    loaded = catalogue.load(str(source), str(test_source), rules)
-    return inspection.inspect(loaded, rules, profiles.embedded(), Staging(FolderStorage(work), in_threads))
+    loaded = formats.load(str(source), str(test_source), rules)
+    return inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(FolderStorage(work), in_threads))
 
 
 def counted(validation):
@@ -76,20 +77,20 @@ def counted(validation):
 
 @pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (37, "parquet"), (5, "csv")])
 def test_the_same_rows_are_the_same_data_however_they_are_cut(train, test_frame, tmp_path, count, kind):
-    whole, dataset = inspection.inspect(Loaded("whole", train, test_frame), RULES, profiles.embedded())
+    whole, dataset = inspection.inspect(RawDataset("whole", train, test_frame), RULES, profiles.embedded())
     source = cut(train, tmp_path / "train", count, kind)
     of_shards, same = inspected(source, cut(test_frame, tmp_path / "test", 3), tmp_path / "work")
     assert same.fingerprint == dataset.fingerprint
     assert counted(of_shards) == counted(whole)
     assert len(whole.quarantined) == 8
     assert of_shards.label_counts == whole.label_counts
-    assert of_shards.kept == whole.kept
-    assert of_shards.came == whole.came
+    assert of_shards.n_valid == whole.n_valid
+    assert of_shards.n_input == whole.n_input
     assert of_shards.drifts == whole.drifts
     np.testing.assert_array_equal(of_shards.means, whole.means)
     for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "furthest"):
         np.testing.assert_array_equal(getattr(same.profile, name), getattr(dataset.profile, name))
-    np.testing.assert_array_equal(same.train.rows(slice(None)), dataset.train.rows(slice(None)))
+    np.testing.assert_array_equal(same.train.read(slice(None)), dataset.train.read(slice(None)))
     np.testing.assert_array_equal(same.train.labels, dataset.train.labels)
 
 
@@ -103,29 +104,29 @@ def test_rows_set_aside_are_named_by_shard_and_row_and_kept_as_they_came(train, 
 def test_of_many_rows_set_aside_the_first_are_kept_and_that_is_said(train, test_frame, tmp_path, monkeypatch):
     monkeypatch.setattr(inspection, "MOST_KEPT", 3)
     found, _ = inspected(cut(train, tmp_path / "train", 6), cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
-    assert sum(found.set_aside.values()) == 8
+    assert sum(found.n_quarantined.values()) == 8
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
     told = "\n".join(validation_report.body(found, str, "quarantine/1"))
     assert "Kept as they came, of each part the first 3, in `quarantine/1`." in told
 
 
 def test_too_little_memory_for_the_rows_is_told_before_any_is_read(tmp_path):
-    many = Manifest((Shard("digits.parquet", "digits.parquet", rows=8_100_000),))
-    staging_alone = Staging(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was staged"))
+    many = ShardManifest((Shard("digits.parquet", "digits.parquet", rows=8_100_000),))
+    staging_alone = ShardCache(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was staged"))
     with pytest.raises(InputError, match=r"^--memory 1280: 8,100,000 rows need 1,488 MiB at least"):
-        inspection.inspect(Loaded("many", many, None), Rules(memory=1280), profiles.embedded(), staging_alone)
+        inspection.inspect(RawDataset("many", many, None), Rules(memory=1280), profiles.embedded(), staging_alone)
 
 
 def test_where_there_is_no_part_to_test_with_the_same_rows_are_split_off(train, tmp_path):
     whole, dataset = inspection.inspect(
-        Loaded("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.embedded()
+        RawDataset("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.embedded()
     )
     rules = RULES.model_copy(update={"min_test_rows": 10})
-    loaded = catalogue.load(str(cut(train, tmp_path / "train", 7)), None, rules)
+    loaded = formats.load(str(cut(train, tmp_path / "train", 7)), None, rules)
     found, same = inspection.inspect(
-        loaded, rules, profiles.embedded(), Staging(FolderStorage(tmp_path / "work"), in_threads)
+        loaded, rules, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), in_threads)
     )
-    assert found.kept == whole.kept
+    assert found.n_valid == whole.n_valid
     assert same.fingerprint == dataset.fingerprint
 
 
@@ -186,7 +187,7 @@ def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, t
     rules = RULES.model_copy(update={"max_quarantined": 0.1})
     found, dataset = inspected(source, tests, tmp_path / "work", rules)
     assert dataset is not None, found.refusal
-    assert len(dataset.train) + found.set_aside["train"] == 560
+    assert len(dataset.train) + found.n_quarantined["train"] == 560
     (told,) = [finding.message for finding in found.findings if finding.check == "shards"]
     assert told.startswith("2 shards of the train part, 40 of 600 rows, can't be used: ")
     assert "part-004.parquet" in told
@@ -231,7 +232,7 @@ def test_a_store_that_cannot_keep_a_shard_loses_none(train, test_frame, tmp_path
     tests = cut(test_frame, tmp_path / "test", 1)
     rules = RULES.model_copy(update={"max_quarantined": 1})
     with monkeypatch.context() as patch:
-        patch.setattr(staging, "_stage", fails_once(staging._stage, kind("the store: not now")))
+        patch.setattr(shard_cache, "_stage", fails_once(shard_cache._stage, kind("the store: not now")))
         with pytest.raises(kind, match="the store: not now"):
             inspected("memory://kept", tests, tmp_path / "work", rules)
     _, dataset = inspected("memory://kept", tests, tmp_path / "work", rules)
@@ -297,7 +298,7 @@ def test_a_shard_that_is_gone_is_a_bad_one_but_not_what_may_not_be_read(train, t
     monkeypatch.setattr(type(memory), "open", refuse)
     with found:
         first, gone, last = shards.manifest("memory://own").shards
-        assert (first.rows, gone.rows, last.rows) == (200, None, 200)
+        assert (first.n_rows, gone.n_rows, last.n_rows) == (200, None, 200)
         assert gone.fault == "memory:///own/part-001.parquet: can't be read (no such key)"
 
 
@@ -320,7 +321,7 @@ def rewritten(path):
 @pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
 def test_a_shard_that_changes_while_it_is_staged_may_be_read_again(train, test_frame, tmp_path, monkeypatch, change):
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
-    write, changed = staging._Writer.write, []
+    write, changed = shard_cache._Writer.write, []
 
     def meanwhile(writer, batches, job):
         if not changed and job.shard.item == "part-002.parquet":
@@ -328,7 +329,7 @@ def test_a_shard_that_changes_while_it_is_staged_may_be_read_again(train, test_f
         write(writer, batches, job)
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging._Writer, "write", meanwhile)
+        patch.setattr(shard_cache._Writer, "write", meanwhile)
         with pytest.raises(UnavailableError, match=r"part-002\.parquet: changed while the run read it$"):
             inspected(source, tests, tmp_path / "work")
     assert not list((tmp_path / "work").glob(".*")), "nothing half staged is left"
@@ -349,9 +350,11 @@ def test_rows_set_aside_are_never_those_of_another_file(train, test_frame, tmp_p
             change(source / "part-000.parquet")
         return staged
 
-    loaded = catalogue.load(str(source), str(tests), RULES)
+    loaded = formats.load(str(source), str(tests), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
-        inspection.inspect(loaded, RULES, profiles.embedded(), Staging(FolderStorage(tmp_path / "work"), then_changed))
+        inspection.inspect(
+            loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), then_changed)
+        )
 
 
 def test_nor_those_of_an_object_that_is_gone(train, test_frame, tmp_path):
@@ -365,17 +368,17 @@ def test_nor_those_of_an_object_that_is_gone(train, test_frame, tmp_path):
             memory.rm("/going/part-000.parquet")
         return staged
 
-    loaded = catalogue.load("memory://going", str(cut(test_frame, tmp_path / "test", 1)), RULES)
+    loaded = formats.load("memory://going", str(cut(test_frame, tmp_path / "test", 1)), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
-        inspection.inspect(loaded, RULES, profiles.embedded(), Staging(FolderStorage(tmp_path / "work"), then_gone))
+        inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), then_gone))
 
 
 def test_a_shard_that_goes_before_it_is_staged_is_named(train, test_frame, tmp_path):
     source = cut(train, tmp_path / "train", 6)
-    loaded = catalogue.load(str(source), str(cut(test_frame, tmp_path / "test", 1)), RULES)
+    loaded = formats.load(str(source), str(cut(test_frame, tmp_path / "test", 1)), RULES)
     (source / "part-003.parquet").unlink()
     place = FolderStorage(tmp_path / "work")
-    found, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
+    found, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
     assert dataset is not None, found.refusal
     (told,) = [finding.message for finding in found.findings if finding.check == "shards"]
     assert "part-003.parquet: can't be read (No such file or directory)" in told
@@ -401,8 +404,8 @@ def test_another_row_group_layout_is_no_fault(train, test_frame, tmp_path):
 
 def test_a_rerun_stages_new_shards_alone(train, test_frame, tmp_path, monkeypatch):
     staged = []
-    stage = staging._stage
-    monkeypatch.setattr(staging, "_stage", lambda path, *rest: (staged.append(path.name), stage(path, *rest)))
+    stage = shard_cache._stage
+    monkeypatch.setattr(shard_cache, "_stage", lambda path, *rest: (staged.append(path.name), stage(path, *rest)))
     source, tests = cut(train.iloc[:500], tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
     inspected(source, tests, tmp_path / "work")
     assert len(staged) == 5
@@ -422,7 +425,7 @@ def test_what_is_staged_and_was_damaged_is_staged_anew(train, test_frame, tmp_pa
     (staged[2] / "labels.npy").unlink()
     _, again = inspected(source, tests, tmp_path / "work")
     assert again.fingerprint == before.fingerprint
-    np.testing.assert_array_equal(again.train.rows(slice(None)), before.train.rows(slice(None)))
+    np.testing.assert_array_equal(again.train.read(slice(None)), before.train.read(slice(None)))
     assert sorted((tmp_path / "work").iterdir()) == staged
 
 
@@ -434,7 +437,7 @@ def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
         (tmp_path / name / "pixels.npy").touch()
         then = time.time() - days * 86_400
         os.utime(tmp_path / name, (then, then))
-    staging.sweep(FolderStorage(tmp_path))
+    shard_cache.sweep(FolderStorage(tmp_path))
     assert {path.name for path in tmp_path.iterdir()} == {"used", under_way}
 
 
@@ -442,7 +445,7 @@ def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_go
     train, test_frame, tmp_path, monkeypatch
 ):
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
-    write, calls = staging._Writer._finish, []
+    write, calls = shard_cache._Writer._finish, []
 
     def full(writer):
         calls.append(1)
@@ -451,7 +454,7 @@ def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_go
         write(writer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging._Writer, "_finish", full)
+        patch.setattr(shard_cache._Writer, "_finish", full)
         with pytest.raises(
             StoreError, match=r"part-00\d.parquet: can't be staged in .*the disk is full.*a rerun goes on"
         ):
@@ -500,9 +503,9 @@ def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypa
     tests = cut(test_frame, tmp_path / "test", 1)
     monkeypatch.chdir(tmp_path)
     for source in (f"file://{tmp_path}/train", "file://train", "file://train/*.parquet"):
-        loaded = catalogue.load(source, str(tests), RULES)
+        loaded = formats.load(source, str(tests), RULES)
         assert len(loaded.train.shards) == 2
-    assert catalogue.load("file://train", None, RULES).source == str(tmp_path / "train"), "from anywhere, later"
+    assert formats.load("file://train", None, RULES).source == str(tmp_path / "train"), "from anywhere, later"
 
 
 def test_a_link_to_itself_that_a_pattern_names_is_a_bad_shard(train, tmp_path):
@@ -516,7 +519,7 @@ def test_shards_may_be_called_as_the_parts_of_mnist_are(train, tmp_path):
     folder = cut(train, tmp_path / "train", 2)
     for path in folder.iterdir():
         path.rename(path.with_name(f"train-images-{path.name}"))
-    assert len(catalogue.load(str(folder), None, RULES).train.shards) == 2
+    assert len(formats.load(str(folder), None, RULES).train.shards) == 2
 
 
 @pytest.mark.parametrize(
@@ -540,24 +543,24 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     _, of_folder = inspected(source, tests, tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     place = storage_at(f"{bucket}/shards").keeping_copies()
-    loaded = catalogue.load(str(source), str(tests), RULES)
-    _, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
+    loaded = formats.load(str(source), str(tests), RULES)
+    _, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
     assert dataset.fingerprint == of_folder.fingerprint
     assert len(place.names()) == 5
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
-    pixels = dataset.train.rows(slice(None))
-    np.testing.assert_array_equal(pixels, of_folder.train.rows(slice(None)))
+    pixels = dataset.train.read(slice(None))
+    np.testing.assert_array_equal(pixels, of_folder.train.read(slice(None)))
     for copy in (tmp_path / "there").rglob("pixels.npy"):
         copy.unlink()  # as by what cleans caches
-    np.testing.assert_array_equal(dataset.train.rows(slice(None)), pixels)
+    np.testing.assert_array_equal(dataset.train.read(slice(None)), pixels)
     files = fsspec.filesystem("s3")
     (gone, *_others) = place.names()
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
-    staged, stage = [], staging._stage
-    monkeypatch.setattr(staging, "_stage", lambda *given: (staged.append(given[1]), stage(*given)))
-    _, again = inspection.inspect(loaded, RULES, profiles.embedded(), Staging(place, in_threads))
+    staged, stage = [], shard_cache._stage
+    monkeypatch.setattr(shard_cache, "_stage", lambda *given: (staged.append(given[1]), stage(*given)))
+    _, again = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
     assert staged == [gone]
-    np.testing.assert_array_equal(again.train.rows(slice(None)), pixels)
+    np.testing.assert_array_equal(again.train.read(slice(None)), pixels)
     place.remove_folder(gone)
     with pytest.raises(StoreError, match=rf"{gone}: is gone; a rerun stages it anew"):
-        [images.rows(slice(None)) for images in (again.train, again.test)]
+        [images.read(slice(None)) for images in (again.train, again.test)]

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 from samples import accepted
 
-from artifacts.storage import storage_at
+from artifacts.store.storage import storage_at
 from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
 
 import_tensorflow()
 
@@ -32,13 +32,13 @@ def train(tiny, tmp_path):
     from tasks.training import engine
 
     def run(recipe, work=tmp_path / "work", dataset=tiny, on_epoch=None):
-        run.epochs, run.told = [], []
+        run.epochs, run.summary = [], []
 
         def heard(record):
             run.epochs.append(record.epoch)
             if on_epoch:
                 on_epoch(record)
 
-        return engine.train(dataset, recipe, storage_at(work), on_epoch=heard, tell=run.told.append)
+        return engine.train(dataset, recipe, storage_at(work), on_epoch=heard, tell=run.summary.append)
 
     return run

@@ -9,14 +9,14 @@ from samples import draw_digits
 
 from schemas.recipe import PRESETS, Overrides
 from tasks.training import augmentation
-from tasks.training.replica import ALONE
+from tasks.training.worker import SINGLE_WORKER
 
 STRONGEST = Overrides(rotation=20, scaling=0.5, shear=0.5, shift=5, elastic=3).applied_to("fast")
 STILL = Overrides(rotation=0, scaling=0, shear=0, shift=0, elastic=0).applied_to("fast")
 
 
 def deform(before, seed, recipe):
-    return augmentation.deform(before, seed, recipe, ALONE.portion(tf.shape(before)[0]))
+    return augmentation.deform(before, seed, recipe, SINGLE_WORKER.portion(tf.shape(before)[0]))
 
 
 def images(rows, seed=0):

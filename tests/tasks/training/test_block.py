@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from schemas.recipe import Overrides
 from tasks.training.block import compile_block
-from tasks.training.replica import ALONE
+from tasks.training.worker import SINGLE_WORKER
 
 SEEN: list[int] = []
 
@@ -36,7 +36,9 @@ def block(batch_size: int):
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
     recipe = Overrides(batch_size=batch_size).applied_to("plain")
-    return compile_block(network, keras.losses.CategoricalCrossentropy(reduction="sum"), optimizer, recipe, ALONE)
+    return compile_block(
+        network, keras.losses.CategoricalCrossentropy(reduction="sum"), optimizer, recipe, SINGLE_WORKER
+    )
 
 
 def rows_used(rows: int, batch_size: int, seed: tuple[int, int]) -> list[int]:

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 from samples import accepted, draw_digits, on_disk, pixel_file
 
-from artifacts.storage import FolderStorage
+from artifacts.store.storage import FolderStorage
 from schemas.errors import InputError
-from schemas.images import Staged
+from schemas.images import ShardedImages
 from schemas.recipe import Overrides
 from tasks.training import engine
-from tasks.training.plan import Plan, plan
+from tasks.training.block_sampler import BlockSampler, plan
 
 RECIPE = Overrides(epochs=6, batch_size=32, learning_rate=0.003, validation_fraction=0.1).applied_to("plain")
 FAST = Overrides(epochs=6).applied_to("fast")
@@ -45,18 +45,18 @@ def trained(dataset, work, on_block=lambda _: None):
 
 
 def test_every_row_is_in_one_block_of_each_epoch_and_blocks_differ_between_epochs():
-    dealt = Plan(rows=10_007, block_rows=1024, seed=3)
+    dealt = BlockSampler(rows=10_007, block_rows=1024, seed=3)
     for epoch in range(2):
         blocks = [dealt.block(number) for number in range(epoch * dealt.blocks, (epoch + 1) * dealt.blocks)]
         assert sorted(np.concatenate(blocks).tolist()) == list(range(10_007))
         assert {len(block) for block in blocks[:-1]} == {1024}
     assert not np.array_equal(dealt.block(0), dealt.block(dealt.blocks))
-    np.testing.assert_array_equal(dealt.block(4), Plan(10_007, 1024, 3).block(4))
+    np.testing.assert_array_equal(dealt.block(4), BlockSampler(10_007, 1024, 3).block(4))
 
 
 def test_labels_sorted_by_shard_are_spread_over_all_blocks():
     labels = np.repeat(np.arange(10), 30_000)
-    dealt = Plan(rows=300_000, block_rows=40_960, seed=0)
+    dealt = BlockSampler(rows=300_000, block_rows=40_960, seed=0)
     for number in range(dealt.blocks):
         shares = np.bincount(labels[dealt.block(number)], minlength=10) / len(dealt.block(number))
         assert abs(shares - 0.1).max() < 0.05
@@ -104,8 +104,8 @@ def test_killed_in_the_middle_of_an_epoch_it_ends_with_the_same_weights(staged, 
 
 
 def test_the_same_rows_in_other_files_train_the_same_weights(staged, whole, tmp_path):
-    np.save(tmp_path / "one.npy", whole.train.rows(slice(None)))
-    one = Staged([pixel_file(tmp_path / "one.npy", len(whole.train))], whole.train.labels, staged.train.numbers)
+    np.save(tmp_path / "one.npy", whole.train.read(slice(None)))
+    one = ShardedImages([pixel_file(tmp_path / "one.npy", len(whole.train))], whole.train.labels, staged.train.numbers)
     assert (
         trained(staged, tmp_path / "a")[0].digest
         == trained(dataclasses.replace(staged, train=one), tmp_path / "b")[0].digest
@@ -127,7 +127,7 @@ def test_labels_sorted_by_shard_do_not_hurt_the_accuracy(tmp_path):
 
 def accuracies(mnist, order, folder):
     """Train on digits that lie in ten files in this order, by several seeds; give the shares of test digits right."""
-    from tasks.training.inference import answers
+    from tasks.inference.model import answers
 
     folder.mkdir()
     cut = on_disk(dataclasses.replace(mnist, train=mnist.train.take(order)), folder, 10, memory=1065)

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 
 from schemas.errors import InputError, TrainingError
-from schemas.images import InMemory
+from schemas.images import InMemoryImages
 from schemas.recipe import Overrides
 from tasks.training.block import BlockSums
 from tasks.training.engine import digest, split
@@ -55,7 +55,7 @@ def test_a_resumed_training_ends_as_an_undisturbed_one(train, recipe, tmp_path, 
         train(recipe, work, on_epoch=stop)
     resumed = train(recipe, work)
     assert train.epochs == [5, 6], "an epoch is saved before it is told of"
-    assert "going on after epoch 4 of 6" in train.told[0]
+    assert "going on after epoch 4 of 6" in train.summary[0]
     assert resumed.digest == undisturbed.digest
     assert [(r.loss, r.accuracy) for r in resumed.history] == [(r.loss, r.accuracy) for r in undisturbed.history]
 
@@ -79,7 +79,7 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_it_used(train, recipe, 
     train(recipe, tmp_path / "b")
     newest = damage_newest(tmp_path / "b", how)
     resumed = train(recipe, tmp_path / "b")
-    assert f"{newest} is damaged" in train.told[0]
+    assert f"{newest} is damaged" in train.summary[0]
     assert train.epochs == [6]
     assert resumed.digest == undisturbed.digest
 
@@ -90,7 +90,7 @@ def test_when_every_checkpoint_is_damaged_it_begins_anew(train, recipe, tmp_path
         path.write_bytes(b"")
     assert train(recipe, tmp_path / "a").digest == undisturbed.digest
     assert train.epochs == [1, 2, 3, 4, 5, 6]
-    assert len(train.told) == 2
+    assert len(train.summary) == 2
 
 
 def test_checkpoints_do_not_pile_up(train, recipe, tmp_path):
@@ -114,14 +114,14 @@ def test_ctrl_c_ends_the_training_after_the_epoch_is_saved(train, recipe, tmp_pa
 
     with pytest.raises(KeyboardInterrupt):
         train(recipe, tmp_path / "b", on_epoch=interrupt)
-    assert "interrupted after epoch 2 of 6; the same command goes on from there" in train.told
+    assert "interrupted after epoch 2 of 6; the same command goes on from there" in train.summary
     assert train(recipe, tmp_path / "b").digest == undisturbed.digest
     assert train.epochs == [3, 4, 5, 6]
 
 
 def test_a_loss_that_is_no_number_ends_the_training(train, recipe, tmp_path, monkeypatch):
     lost = BlockSums(tf.constant(np.nan), tf.constant(0))
-    monkeypatch.setattr("tasks.training.session.compile_block", lambda *_: lambda *_: lost)
+    monkeypatch.setattr("tasks.training.trainer.compile_block", lambda *_: lambda *_: lost)
     with pytest.raises(TrainingError, match=f"no longer finite in epoch 1; .* lower .* than {recipe.learning_rate}"):
         train(recipe, tmp_path)
     assert not list(tmp_path.rglob("*.npz")), "nothing is saved that a rerun would go on from"
@@ -129,7 +129,9 @@ def test_a_loss_that_is_no_number_ends_the_training(train, recipe, tmp_path, mon
 
 def test_a_network_that_only_guesses_ends_the_training(train, tiny):
     random = np.random.default_rng(0)
-    noise = InMemory(random.integers(0, 256, (600, 784), dtype=np.uint8), random.integers(0, 10, 600, dtype=np.uint8))
+    noise = InMemoryImages(
+        random.integers(0, 256, (600, 784), dtype=np.uint8), random.integers(0, 10, 600, dtype=np.uint8)
+    )
     dataset = dataclasses.replace(tiny, train=noise, fingerprint="noise")
     recipe = Overrides(epochs=40, batch_size=32, learning_rate=1e-7).applied_to("plain")
     with pytest.raises(TrainingError, match="still guesses in epoch"):

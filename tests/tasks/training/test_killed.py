@@ -10,10 +10,10 @@ TRAINING = """
 import sys, time
 sys.path.insert(0, "tests")
 from pathlib import Path
-from artifacts.storage import FolderStorage
+from artifacts.store.storage import FolderStorage
 from schemas.recipe import Overrides
 from samples import accepted
-from tasks.training.start_up import import_tensorflow
+from tasks.inference.start_up import import_tensorflow
 import_tensorflow()
 from tasks.training.engine import train
 

@@ -3,21 +3,21 @@
 import dataclasses
 import re
 
-import formats
 import numpy as np
 import pandas as pd
 import pytest
+import source_files
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from samples import ROOT, accepted
 
 from schemas import images
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
-from schemas.results import Loaded
+from schemas.results import RawDataset
 from schemas.row_checks import MEANINGS
 from schemas.rules import DEFAULT_RULES, Rules
-from tasks.sources import catalogue
-from tasks.validation import inspection, profiles, rows, split
+from tasks.sources import formats
+from tasks.validation import inspection, profiles, row_faults, split
 from tasks.validation.drift import drifts
 from tasks.validation.repairs import TURNS
 
@@ -26,7 +26,7 @@ TURNED_BACK = {"rotate90": "rotate270", "rotate270": "rotate90"}
 
 
 def inspect(train, test=None, **rules):
-    return inspection.inspect(Loaded("made", train, test), Rules(**{"min_test_rows": 10} | rules), REFERENCE)
+    return inspection.inspect(RawDataset("made", train, test), Rules(**{"min_test_rows": 10} | rules), REFERENCE)
 
 
 @pytest.fixture(scope="module")
@@ -37,17 +37,17 @@ def mnist():
 @pytest.fixture(scope="module")
 def frames():
     """Give MNIST's frames."""
-    return catalogue.load("mnist", None, DEFAULT_RULES)
+    return formats.load("mnist", None, DEFAULT_RULES)
 
 
 @pytest.fixture(scope="module")
 def fashion():
     """Give the first thousand test images of Fashion-MNIST."""
-    return catalogue.load(str(ROOT / "tests" / "data" / "fashion-mnist-1000.npz"), None, DEFAULT_RULES).train
+    return formats.load(str(ROOT / "tests" / "data" / "fashion-mnist-1000.npz"), None, DEFAULT_RULES).train
 
 
 def split_off(frame, rules):
-    return split.test_rows(rows.digests(pixels_of(frame)), labels_of(frame), rules)
+    return split.test_rows(row_faults.digests(pixels_of(frame)), labels_of(frame), rules)
 
 
 def images_of(frame):
@@ -56,7 +56,7 @@ def images_of(frame):
 
 def test_none_of_mnists_rows_is_set_aside(mnist):
     """It holds no duplicates, no leaks and no blanks: every row set aside would be a good one."""
-    assert mnist.validation.kept == mnist.validation.came == {"train": 60_000, "test": 10_000}
+    assert mnist.validation.n_valid == mnist.validation.n_input == {"train": 60_000, "test": 10_000}
     assert mnist.validation.quarantined.empty
     assert mnist.validation.findings == ()
 
@@ -81,7 +81,7 @@ def test_any_wrong_pixel_is_caught_and_located(digits, row, column, wrong):
     assert reason in caught.reasons.split("; ")
     came = validation.quarantined.iloc[0, 3:].astype(float).to_numpy()
     assert np.array_equal(came, frame.iloc[row].to_numpy(), equal_nan=True), "it is kept as it came"
-    assert sum(validation.kept.values()) == 399
+    assert sum(validation.n_valid.values()) == 399
 
 
 @settings(max_examples=20, deadline=None)
@@ -183,7 +183,7 @@ def test_turned_images_are_refused_with_the_repair_that_is_needed(digits, turn):
 )
 def test_scale_and_polarity_are_refused_and_can_be_repaired(digits, spoil, repair, tmp_path):
     np.savez(tmp_path / "rows.npz", x=spoil(pixels_of(digits).astype(np.float32)), y=labels_of(digits))
-    spoiled = catalogue.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
+    spoiled = formats.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
     validation, dataset = inspect(spoiled)
     assert dataset is None
     assert [error.message.split("--repair ")[1] for error in validation.errors] == list(repair)
@@ -224,14 +224,17 @@ def test_resamples_of_mnist_never_drift(mnist):
         for _ in range(20):
             sample = mnist.train.take(random.integers(0, 60_000, count))
             counts = profiles.count(sample, REFERENCE)
-            assert not [d for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.far]
+            assert not [d for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.exceeds_threshold]
 
 
 @pytest.mark.parametrize("rows", [100, 300, 1000])
 def test_fashion_always_drifts(fashion, rows):
     for start in range(0, 1000, rows):
         counts = profiles.count(images.of_frame(fashion.iloc[start : start + rows]), REFERENCE)
-        assert {d.name for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.far} == {"ink", "shapes"}
+        assert {d.name for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.exceeds_threshold} == {
+            "ink",
+            "shapes",
+        }
 
 
 def test_drift_is_told_or_stops_the_run_as_the_rules_say(fashion):
@@ -251,7 +254,7 @@ def test_label_shares_that_shift_are_drift(frames):
 
 
 def test_the_embedded_profile_is_that_of_the_embedded_mnist(mnist):
-    made = dataclasses.asdict(profiles.described(mnist.train, "mnist")[0])
+    made = dataclasses.asdict(profiles.fit_profile(mnist.train, "mnist")[0])
     for name, kept in dataclasses.asdict(REFERENCE).items():
         if name == "name":
             assert kept == "mnist"
@@ -264,18 +267,18 @@ def test_the_embedded_profile_is_that_of_the_embedded_mnist(mnist):
 
 
 def test_a_profile_survives_its_file(tmp_path, digits):
-    from artifacts import reference
+    from artifacts.store import reference_profile
 
-    profile = profiles.described(images.of_frame(digits), "a näme")[0]
-    reference.write(tmp_path / "reference.npz", profile)
-    back = reference.read(tmp_path / "reference.npz")
+    profile = profiles.fit_profile(images.of_frame(digits), "a näme")[0]
+    reference_profile.write(tmp_path / "reference.npz", profile)
+    back = reference_profile.read(tmp_path / "reference.npz")
     for name, value in dataclasses.asdict(profile).items():
         assert np.array_equal(getattr(back, name), value), name
 
 
 @pytest.mark.parametrize("rows", [1, 2, 9])
 def test_a_profile_can_be_made_of_very_few_rows(digits, rows):
-    assert profiles.described(images.of_frame(digits.iloc[:rows]), "few")[0].rows == rows
+    assert profiles.fit_profile(images.of_frame(digits.iloc[:rows]), "few")[0].n_rows == rows
 
 
 def test_every_class_gives_its_share_to_the_split(digits):
@@ -312,7 +315,7 @@ def test_without_a_test_source_copies_cannot_leak(digits):
 
 
 def test_rows_of_the_quarantine_can_be_mended_and_given_back(digits, tmp_path):
-    from artifacts import quarantine
+    from artifacts.reports import quarantine
 
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
@@ -322,7 +325,7 @@ def test_rows_of_the_quarantine_can_be_mended_and_given_back(digits, tmp_path):
     assert mended.loc[0, "reasons"] == "label unknown"
     mended["label"] = digits.iloc[4, 0]
     mended.to_csv(tmp_path / "mended.csv", index=False)
-    back = catalogue.load(str(tmp_path / "mended.csv"), None, DEFAULT_RULES).train
+    back = formats.load(str(tmp_path / "mended.csv"), None, DEFAULT_RULES).train
     assert (back.to_numpy() == digits.iloc[[4]].to_numpy()).all()
 
 
@@ -331,7 +334,7 @@ def test_figures_are_plain_json(digits):
 
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
-    figures = json.loads(json.dumps(inspect(frame)[0].figures()))
+    figures = json.loads(json.dumps(inspect(frame)[0].to_dict()))
     assert figures["rows"] == {
         "came": {"train": 400},
         "kept": {"train": 339, "test": 60},
@@ -341,7 +344,7 @@ def test_figures_are_plain_json(digits):
 
 
 def test_pictures_keep_their_names_in_the_quarantine(digits, tmp_path):
-    folder = formats.pictures(digits, tmp_path)
-    loaded = catalogue.load(str(folder), None, DEFAULT_RULES)
+    folder = source_files.pictures(digits, tmp_path)
+    loaded = formats.load(str(folder), None, DEFAULT_RULES)
     loaded.train.iloc[3, 1:] = 0
     assert inspect(loaded.train)[0].quarantined["item"].tolist() == [loaded.train.index[3]]

@@ -1,0 +1,71 @@
+"""Digest code by its syntax: comments, docstrings and layout don't count, so rewording changes nothing."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[1]
+DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+@cache
+def code_digest(*modules: str) -> str:
+    """Return the SHA-256 of modules of this project (dotted names) and of all that they import of it."""
+    found: dict[str, ast.Module] = {}
+    pending = list(modules)
+    while pending:
+        name = pending.pop()
+        if name not in found and (path := _path(name)):
+            found[name] = tree = ast.parse(path.read_text(encoding="utf-8"))
+            pending += _imported(tree)
+    digest = hashlib.sha256()
+    for name in sorted(found):
+        digest.update(f"{name}\n{ast.unparse(_without_docstrings(found[name]))}\n".encode())
+    return digest.hexdigest()
+
+
+def _path(module: str) -> Path | None:
+    path = ROOT / module.replace(".", "/")
+    return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    """Yield the names that a module imports when it runs, late imports included; names that are no modules, too."""
+    for node in _nodes_that_run(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def _nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk a tree, but for what `if TYPE_CHECKING:` holds."""
+    yield node
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    for child in ast.iter_child_nodes(node):
+        yield from _nodes_that_run(child)
+
+
+def _without_docstrings(tree: ast.Module) -> ast.Module:
+    """Remove docstrings, and strings after an assignment that document it."""
+    for node in ast.walk(tree):
+        if isinstance(node, DOCUMENTED):
+            node.body = [statement for statement in node.body if not _is_string(statement)] or [ast.Pass()]
+    return tree
+
+
+def _is_string(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )

@@ -1,0 +1,1 @@
+"""A saved network, loaded and queried. Knows no Prefect."""

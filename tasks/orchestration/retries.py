@@ -1,0 +1,47 @@
+"""How tasks are retried: what a `@task(...)` of this project passes to Prefect."""
+
+from __future__ import annotations
+
+import errno
+from typing import TYPE_CHECKING, Any
+
+import httpx
+from prefect.cache_policies import NO_CACHE
+
+from schemas.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from prefect import State
+    from prefect.tasks import Task
+
+TRANSIENT_ERRNOS = {
+    errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT,
+    errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH, errno.ENETUNREACH,
+}  # fmt: skip
+"""Errors of a disk or a network that may pass. Other kinds of OSError stay: no such file, not a picture."""
+
+
+def is_transient(error: BaseException | None) -> bool:
+    """Return whether an error, or one that caused it, may pass: the network, the server, a full or stalled disk."""
+    while error is not None:
+        if isinstance(error, (UnavailableError, httpx.TransportError)):
+            return True
+        if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _is_retryable(_task: Task[..., Any], _run: object, state: State[Any]) -> bool:
+    return is_transient(state.data if isinstance(state.data, BaseException) else None)
+
+
+# Prefect would hash whole frames and models on every call to find a cache key.
+ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
+"""Options of a task that must not run twice, since a second run would repeat its effect."""
+RETRIED: dict[str, Any] = ONCE | {
+    "retries": 4,
+    "retry_delay_seconds": [5.0, 15.0, 45.0, 90.0],  # a server that restarts, a disk that is mounted again
+    "retry_condition_fn": _is_retryable,
+}
+"""Options of every other task: transient errors are retried, bad data fails at once."""

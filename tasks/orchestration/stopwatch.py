@@ -1,0 +1,63 @@
+"""Measure what each task of a flow takes."""
+
+from __future__ import annotations
+
+import functools
+import time
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
+
+import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+START_UP = "start-up"
+ORCHESTRATION = "orchestration"
+
+_seconds: ContextVar[dict[str, float] | None] = ContextVar("seconds", default=None)
+
+
+def timed(function: Callable[P, R]) -> Callable[P, R]:
+    """Record the wall time of each call in the stopwatch around it, if there is one."""
+
+    @functools.wraps(function)
+    def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
+        started = time.perf_counter()
+        try:
+            return function(*args, **kwargs)
+        finally:
+            seconds = _seconds.get()
+            if seconds is not None:
+                seconds[function.__name__] = time.perf_counter() - started
+
+    return wrapper
+
+
+class Stopwatch:
+    """Knows where the time of a flow went."""
+
+    def __init__(self, seconds: dict[str, float]) -> None:
+        self._seconds = seconds
+        self._start_up = time.time() - psutil.Process().create_time()
+        self._started = time.perf_counter()
+
+    def seconds(self) -> dict[str, float]:
+        """Return the seconds of the process's start-up, of each task so far, and of Prefect between them."""
+        between = time.perf_counter() - self._started - sum(self._seconds.values())
+        return {START_UP: self._start_up, **self._seconds, ORCHESTRATION: between}
+
+
+@contextmanager
+def stopwatch() -> Iterator[Stopwatch]:
+    """Measure the timed functions that run inside the `with`."""
+    seconds: dict[str, float] = {}
+    token = _seconds.set(seconds)
+    try:
+        yield Stopwatch(seconds)
+    finally:
+        _seconds.reset(token)

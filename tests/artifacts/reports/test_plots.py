@@ -1,0 +1,71 @@
+"""The plots: what is written in them, read from the figure's own objects."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from artifacts.reports import plots
+from schemas.results import EpochRecord, Mistake
+
+
+def texts(axes):
+    return [text.get_text() for text in axes.texts]
+
+
+def test_the_heatmap_has_every_count_with_true_digits_in_rows():
+    matrix = np.diag(np.full(10, 900))
+    matrix[4, 9] = 11
+    axes = plots.confusion_heatmap(matrix, 0.9878).axes[0]
+    assert texts(axes).count("900") == 10
+    eleven = next(text for text in axes.texts if text.get_text() == "11")
+    assert eleven.get_position() == (9.5, 4.5)  # column 9, row 4
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("predicted", "true")
+    assert "98.78%" in axes.get_title()
+
+
+def test_a_rare_confusion_stands_out_from_none():
+    """A hundredth of the diagonal must not look like nothing."""
+    matrix = np.diag(np.full(10, 1000))
+    matrix[4, 9] = 1
+    mesh = plots.confusion_heatmap(matrix, 0.9999).axes[0].collections[0]
+    mesh.update_scalarmappable()
+    colors = mesh.get_facecolors().reshape(10, 10, 4)
+    assert np.abs(colors[4, 9, :3] - 1).max() > 0.1
+    assert colors[4, 9].tolist() != colors[4, 8].tolist()
+
+
+def test_a_class_without_rows_is_drawn():
+    matrix = np.diag([5] * 9 + [0])
+    assert plots.png(plots.confusion_heatmap(matrix, 1.0)).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("held_out", [None, 0.9])
+def test_learning_curves_show_what_there_is(held_out):
+    history = [EpochRecord(epoch, 1 / epoch, 1 - 0.3 / epoch, held_out, held_out, 0.1) for epoch in (1, 2, 3)]
+    loss, error = plots.learning_curve(history, augmented=True).axes
+    labels = ["training, augmented"] if held_out is None else ["training, augmented", "held out"]
+    assert [line.get_label() for line in loss.lines] == labels
+    assert list(loss.lines[0].get_ydata()) == [1, 1 / 2, 1 / 3]
+    assert list(error.lines[0].get_ydata()) == pytest.approx([0.3, 0.15, 0.1])
+
+
+@pytest.mark.parametrize("count", [0, 1, 8, 9, 24])
+def test_the_sheet_shows_each_mistake_with_what_was_said(count):
+    picture = np.zeros((28, 28), np.uint8)
+    figure = plots.mistake_sheet([Mistake(row, 4, 9, 0.987, picture) for row in range(count)])
+    titles = [axes.get_title() for axes in figure.axes if axes.images]
+    assert titles == ["4 taken for 9\n98.7% sure"] * count
+
+
+def test_pictures_are_png_of_a_size_for_a_screen(tmp_path):
+    path = tmp_path / "picture.png"
+    path.write_bytes(plots.png(plots.confusion_heatmap(np.eye(10, dtype=int), 1.0)))
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert 600 < picture.width < 1200
+
+
+@pytest.mark.parametrize("accuracy", [1.0, 0.95])
+def test_a_flat_curve_is_drawn(accuracy):
+    history = [EpochRecord(epoch, 0.5, accuracy, 0.5, accuracy, 0.1) for epoch in (1, 2)]
+    assert plots.png(plots.learning_curve(history, augmented=False)).startswith(b"\x89PNG")
