@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test up down bench bench-large screenshots lint format lock clean
+.PHONY: train test test-all up down bench bench-large screenshots lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
 
+# Without the tests that take minutes or need Chromium.
 test: .venv/.installed-dev
+	$(BIN)/python -m pytest -m "not (browser or deployment or mnist or ray)" $(ARGS)
+
+test-all: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
 # A Prefect server on loopback, the deployments of prefect.yaml, and a worker, until Ctrl-C; PORT=4300 moves it.
