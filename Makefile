@@ -2,12 +2,16 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test up down bench bench-large screenshots lint format lock clean
+.PHONY: train test test-all up down bench bench-large screenshots lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
 
+# Without the tests that take minutes or need Chromium.
 test: .venv/.installed-dev
+	$(BIN)/python -m pytest -m "not (browser or deployment or mnist or ray)" $(ARGS)
+
+test-all: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
 # A Prefect server on loopback, the deployments of prefect.yaml, and a worker, until Ctrl-C; PORT=4300 moves it.
@@ -40,24 +44,30 @@ format: .venv/.installed-dev
 	$(BIN)/ruff check --fix .
 
 # Rebuilds all lock files from pyproject.toml: versions and hashes, no addresses.
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header
+# Where pip 23.2 and older find only the pin `sqlalchemy[asyncio]==…`, they don't apply it to packages that require plain
+# `sqlalchemy`; awk appends each such pin a second time, without extras.
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header
 lock: .venv/.installed-dev
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
 	$(LOCK) --extra ray --constraint requirements.txt pyproject.toml --output-file requirements-ray.txt
 	$(LOCK) --extra ray --extra dev --constraint requirements-ray.txt pyproject.toml --output-file requirements-dev.txt
+	for file in requirements.txt requirements-ray.txt requirements-dev.txt; do \
+	  awk '/^[^ ]/ { extras = /\[/ } { print } extras { sub(/\[.*\]/, ""); plain = plain $$0 "\n" } END { printf "%s", plain }' \
+	    $$file > $$file.new && mv $$file.new $$file || exit; \
+	done
 
 clean:
 	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
-# The lock files are whole: nothing is resolved, so that pip can't wish for newer ones than they name.
+# --no-deps for the project itself: a dependency that isn't locked must fail the tests, not be installed without a lock.
 # An interrupted installation leaves no stamp, so the next call goes on where it was.
 .venv/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .venv/.installed-dev: requirements-dev.txt .venv/.installed
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
 	@touch $@

@@ -113,6 +113,17 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print which tests `make test` left out; pytest's last line has their number."""
+    selection = terminalreporter.config.getoption("markexpr")
+    if selection.startswith("not "):
+        left_out = selection.removeprefix("not ").strip("()")
+        terminalreporter.write_line(
+            f"Left out: the tests marked {left_out}. `make test-all` runs them, too; "
+            "the browser tests need Chromium (on Debian, apt-get install chromium)."
+        )
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail a run that skipped a test, where that was forbidden."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # of several processes the first has it

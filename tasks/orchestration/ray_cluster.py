@@ -44,7 +44,7 @@ def check_engine(compute: Compute) -> None:
     if not all(map(importlib.util.find_spec, NEEDED)):
         raise InputError(
             "--engine ray: Ray isn't installed; "
-            "pip install --no-deps --require-hashes --requirement requirements-ray.txt does that"
+            "pip install --require-hashes --requirement requirements-ray.txt does that"
         )
     if not PREFECT_API_URL.value():
         raise InputError(

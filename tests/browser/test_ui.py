@@ -62,7 +62,7 @@ def browser():
     try:
         prefect_ui.chromium()
     except prefect_ui.NoBrowserError as error:
-        pytest.fail(str(error), pytrace=False)
+        pytest.skip(str(error))
     with prefect_ui.browser() as started:
         yield started
 
@@ -178,11 +178,11 @@ def test_the_form_starts_a_run_with_what_was_filled_in_and_tells_what_came_of_it
     ui.page.get_by_text(f"InputError: {missing}: no such file or folder").first.wait_for()
 
 
-def test_without_chromium_the_tests_fail_and_say_what_to_do():
-    command = [sys.executable, "-m", "pytest", "--no-header", "-q", __file__, "-k", "accuracy and v2"]
+def test_without_chromium_tests_are_skipped_which_fails_ci():
+    command = [sys.executable, "-m", "pytest", "--no-header", "-q", __file__, "-k", "accuracy and v2", "--no-skips"]
     ended = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PATH": ""}, capture_output=True, text=True, check=False
     )
     assert ended.returncode == pytest.ExitCode.TESTS_FAILED
-    assert "install Chromium (on Debian, apt-get install chromium), or leave out" in ended.stdout
-    assert "-m 'not browser'" in ended.stdout
+    assert "1 skipped" in ended.stdout
+    assert "install Chromium (on Debian, apt-get install chromium)" in ended.stdout
