@@ -17,7 +17,7 @@ class Profile:
     `class_means` is 10 × 784, 0 for a class that isn't there. Images vary about `mean` along the principal `components`
     (64 × 784, of `variances`) and by `residual_variance` in every other direction. Mean ink is counted between 9 edges,
     its deciles; so are the scores on each of the first 8 components, between `score_edges` (8 × 9). No more than
-    one image in a thousand is further from the mean than `outlier_threshold`, by the distance that those variances give.
+    one image in a thousand exceeds `outlier_threshold`, a distance from the mean in those variances.
     """
 
     name: str

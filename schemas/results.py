@@ -104,8 +104,8 @@ class Validation:
     """What validation found in the input data.
 
     `n_input`, `n_valid` and `n_quarantined` count the rows of each part, `reasons` those quarantined for each reason; a
-    row may have several. `quarantined` holds the rows set aside as they came, of shards the first of them, with `part`, `item` and
-    `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
+    row may have several. `quarantined` holds the quarantined rows as they were read (of shards the first of them), with
+    `part`, `item` and `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
     part, None when nothing could be seen.
     """
 

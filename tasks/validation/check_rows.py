@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class CheckedPart(NamedTuple):
     """A part whose rows were judged one by one.
 
-    `positions` are those of the rows of `images` among the `n_input` rows of the part, `faults` those of the quarantined
-    rows, by reason. `as_came` gives rows as they came, by ascending positions. `unit_scale` tells that pixels
+    `positions` are those of the rows of `images` among the `n_input` rows, `faults` those of the quarantined rows, by
+    reason. `as_came` gives rows as they came, by ascending positions. `unit_scale` tells that pixels
     run from 0 to 1, though no repair was asked for; they were scaled then, for the checks that follow to see something.
     `bad_shards` tells of each file that couldn't be used, and why; `n_unreadable` is how many rows these count for.
     """

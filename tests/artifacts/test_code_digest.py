@@ -12,7 +12,9 @@ def project(tmp_path, monkeypatch):
     code_digest.cache_clear()
     (tmp_path / "tasks").mkdir()
     (tmp_path / "tasks" / "entry.py").write_text("from tasks import helper\n\nANSWER = helper.double(21)\n")
-    (tmp_path / "tasks" / "helper.py").write_text('"""Helps."""\n\n\ndef double(x):\n    """Double."""\n    return 2 * x\n')
+    (tmp_path / "tasks" / "helper.py").write_text(
+        '"""Helps."""\n\n\ndef double(x):\n    """Double."""\n    return 2 * x\n'
+    )
     (tmp_path / "tasks" / "other.py").write_text("X = 1\n")
     yield tmp_path / "tasks"
     code_digest.cache_clear()
@@ -41,7 +43,9 @@ def test_a_module_that_is_not_imported_does_not_count(project):
 
 
 def test_imports_for_type_checking_do_not_count(project):
-    text = "from typing import TYPE_CHECKING\nfrom tasks import helper\nif TYPE_CHECKING:\n    from tasks import other\n"
+    text = (
+        "from typing import TYPE_CHECKING\nfrom tasks import helper\nif TYPE_CHECKING:\n    from tasks import other\n"
+    )
     (project / "entry.py").write_text(text)
     before, after = digest_after(project / "other.py", "X = 3\n")
     assert after == before

@@ -59,7 +59,7 @@ def run(validation) -> Run:
     matrix[4, 9] = 244
     picture = random.integers(0, 256, (28, 28), dtype=np.uint8)
     evaluation = Evaluation(
-        rows=10_000,
+        n_rows=10_000,
         accuracy=0.9756,
         interval=(0.9724, 0.9784),
         confusion_matrix=matrix,
