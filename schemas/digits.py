@@ -1,4 +1,4 @@
-"""What an image of a digit is: 28 × 28 pixels, one of ten classes. Imports nothing, so that anything may import it."""
+"""The constants of a digit's image: 28 × 28 pixels, ten classes. Imports nothing, so that any module may import it."""
 
 SIDE = 28
 PIXEL_COUNT = SIDE * SIDE

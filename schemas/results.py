@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from schemas.recipe import Recipe
     from schemas.rules import Severity
     from schemas.shards import ShardManifest
+    from schemas.training import EpochRecord
 
 Part = Literal["train", "test"]
 
@@ -159,21 +160,6 @@ class Validation:
             "reference": self.reference,
             "drift": [dataclasses.asdict(drift) | {"far": drift.exceeds_threshold} for drift in self.drifts],
         }
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What one epoch did.
-
-    `accuracy` and `loss` are means over its rows, augmented where the recipe says so, each before the step it was for.
-    """
-
-    epoch: int
-    loss: float
-    accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
 
 
 @dataclass(frozen=True)

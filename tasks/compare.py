@@ -50,10 +50,11 @@ def compare(  # noqa: PLR0913, what the gate looks at
 def _champion(store: Store, number: int, images: Images) -> Champion:
     """Ask the champion about the same rows."""
     from tasks.inference import model
+    from tasks.inference.predictor import predict_in_pieces
     from tasks.scoring.gate import Champion
 
     try:
-        ask = model.of_version(store, number)
+        ask = model.load_version(store, number)
     except StoreError as error:
         return Champion(number, None, str(error))
-    return Champion(number, model.of_all(ask, images).argmax(axis=1) == images.labels)
+    return Champion(number, predict_in_pieces(ask, images).argmax(axis=1) == images.labels)

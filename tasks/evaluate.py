@@ -1,4 +1,4 @@
-"""Evaluate: judge a trained network on the untouched test images."""
+"""Evaluate: measure a trained network on the test images, which training never sees."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 @task(task_run_name="evaluate on {dataset.name}", **RETRIED)
 @timed
 def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
-    """Give the network's figures on the dataset's test images."""
-    from tasks.inference.model import answers
+    """Return the network's metrics on the dataset's test images."""
+    from tasks.inference.model import predict_images
     from tasks.scoring import abstention, metrics
 
-    least = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
-    evaluation = metrics.evaluation(dataset.test, answers(trained.network, dataset.test), least)
+    threshold = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
+    evaluation = metrics.evaluation(dataset.test, predict_images(trained.network, dataset.test), threshold)
     low, high = evaluation.interval
     get_run_logger().info(
         "test accuracy %.2f%% (95 %% interval %.2f%% to %.2f%%), %s mistakes",

@@ -1,4 +1,4 @@
-"""Train: fit the recipe's network, with its progress in the terminal and in the Prefect UI."""
+"""Train: fit the recipe's network, with progress in the terminal and the Prefect UI."""
 
 from __future__ import annotations
 
@@ -25,15 +25,16 @@ HEAVY = (
     "tasks.scoring.metrics",
     "tasks.scoring.gate",
     "tasks.sources.csv_table",
-    "tasks.training.engine",
+    "tasks.training.local_engine",
     "tasks.validation.inspection",
 )
+"""Modules that take long to import and are needed after the start."""
 
 
 @task(task_run_name="train {recipe.network}, {recipe.epochs} epochs", **RETRIED)
 @timed
 def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> TrainingResult:
-    """Train on the dataset's training images, with checkpoints in `work`; the test images aren't looked at."""
+    """Train on the dataset's training images, with checkpoints in `work`; the test images aren't used."""
     from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()
@@ -44,18 +45,17 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
 
 
 def _engine(compute: Compute) -> Callable[..., TrainingResult]:
-    """Give what trains: this process, or Ray's workers, whose library is only there if it was asked for."""
     if compute.engine == "local":
-        from tasks.training import engine
+        from tasks.training import local_engine
 
-        return engine.train
-    from tasks.training import ray_engine
+        return local_engine.train
+    from tasks.training import ray_engine  # Ray is an optional dependency
 
     return partial(ray_engine.train, workers=compute.workers)
 
 
 def preload() -> None:
-    """Import what training, evaluating and plotting need, TensorFlow above all; for who has time to spare."""
+    """Import what the flow needs after its start, while it waits for Prefect."""
     from tasks.inference import start_up
 
     start_up.preload(*HEAVY)

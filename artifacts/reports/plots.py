@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from artifacts.reports.leaderboard import VersionSummary
     from schemas.gate import ChangedPrediction
     from schemas.prediction import Example, Prediction
-    from schemas.results import Drift, EpochRecord, Evaluation, Mistake, TrainingResult
+    from schemas.results import Drift, Evaluation, Mistake, TrainingResult
+    from schemas.training import EpochRecord
 
 DPI = 110
 # Okabe and Ito's colours, told apart with any colour vision.

@@ -1,4 +1,4 @@
-"""Ask a network for its probabilities."""
+"""Load networks, predict with them and measure their latency."""
 
 from __future__ import annotations
 
@@ -7,58 +7,68 @@ from functools import partial
 from statistics import median
 from typing import TYPE_CHECKING
 
+import keras
 import numpy as np
-import tensorflow as tf
 
 from artifacts.store.store import MODEL
-from schemas.digits import CLASSES, SIDE
+from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import StoreError
+from tasks.inference.predictor import predict_in_pieces, predictor, probabilities
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    import keras
     from numpy.typing import NDArray
 
     from artifacts.store.store import Store
     from schemas.images import Images
 
-BATCH = 2048
 LATENCY_CALLS = 30
 ROUNDING = 1e-3
 
 
-def load(path: Path) -> keras.Model:
-    """Load a saved network, safely: no code of the file's own is run. Raises StoreError if it isn't one of ours."""
-    import keras
+def load_network(path: Path) -> keras.Model:
+    """Load a saved network without running any code that its file may hold.
 
+    Raises:
+        StoreError: the file can't be loaded safely, or its network doesn't take 28 × 28 pixels to ten outputs.
+
+    """
     try:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever a damaged file leads it to
+    except Exception as error:  # Keras raises whatever a damaged file leads to
         raise StoreError(f"{path}: not a model that can be loaded safely ({str(error).splitlines()[0]})") from error
     if network.input_shape != (None, SIDE, SIDE) or network.output_shape != (None, len(CLASSES)):
         raise StoreError(
-            f"{path}: takes {network.input_shape} and gives {network.output_shape}; 28 × 28 and 10 are needed"
+            f"{path}: the model's shapes are {network.input_shape} and {network.output_shape}; expected 28 × 28 pixels "
+            "and 10 probabilities"
         )
     return network
 
 
-def of_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Give what a version answers to pixels (rows × 784): probabilities, rows × 10.
+def load_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Return a version's function from pixels (rows × 784) to probabilities (rows × 10).
 
-    Raises StoreError when it isn't what it was when it was published, or can't be loaded.
+    Raises:
+        StoreError: a file of the version changed after it was published, or its model isn't a classifier of digits.
+
     """
     store.check_intact(version)
-    ask = partial(probabilities, predictor(load(store.local_dir(version) / MODEL)))
-    total = float(ask(np.zeros((1, SIDE * SIDE), np.uint8)).sum())
+    predict = partial(probabilities, predictor(load_network(store.local_dir(version) / MODEL)))
+    total = float(predict(np.zeros((1, PIXEL_COUNT), np.uint8)).sum())
     if abs(total - 1) > ROUNDING:
-        raise StoreError(f"version {version}: its model gives no probabilities, they add up to {total:.3g}")
-    return ask
+        raise StoreError(f"version {version}: its model's outputs aren't probabilities, they add up to {total:.3g}")
+    return predict
+
+
+def predict_images(network: keras.Model, images: Images) -> NDArray[np.float32]:
+    """Return a network's probabilities for all images, rows × 10."""
+    return predict_in_pieces(partial(probabilities, predictor(network)), images)
 
 
 def latency_ms(network: keras.Model, image: NDArray[np.uint8]) -> float:
-    """Give the median time that one image (1 × 784) takes, in milliseconds."""
+    """Return the median time that a prediction of one image (1 × 784) takes."""
     predict = predictor(network)
     predict(image)
     seconds = []
@@ -67,30 +77,3 @@ def latency_ms(network: keras.Model, image: NDArray[np.uint8]) -> float:
         predict(image).numpy()
         seconds.append(time.perf_counter() - started)
     return 1000 * median(seconds)
-
-
-def predictor(network: keras.Model) -> tf.types.experimental.PolymorphicFunction:
-    """Compile a network's answer to pixels (rows × 784, `uint8`): probabilities, rows × 10."""
-
-    # There is no Python in it for AutoGraph to convert, which would take 0.2 s to find that out.
-    @tf.function(input_signature=[tf.TensorSpec([None, SIDE * SIDE], tf.uint8)], autograph=False)
-    def predict(pixels: tf.Tensor) -> tf.Tensor:
-        return network(tf.reshape(tf.cast(pixels, tf.float32), [-1, SIDE, SIDE]), training=False)
-
-    return predict
-
-
-def probabilities(predict: tf.types.experimental.PolymorphicFunction, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Give the probabilities of all rows, batch by batch, so that memory stays bounded."""
-    batches = [predict(pixels[start : start + BATCH]).numpy() for start in range(0, len(pixels), BATCH)]
-    return np.concatenate(batches) if batches else np.empty((0, 10), np.float32)
-
-
-def answers(network: keras.Model, images: Images) -> NDArray[np.float32]:
-    """Give a network's probabilities for all images, rows × 10, piece by piece."""
-    return of_all(partial(probabilities, predictor(network)), images)
-
-
-def of_all(ask: Callable[[NDArray[np.uint8]], NDArray[np.float32]], images: Images) -> NDArray[np.float32]:
-    """Ask about all images piece by piece."""
-    return np.concatenate([ask(images.read(piece)) for piece in images.pieces()] or [ask(images.read(slice(0, 0)))])

@@ -1,4 +1,4 @@
-"""Import TensorFlow late and quietly."""
+"""Import TensorFlow late and without its start-up messages."""
 
 import os
 import sys
@@ -7,7 +7,7 @@ from importlib import import_module
 
 
 def preload(*modules: str) -> None:
-    """Import TensorFlow and modules that are needed later; for who has time to spare."""
+    """Import TensorFlow and modules that are needed later, while the program waits for something else."""
     import_tensorflow()
     for name in (*modules, "pandera.backends.pandas.builtin_checks"):  # pandera imports these on its first check
         import_module(name)
@@ -16,24 +16,24 @@ def preload(*modules: str) -> None:
 def import_tensorflow() -> None:
     """Import TensorFlow and Keras; later calls cost nothing.
 
-    Its C++ prints a page about oneDNN and CUDA before it reads the log level that would silence it, so descriptor 2
-    goes to a file for the length of the import; if the import fails, what was printed is given back.
+    TensorFlow's C++ prints lines on oneDNN and CUDA before it reads the log level that would silence them. So file
+    descriptor 2 is redirected to a file during the import; if the import fails, the file is copied to stderr.
     """
     if "keras" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["KERAS_BACKEND"] = "tensorflow"  # whatever the person's ~/.keras/keras.json says
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # overrides ~/.keras/keras.json
     sys.stderr.flush()
-    original = os.dup(2)
-    with tempfile.TemporaryFile() as printed:
-        os.dup2(printed.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as messages:
+        os.dup2(messages.fileno(), 2)
         try:
             import keras  # noqa: F401
             import tensorflow  # noqa: F401, ICN001
         except BaseException:
-            printed.seek(0)
-            os.write(original, printed.read())
+            messages.seek(0)
+            os.write(stderr, messages.read())
             raise
         finally:
-            os.dup2(original, 2)
-            os.close(original)
+            os.dup2(stderr, 2)
+            os.close(stderr)

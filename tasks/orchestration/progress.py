@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
-    from schemas.results import EpochRecord
+    from schemas.training import EpochRecord
 
 SECONDS_BETWEEN_UPDATES = 2.0  # each is a request to the server
 PATIENCE_SECONDS = 5.0  # with the last of them

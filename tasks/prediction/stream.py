@@ -31,7 +31,7 @@ FIRST = 1000
 
 def predictor(store: Store, version: int) -> Predictor:
     """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
-    ask = model.of_version(store, version)
+    ask = model.load_version(store, version)
     return Predictor(
         version=version,
         threshold=_threshold(store, version),

@@ -1,4 +1,4 @@
-"""Feed a training its blocks as tensors: the next one is read while the current one is trained on."""
+"""Load blocks as tensors: the next block is read while the current one is trained on."""
 
 from __future__ import annotations
 
@@ -11,8 +11,6 @@ import tensorflow as tf
 from schemas.digits import PIXEL_COUNT
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from numpy.typing import NDArray
 
     from schemas.images import Images
@@ -20,64 +18,58 @@ if TYPE_CHECKING:
 
 
 ALIGNMENT = 64
-"""Bytes; TensorFlow ends the process where memory that is shared with it begins elsewhere."""
+"""Bytes. TensorFlow aborts the process if memory that is shared with it isn't aligned to this."""
 
 
 class Block(NamedTuple):
-    """Pixels (rows × 784, `uint8`) and labels (`int32`) as TensorFlow takes them."""
+    """Pixels (rows × 784, `uint8`) and labels (`int32`) as tensors."""
 
     pixels: tf.Tensor
     labels: tf.Tensor
 
 
 class BlockLoader:
-    """Gives block after block inside a `with`. Where all rows are one block, it is made once and kept.
+    """Loads block after block inside a `with`. If all rows are one block, it is loaded once and kept.
 
-    Else two buffers take turns: a block is there until the next one is asked for.
+    Otherwise two buffers take turns: a block is valid until the next one is loaded.
     """
 
-    def __init__(self, images: Images, plan: BlockSampler, epochs: int) -> None:
-        """Begin with nothing read."""
-        self._images, self._plan = images, plan
-        self._last = plan.blocks * epochs - 1
-        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="feed")
-        self._ahead: tuple[int, Future[Block]] | None = None
+    def __init__(self, images: Images, sampler: BlockSampler, epochs: int) -> None:
+        self._images, self._sampler = images, sampler
+        self._last = sampler.n_blocks * epochs - 1
+        self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="block-loader")
+        self._prefetched: dict[int, Future[Block]] = {}
         self._only: Block | None = None
-        self._buffers = [_aligned(plan.block_rows) for _ in range(2)] if plan.blocks > 1 else []
+        self._buffers = [_aligned(sampler.block_rows) for _ in range(2)] if sampler.n_blocks > 1 else []
 
     def __enter__(self) -> Self:
-        """Do nothing: the first block may be any one."""
         return self
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """End the reading ahead."""
+    def __exit__(self, *_error: object) -> None:
         self._reader.shutdown(cancel_futures=True)
 
-    def block(self, number: int) -> Block:
-        """Give a block, counted from the training's first one, and begin to read the one after it."""
-        if self._plan.blocks == 1:
+    def load(self, number: int) -> Block:
+        """Return a block, counted from the training's first one, and start to read the next."""
+        if self._sampler.n_blocks == 1:
             self._only = self._only or Block(
                 tf.constant(self._images.read(slice(None))), tf.constant(self._images.labels.astype(np.int32))
             )
             return self._only
-        if self._ahead is None or self._ahead[0] != number:
-            self._ahead = (number, self._reader.submit(self._read, number))
-        block = self._ahead[1].result()
-        self._ahead = (number + 1, self._reader.submit(self._read, number + 1)) if number < self._last else None
+        future = self._prefetched.get(number) or self._reader.submit(self._read, number)
+        block = future.result()
+        self._prefetched = {number + 1: self._reader.submit(self._read, number + 1)} if number < self._last else {}
         return block
 
     def _read(self, number: int) -> Block:
-        rows = self._plan.block(number)
+        rows = self._sampler.row_numbers(number)
         pixels = self._images.read(rows, out=self._buffers[number % 2][: len(rows)])
-        # Not copied: that would take as long as the reading, and memory that the system has to clear first.
+        # Shared, not copied: a copy takes as long as the read, and memory that the system has to clear first.
         shared = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
         return Block(shared, tf.constant(self._images.labels[rows].astype(np.int32)))
 
 
-def _aligned(rows: int) -> NDArray[np.uint8]:
-    """Make a buffer of so many rows that begins where TensorFlow's own tensors may."""
-    raw = np.empty(rows * PIXEL_COUNT + ALIGNMENT, np.uint8)
+def _aligned(n_rows: int) -> NDArray[np.uint8]:
+    """Return a buffer for n rows with the alignment that TensorFlow's own tensors have."""
+    raw = np.empty(n_rows * PIXEL_COUNT + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + rows * PIXEL_COUNT].reshape(rows, PIXEL_COUNT)
+    return raw[start : start + n_rows * PIXEL_COUNT].reshape(n_rows, PIXEL_COUNT)

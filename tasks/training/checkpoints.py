@@ -1,6 +1,6 @@
-"""Checkpoints of a training under way: `epoch-00012-00003-<SHA-256>.npz`, whole or absent, told from damaged ones.
+"""Checkpoints of a training: `epoch-00012-00003-<SHA-256>.npz` is the state after 12 epochs and 3 blocks of the next.
 
-That is the one after twelve epochs and three blocks of the next one.
+A checkpoint is written in one step, and the hash in its name shows whether it is intact.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from schemas.errors import StorageError, UnavailableError
-from schemas.results import EpochRecord
+from schemas.training import EpochRecord
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,89 +24,91 @@ if TYPE_CHECKING:
 
     from artifacts.store.storage import Storage
 
-KEPT = 2  # the newest, and one to fall back on
-BEGINNING, END = "epoch-", ".npz"
+N_KEPT = 2  # the newest, and one to fall back on
+PREFIX, SUFFIX = "epoch-", ".npz"
 
 
 class EpochProgress(NamedTuple):
-    """What the blocks so far of an epoch under way add up to."""
+    """Sums over the blocks of the current epoch so far."""
 
-    blocks: int
+    n_blocks: int
     loss: float
     correct: int
     seconds: float
 
 
-NOTHING = EpochProgress(0, 0.0, 0, 0.0)
+EPOCH_START = EpochProgress(0, 0.0, 0, 0.0)
 
 
-class State(NamedTuple):
-    """Everything that training needs to go on: the values of all variables, the best weights, what was done."""
+class TrainingState(NamedTuple):
+    """Everything that a training needs to resume: all variables, the weights of the best epoch, the epochs so far."""
 
     variables: Sequence[NDArray[np.generic]]
     best: Sequence[NDArray[np.generic]]
     history: Sequence[EpochRecord]
-    under_way: EpochProgress
+    progress: EpochProgress
 
 
-def save(place: Storage, state: State) -> None:
-    """Write the state as the checkpoint of its last block; remove those it makes superfluous."""
+def save(checkpoints: Storage, state: TrainingState) -> None:
+    """Write the state as the newest checkpoint and remove all but the two newest."""
     buffer = io.BytesIO()
-    done = {"history": [dataclasses.asdict(record) for record in state.history], "under_way": state.under_way}
+    done = {"history": [dataclasses.asdict(record) for record in state.history], "progress": state.progress}
     arrays = {f"variable{number}": value for number, value in enumerate(state.variables)}
     arrays |= {f"best{number}": value for number, value in enumerate(state.best)}
     np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(done).encode(), np.uint8), **arrays)
     content = buffer.getvalue()
     digest = hashlib.sha256(content).hexdigest()
-    place.write(f"{BEGINNING}{len(state.history):05}-{state.under_way.blocks:05}-{digest}{END}", content)
-    for superfluous in _newest_first(place)[KEPT:]:
-        place.remove(superfluous)
+    name = f"{PREFIX}{len(state.history):05}-{state.progress.n_blocks:05}-{digest}{SUFFIX}"
+    checkpoints.write(name, content)
+    for old in _newest_first(checkpoints)[N_KEPT:]:
+        checkpoints.remove(old)
 
 
-def load_newest(place: Storage, tell: Callable[[str], None]) -> State | None:
-    """Give the newest whole checkpoint, or None; `tell` hears of each damaged one that was removed."""
-    for name in _newest_first(place):
+def load_newest(checkpoints: Storage, log: Callable[[str], None]) -> TrainingState | None:
+    """Return the newest intact checkpoint, or None; damaged ones are removed, and logged."""
+    for name in _newest_first(checkpoints):
         try:
-            content = place.read(name)
-        except FileNotFoundError:  # another process, which trains the same, has removed it
+            content = checkpoints.read(name)
+        except FileNotFoundError:  # removed by another process with the same training
             continue
-        if _is_whole(name, content):
-            return _parsed(content)
-        tell(f"the checkpoint {place.child(name)} is damaged and was removed")
-        place.remove(name)  # or it would count as one to fall back on
+        if _is_intact(name, content):
+            return _parse(content)
+        log(f"the checkpoint {checkpoints.child(name)} is damaged and was removed")
+        checkpoints.remove(name)  # or `save` would keep it as the one to fall back on
     return None
 
 
-def poll_newest(place: Storage, seen: str = "") -> tuple[str, State | None]:
-    """Give the newest whole checkpoint and its name, while another process saves them; nothing is removed.
+def poll_newest(checkpoints: Storage, seen: str = "") -> tuple[str, TrainingState | None]:
+    """Return the name and state of the newest intact checkpoint while another process saves them; remove nothing.
 
-    Where there is none newer than the one that was seen, that name is given again and no state.
+    If there is none newer than `seen`, or the storage doesn't answer now, return `seen` and None.
     """
-    with contextlib.suppress(UnavailableError, StorageError, OSError):  # out of reach until the next glance
-        for name in _newest_first(place):
+    with contextlib.suppress(UnavailableError, StorageError, OSError):
+        for name in _newest_first(checkpoints):
             if name <= seen:
                 break
-            with contextlib.suppress(OSError):  # superfluous by now, and on a shared folder not only gone but stale
-                content = place.read(name)
-                if _is_whole(name, content):
-                    return name, _parsed(content)
+            with contextlib.suppress(OSError):  # removed meanwhile; on NFS that may be a stale handle
+                content = checkpoints.read(name)
+                if _is_intact(name, content):
+                    return name, _parse(content)
     return seen, None
 
 
-def _is_whole(name: str, content: bytes) -> bool:
-    return name.endswith(f"{hashlib.sha256(content).hexdigest()}{END}")
+def _is_intact(name: str, content: bytes) -> bool:
+    return name.endswith(f"{hashlib.sha256(content).hexdigest()}{SUFFIX}")
 
 
-def _newest_first(place: Storage) -> list[str]:
-    return sorted((name for name in place.names() if name.startswith(BEGINNING) and name.endswith(END)), reverse=True)
+def _newest_first(checkpoints: Storage) -> list[str]:
+    names = (name for name in checkpoints.names() if name.startswith(PREFIX) and name.endswith(SUFFIX))
+    return sorted(names, reverse=True)
 
 
-def _parsed(content: bytes) -> State:
+def _parse(content: bytes) -> TrainingState:
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         done = json.loads(archive["done"].tobytes())
         history = [EpochRecord(**record) for record in done["history"]]
-        return State(
-            _numbered(archive, "variable"), _numbered(archive, "best"), history, EpochProgress(*done["under_way"])
+        return TrainingState(
+            _numbered(archive, "variable"), _numbered(archive, "best"), history, EpochProgress(*done["progress"])
         )
 
 

@@ -5,42 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tasks.training.block_sampler import block_rows
+from artifacts.code_digest import ROOT, code_digest
+from tasks.training.block_size import block_rows
 
 if TYPE_CHECKING:
     from schemas.recipe import Recipe
     from schemas.results import Dataset
 
-ROOT = Path(__file__).parents[2]
-CODE = ("schemas/digits.py", "schemas/images.py", "schemas/pixel_frame.py", "tasks/training")
+CODE = (
+    "tasks.training.trainer",
+    "tasks.training.block_loader",
+    "tasks.training.block_sampler",
+    "tasks.training.held_out",
+)
+"""The modules that decide the weights, together with all that they import."""
 LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
-def fingerprint(dataset: Dataset, recipe: Recipe, workers: int = 1) -> str:
-    """Digest what decides the weights: data, recipe, blocks, the code that trains, locked and installed libraries.
+def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
+    """Digest everything that decides the weights: data, recipe, block size, code, locked and installed libraries.
 
-    And how many workers share a batch: their sums are rounded otherwise.
+    The number of workers is part of it because it changes how sums are rounded.
     """
     parts = {
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
-        "workers": workers,
+        "workers": n_workers,
         "recipe": recipe.model_dump(mode="json"),
-        "code": {str(path.relative_to(ROOT)): _digest(path) for path in _code()},
-        "lock": _digest(LOCK) if LOCK.exists() else None,
+        "code": code_digest(*CODE),
+        "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _code() -> list[Path]:
-    places = [ROOT / place for place in CODE]
-    return sorted(file for place in places for file in (place.rglob("*.py") if place.is_dir() else [place]))
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()

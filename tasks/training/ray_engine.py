@@ -1,14 +1,13 @@
-"""Train on a Ray cluster: workers share each batch, one of them saves what is learned, and this process watches.
+"""Train on a Ray cluster: workers share each batch, one of them saves checkpoints, and this process follows those.
 
-Every worker reads every block, trains on its portion of each batch, and adds its gradient to the others'. All of
-them start anew when one is lost; they go on from the newest checkpoint, which like the data is where all reach it.
+Every worker loads every block, trains on its shard of each batch and adds its gradient to the others'. If a worker is
+lost, all of them restart from the newest checkpoint. Checkpoints and data are where all machines can read them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
-import re
 import socket
 import time
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -23,11 +22,13 @@ from pyarrow.fs import FSSpecHandler, PyFileSystem
 from ray import train as ray_train
 from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
+from ray.util import placement_group, remove_placement_group
 
 from artifacts.uri import SCHEME
-from schemas.errors import InputError, TrainingError
+from schemas.errors import InputError, TrainingError, first_line
 from schemas.images import PixelFile, ShardedImages
-from tasks.training import checkpoints, engine
+from tasks.training import checkpoints
+from tasks.training.job import plan_job, weights_digest
 from tasks.training.worker import SINGLE_WORKER, Worker
 
 if TYPE_CHECKING:
@@ -35,143 +36,208 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from artifacts.store.storage import Storage
-    from schemas.images import Images
     from schemas.recipe import Recipe
-    from schemas.results import Dataset, EpochRecord, TrainingResult
-    from tasks.training.block_loader import BlockLoader
-    from tasks.training.engine import TrainingJob
+    from schemas.results import Dataset, TrainingResult
+    from schemas.training import EpochRecord
+    from tasks.training.job import TrainingJob
     from tasks.training.trainer import Trainer
 
-MOST_LOSSES = 8
-"""How often workers may be lost in a training: a machine may leave, but what fails each time won't get better."""
-KNOCKING_SECONDS = 3.0
-SECONDS_BETWEEN_GLANCES = 1.0
-SECONDS_TO_SHOW = 90.0
-"""What another machine saved last may take so long to be seen: NFS keeps listings for up to a minute."""
-NO_ROOM, NO_START = "WorkerGroupStartupTimeoutError", "WorkerGroupStartupFailedError"
-"""What Ray's controller fails by that another try may mend: others use the processors, or workers end as they start."""
-FAULT = "fault.txt"
-MOST_TOLD = 200
-"""Characters of what a worker failed by that are told."""
-TELLING = re.compile(
-    r"(?<=Worker exit detail: ).+?(?= Some common causes|$)"
-    r"|Collective ops is aborted by.*$"
-    r"|The worker group startup timed out.+?(?=\. |$)",
-    re.MULTILINE,
-)
-"""What tells, within a page: what a worker ended by, what one that missed it did, what keeps them from starting."""
+MAX_FAILURES = 8
+"""Attempts that may fail: a machine may leave, but what fails each time won't get better."""
+CONNECT_SECONDS = 3.0
+ROOM_SECONDS = 10.0
+POLL_SECONDS = 1.0
+LAST_CHECKPOINT_SECONDS = 90.0
+"""How long another machine's last checkpoint may stay invisible: NFS caches listings for up to a minute."""
+ERROR_FILE = "error.txt"
+MAX_REASON = 300
 
 
-def train(  # noqa: PLR0913, what a training is, and who hears of it
+def train(  # noqa: PLR0913, as the local engine's, and the workers
     dataset: Dataset,
     recipe: Recipe,
     work: Storage,
     on_epoch: Callable[[EpochRecord], None],
-    tell: Callable[[str], None],
+    log: Callable[[str], None],
     on_block: Callable[[float], None] = lambda _: None,
     *,
     workers: int,
 ) -> TrainingResult:
-    """Train as `engine.train` does, by so many workers of the cluster that this process has joined.
+    """Train like `local_engine.train`, by n workers of the Ray cluster that this process has joined.
 
-    The network that comes of it is that of one worker, but for rounding. Raises TrainingError as `engine.train` does,
-    and when workers are lost again and again.
+    The weights are those of one worker, except for rounding.
+
+    Raises:
+        TrainingError: as `local_engine.train`, or too many attempts failed.
+
     """
-    training = engine.planned(_from_anywhere(dataset), recipe, work, workers)
-    with training.feed() as feed:
-        session = training.begun(feed, tell)
-        if not session.ended:
-            _follow(session, training, on_epoch, on_block, tell)
-        return training.ended(session)
+    job = plan_job(_with_absolute_paths(dataset), recipe, work, workers)
+    with job.loader() as loader:
+        trainer = job.start_or_resume(loader, log)
+        if not trainer.is_finished:
+            _train_on_cluster(job, _Follower(trainer, job.checkpoints, on_epoch, on_block), log)
+        return job.result(trainer)
 
 
-def processors_each(nodes: Sequence[float], workers: int) -> int:
-    """Give how many processors each worker may have, for all to find room on nodes with so many; at least one."""
-    most = int(max(nodes, default=1))
-    fitting = (each for each in range(most, 0, -1) if sum(node // each for node in nodes) >= workers)
+def _with_absolute_paths(dataset: Dataset) -> Dataset:
+    """Return the dataset for processes with another working directory."""
+    images = dataset.train
+    if isinstance(images, ShardedImages):
+        files = [PixelFile(file.file.absolute(), file.n_rows) for file in images.files]
+        images = dataclasses.replace(images, files=files)
+    return dataclasses.replace(dataset, train=images)
+
+
+class _Follower:
+    """Keeps this process' trainer at the workers' newest checkpoint and reports their progress."""
+
+    def __init__(
+        self,
+        trainer: Trainer,
+        storage: Storage,
+        on_epoch: Callable[[EpochRecord], None],
+        on_block: Callable[[float], None],
+    ) -> None:
+        self.trainer = trainer
+        self._storage, self._on_epoch, self._on_block = storage, on_epoch, on_block
+        self._seen = ""
+
+    def update(self) -> None:
+        self._seen, state = checkpoints.poll_newest(self._storage, self._seen)
+        if not state:
+            return
+        n_epochs, fraction = self.trainer.n_epochs, self.trainer.fraction_done
+        self.trainer.restore(state)
+        for record in self.trainer.history[n_epochs:]:
+            self._on_epoch(record)
+        if self.trainer.fraction_done > fraction:
+            self._on_block(self.trainer.fraction_done)
+
+
+def _train_on_cluster(job: TrainingJob, follower: _Follower, log: Callable[[str], None]) -> None:
+    cancelled = Event()
+    attempts = _start(job, log, cancelled)
+    try:
+        while not wait([attempts], POLL_SECONDS).done:
+            follower.update()
+    finally:
+        cancelled.set()
+    attempts.result()
+    _read_end(job, follower)
+
+
+def _start(job: TrainingJob, log: Callable[[str], None], cancelled: Event) -> Future[None]:
+    """Run the attempts in a thread: in the main thread Ray would take over Ctrl-C, and exit with 0.
+
+    Once it is cancelled, the thread ends at the latest when this process leaves the cluster.
+    """
+    pool = ThreadPoolExecutor(1)
+    attempts = pool.submit(_attempt_until_done, job, log, cancelled)
+    pool.shutdown(wait=False)
+    return attempts
+
+
+def _read_end(job: TrainingJob, follower: _Follower) -> None:
+    """Bring the follower to the last checkpoint, or raise the TrainingError that the workers ended with."""
+    deadline = time.monotonic() + LAST_CHECKPOINT_SECONDS
+    follower.update()
+    while not follower.trainer.is_finished and time.monotonic() < deadline:
+        with contextlib.suppress(FileNotFoundError):
+            raise TrainingError(job.checkpoints.read(ERROR_FILE).decode())
+        time.sleep(POLL_SECONDS)
+        follower.update()
+    if not follower.trainer.is_finished:
+        raise TrainingError(
+            f"Ray's workers are done, but their last checkpoint isn't in {job.checkpoints}: all machines have to share "
+            "that folder"
+        )
+
+
+def _attempt_until_done(job: TrainingJob, log: Callable[[str], None], cancelled: Event) -> None:
+    """Have Ray train; after a failure, try again with the processors that there are then.
+
+    Ray's own retries aren't used: they would wait forever for the processors of a machine that is gone.
+    """
+    job.checkpoints.remove(ERROR_FILE)
+    shared_job = ray.put(job)
+    for n_failures in range(1, MAX_FAILURES + 2):
+        processors = _wait_for_room(job.n_workers, log, cancelled)
+        if cancelled.is_set():
+            return
+        try:
+            _attempt(job, shared_job, processors)
+        except ray_train.TrainingFailedError as error:
+            if cancelled.is_set():
+                return
+            is_worker = not isinstance(error, ray_train.ControllerError)
+            message = f"{'a worker was lost' if is_worker else 'the workers did not start'} ({failure_reason(error)})"
+            if n_failures > MAX_FAILURES:
+                raise TrainingError(f"given up after {n_failures} failed attempts, at last {message}") from error
+            log(f"{message}; all workers restart from the newest checkpoint")
+        else:
+            return
+
+
+def _wait_for_room(n_workers: int, log: Callable[[str], None], cancelled: Event) -> int:
+    """Wait until the cluster has free processors for all workers; return how many each of them gets.
+
+    Ray's trainer would give up instead, by an error that can't be told from others by a type that Ray exports.
+    """
+    last_message = ""
+    while True:
+        nodes = _processors_by_node()
+        processors = processors_each(nodes, n_workers)
+        if cancelled.is_set() or _has_room(processors, n_workers):
+            return processors
+        if sum(nodes) < n_workers:
+            message = f"{n_workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait"
+        else:
+            message = "the workers wait for free processors"
+        if message != last_message:
+            log(message)
+        last_message = message
+
+
+def _has_room(processors: int, n_workers: int) -> bool:
+    group = placement_group([{"CPU": processors}] * n_workers, strategy="SPREAD")
+    try:
+        return bool(group.wait(ROOM_SECONDS))
+    finally:
+        remove_placement_group(group)
+
+
+def processors_each(nodes: Sequence[float], n_workers: int) -> int:
+    """Return the most processors, at least one, that all workers can have on nodes with these numbers of them."""
+    fitting = (each for each in range(int(max(nodes, default=1)), 0, -1) if sum(n // each for n in nodes) >= n_workers)
     return next(fitting, 1)
 
 
-def _processors() -> list[float]:
-    """Give how many processors each node has, of those that answer: Ray takes a while to miss one that is gone."""
-    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"] and _answers(node)]
+def _processors_by_node() -> list[float]:
+    # Ray takes a while to notice that a node is gone; a connection shows it at once.
+    return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"] and _is_reachable(node)]
 
 
-def _answers(node: dict[str, Any]) -> bool:
+def _is_reachable(node: dict[str, Any]) -> bool:
     try:
-        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), KNOCKING_SECONDS).close()
+        socket.create_connection((node["NodeManagerAddress"], node["NodeManagerPort"]), CONNECT_SECONDS).close()
     except OSError:
         return False
     return True
 
 
-def _from_anywhere(dataset: Dataset) -> Dataset:
-    """Give the dataset with paths that don't depend on a process' working directory."""
-    return dataclasses.replace(dataset, train=_absolute(dataset.train))
-
-
-def _absolute(images: Images) -> Images:
-    if not isinstance(images, ShardedImages):
-        return images
-    return dataclasses.replace(images, files=[PixelFile(one.file.absolute(), one.n_rows) for one in images.files])
-
-
-def _fitted(training: TrainingJob, tell: Callable[[str], None], over: Event) -> Future[None]:
-    """Have Ray train, to the end, in a thread of its own: in the main one it would take over Ctrl-C, and exit with 0.
-
-    The thread ends, at the latest, when it is over and this process leaves the cluster.
-    """
-    pool = ThreadPoolExecutor(1)
-    fitted = pool.submit(_fit, training, tell, over)
-    pool.shutdown(wait=False)
-    return fitted
-
-
-def _fit(training: TrainingJob, tell: Callable[[str], None], over: Event) -> None:
-    """Have Ray train; when a worker is lost, begin anew by what processors there are then.
-
-    That isn't left to Ray, which would wait for ever for those of a machine that is gone.
-    """
-    training.place.remove(FAULT)
-    shared, losses = ray.put(training), 0
-    while True:
-        nodes = _processors()
-        if over.is_set():
-            return
-        if sum(nodes) < training.workers:
-            tell(f"{training.workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
-        try:
-            _fit_once(training, shared, processors_each(nodes, training.workers))
-        except ray_train.TrainingFailedError as error:
-            if over.is_set():
-                return
-            reason, of_controller = failure_reason(error), _failure_of_controller(error)
-            if of_controller == NO_ROOM:
-                tell(f"the workers wait for processors that are free ({reason})")
-                continue
-            if of_controller not in {None, NO_START}:
-                raise TrainingError(f"Ray can't train: {reason}") from error
-            losses += 1
-            if losses > MOST_LOSSES:
-                raise TrainingError(f"given up after workers were lost {losses} times, at last: {reason}") from error
-            tell(f"a worker was lost ({reason}); all go on anew from the newest checkpoint")
-        else:
-            return
-
-
-def _fit_once(training: TrainingJob, shared: ray.ObjectRef, processors: int) -> None:
+def _attempt(job: TrainingJob, shared_job: ray.ObjectRef, processors: int) -> None:
     name = uuid4().hex
     trainer = TensorflowTrainer(
-        _work,
-        train_loop_config={"training": shared},
+        _run_worker,
+        train_loop_config={"job": shared_job},
         scaling_config=ray_train.ScalingConfig(
-            num_workers=training.workers,
+            num_workers=job.n_workers,
             resources_per_worker={"CPU": processors},
             placement_strategy="SPREAD",
         ),
         run_config=ray_train.RunConfig(
             name=name,
-            **_records(training.place),
+            **_ray_storage(job.checkpoints),
             failure_config=ray_train.FailureConfig(
                 max_failures=0, controller_failure_limit=0, max_preemption_failures=0
             ),
@@ -181,105 +247,63 @@ def _fit_once(training: TrainingJob, shared: ray.ObjectRef, processors: int) -> 
         trainer.fit()
     finally:
         with contextlib.suppress(InputError, OSError):
-            training.place.remove_folder(name)  # Ray's own records of it
+            job.checkpoints.remove_folder(name)  # Ray's own records of the attempt
 
 
-def _failure_of_controller(error: ray_train.TrainingFailedError) -> str | None:
-    """Name what Ray's controller failed by; None where a worker did."""
-    failure = getattr(error, "controller_failure", None)
-    return None if failure is None else type(failure).__name__
+def _ray_storage(storage: Storage) -> dict[str, Any]:
+    """Return the arguments that make Ray keep its records of an attempt in a storage."""
+    if SCHEME not in str(storage):
+        return {"storage_path": str(storage)}
+    filesystem, path = fsspec.url_to_fs(str(storage))
+    return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(filesystem))}
 
 
 def failure_reason(error: ray_train.TrainingFailedError) -> str:
-    """Give in a line what a worker, or Ray's controller, failed by; of several workers, one that ended itself."""
-    failures = getattr(error, "worker_failures", {}).values()
-    text = str(min(failures, key=lambda one: not hasattr(one, "health_check_failure"), default=error))
-    if found := TELLING.search(text):
-        return found.group()[:MOST_TOLD]
-    # The last line of a trace, but for TensorFlow's names of its nodes.
-    lines = (line.strip() for line in reversed(text.splitlines()))
-    return next((line for line in lines if line and not line.startswith("[[")), type(error).__name__)[:MOST_TOLD]
+    """Return in one line why an attempt failed; of several workers' failures, one whose process was lost."""
+    if isinstance(error, ray_train.ControllerError):
+        return first_line(error.controller_failure)
+    failures = error.worker_failures.values() if isinstance(error, ray_train.WorkerGroupError) else ()
+    # Ray wraps the error of a lost process in one whose class it doesn't export.
+    causes = [getattr(failure, "health_check_failure", failure) for failure in failures]
+    # The other workers fail, too, because they lose their connection to it.
+    cause = min(causes, key=lambda cause: not isinstance(cause, ray.exceptions.RayError), default=error)
+    if isinstance(cause, ray.exceptions.OutOfMemoryError):
+        return "its machine ran out of memory"
+    if isinstance(cause, tf.errors.OpError):
+        return f"TensorFlow's {type(cause).__name__}, such as after a lost connection between workers"
+    lines = str(cause).strip().splitlines() or [type(cause).__name__]
+    return lines[-1][:MAX_REASON]  # Ray puts the details of a lost process last
 
 
-def _records(place: Storage) -> dict[str, Any]:
-    """Tell Ray where to keep its own records of a training, as its arguments."""
-    if SCHEME not in str(place):
-        return {"storage_path": str(place)}
-    store, path = fsspec.url_to_fs(str(place))
-    return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(store))}
-
-
-def _follow(
-    session: Trainer,
-    training: TrainingJob,
-    on_epoch: Callable[[EpochRecord], None],
-    on_block: Callable[[float], None],
-    tell: Callable[[str], None],
-) -> None:
-    """Bring a session to where the workers' checkpoints are, and tell of it, until the training has ended."""
-    place, seen, over = training.place, "", Event()
-
-    def poll_newest() -> None:
-        nonlocal seen
-        seen, saved = checkpoints.poll_newest(place, seen)
-        if not saved:
-            return
-        epochs, share = session.epochs_done, session.share_done
-        session.restore(saved)
-        for record in session.history[epochs:]:
-            on_epoch(record)
-        if session.share_done > share:
-            on_block(session.share_done)
-
-    fitted = _fitted(training, tell, over)
-    try:
-        while not wait([fitted], SECONDS_BETWEEN_GLANCES).done:
-            poll_newest()
-    finally:
-        over.set()
-    fitted.result()
-    deadline = time.monotonic() + SECONDS_TO_SHOW
-    poll_newest()
-    while not session.ended and time.monotonic() < deadline:
-        with contextlib.suppress(FileNotFoundError):
-            raise TrainingError(place.read(FAULT).decode())
-        time.sleep(SECONDS_BETWEEN_GLANCES)
-        poll_newest()
-    if not session.ended:
-        raise TrainingError(
-            f"Ray's workers are done, but what they saved isn't in {place}: all machines have to share that place"
-        )
-
-
-def _work(config: dict[str, Any]) -> None:
+def _run_worker(config: dict[str, Any]) -> None:
     """Train as one of Ray's workers."""
     context = ray_train.get_context()
-    rank, count = context.get_world_rank(), context.get_world_size()
+    index, n_workers = context.get_world_rank(), context.get_world_size()
     processors = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
     tf.config.threading.set_intra_op_parallelism_threads(processors)
-    own = SINGLE_WORKER if count == 1 else Worker(rank, count, tf.distribute.MultiWorkerMirroredStrategy())
-    training: TrainingJob = ray.get(config["training"])
+    strategy = tf.distribute.MultiWorkerMirroredStrategy
+    worker = SINGLE_WORKER if n_workers == 1 else Worker(index, n_workers, strategy())
+    job: TrainingJob = ray.get(config["job"])
     try:
-        with training.feed() as feed:
-            _train(training, feed, own)
-    except TrainingError as error:  # all come to the same, and would again: Ray isn't to try
-        if rank == 0:
-            training.place.write(FAULT, str(error).encode())
+        _train_as_worker(job, worker)
+    except TrainingError as error:  # the same on all workers and in every attempt, so it must not fail this one
+        if index == 0:
+            job.checkpoints.write(ERROR_FILE, str(error).encode())
 
 
-def _train(training: TrainingJob, feed: BlockLoader, own: Worker) -> None:
-    """Train block after block, together with the other workers; the first one saves each."""
-    session = training.begun(feed, print, own)
-    _check_agreement(session)
-    while not session.ended:
-        session.run_block()
-        _check_agreement(session)
-        if own.rank == 0:
-            checkpoints.save(training.place, session.state())
+def _train_as_worker(job: TrainingJob, worker: Worker) -> None:
+    with job.loader() as loader:
+        trainer = job.start_or_resume(loader, print, worker)
+        _check_agreement(trainer)
+        while not trainer.is_finished:
+            trainer.run_block()
+            _check_agreement(trainer)
+            if worker.index == 0:
+                checkpoints.save(job.checkpoints, trainer.state())
 
 
-def _check_agreement(session: Trainer) -> None:
-    """Raise RuntimeError unless all workers are equally far, with the same weights: Ray starts them anew then."""
-    mine = f"{session.summary}: {engine.digest(session.network)}"
+def _check_agreement(trainer: Trainer) -> None:
+    """Raise RuntimeError, which restarts all workers, unless they are at the same block with the same weights."""
+    mine = f"{trainer.summary}: {weights_digest(trainer.network)}"
     if broadcast_from_rank_zero(mine) != mine:
         raise RuntimeError(f"another worker isn't at {mine}")

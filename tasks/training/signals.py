@@ -1,41 +1,33 @@
-"""Let Ctrl-C wait until the training has saved what it has."""
+"""Let Ctrl-C wait until the training has saved a checkpoint."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from types import FrameType, TracebackType
+from typing import Self
 
 
 class DeferredSignals:
-    """Hold back Ctrl-C inside a `with`, and deliver it when that ends.
+    """Holds back SIGINT inside a `with` and raises it again at the end.
 
-    Outside the main thread, where Python takes no handlers, nothing is held back. Nor is SIGTERM: by its own handler
-    Prefect tells a run that is cancelled from one that crashed; the checkpoint of the epoch before is there.
+    Does nothing outside the main thread, where Python accepts no signal handlers. SIGTERM isn't held back: Prefect's
+    handler for it tells a cancelled run from a crashed one, and the last checkpoint is there anyway.
     """
 
     def __init__(self) -> None:
-        """Begin with nothing received."""
         self.received = False
         self._previous: object = None
 
     def __enter__(self) -> Self:
-        """Take over the handler."""
         if threading.current_thread() is threading.main_thread():
             self._previous = signal.signal(signal.SIGINT, self._note)
         return self
 
-    def _note(self, _number: int, _frame: FrameType | None) -> None:
+    def _note(self, *_args: object) -> None:
         self.received = True
 
-    def __exit__(
-        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
-        """Give the handler back, and to it the signal."""
+    def __exit__(self, *_error: object) -> None:
         if self._previous is not None:
-            signal.signal(signal.SIGINT, self._previous)  # type: ignore[arg-type]  # what signal() itself gave
+            signal.signal(signal.SIGINT, self._previous)  # type: ignore[arg-type]  # what signal() returned
         if self.received:
             signal.raise_signal(signal.SIGINT)

@@ -1,7 +1,7 @@
-"""One of the workers that train together: which images of each batch are its own, and how sums are made.
+"""One of the workers that train together: its shard of each batch, and sums over all workers.
 
-However many share it, a batch has the same rows in the same order, deformed alike, and its gradient is the sum over
-them all: what is learned doesn't depend on their number, but for rounding.
+Whatever the number of workers, a batch has the same rows in the same order with the same augmentation, and its
+gradient is the sum over all workers. The weights therefore don't depend on that number, except for rounding.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 Result = TypeVar("Result")
 GROUP = 32
-"""Images that share a deformation, and thus a worker."""
+"""Images that share an augmentation, and thus a worker."""
 
 
 class BatchShard(NamedTuple):
-    """The rows of a batch from `first` up to `last`, of `n_rows` in all; `first` is the first one of a group.
+    """A worker's rows of a batch: from `first` up to `last`, of `n_rows` in all; `first` begins a group.
 
-    `weight` is 1, or 0 where a worker has nothing to do: networks can't take no images, so it has one for nothing.
+    `weight` is 1, or 0 for a worker without rows: it computes one row for nothing, as networks can't take none.
     """
 
     first: tf.Tensor
@@ -33,32 +33,35 @@ class BatchShard(NamedTuple):
 
 @dataclass(frozen=True)
 class Worker:
-    """A worker: its number among `count`, and the strategy by which it reaches the others."""
+    """A worker by its index, and the strategy that connects it to the others."""
 
-    rank: int
-    count: int
+    index: int
+    n_workers: int
     strategy: tf.distribute.Strategy
 
-    def portion(self, rows: tf.Tensor) -> BatchShard:
-        """Give this worker's portion of a batch of so many rows."""
-        groups = (rows + GROUP - 1) // GROUP
-        first, last = (groups * rank // self.count * GROUP for rank in (self.rank, self.rank + 1))
-        busy = tf.less(first, last)
+    def shard(self, n_rows: tf.Tensor) -> BatchShard:
+        """Return this worker's shard of a batch of n rows."""
+        n_groups = (n_rows + GROUP - 1) // GROUP
+        first, last = (n_groups * index // self.n_workers * GROUP for index in (self.index, self.index + 1))
+        has_rows = tf.less(first, last)
         return BatchShard(
-            tf.where(busy, first, 0), tf.where(busy, tf.minimum(last, rows), 1), rows, tf.cast(busy, tf.float32)
+            tf.where(has_rows, first, 0),
+            tf.where(has_rows, tf.minimum(last, n_rows), 1),
+            n_rows,
+            tf.cast(has_rows, tf.float32),
         )
 
-    def summed(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
-        """Add values up over all workers; inside what `run` runs."""
-        if self.count == 1:
+    def all_reduce(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+        """Sum values over all workers; call it inside `run`."""
+        if self.n_workers == 1:
             return values
-        here = [tf.identity(value) for value in values]  # on this worker's device: what a loop gave is on none
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
+        placed = [tf.identity(value) for value in values]  # on this worker's device: a loop's results are on none
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
     def run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run a function together with the other workers, inside a graph: loops are to be around it, not in it."""
+        """Run a function on all workers, inside a graph. A loop has to be around this call, not in the function."""
         return self.strategy.run(function, arguments)
 
 
 SINGLE_WORKER = Worker(0, 1, tf.distribute.get_strategy())
-"""The only worker, as in a training on one machine."""
+"""The only worker of a training in one process."""

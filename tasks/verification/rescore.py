@@ -55,25 +55,25 @@ def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
 def _found(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
     from tasks.inference import model
     from tasks.scoring import abstention, metrics
-    from tasks.training import engine
+    from tasks.training import held_out, job, local_engine
 
     card = json.loads((folder / CARD).read_text())
     dataset = data_of(card, work.child("shards"))
-    network = model.load(folder / MODEL)
+    network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(card["recipe"])
-    _, held_out = engine.split(dataset, recipe)
-    least = abstention.threshold(model.answers(network, held_out), held_out.labels)
-    judged = metrics.evaluation(dataset.test, model.answers(network, dataset.test), least)
+    _, images = held_out.split(dataset, recipe)
+    least = abstention.threshold(model.predict_images(network, images), images.labels)
+    judged = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), least)
     found: dict[str, Any] = {
         "figures": figures(judged),
         "abstention": dataclasses.asdict(judged.abstention),
         "data": dataset.fingerprint,
-        "weights": engine.digest(network),
+        "weights": job.weights_digest(network),
     }
     if reproduce:
         if (workers := card["environment"].get("workers", 1)) > 1:
             raise InputError(f"{workers} workers trained it together, and one alone rounds their sums otherwise")
-        trained = engine.train(dataset, recipe, work, on_epoch=lambda _: None, tell=lambda _: None)
+        trained = local_engine.train(dataset, recipe, work, on_epoch=lambda _: None, log=lambda _: None)
         found["reproduced"] = trained.digest
     return found
 

@@ -175,7 +175,7 @@ def test_a_cancelled_run_ends_soon_and_the_next_one_goes_on_where_it_was(deploye
     assert checkpoints(long)
     again = deployed.trigger(long)
     assert_published(deployed, again, long)
-    assert "going on after epoch" in deployed.summary(again)
+    assert "resuming after epoch" in deployed.summary(again)
 
 
 def test_a_run_whose_process_is_killed_has_crashed_and_retry_goes_on_where_it_was(deployed, long):
@@ -186,7 +186,7 @@ def test_a_run_whose_process_is_killed_has_crashed_and_retry_goes_on_where_it_wa
     time.sleep(8)  # no person is quicker; until then the worker may say once more that it crashed
     deployed.set_state(identity, type="SCHEDULED", name="AwaitingRetry")  # as Retry in the UI does
     assert_published(deployed, identity, long)
-    assert "going on after epoch" in deployed.summary(identity)
+    assert "resuming after epoch" in deployed.summary(identity)
 
 
 def test_when_a_worker_is_killed_another_one_goes_on(deployed, long):
@@ -196,7 +196,7 @@ def test_when_a_worker_is_killed_another_one_goes_on(deployed, long):
     deployed.start_worker()
     assert ended(deployed.api, identity)["state_name"] == "Crashed", "its words went to the worker"
     assert_published(deployed, following, long)
-    assert "going on after epoch" in deployed.summary(following)
+    assert "resuming after epoch" in deployed.summary(following)
 
 
 def test_when_the_machine_is_gone_the_run_counts_as_crashed_and_the_next_goes_on(deployed, long):
@@ -209,7 +209,7 @@ def test_when_the_machine_is_gone_the_run_counts_as_crashed_and_the_next_goes_on
     assert_published(deployed, following, long)
     assert deployed.state(identity)["name"] == "Crashed"
     assert "nothing was heard of it" in deployed.state(identity)["message"]
-    assert "going on after epoch" in deployed.summary(following)
+    assert "resuming after epoch" in deployed.summary(following)
 
 
 def test_a_server_that_is_away_for_a_minute_costs_neither_model_nor_report(deployed, long):

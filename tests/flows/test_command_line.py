@@ -205,7 +205,7 @@ def test_killed_and_interrupted_the_next_run_goes_on_and_publishes(prefect_home,
 
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "going on after epoch" in ended.stderr
+    assert "resuming after epoch" in ended.stderr
     assert json.loads((tmp_path / "store" / "versions" / "1" / "metrics.json").read_text())["accuracy"] > 0.9
 
 

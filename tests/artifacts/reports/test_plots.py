@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from artifacts.reports import plots
-from schemas.results import EpochRecord, Mistake
+from schemas.results import Mistake
+from schemas.training import EpochRecord
 
 
 def texts(axes):

@@ -18,12 +18,12 @@ from schemas.results import (
     CheckResult,
     ClassMetrics,
     Drift,
-    EpochRecord,
     Evaluation,
     Mistake,
     Run,
     Validation,
 )
+from schemas.training import EpochRecord
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,18 @@
+"""What training records of each epoch."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class EpochRecord:
+    """The metrics of one epoch.
+
+    `accuracy` and `loss` are means over its rows, augmented if the recipe says so, each before the step it was for.
+    """
+
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float

@@ -1,0 +1,87 @@
+"""A training job: what to train on and how, where its checkpoints are, and by how many workers."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, NamedTuple
+
+from schemas.results import TrainingResult
+from tasks.inference.model import predict_images
+from tasks.training import checkpoints
+from tasks.training.block_loader import BlockLoader
+from tasks.training.block_size import block_sampler
+from tasks.training.fingerprint import fingerprint
+from tasks.training.held_out import split
+from tasks.training.trainer import Trainer
+from tasks.training.worker import SINGLE_WORKER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import keras
+
+    from artifacts.store.storage import Storage
+    from schemas.images import Images
+    from schemas.recipe import Recipe
+    from schemas.results import Dataset
+    from tasks.training.block_sampler import BlockSampler
+    from tasks.training.worker import Worker
+
+
+class TrainingJob(NamedTuple):
+    """Everything that a process needs to take part in a training. Picklable."""
+
+    images: Images
+    held_out: Images
+    recipe: Recipe
+    sampler: BlockSampler
+    fingerprint: str
+    checkpoints: Storage
+    n_workers: int
+
+    def loader(self) -> BlockLoader:
+        """Return a loader of the job's blocks, to be used in a `with`."""
+        return BlockLoader(self.images, self.sampler, self.recipe.epochs)
+
+    def start_or_resume(
+        self, loader: BlockLoader, log: Callable[[str], None], worker: Worker = SINGLE_WORKER
+    ) -> Trainer:
+        """Return a trainer at the job's newest checkpoint, or at its start if there is none."""
+        trainer = Trainer(self.images.labels, self.sampler, loader, self.held_out, self.recipe, worker)
+        state = checkpoints.load_newest(self.checkpoints, log)
+        if state:
+            trainer.restore(state)
+            log(f"resuming {trainer.summary}, from the checkpoint in {self.checkpoints}")
+        return trainer
+
+    def result(self, trainer: Trainer) -> TrainingResult:
+        """Return the result of a finished training."""
+        network = trainer.final_network()
+        return TrainingResult(
+            network=network,
+            recipe=self.recipe,
+            history=tuple(trainer.history),
+            fingerprint=self.fingerprint,
+            digest=weights_digest(network),
+            training_rows=len(self.images),
+            validation_rows=len(self.held_out),
+            held_out_answers=predict_images(network, self.held_out),
+            held_out_labels=self.held_out.labels,
+            workers=self.n_workers,
+        )
+
+
+def plan_job(dataset: Dataset, recipe: Recipe, work: Storage, n_workers: int = 1) -> TrainingJob:
+    """Return the job for a dataset and recipe, with its checkpoints in `work` under its fingerprint."""
+    images, held_out = split(dataset, recipe)
+    name = fingerprint(dataset, recipe, n_workers)
+    sampler = block_sampler(dataset, len(images), recipe)
+    return TrainingJob(images, held_out, recipe, sampler, name, work.absolute().child(name), n_workers)
+
+
+def weights_digest(network: keras.Model) -> str:
+    """Return the SHA-256 of a network's weights."""
+    digest = hashlib.sha256()
+    for weight in network.get_weights():
+        digest.update(weight.tobytes())
+    return digest.hexdigest()
