@@ -1,4 +1,7 @@
-"""Digest code by its syntax: comments, docstrings and layout don't count, so rewording changes nothing."""
+"""Digest code by its syntax: comments, docstrings and layout don't count, so rewording changes nothing.
+
+The digest may differ between Python versions, which may print the same syntax tree differently.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -18,17 +21,22 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 @cache
 def code_digest(*modules: str) -> str:
     """Return the SHA-256 of modules of this project (dotted names) and of all that they import of it."""
-    found: dict[str, ast.Module] = {}
+    digest = hashlib.sha256()
+    for name, tree in sorted(covered_modules(*modules).items()):
+        digest.update(f"{name}\n{ast.unparse(_without_docstrings(tree))}\n".encode())
+    return digest.hexdigest()
+
+
+def covered_modules(*modules: str) -> dict[str, ast.Module]:
+    """Return the syntax trees of modules of this project and of all that they import of it, by dotted name."""
+    trees: dict[str, ast.Module] = {}
     pending = list(modules)
     while pending:
         name = pending.pop()
-        if name not in found and (path := _path(name)):
-            found[name] = tree = ast.parse(path.read_text(encoding="utf-8"))
-            pending += _imported(tree)
-    digest = hashlib.sha256()
-    for name in sorted(found):
-        digest.update(f"{name}\n{ast.unparse(_without_docstrings(found[name]))}\n".encode())
-    return digest.hexdigest()
+        if name not in trees and (path := _path(name)):
+            trees[name] = ast.parse(path.read_text(encoding="utf-8"))
+            pending += _imported(trees[name])
+    return trees
 
 
 def _path(module: str) -> Path | None:
@@ -47,11 +55,12 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
-    """Walk a tree, but for what `if TYPE_CHECKING:` holds."""
+    """Walk a tree, except for the bodies of `if TYPE_CHECKING:`."""
     yield node
+    children: Iterable[ast.AST] = ast.iter_child_nodes(node)
     if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
-        return
-    for child in ast.iter_child_nodes(node):
+        children = node.orelse
+    for child in children:
         yield from _nodes_that_run(child)
 
 

@@ -121,7 +121,7 @@ class ShardedImages:
         for number in np.unique(of_file):
             places = np.flatnonzero(of_file == number)
             file = self.files[number]
-            _read(file, numbers[places] - (ends[number] - file.rows), places, read)
+            _read(file, numbers[places] - (ends[number] - file.n_rows), places, read)
         return read
 
     def take(self, wanted: NDArray[np.integer]) -> ShardedImages:

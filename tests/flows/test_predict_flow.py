@@ -219,7 +219,7 @@ def test_a_model_that_carries_code_or_gives_no_probabilities_is_refused(store, t
     place = tmp_path / "store" / "versions" / "1"
     for layer, told in (
         (keras.layers.Lambda(lambda x: x), "not a model that can be loaded safely"),
-        (keras.layers.Rescaling(2.0), "its model gives no probabilities"),
+        (keras.layers.Rescaling(2.0), "its model's outputs aren't probabilities"),
     ):
         keras.Sequential([keras.Input((28, 28)), layer, keras.layers.Flatten(), keras.layers.Dense(10)]).save(
             place / "model.keras"

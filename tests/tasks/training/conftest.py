@@ -1,6 +1,7 @@
-"""What the training's tests share: a tiny dataset and a recipe that uses everything there is."""
+"""What the training's tests share: a tiny dataset, a recipe that uses every feature, and a short call to train."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from samples import accepted
@@ -22,23 +23,28 @@ def tiny(tiny_npz: Path) -> Dataset:
 
 @pytest.fixture
 def recipe() -> Recipe:
-    """Give a short recipe with augmentation, Muon, a schedule, averages and early stopping."""
+    """Return a short recipe with augmentation, Muon, a schedule, weight averaging and early stopping."""
     return Overrides(**EVERYTHING).applied_to("fast")
 
 
 @pytest.fixture
-def train(tiny, tmp_path):
-    """Train on the tiny dataset; the records and messages are kept on the function itself."""
-    from tasks.training import engine
+def log() -> SimpleNamespace:
+    """Return where `train` puts the epochs and messages of its last call."""
+    return SimpleNamespace(epochs=[], messages=[])
 
-    def run(recipe, work=tmp_path / "work", dataset=tiny, on_epoch=None):
-        run.epochs, run.summary = [], []
 
-        def heard(record):
-            run.epochs.append(record.epoch)
-            if on_epoch:
-                on_epoch(record)
+@pytest.fixture
+def train(tiny, tmp_path, log):
+    """Return a function that trains on the tiny dataset."""
+    from tasks.training import local_engine
 
-        return engine.train(dataset, recipe, storage_at(work), on_epoch=heard, tell=run.summary.append)
+    def run(recipe, work=tmp_path / "work", dataset=tiny, on_epoch=lambda _: None, on_block=lambda _: None):
+        log.epochs, log.messages = [], []
+
+        def note(record):
+            log.epochs.append(record.epoch)
+            on_epoch(record)
+
+        return local_engine.train(dataset, recipe, storage_at(work), note, log.messages.append, on_block)
 
     return run

@@ -1,4 +1,4 @@
-"""Augmentation: shape, range and type stay, digits stay where they are, the same seed deforms alike."""
+"""Augmentation: shape, range and type stay, deformations are bounded, the seed decides them."""
 
 import numpy as np
 import pytest
@@ -12,11 +12,11 @@ from tasks.training import augmentation
 from tasks.training.worker import SINGLE_WORKER
 
 STRONGEST = Overrides(rotation=20, scaling=0.5, shear=0.5, shift=5, elastic=3).applied_to("fast")
-STILL = Overrides(rotation=0, scaling=0, shear=0, shift=0, elastic=0).applied_to("fast")
+NONE = Overrides(rotation=0, scaling=0, shear=0, shift=0, elastic=0).applied_to("fast")
 
 
 def deform(before, seed, recipe):
-    return augmentation.deform(before, seed, recipe, SINGLE_WORKER.portion(tf.shape(before)[0]))
+    return augmentation.deform(before, seed, recipe, SINGLE_WORKER.shard(tf.shape(before)[0]))
 
 
 def images(rows, seed=0):
@@ -25,7 +25,7 @@ def images(rows, seed=0):
 
 @settings(deadline=None, max_examples=25)
 @given(rows=st.integers(1, 150), seed=st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 2**31 - 1)))
-def test_shape_range_and_type_stay_even_when_it_is_strongest(rows, seed):
+def test_the_strongest_augmentation_keeps_shape_range_and_type(rows, seed):
     before = images(rows)
     after = deform(before, tf.constant(seed), STRONGEST)
     assert after.shape == before.shape
@@ -35,12 +35,12 @@ def test_shape_range_and_type_stay_even_when_it_is_strongest(rows, seed):
     assert np.max(after) <= 255
 
 
-def test_without_strength_nothing_changes():
+def test_an_augmentation_of_strength_0_changes_nothing():
     before = images(70)
-    np.testing.assert_allclose(deform(before, tf.constant([1, 2]), STILL), before, atol=0.05)
+    np.testing.assert_allclose(deform(before, tf.constant([1, 2]), NONE), before, atol=0.05)
 
 
-def test_the_seed_decides():
+def test_the_seed_decides_the_deformations():
     before = images(70)
     one, same, other = (
         deform(before, tf.constant(seed), PRESETS["fast"]["mlp"]).numpy() for seed in ([1, 2], [1, 2], [1, 3])
@@ -49,7 +49,7 @@ def test_the_seed_decides():
     assert (one != other).any()
 
 
-def test_each_group_is_deformed_differently():
+def test_each_group_of_32_images_is_deformed_differently():
     row = images(1).numpy()
     after = deform(tf.constant(np.repeat(row, 200, axis=0)), tf.constant([0, 0]), PRESETS["fast"]["mlp"]).numpy()
     assert len(np.unique(after, axis=0)) == 7  # groups of 32
@@ -57,23 +57,23 @@ def test_each_group_is_deformed_differently():
 
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
 @pytest.mark.parametrize("preset", ["fast", "best"])
-def test_a_digit_is_never_turned_far(preset, network):
-    """A dot above the centre stays above it: what would make a 6 a 9 would bring it below."""
+def test_a_dot_above_the_centre_stays_above_it(preset, network):
+    """A rotation that makes a 6 a 9 would bring it below."""
     picture = np.zeros((28, 28), np.float32)
     picture[5:8, 13:15] = 255
-    many = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
-    after = deform(many, tf.constant([5, 5]), PRESETS[preset][network]).numpy().reshape(-1, 28, 28)
+    copies = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
+    after = deform(copies, tf.constant([5, 5]), PRESETS[preset][network]).numpy().reshape(-1, 28, 28)
     heights = (after.sum(axis=2) * np.arange(28)).sum(axis=1) / after.sum(axis=(1, 2))
     assert heights.max() < 11
     assert after.sum(axis=(1, 2)).min() > 0.4 * picture.sum()
 
 
-def test_a_positive_shift_range_moves_both_ways():
-    recipe = STILL.model_copy(update={"shift": 2.0})
+def test_shift_moves_images_in_both_directions():
+    recipe = NONE.model_copy(update={"shift": 2.0})
     picture = np.zeros((28, 28), np.float32)
     picture[14, 14] = 255
-    many = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
-    after = deform(many, tf.constant([5, 5]), recipe).numpy().reshape(-1, 28, 28)
+    copies = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
+    after = deform(copies, tf.constant([5, 5]), recipe).numpy().reshape(-1, 28, 28)
     across = (after.sum(axis=1) * np.arange(28)).sum(axis=1) / after.sum(axis=(1, 2))
     assert across.min() < 12.7
     assert across.max() > 15.3

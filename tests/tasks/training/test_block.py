@@ -1,4 +1,4 @@
-"""An epoch: every row exactly once, for any number of rows and any batch size."""
+"""The compiled block: every row exactly once, for any number of rows and any batch size."""
 
 from functools import cache
 
@@ -12,26 +12,26 @@ from schemas.recipe import Overrides
 from tasks.training.block import compile_block
 from tasks.training.worker import SINGLE_WORKER
 
-SEEN: list[int] = []
+ROWS: list[int] = []
 
 
-def note(numbers):
-    SEEN.extend(numbers.numpy().astype(int).tolist())
+def record(numbers):
+    ROWS.extend(numbers.numpy().astype(int).tolist())
 
 
 @keras.saving.register_keras_serializable()
-class Witness(keras.layers.Layer):
-    """Notes which rows come by: a row's number is written in its first two pixels."""
+class RowRecorder(keras.layers.Layer):
+    """Records the numbers of the rows that it gets, which are in their first two pixels."""
 
     def call(self, images):
-        tf.py_function(note, [images[:, 0, 0] * 256 + images[:, 0, 1]], [])
+        tf.py_function(record, [images[:, 0, 0] * 256 + images[:, 0, 1]], [])
         return images
 
 
 @cache
 def block(batch_size: int):
     network = keras.Sequential(
-        [keras.Input((28, 28)), Witness(), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+        [keras.Input((28, 28)), RowRecorder(), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
     )
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
@@ -44,9 +44,9 @@ def block(batch_size: int):
 def rows_used(rows: int, batch_size: int, seed: tuple[int, int]) -> list[int]:
     pixels = np.zeros((rows, 784), np.uint8)
     pixels[:, 0], pixels[:, 1] = np.divmod(np.arange(rows), 256)
-    SEEN.clear()
+    ROWS.clear()
     block(batch_size)(tf.constant(pixels), tf.zeros([rows], tf.int32), tf.constant(seed))
-    return list(SEEN)
+    return list(ROWS)
 
 
 @settings(deadline=None, max_examples=60)
@@ -55,11 +55,11 @@ def rows_used(rows: int, batch_size: int, seed: tuple[int, int]) -> list[int]:
     batch_size=st.sampled_from([1, 2, 7, 32, 64, 100, 512, 1000]),
     seed=st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 10_000)),
 )
-def test_every_row_is_used_exactly_once_an_epoch(rows, batch_size, seed):
+def test_every_row_of_a_block_is_used_exactly_once(rows, batch_size, seed):
     assert sorted(rows_used(rows, batch_size, seed)) == list(range(rows))
 
 
-def test_the_order_is_the_seeds_and_the_epochs():
+def test_seed_and_block_number_decide_the_order():
     first = rows_used(500, 100, (3, 0))
     assert first == rows_used(500, 100, (3, 0))
     assert first != rows_used(500, 100, (3, 1))

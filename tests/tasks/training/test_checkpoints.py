@@ -1,35 +1,45 @@
-"""Checkpoints as who watches a training sees them, while another process saves them."""
+"""Checkpoints: only the newest are kept, and another process can follow them."""
 
 import numpy as np
+import pytest
 
 from artifacts.store.storage import FolderStorage
 from tasks.training import checkpoints
-from tasks.training.checkpoints import EpochProgress, State
+from tasks.training.checkpoints import EpochProgress, TrainingState
+
+
+@pytest.fixture
+def storage(tmp_path):
+    return FolderStorage(tmp_path)
 
 
 def state(block):
-    return State([np.full(3, block)], [], [], EpochProgress(block, 0.0, 0, 0.0))
+    return TrainingState([np.full(3, block)], [], [], EpochProgress(block, 0.0, 0, 0.0))
 
 
-def test_a_checkpoint_is_read_once(tmp_path, monkeypatch):
-    place = FolderStorage(tmp_path)
-    assert checkpoints.poll_newest(place) == ("", None)
-    checkpoints.save(place, state(1))
-    seen, saved = checkpoints.poll_newest(place)
-    assert saved.under_way.blocks == 1
+def test_only_the_two_newest_checkpoints_are_kept(storage):
+    for block in range(5):
+        checkpoints.save(storage, state(block))
+    assert sorted(name[:17] for name in storage.names()) == ["epoch-00000-00003", "epoch-00000-00004"]
+
+
+def test_polling_reads_a_checkpoint_only_once(storage, monkeypatch):
+    assert checkpoints.poll_newest(storage) == ("", None)
+    checkpoints.save(storage, state(1))
+    seen, saved = checkpoints.poll_newest(storage)
+    assert saved.progress.n_blocks == 1
     with monkeypatch.context() as patch:
         patch.setattr(FolderStorage, "read", None)
-        assert checkpoints.poll_newest(place, seen) == (seen, None)
-    checkpoints.save(place, state(2))
-    assert checkpoints.poll_newest(place, seen)[1].under_way.blocks == 2
+        assert checkpoints.poll_newest(storage, seen) == (seen, None)
+    checkpoints.save(storage, state(2))
+    assert checkpoints.poll_newest(storage, seen)[1].progress.n_blocks == 2
 
 
-def test_a_damaged_one_is_passed_over_and_stays_for_who_trains(tmp_path):
-    place = FolderStorage(tmp_path)
+def test_polling_skips_a_damaged_checkpoint_and_leaves_it(storage, tmp_path):
     for block in (1, 2):
-        checkpoints.save(place, state(block))
+        checkpoints.save(storage, state(block))
     older, newest = sorted(tmp_path.iterdir())
     newest.write_bytes(newest.read_bytes()[:-1])
-    seen, saved = checkpoints.poll_newest(place)
-    assert (seen, saved.under_way.blocks) == (older.name, 1)
+    seen, saved = checkpoints.poll_newest(storage)
+    assert (seen, saved.progress.n_blocks) == (older.name, 1)
     assert newest.exists()

@@ -1,4 +1,4 @@
-"""A real training process, killed by SIGKILL again and again, ends with the weights of an undisturbed one."""
+"""SIGKILL: a training process that is killed again and again ends with the weights of an uninterrupted one."""
 
 import random
 import subprocess
@@ -15,15 +15,15 @@ from schemas.recipe import Overrides
 from samples import accepted
 from tasks.inference.start_up import import_tensorflow
 import_tensorflow()
-from tasks.training.engine import train
+from tasks.training.local_engine import train
 
-def told(record):
+def on_epoch(record):
     print("epoch", record.epoch, flush=True)
     time.sleep(0.1)
 
 recipe = Overrides(epochs=12, batch_size=64, weight_averaging=0.9, patience=50).applied_to("fast")
 work = FolderStorage(Path(sys.argv[2]))
-print("digest", train(accepted(sys.argv[1]), recipe, work, told, print).digest, flush=True)
+print("digest", train(accepted(sys.argv[1]), recipe, work, on_epoch, print).digest, flush=True)
 """
 
 
@@ -31,24 +31,24 @@ def start(source, work):
     return subprocess.Popen([sys.executable, "-c", TRAINING, source, work], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
-def undisturbed_digest(source, work):
+def uninterrupted_digest(source, work):
     with start(source, work) as process:
         return process.stdout.read().split("digest ")[1].strip()
 
 
-def test_killed_after_random_epochs_it_ends_with_the_same_weights(tiny_npz, tmp_path):
-    chance = random.Random(20)  # noqa: S311, no secret
+def test_training_killed_at_random_ends_with_the_same_weights(tiny_npz, tmp_path):
+    chance = random.Random(20)  # noqa: S311, not a secret
     epochs_seen = []
     for last in (chance.randint(1, 3), chance.randint(4, 6), chance.randint(7, 9)):
         with start(tiny_npz, tmp_path / "b") as process:
             for line in process.stdout:
-                assert not line.startswith("digest"), "it was to be killed before"
+                assert not line.startswith("digest"), "it finished before it was killed"
                 epochs_seen += [int(line.split()[1])] if line.startswith("epoch ") else []
                 if epochs_seen and epochs_seen[-1] >= last:
                     break
             process.kill()
     with start(tiny_npz, tmp_path / "b") as process:
         printed = process.stdout.read()
-    assert "going on after epoch" in printed
+    assert "resuming after epoch" in printed
     assert "epoch 1\n" not in printed
-    assert printed.split("digest ")[1].strip() == undisturbed_digest(tiny_npz, tmp_path / "a")
+    assert printed.split("digest ")[1].strip() == uninterrupted_digest(tiny_npz, tmp_path / "a")

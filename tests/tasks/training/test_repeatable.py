@@ -1,4 +1,4 @@
-"""Thousands of real rows, large batches, every kernel that runs in parallel: two processes, the same weights."""
+"""Repeatability with thousands of real rows and large batches, which all parallel kernels take part in."""
 
 import subprocess
 import sys
@@ -16,7 +16,7 @@ from artifacts.store.storage import FolderStorage
 from schemas.recipe import Overrides
 from tasks.inference.start_up import import_tensorflow
 import_tensorflow()
-from tasks.training.engine import train
+from tasks.training.local_engine import train
 
 mnist = accepted("mnist")
 few = dataclasses.replace(mnist, train=mnist.train.take(np.arange(9000)))

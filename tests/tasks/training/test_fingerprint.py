@@ -1,0 +1,72 @@
+"""The fingerprint of a training: what makes a version stale and what doesn't."""
+
+import dataclasses
+import shutil
+
+import pytest
+from samples import ROOT
+
+from artifacts import code_digest
+from artifacts.code_digest import covered_modules
+from tasks.training.fingerprint import CODE, fingerprint
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Copy the project's code, and digest the copy."""
+    for layer in ("schemas", "artifacts", "tasks"):
+        shutil.copytree(ROOT / layer, tmp_path / layer)
+    monkeypatch.setattr(code_digest, "ROOT", tmp_path)
+    code_digest.code_digest.cache_clear()
+    yield tmp_path
+    code_digest.code_digest.cache_clear()
+
+
+def change(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    code_digest.code_digest.cache_clear()
+
+
+def test_rewording_a_comment_or_docstring_keeps_the_fingerprint(project, tiny, recipe):
+    before = fingerprint(tiny, recipe)
+    change(project / "tasks/training/block.py", "# 1 + start: the order", "# Why 1: the order")
+    change(project / "tasks/training/optimizers.py", '"""Build the recipe', '"""Make the recipe')
+    assert fingerprint(tiny, recipe) == before
+
+
+@pytest.mark.parametrize(
+    ("path", "old", "new"),
+    [
+        ("tasks/training/optimizers.py", "SGD_MOMENTUM = 0.9", "SGD_MOMENTUM = 0.8"),
+        ("tasks/training/worker.py", "GROUP = 32", "GROUP = 16"),
+        ("schemas/networks.py", "layers.Dense(128", "layers.Dense(127"),
+    ],
+)
+def test_changing_a_number_that_decides_weights_changes_the_fingerprint(project, tiny, recipe, path, old, new):
+    before = fingerprint(tiny, recipe)
+    change(project / path, old, new)
+    assert fingerprint(tiny, recipe) != before
+
+
+def test_data_recipe_and_number_of_workers_change_the_fingerprint(tiny, recipe):
+    fingerprints = {
+        fingerprint(tiny, recipe),
+        fingerprint(tiny, recipe, n_workers=2),
+        fingerprint(tiny, recipe.model_copy(update={"seed": 1})),
+        fingerprint(dataclasses.replace(tiny, fingerprint="other"), recipe),
+    }
+    assert len(fingerprints) == 4
+
+
+def test_the_fingerprint_covers_all_code_that_decides_weights():
+    covered = set(covered_modules(*CODE))
+    modules = "trainer block block_loader block_sampler held_out augmentation networks optimizers worker".split()
+    assert covered >= {f"tasks.training.{name}" for name in modules}
+    assert covered >= {"schemas.networks", "schemas.images", "tasks.inference.predictor"}
+
+
+def test_the_fingerprint_covers_no_report_store_or_validation_code():
+    other = ("artifacts", "flows", "tasks.validation", "tasks.sources", "tasks.scoring", "schemas.results")
+    assert [name for name in covered_modules(*CODE) if name.startswith(other)] == []
