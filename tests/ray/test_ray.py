@@ -1,4 +1,4 @@
-"""Ray, for real: the weights of one worker, whoever is killed; shards staged on two nodes, one of which leaves."""
+"""Training and caching shards on real Ray clusters: same weights as one process, whatever is killed."""
 
 import contextlib
 import os
@@ -21,13 +21,14 @@ from serving import free_port
 from artifacts.store.storage import storage_at
 from artifacts.store.store import Store
 from schemas.compute import Compute
+from schemas.errors import TrainingError
 from schemas.recipe import Overrides
 
 pytestmark = pytest.mark.ray
-PATIENCE = 240
-LOST = "a worker was lost (Worker unexpectedly exits with a connection error code 2. End of file.); all go on anew"
+TIMEOUT_SECONDS = 240
+LOST = "a worker was lost ("
 RECIPE = Overrides(optimizer="sgd", learning_rate=0.01, epochs=4, batch_size=80, validation_fraction=0.1)
-BOTH = Compute(engine="ray", workers=2)
+TWO_WORKERS = Compute(engine="ray", workers=2)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +36,7 @@ def cluster():
     """Join a Ray cluster of this machine alone, as a flow does."""
     from tasks.orchestration.ray_cluster import joined
 
-    with joined(BOTH):
+    with joined(TWO_WORKERS):
         yield
 
 
@@ -44,224 +45,250 @@ def tiny(tiny_npz):
     return accepted(tiny_npz)
 
 
-def unheard(_):
-    """Take what nobody asks about."""
+def ignore(_):
+    """Do nothing with an epoch, a block or a message."""
 
 
-def by_ray(dataset, work, on_block=unheard, recipe=RECIPE.applied_to("fast"), tell=unheard):  # noqa: B008, frozen
+def train_with_ray(dataset, work, on_block=ignore, recipe=RECIPE.applied_to("fast"), log=ignore):  # noqa: B008, frozen
     from tasks.training import ray_engine
 
-    return ray_engine.train(dataset, recipe, storage_at(work), unheard, tell, on_block, workers=2)
+    return ray_engine.train(dataset, recipe, storage_at(work), ignore, log, on_block, workers=2)
 
 
-def weights(trained):
-    return [weight.copy() for weight in trained.network.get_weights()]
-
-
-def processes(name, below):
-    """Find processes that this one, or the one with a number, has started, by what they are called."""
-    return [child for child in psutil.Process(below).children(recursive=True) if name in " ".join(child.cmdline())]
+def kill_a_worker():
+    """Kill one of the workers that this process' cluster runs; return whether there was one."""
+    children = psutil.Process(os.getpid()).children(recursive=True)
+    workers = [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]
+    for worker in workers[:1]:
+        worker.kill()
+    return bool(workers)
 
 
 @pytest.mark.parametrize("overrides", [{}, {"optimizer": "muon", "rotation": 10, "elastic": 1}])
-def test_two_workers_learn_what_one_process_learns(tiny, cluster, tmp_path, overrides):
-    """In blocks from disk, two an epoch, the second one smaller."""
-    from tasks.training import engine
-    from tasks.training.block_sampler import plan
+def test_two_workers_learn_the_weights_of_one_process(tiny, cluster, tmp_path, overrides):
+    """Train in blocks from disk, two per epoch, the second one smaller."""
+    from tasks.training import local_engine
+    from tasks.training.block_size import block_sampler
 
     recipe = RECIPE.model_copy(update=overrides).applied_to("fast")
-    staged = on_disk(tiny, tmp_path, 3, memory=1025)
-    assert plan(staged, 540, recipe).blocks == 2
-    alone = engine.train(staged, recipe, storage_at(tmp_path / "alone"), unheard, unheard)
-    together = by_ray(staged, tmp_path / "together", recipe=recipe)
-    for one, both in zip(weights(alone), weights(together), strict=True):
-        np.testing.assert_allclose(both, one, atol=1e-5)
-    assert [record.epoch for record in together.history] == [1, 2, 3, 4]
-    assert together.workers == 2
-    assert together.fingerprint != alone.fingerprint
+    sharded = on_disk(tiny, tmp_path, 3, memory=1025)
+    assert block_sampler(sharded, 540, recipe).n_blocks == 2
+    local = local_engine.train(sharded, recipe, storage_at(tmp_path / "local"), ignore, ignore)
+    distributed = train_with_ray(sharded, tmp_path / "ray", recipe=recipe)
+    for expected, weight in zip(local.network.get_weights(), distributed.network.get_weights(), strict=True):
+        np.testing.assert_allclose(weight, expected, atol=1e-5)
+    assert [record.epoch for record in distributed.history] == [1, 2, 3, 4]
+    assert distributed.workers == 2
+    assert distributed.fingerprint != local.fingerprint
 
 
-def test_a_worker_killed_while_training_costs_no_run(tiny, cluster, tmp_path):
-    """It ends with the weights of an undisturbed training; blocks that were saved aren't trained on again."""
+def test_a_killed_worker_costs_neither_the_run_nor_saved_blocks(tiny, cluster, tmp_path):
     recipe = RECIPE.model_copy(update={"epochs": 150}).applied_to("fast")
-    killed, told = [], []
+    killed, messages = [], []
 
-    def kill_one(share):
-        if not killed and share < 1:
-            victim = processes("RayTrainWorker", os.getpid())[0]
-            killed.append(victim.pid)
-            victim.kill()
+    def kill_once(fraction):
+        if not killed and fraction < 1:
+            killed.append(kill_a_worker())
 
-    disturbed = by_ray(tiny, tmp_path / "disturbed", kill_one, recipe, told.append)
-    assert killed
-    assert told, "nothing was said of it"
-    assert all(line.startswith(LOST) for line in told), told
-    assert "going on after epoch" in workers_said(), "they didn't begin anew"
-    assert disturbed.digest == by_ray(tiny, tmp_path / "undisturbed", recipe=recipe).digest
+    disturbed = train_with_ray(tiny, tmp_path / "disturbed", kill_once, recipe, messages.append)
+    assert killed == [True]
+    assert messages
+    assert all(message.startswith(LOST) for message in messages), messages
+    assert all("worker process has died" in m or "lost connection" in m for m in messages), messages
+    assert "resuming after epoch" in workers_output()
+    assert disturbed.digest == train_with_ray(tiny, tmp_path / "undisturbed", recipe=recipe).digest
 
 
-def workers_said():
-    """Give what all workers of the cluster have printed."""
+def workers_output():
+    """Return all that the cluster's workers have printed."""
     import ray
 
     logs = Path(tempfile.gettempdir()) / "ray" / ray.get_runtime_context().get_session_name() / "logs"
     return "".join(path.read_text() for path in logs.rglob("*worker*") if path.is_file())
 
 
-def test_a_cluster_that_lives_answers(cluster):
+def test_a_running_cluster_passes_the_health_check(cluster):
     import ray
 
-    from tasks.orchestration import ray_cluster as clusters
+    from tasks.orchestration import ray_cluster
 
-    clusters._check_answers(ray.get_runtime_context().gcs_address)
+    ray_cluster._check_answers(ray.get_runtime_context().gcs_address)
 
 
-def test_losing_workers_again_and_again_is_given_up(tiny, cluster, tmp_path, monkeypatch):
-    """Before, it is told that there are too few processors for all of them."""
-    from schemas.errors import TrainingError
+def test_training_is_given_up_after_too_many_lost_workers(tiny, cluster, tmp_path, monkeypatch):
     from tasks.training import ray_engine
 
-    recipe, told = RECIPE.model_copy(update={"epochs": 400}).applied_to("fast"), []
-
-    def kill_one(share):
-        for victim in processes("RayTrainWorker", os.getpid())[:1]:
-            victim.kill()
-
-    monkeypatch.setattr(ray_engine, "MOST_LOSSES", 0)
-    monkeypatch.setattr(ray_engine, "_processors", lambda: [1.0])
-    with pytest.raises(TrainingError, match=r"^given up after workers were lost 1 times, at last: Worker unexpectedly"):
-        by_ray(tiny, tmp_path, kill_one, recipe, told.append)
-    assert told == ["2 workers need a processor each, the cluster has 1; they wait"]
+    recipe = RECIPE.model_copy(update={"epochs": 400}).applied_to("fast")
+    monkeypatch.setattr(ray_engine, "MAX_FAILURES", 0)
+    with pytest.raises(TrainingError, match=r"^given up after 1 failed attempts, at last a worker was lost \("):
+        train_with_ray(tiny, tmp_path, lambda _: kill_a_worker(), recipe)
 
 
-ACTOR = """The actor died unexpectedly before finishing this task.
-\tclass_name: RayTrainWorker
-The actor is dead because its worker process has died. Worker exit type: SYSTEM_ERROR Worker exit detail: """
-ABORTED = """Traceback (most recent call last):
-Collective ops is aborted by: recvmsg:Connection reset by peer
-Additional GRPC error information from remote target /job:worker/replica:0/task:0:
-The error could be from a previous operation. Restart your program to reset.
-\t [[{{node CollectiveReduceV2}}]] [Op:__inference_train_block_932]"""
+def test_workers_wait_for_free_processors(cluster, monkeypatch):
+    import ray
+    from ray.util import placement_group, remove_placement_group
+
+    from tasks.training import ray_engine
+
+    total = ray.cluster_resources()["CPU"]
+    busy, messages = placement_group([{"CPU": total}]), []
+    assert busy.wait(30)
+
+    def free_processors(message):
+        messages.append(message)
+        remove_placement_group(busy)
+
+    monkeypatch.setattr(ray_engine, "ROOM_SECONDS", 2.0)
+    assert ray_engine._wait_for_room(2, free_processors, threading.Event()) == total // 2
+    assert messages == ["the workers wait for free processors"]
+
+
+def test_a_cluster_with_too_few_processors_is_logged_once(monkeypatch):
+    from tasks.training import ray_engine
+
+    room, messages = iter([False, False, True]), []
+    monkeypatch.setattr(ray_engine, "_processors_by_node", lambda: [1.0])
+    monkeypatch.setattr(ray_engine, "_has_room", lambda *_: next(room))
+    assert ray_engine._wait_for_room(2, messages.append, threading.Event()) == 1
+    assert messages == ["2 workers need a processor each, the cluster has 1; they wait"]
+
+
+def failures_of_workers():
+    import ray
+    import tensorflow as tf
+
+    class HealthCheckError(Exception):  # as Ray has it, in a module of its own
+        def __init__(self, cause):
+            super().__init__(f"A worker health check failed.\n{cause}")
+            self.health_check_failure = cause
+
+    disconnected = tf.errors.UnavailableError(None, None, "Graph execution error:\n[[{{node Reduce}}]]")
+    died = ray.exceptions.RayActorError("a", "The actor died.\n\tpid: 1\nWorker exit detail: End of file.")
+    return {
+        "a lost process": ([disconnected, HealthCheckError(died)], "Worker exit detail: End of file."),
+        "no memory": (
+            [disconnected, HealthCheckError(ray.exceptions.OutOfMemoryError("Task was killed\nRefer to"))],
+            "its machine ran out of memory",
+        ),
+        "a lost connection": ([disconnected], "TensorFlow's UnavailableError, such as after a lost connection"),
+        "an error of our own": ([RuntimeError("another worker isn't at")], "another worker isn't at"),
+        "no message": ([ValueError()], "ValueError"),
+    }
 
 
 @pytest.mark.parametrize(
-    ("of_a_worker", "told"),
-    [
-        (f"{ACTOR}Worker exits. End of file. Some common causes include: (1) many", "Worker exits. End of file."),
-        (
-            f"{ACTOR}Task was killed due to the node running low on memory.\nRefer to the documentation",
-            "Task was killed due",
-        ),
-        (ABORTED, "Collective ops is aborted by: recvmsg:Connection reset by peer"),
-        ("Traceback (most recent call last):\nRuntimeError: it is\n\t [[{{node Mul}}]]", "RuntimeError: it is"),
-        ("", "WorkerGroupError"),
-    ],
+    "failure", ["a lost process", "no memory", "a lost connection", "an error of our own", "no message"]
 )
-def test_why_a_worker_was_lost_is_one_line(of_a_worker, told):
-    """Of several, it is that of one that ended itself, not of one that missed it."""
+def test_the_reason_of_a_failed_attempt_is_one_line(failure):
     import ray.train
 
     from tasks.training.ray_engine import failure_reason
 
-    class DeadError(Exception):
-        health_check_failure = "of Ray"
-
-    assert failure_reason(
-        ray.train.WorkerGroupError("", {0: Exception(ABORTED), 1: DeadError(of_a_worker)})
-    ).startswith(told)
+    errors, reason = failures_of_workers()[failure]
+    assert failure_reason(ray.train.WorkerGroupError("", dict(enumerate(errors)))).startswith(reason)
 
 
 @pytest.mark.parametrize(
-    ("failures", "told", "outcome"),
-    [
-        (["WorkerGroupStartupTimeoutError"] * 20, ["the workers wait for processors that are free (text)"] * 20, None),
-        (["WorkerGroupStartupFailedError"] * 8, ["a worker was lost (text); all go on anew"] * 8, None),
-        (
-            ["WorkerGroupStartupFailedError"] * 9,
-            ["a worker was lost (text); all go on anew"] * 8,
-            "given up after workers",
-        ),
-        (["InsufficientClusterResourcesError"], [], "Ray can't train: text"),
-        (["interrupted"], [], None),
-    ],
+    ("n_failures", "outcome"),
+    [(8, contextlib.nullcontext()), (9, pytest.raises(TrainingError, match="given up after 9 failed attempts"))],
 )
-def test_what_another_try_may_mend_is_tried_again(tmp_path, monkeypatch, failures, told, outcome):
-    """Waiting for processors for ever, losing workers eight times, what the cluster will never have not at all."""
+def test_up_to_eight_attempts_may_fail(tmp_path, monkeypatch, n_failures, outcome):
     import ray.train
 
-    from schemas.errors import TrainingError
     from tasks.training import ray_engine
 
-    said, over, left = [], threading.Event(), iter(failures)
+    messages, attempts = [], iter(range(n_failures))
 
-    def fit_once(*_):
-        if failure := next(left, None):
-            if failure == "interrupted":
-                over.set()
-            raise ray.train.ControllerError(type(failure, (Exception,), {})("text"))
+    def attempt(*_):
+        if next(attempts, None) is not None:
+            raise ray.train.ControllerError(RuntimeError("the reason"))
 
-    monkeypatch.setattr(ray_engine, "_fit_once", fit_once)
-    monkeypatch.setattr(ray_engine, "_processors", lambda: [2.0])
-    monkeypatch.setattr(ray_engine.ray, "put", lambda training: training)
-    training = SimpleNamespace(place=storage_at(tmp_path), workers=2)
-    with pytest.raises(TrainingError, match=outcome) if outcome else contextlib.nullcontext():
-        ray_engine._fit(training, said.append, over)
-    assert next(left, None) is None
-    assert [line[: len(start)] for line, start in zip(said, told, strict=True)] == told
+    fake_cluster(monkeypatch, ray_engine, attempt)
+    job = SimpleNamespace(checkpoints=storage_at(tmp_path), n_workers=2)
+    with outcome:
+        ray_engine._attempt_until_done(job, messages.append, threading.Event())
+    assert next(attempts, None) is None
+    assert len(messages) == 8
+    assert set(messages) == {"the workers did not start (the reason); all workers restart from the newest checkpoint"}
 
 
-def test_what_the_workers_saved_elsewhere_is_missed(tiny, tmp_path, monkeypatch):
-    from schemas.errors import TrainingError
-    from tasks.training import engine, ray_engine
+def test_a_cancelled_training_is_not_attempted_again(tmp_path, monkeypatch):
+    import ray.train
 
-    training = engine.planned(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), workers=2)
+    from tasks.training import ray_engine
+
+    messages, cancelled = [], threading.Event()
+
+    def attempt(*_):
+        assert not cancelled.is_set()
+        cancelled.set()
+        raise ray.train.ControllerError(RuntimeError("the reason"))
+
+    fake_cluster(monkeypatch, ray_engine, attempt)
+    ray_engine._attempt_until_done(
+        SimpleNamespace(checkpoints=storage_at(tmp_path), n_workers=2), messages.append, cancelled
+    )
+    assert messages == []
+
+
+def fake_cluster(monkeypatch, ray_engine, attempt):
+    monkeypatch.setattr(ray_engine, "_attempt", attempt)
+    monkeypatch.setattr(ray_engine, "_wait_for_room", lambda *_: 1)
+    monkeypatch.setattr(ray_engine.ray, "put", lambda job: job)
+
+
+def test_checkpoints_on_another_disk_are_an_error(tiny, tmp_path, monkeypatch):
+    from tasks.training import ray_engine
+    from tasks.training.job import plan_job
+
+    job = plan_job(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), n_workers=2)
     done = Future()
     done.set_result(None)
-    monkeypatch.setattr(ray_engine, "SECONDS_TO_SHOW", 0)
-    monkeypatch.setattr(ray_engine, "_fitted", lambda *_: done)
-    with (
-        training.feed() as feed,
-        pytest.raises(TrainingError, match=rf"isn't in {tmp_path}/.*all machines have to share"),
-    ):
-        ray_engine._follow(training.begun(feed, unheard), training, unheard, unheard, unheard)
+    monkeypatch.setattr(ray_engine, "LAST_CHECKPOINT_SECONDS", 0)
+    monkeypatch.setattr(ray_engine, "_start", lambda *_: done)
+    with job.loader() as loader:
+        follower = ray_engine._Follower(job.start_or_resume(loader, ignore), job.checkpoints, ignore, ignore)
+        with pytest.raises(TrainingError, match=rf"isn't in {tmp_path}/.*all machines have to share"):
+            ray_engine._train_on_cluster(job, follower, ignore)
 
 
-def test_workers_that_come_apart_start_anew(tiny, tmp_path, monkeypatch):
-    from tasks.training import engine, ray_engine
+def test_workers_with_different_weights_raise_an_error(tiny, tmp_path, monkeypatch):
+    from tasks.training import ray_engine
+    from tasks.training.job import plan_job, weights_digest
 
-    training = engine.planned(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), workers=2)
-    with training.feed() as feed:
-        session = training.begun(feed, unheard)
+    job = plan_job(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), n_workers=2)
+    with job.loader() as loader:
+        trainer = job.start_or_resume(loader, ignore)
         monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda mine: mine)
-        ray_engine._check_agreement(session)
-        first = f"{session.summary}: {engine.digest(session.network)}"
-        session.run_block()
+        ray_engine._check_agreement(trainer)
+        first = f"{trainer.summary}: {weights_digest(trainer.network)}"
+        trainer.run_block()
         monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda _: first)
         with pytest.raises(RuntimeError, match="another worker isn't at after epoch 1 of 4: "):
-            ray_engine._check_agreement(session)
+            ray_engine._check_agreement(trainer)
 
 
-def test_what_the_training_itself_fails_by_is_told_and_not_tried_again(tiny, cluster, tmp_path):
-    from schemas.errors import TrainingError
-
+def test_a_training_error_of_the_workers_ends_the_run_at_once(tiny, cluster, tmp_path):
     recipe = RECIPE.model_copy(update={"learning_rate": 10.0, "epochs": 3}).applied_to("fast")
+    messages = []
     with pytest.raises(TrainingError, match=r"no longer finite|still guesses"):
-        by_ray(tiny, tmp_path / "work", recipe=recipe)
+        train_with_ray(tiny, tmp_path, recipe=recipe, log=messages.append)
+    assert messages == []
 
 
 @pytest.mark.parametrize(
-    ("nodes", "workers", "each"),
+    ("nodes", "n_workers", "processors"),
     [([2], 2, 1), ([8, 8], 2, 8), ([8, 8], 3, 4), ([16, 4], 4, 4), ([1], 4, 1), ([], 2, 1)],
 )
-def test_every_worker_finds_room(nodes, workers, each):
+def test_workers_get_as_many_processors_as_all_of_them_can(nodes, n_workers, processors):
     from tasks.training.ray_engine import processors_each
 
-    assert processors_each(nodes, workers) == each
+    assert processors_each(nodes, n_workers) == processors
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """Run a Prefect server; give the environment of those who use it."""
+    """Run a Prefect server; yield the environment that leads to it."""
     home, port = tmp_path_factory.mktemp("home"), free_port()
     environment = clean_environment(home)
     command = [Path(sys.executable).with_name("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
@@ -272,7 +299,7 @@ def server(tmp_path_factory):
         import httpx
 
         api = f"http://127.0.0.1:{port}/api"
-        for _ in range(PATIENCE):
+        for _ in range(TIMEOUT_SECONDS):
             try:
                 httpx.get(f"{api}/health", timeout=5).raise_for_status()
                 break
@@ -289,7 +316,7 @@ def shards(tmp_path):
     return write_shards(tmp_path / "shards", rows=2400, count=12)
 
 
-def flow(environment, folder, *flags):
+def start_flow(environment, folder, *flags):
     return subprocess.Popen(
         [sys.executable, ROOT / "flows" / "train_flow.py", "--engine", "ray", *map(str, flags)],
         env=environment,
@@ -302,19 +329,19 @@ def flow(environment, folder, *flags):
 
 @contextlib.contextmanager
 def ray_cluster(environment, folder):
-    """Start a Ray cluster whose nodes are processes on loopback; give its address and what adds a node."""
+    """Start a Ray cluster with nodes on loopback; yield its address and a function that adds a node."""
     ray, address = Path(sys.executable).with_name("ray"), f"127.0.0.1:{free_port()}"
     started = []
 
     def add(*flags):
         log = folder / f"node{len(started)}.log"
-        with log.open("wb") as words:
+        with log.open("wb") as output:
             command = [ray, "start", "--node-ip-address", "127.0.0.1", "--num-cpus", "2", "--block", *flags]
-            started.append(subprocess.Popen(command, env=environment, stdout=words, stderr=subprocess.STDOUT))
+            started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
         _wait(lambda: "Ray runtime started" in log.read_text())
         return started[-1]
 
-    # Short: Ray has sockets in it, whose names may have 107 bytes.
+    # A short path: Ray puts sockets there, whose paths may have 107 bytes.
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as temporary:
         try:
             add("--head", "--port", address.split(":")[1], "--include-dashboard=false", "--temp-dir", temporary)
@@ -324,80 +351,79 @@ def ray_cluster(environment, folder):
                 _end(node)
 
 
-def test_no_run_is_lost_with_its_driver_or_a_node(server, shards, tmp_path):
-    """A node is killed while shards are staged, then the flow while it trains, then a node while the next one does."""
+def test_runs_survive_the_loss_of_a_node_and_of_the_flow(server, shards, tmp_path):
+    """Kill a node while shards are cached, then the flow while it trains, then a node while the next flow trains."""
     environment = server | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     with ray_cluster(environment, tmp_path) as (address, add_node):
         store = tmp_path / "store"
         flags = ("--source", shards, "--store", store, "--ray-address", address, "--epochs", 120, "--batch-size", 64)
-        staged, when_it_left = store / "work" / "shards", []
+        cached, n_cached = store / "work" / "shards", []
 
-        def leave(node):
-            _wait(lambda: any(staged.glob("[!.]*")))
-            when_it_left.append(len(list(staged.glob("[!.]*"))))
+        def kill_while_caching(node):
+            _wait(lambda: any(cached.glob("[!.]*")))
+            n_cached.append(len(list(cached.glob("[!.]*"))))
             _end(node)
 
-        leaving = threading.Thread(target=leave, args=(add_node(),))
-        leaving.start()
-        driver = flow(environment, tmp_path, *flags, "--workers", 2)
+        killing = threading.Thread(target=kill_while_caching, args=(add_node(),))
+        killing.start()
+        driver = start_flow(environment, tmp_path, *flags, "--workers", 2)
         _until("epoch  20/120", driver, driver.kill)
-        leaving.join()
-        assert 0 < when_it_left[0] < 12, "some were staged, others not yet"
+        killing.join()
+        assert 0 < n_cached[0] < 12, "some were cached, others not yet"
         second = add_node()
-        process = flow(environment, tmp_path, *flags, "--workers", 2)
-        told = _until("epoch  40/120", process, lambda: _end(second))
-        assert process.returncode == 0, told[-3000:]
-        assert "going on after epoch" in told
-        assert told.count("a worker was lost (") == 1
-        assert "the workers wait" not in told, "for processors that are gone"
-        assert "version 1" in told
+        process = start_flow(environment, tmp_path, *flags, "--workers", 2)
+        output = _until("epoch  40/120", process, lambda: _end(second))
+        assert process.returncode == 0, output[-3000:]
+        assert "resuming after epoch" in output
+        assert output.count(LOST) == 1
+        assert "the workers wait" not in output, "for processors that are gone"
+        assert "version 1" in output
 
 
-def test_workers_meet_in_an_object_store(server, shards, tmp_path, bucket, object_store):
-    """What they stage, fetch and save lies there; the run that SIGTERM ends goes on from it without any copy."""
+def test_workers_share_shards_and_checkpoints_in_an_object_store(server, shards, tmp_path, bucket, object_store):
+    """End a run by SIGTERM; the next one resumes without any local copy."""
     store = f"{bucket}/models"
     flags = ("--source", shards, "--store", store, "--workers", 2, "--epochs", 60, "--batch-size", 64)
     environment = server | object_store
-    first = flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags)
-    told = _until("epoch  4/60", first, first.terminate)
-    assert first.returncode == 143, f"Ray, which takes SIGTERM over, would end it without its line: {told[-3000:]}"
-    assert told.splitlines()[-1].startswith("error: interrupted; the same command goes on")
+    first = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags)
+    output = _until("epoch  4/60", first, first.terminate)
+    assert first.returncode == 143, f"Ray's own SIGTERM handler would end it without a message: {output[-3000:]}"
+    assert output.splitlines()[-1].startswith("error: interrupted; the same command ")
     assert len(Store(store).shards.names()) == 12
-    with flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
-        told, _ = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, told[-3000:]
-    assert f"from the checkpoint in {Store(store).work}" in told
+    with start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, output[-3000:]
+    assert f"from the checkpoint in {Store(store).work}" in output
     card = Store(store).card(1)
     assert card["environment"]["workers"] == 2
     assert Store(store).work.names() == ["shards"]
-    assert len(list((tmp_path / "second").rglob("pixels.npy"))) == 12, "each shard was fetched, none staged again"
+    assert len(list((tmp_path / "second").rglob("pixels.npy"))) == 12, "each shard was fetched, none cached again"
 
 
-def _until(line_with, started, end):
-    """End a flow once it says something, which it has to, and in time; give all that it says."""
-    told, patience = "", threading.Timer(PATIENCE, started.kill)
-    patience.start()
-    with started as process:
+def _until(line_with, process, end):
+    """Call `end` once a flow prints a text, which it has to within the timeout; return its whole output."""
+    output, timeout = "", threading.Timer(TIMEOUT_SECONDS, process.kill)
+    timeout.start()
+    with process:
         for line in process.stdout:
-            told += line
+            output += line
             if line_with in line:
                 end()
-    patience.cancel()
-    assert line_with in told, told[-3000:]
-    return told
+    timeout.cancel()
+    assert line_with in output, output[-3000:]
+    return output
 
 
-def _wait(holds):
-    """Wait until something holds."""
-    for _ in range(20 * PATIENCE):
-        if holds():
+def _wait(condition):
+    for _ in range(20 * TIMEOUT_SECONDS):
+        if condition():
             return
         time.sleep(0.05)
-    raise AssertionError("it didn't come to that")
+    raise AssertionError("timed out")
 
 
 def _end(node):
-    """End a node with all that it has started, at once."""
+    """Kill a node and all processes that it has started."""
     family = psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
     for process in (*family, node):
         with contextlib.suppress(psutil.NoSuchProcess):

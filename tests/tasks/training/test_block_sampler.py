@@ -96,9 +96,7 @@ def test_resuming_in_the_middle_of_an_epoch_gives_the_same_weights(train, log, s
 def test_how_rows_are_divided_into_files_does_not_matter(train, sharded, in_memory, tmp_path):
     np.save(tmp_path / "one.npy", in_memory.train.read(slice(None)))
     files = [pixel_file(tmp_path / "one.npy", len(in_memory.train))]
-    one_file = dataclasses.replace(
-        sharded, train=ShardedImages(files, in_memory.train.labels, sharded.train.numbers)
-    )
+    one_file = dataclasses.replace(sharded, train=ShardedImages(files, in_memory.train.labels, sharded.train.numbers))
     assert train(RECIPE, tmp_path / "a", sharded).digest == train(RECIPE, tmp_path / "b", one_file).digest
 
 

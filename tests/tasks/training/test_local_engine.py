@@ -50,7 +50,9 @@ def fail_after(epoch):
 
 
 @pytest.mark.parametrize("storage", ["folder", "object store"])
-def test_a_resumed_training_ends_with_the_same_weights(train, log, recipe, tmp_path, bucket, storage):
+def test_a_resumed_training_ends_with_the_same_weights(  # noqa: PLR0913, fixtures
+    train, log, recipe, tmp_path, bucket, storage
+):
     uninterrupted = train(recipe, tmp_path / "a")
     work = tmp_path / "b" if storage == "folder" else f"{bucket}/b"
     with pytest.raises(RuntimeError, match="power failure"):
@@ -156,6 +158,4 @@ def test_the_saved_model_loads_without_this_project(train, recipe, tmp_path, tin
     )
     subprocess.run([sys.executable, "-I", "-c", code], cwd=tmp_path, check=True, capture_output=True)
     assert isinstance(network, keras.Model)
-    np.testing.assert_allclose(
-        np.load(tmp_path / "predicted.npy"), network.predict(pixels, verbose=0), atol=1e-6
-    )
+    np.testing.assert_allclose(np.load(tmp_path / "predicted.npy"), network.predict(pixels, verbose=0), atol=1e-6)
