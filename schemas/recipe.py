@@ -41,7 +41,7 @@ class Recipe(BaseModel):
     shear: float = Field(ge=0, le=0.5, description="Augmentation: slant by up to this slope.")
     shift: float = Field(ge=0, le=5, description="Augmentation: move by up to n pixels.")
     elastic: float = Field(
-        ge=0, le=3, description="Augmentation: bend by 7 × 7 random displacements with this standard deviation in pixels."
+        ge=0, le=3, description="Augmentation: bend by 7 × 7 random displacements; standard deviation in pixels."
     )
     validation_fraction: float = Field(
         ge=0, le=0.5, description="Share of the training rows, stratified, held out for validation."

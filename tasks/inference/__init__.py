@@ -1,1 +1,1 @@
-"""A saved network, loaded and queried. Knows no Prefect."""
+"""Inference: load saved networks and predict with them. Doesn't import Prefect."""

@@ -1,1 +1,1 @@
-"""Machinery of `train`: network, augmentation, the compiled epoch, checkpoints. Knows TensorFlow and no Prefect."""
+"""Training: networks, augmentation, the compiled loop, checkpoints and engines. Doesn't import Prefect."""

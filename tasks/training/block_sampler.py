@@ -1,4 +1,4 @@
-"""Choose the rows of each block: all of them, or as many as memory allows, from everywhere in the data.
+"""Choose the rows of each block: all of them, or a sample from everywhere in the data that fits memory.
 
 Shards are often sorted by label, so a block isn't a stretch of the data. An epoch's rows are cut into chunks of 64
 neighbours, which one read fetches. The chunks are shuffled over all shards and dealt to the blocks, and the compiled

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 MAX_FAILURES = 8
 """Attempts that may fail: a machine may leave, but what fails each time won't get better."""
 CONNECT_SECONDS = 3.0
-ROOM_SECONDS = 10.0
+ROOM_SECONDS = 60.0
 POLL_SECONDS = 1.0
 LAST_CHECKPOINT_SECONDS = 90.0
 """How long another machine's last checkpoint may stay invisible: NFS caches listings for up to a minute."""

@@ -167,7 +167,7 @@ class Trainer:
 
     @contextmanager
     def _averaged_weights(self) -> Iterator[None]:
-        """Give the network the averaged weights, if the recipe averages, inside a `with`."""
+        """Use the averaged weights inside a `with`, if the recipe averages."""
         if not self.recipe.weight_averaging:
             yield
             return
