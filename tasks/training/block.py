@@ -34,20 +34,7 @@ def compile_block(
     seed by stateless functions, so that a block can be repeated from a checkpoint, bit for bit. All workers get the
     same block and return the same sums. `loss` has to sum over rows, not average.
     """
-
-    def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> BlockSums:
-        images = tf.cast(pixels, tf.float32)
-        if recipe.augments:
-            images = deform(images, seed, recipe, shard)
-        with tf.GradientTape() as tape:
-            probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)
-            summed_loss = shard.weight * loss(tf.one_hot(labels, len(CLASSES)), probabilities)
-            part_of_mean = summed_loss / tf.cast(shard.n_rows, tf.float32)
-        gradients = tape.gradient(part_of_mean, network.trainable_variables)
-        optimizer.apply(gradients, network.trainable_variables)  # Keras sums them over all workers
-        is_correct = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), labels)
-        correct = shard.weight * tf.reduce_sum(tf.cast(is_correct, tf.float32))
-        return BlockSums(tf.cast(summed_loss, tf.float64), tf.cast(correct, tf.float64))
+    step = _step(network, loss, optimizer, recipe)
 
     @tf.function(
         input_signature=[
@@ -77,3 +64,25 @@ def compile_block(
         return BlockSums(*worker.run(worker.all_reduce, [loss_sum, correct]))
 
     return train_block
+
+
+def _step(
+    network: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer, recipe: Recipe
+) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor, BatchShard], BlockSums]:
+    """Return the training step on a worker's shard of a batch."""
+
+    def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> BlockSums:
+        images = tf.cast(pixels, tf.float32)
+        if recipe.augments:
+            images = deform(images, seed, recipe, shard)
+        with tf.GradientTape() as tape:
+            probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)
+            summed_loss = shard.weight * loss(tf.one_hot(labels, len(CLASSES)), probabilities)
+            part_of_mean = summed_loss / tf.cast(shard.n_rows, tf.float32)
+        gradients = tape.gradient(part_of_mean, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)  # Keras sums them over all workers
+        is_correct = tf.equal(tf.argmax(probabilities, axis=1, output_type=tf.int32), labels)
+        correct = shard.weight * tf.reduce_sum(tf.cast(is_correct, tf.float32))
+        return BlockSums(tf.cast(summed_loss, tf.float64), tf.cast(correct, tf.float64))
+
+    return step
