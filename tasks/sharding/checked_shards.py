@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from schemas.images import ShardedImages
 from schemas.pixel_frame import LABELLED_COLUMNS
-from schemas.rules import check_memory
 from tasks.sharding import shard_cache
+from tasks.sharding.memory import check_memory
 from tasks.sharding.shard_cache import Job, batch_rows
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import is_unit_scale, needed

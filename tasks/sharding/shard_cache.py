@@ -28,8 +28,9 @@ from schemas.digits import PIXEL_COUNT
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
 from schemas.images import HEADER, PixelFile
 from schemas.pixel_frame import labels_of, pixels_of
-from schemas.rules import DEFAULT_INPUT_RULES, TAKEN
+from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import WORKERS, Shard
+from tasks.sharding.memory import TAKEN
 from tasks.sources import formats, parquet_table
 from tasks.sources.shards import FETCHED, on_disk
 from tasks.validation import row_faults

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from schemas.rules import KEPT_BYTES, TAKEN, check_memory
+from tasks.sharding.memory import KEPT_BYTES, TAKEN, check_memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
