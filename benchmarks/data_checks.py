@@ -89,7 +89,7 @@ def checks(mnist: RawDataset) -> list[dict[str, object]]:
     if test is None:
         raise ValueError("MNIST has a test part")
     both = pd.concat([train, test], ignore_index=True)
-    judgments = {part: check_rows.of_frame(frame, ()) for part, frame in mnist.parts.items()}
+    judgments = {part: check_rows.check_frame(frame, ()) for part, frame in mnist.parts.items()}
     kept = {part: ValidRows(one.images, one.digests, part, one.positions) for part, one in judgments.items()}
     counts = profiles.count(kept["train"].images, reference)
     naive = pa.DataFrameSchema(

@@ -1,4 +1,4 @@
-"""The rules that data is validated against, each with its default: what is split off, repaired, quarantined, refused."""
+"""The rules that data is validated against: what is split off, repaired, quarantined, refused."""
 
 from typing import Literal
 

@@ -55,7 +55,7 @@ def of_manifest(manifest: ShardManifest, rules: Rules, where: ShardCache) -> Che
             ]
         ),
         faults={reason: np.concatenate(found) for reason, found in faults.items()},
-        as_came=_Reread(fit, starts, batch_rows(rules.memory)),
+        read_input=_Reread(fit, starts, batch_rows(rules.memory)),
         unit_scale=unit_scale,
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
         n_unreadable=_lost(shards),
