@@ -88,7 +88,7 @@ class RowCheck:
         reason: Why a row that fails is quarantined, as reports say it.
         subject: What `fact` is computed from.
         fact: Computes one value per row.
-        example: Returns a row that fails this check and no other; the tests use it.
+        example: Returns a row that fails the check; the tests use it.
         passes: Returns which facts belong to good rows; by default those that are 0 or false.
         train_only: Whether the test part is exempt.
     """
