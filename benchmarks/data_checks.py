@@ -27,7 +27,6 @@ from schemas.rules import DEFAULT_RULES
 from tasks.sources import formats
 from tasks.validation import check_rows, inspection, profiles, row_faults
 from tasks.validation.drift import drifts
-from tasks.validation.valid_rows import ValidRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +88,7 @@ def checks(mnist: RawDataset) -> list[dict[str, object]]:
     if test is None:
         raise ValueError("MNIST has a test part")
     both = pd.concat([train, test], ignore_index=True)
-    judgments = {part: check_rows.check_frame(frame, ()) for part, frame in mnist.parts.items()}
-    kept = {part: ValidRows.of(one) for part, one in judgments.items()}
+    kept = {part: check_rows.check_frame(frame, ()) for part, frame in mnist.parts.items()}
     counts = profiles.count(kept["train"].images, reference)
     naive = pa.DataFrameSchema(
         {"label": pa.Column("uint8", pa.Check.isin(range(10)))}

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+MAX_PIXEL = 255
 MIN_INK = 64
 """The brightest pixel of an image has to reach this; of MNIST's 70,000 images the lowest maximum is 254."""
 BRIGHT = 250
@@ -147,89 +148,52 @@ def _filled(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
 
 _CHECKS = (
     RowCheck(
-        "label missing",
-        "there is no label",
-        "label",
-        fact=lambda labels: labels,
+        "label missing", "there is no label", "label", lambda labels: labels, _with_label(np.nan),
         passes=lambda label: label.notna(),
-        example=_with_label(np.nan),
     ),
     RowCheck(
-        "label unknown",
-        "the label isn't one of 0 to 9",
-        "label",
-        fact=lambda labels: labels,
+        "label unknown", "the label isn't one of 0 to 9", "label", lambda labels: labels, _with_label(11),
         passes=lambda label: label.isna() | label.isin(CLASSES),
-        example=_with_label(11),
     ),
     RowCheck(
-        "pixel missing",
-        "a pixel has no value",
-        "pixels",
-        fact=_count(lambda block: np.isnan(block.values)),
-        example=_with_pixel(np.nan),
+        "pixel missing", "a pixel has no value", "pixels",
+        _count(lambda block: np.isnan(block.values)), _with_pixel(np.nan),
     ),
     RowCheck(
-        "pixel not finite",
-        "a pixel is infinite",
-        "pixels",
-        fact=_count(lambda block: np.isinf(block.values)),
-        example=_with_pixel(np.inf),
+        "pixel not finite", "a pixel is infinite", "pixels",
+        _count(lambda block: np.isinf(block.values)), _with_pixel(np.inf),
     ),
     RowCheck(
-        "pixel out of range",
-        "a pixel is below 0 or above 255",
-        "pixels",
-        fact=_count(lambda block: (block.visible < 0) | (block.visible > 255)),  # noqa: PLR2004, the largest of a byte
-        example=_with_pixel(300),
+        "pixel out of range", "a pixel is below 0 or above 255", "pixels",
+        _count(lambda block: (block.visible < 0) | (block.visible > MAX_PIXEL)), _with_pixel(300),
     ),
     RowCheck(
-        "pixel not whole",
-        "a pixel isn't a whole number",
-        "pixels",
-        fact=_count(lambda block: block.visible != np.rint(block.visible)),
-        example=_with_pixel(7.25),
+        "pixel not whole", "a pixel isn't a whole number", "pixels",
+        _count(lambda block: block.visible != np.rint(block.visible)), _with_pixel(7.25),
     ),
     RowCheck(
-        "blank",
-        f"no pixel reaches {MIN_INK}: no ink",
-        "pixels",
-        fact=lambda block: block.visible.max(axis=1).astype(np.float64),
+        "blank", f"no pixel reaches {MIN_INK}: no ink", "pixels",
+        lambda block: block.visible.max(axis=1).astype(np.float64), _filled(0),
         passes=lambda brightest: brightest >= MIN_INK,
-        example=_filled(0),
     ),
     RowCheck(
-        "saturated",
-        f"fewer than {MIN_GROUND_PIXELS} pixels are below {BRIGHT}: no ground",
-        "pixels",
-        fact=_count_ground,
+        "saturated", f"fewer than {MIN_GROUND_PIXELS} pixels are below {BRIGHT}: no ground", "pixels",
+        _count_ground, _filled(MAX_PIXEL),
         passes=lambda n_pixels: n_pixels >= MIN_GROUND_PIXELS,
-        example=_filled(255),
     ),
     RowCheck(
-        "contradiction",
-        "the same image has another label in another row",
-        "copies",
-        fact=_has_another_label,
-        example=lambda good: np.array([(good.earlier[0] + 1) % len(CLASSES), *good.earlier[1:]]),
+        "contradiction", "the same image has another label in another row", "copies",
+        _has_another_label, lambda good: np.array([(good.earlier[0] + 1) % len(CLASSES), *good.earlier[1:]]),
     ),
     RowCheck(
-        "duplicate",
-        "the same image is in an earlier row",
-        "copies",
-        fact=_repeats,
-        example=lambda good: good.earlier,
-        train_only=True,
+        "duplicate", "the same image is in an earlier row", "copies",
+        _repeats, lambda good: good.earlier, train_only=True,
     ),
     RowCheck(
-        "leak",
-        "the same image is among the test rows",
-        "copies",
-        fact=lambda images: images.in_test[images.groups],
-        example=lambda good: good.in_test,
-        train_only=True,
+        "leak", "the same image is among the test rows", "copies",
+        lambda images: images.in_test[images.groups], lambda good: good.in_test, train_only=True,
     ),
-)
+)  # fmt: skip
 ROW_CHECKS: dict[str, RowCheck] = {check.name: check for check in _CHECKS}
 """All row checks by name, in the order in which they are reported."""
 

@@ -19,7 +19,6 @@ from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.repairs import REPAIR_ADVISED, highest, is_unit_scale
 from tasks.validation.row_faults import RowKeys
-from tasks.validation.valid_rows import ValidRows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -119,11 +118,10 @@ class InboxMerger:
 
     def _check_alone(self, part: CheckedPart, reference: Profile) -> list[str]:
         """Make the checks that any data has to pass; a file may hold one class, and few rows."""
-        valid, copies = ValidRows.of(part).without(row_faults.copy_faults(part.keys, None)["train"])
-        results = data_checks.check_scale("train", part)
-        results += data_checks.check_budget("train", part, {**part.faults, **copies}, self._rules)
-        if len(valid.images):
-            results += data_checks.check_look("train", profiles.count(valid.images, reference), reference)
+        part = part.quarantine(row_faults.copy_faults(part.keys, None)["train"])
+        results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
+        if len(part.images):
+            results += data_checks.check_look("train", profiles.count(part.images, reference), reference)
         # No repair is advised: it would be made on the source's images, too.
         return [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
 

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 class CheckedPart(NamedTuple):
-    """A part whose rows were checked one by one.
+    """A part whose rows were checked: the valid ones, and which of the input rows are quarantined.
 
     Attributes:
         n_input: The number of input rows that could be read.
         images: The valid rows, repaired.
         digests: Their images' digests.
         positions: Their positions among the input rows.
-        faults: The positions of the invalid rows, by the name of the check that they fail.
+        faults: The positions of the quarantined rows, by the name of the check that they fail.
         read_input: Returns input rows unchanged, by ascending positions.
         unit_scale: Whether pixels run from 0 to 1 although no repair was asked for. They were scaled then, so that the
             checks that follow mean something.
@@ -57,6 +57,24 @@ class CheckedPart(NamedTuple):
     def keys(self) -> RowKeys:
         """What identifies copies among the valid rows."""
         return RowKeys(self.digests, self.images.labels)
+
+    @property
+    def quarantined(self) -> NDArray[np.int64]:
+        """The positions of the quarantined rows, ascending."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self.faults.values()]))
+
+    def take(self, selected: NDArray[np.bool_]) -> CheckedPart:
+        """Return the part with the selected of its valid rows; all of them without a copy."""
+        if selected.all():
+            return self
+        rows = np.flatnonzero(selected)
+        return self._replace(images=self.images.take(rows), digests=self.digests[rows], positions=self.positions[rows])
+
+    def quarantine(self, faults: Mapping[str, NDArray[np.bool_]]) -> CheckedPart:
+        """Return the part without the valid rows that fail a further check."""
+        positions = {name: self.positions[fails] for name, fails in faults.items()}
+        rest = self.take(~row_faults.failing(faults, len(self.positions)))
+        return rest._replace(faults={**self.faults, **positions})
 
 
 class RowCheckResult(NamedTuple):

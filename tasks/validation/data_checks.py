@@ -15,8 +15,6 @@ from tasks.validation import profiles
 from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEEDED, turn_needed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from numpy.typing import NDArray
 
     from schemas.profile import Profile
@@ -60,17 +58,15 @@ def check_scale(part: Part, checked: CheckedPart) -> list[CheckResult]:
     return [CheckResult("scale", "error", f"{part} part: {SCALE_NEEDED}")] if checked.unit_scale else []
 
 
-def check_budget(
-    part: Part, checked: CheckedPart, faults: Mapping[str, NDArray[np.int64]], rules: Rules
-) -> list[CheckResult]:
-    """Check that not too many rows of a part are quarantined; `faults` holds their positions by reason.
+def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
+    """Check that not too many rows of a part are quarantined.
 
     Where the unreadable rows alone are too many, `check_shards` has reported it.
     """
-    n_failing = len(np.unique(np.concatenate([np.empty(0, np.int64), *faults.values()]))) + checked.n_unreadable
+    n_failing = len(checked.quarantined) + checked.n_unreadable
     if not _exceeds_budget(n_failing, checked, rules) or _exceeds_budget(checked.n_unreadable, checked, rules):
         return []
-    counts = sorted(((len(positions), reason) for reason, positions in faults.items()), reverse=True)
+    counts = sorted(((len(positions), reason) for reason, positions in checked.faults.items()), reverse=True)
     if checked.n_unreadable:
         counts.insert(0, (checked.n_unreadable, "in shards that can't be used"))
     reasons = ", ".join(f"{n_rows:,} {reason}" for n_rows, reason in counts[:3])

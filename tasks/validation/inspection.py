@@ -21,10 +21,9 @@ from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import check_frame
 from tasks.validation.drift import drifts
 from tasks.validation.split import select_test_rows
-from tasks.validation.valid_rows import ValidRows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -41,19 +40,13 @@ MAX_QUARANTINED_ROWS = 20_000
 
 @dataclass
 class Inspection:
-    """What has been found so far.
-
-    `parts` are the input parts as their rows were checked, `valid` the rows of each part that are valid so far, with
-    the test part that is split off. `faults` holds the positions of quarantined input rows by part and reason.
-    """
+    """What the checks have found so far: `parts` holds the source's parts, and the test part that is split off."""
 
     raw: RawDataset
     rules: Rules
     reference: Profile
     results: list[CheckResult]
     parts: dict[Part, CheckedPart] = field(default_factory=dict)
-    valid: dict[Part, ValidRows] = field(default_factory=dict)
-    faults: dict[Part, dict[str, NDArray[np.int64]]] = field(default_factory=dict)
     drifts: list[Drift] = field(default_factory=list)
     profile: Profile | None = None
 
@@ -85,8 +78,8 @@ def inspect(
             inspection.raw, inspection.parts["train"] = merger.merged()
         _check_reading(inspection)
         if all(checked.n_input for checked in inspection.parts.values()):
-            _quarantine_copies(inspection)
-            _split(inspection)
+            _quarantine_copies(inspection.parts)
+            _split(inspection.parts, rules)
             _check_whole(inspection)
     validation = _validation(inspection)
     return validation, None if validation.errors else _dataset(inspection, validation)
@@ -117,38 +110,33 @@ def _check_reading(inspection: Inspection) -> None:
     for part, checked in inspection.parts.items():
         inspection.results += data_checks.check_shards(part, checked, inspection.rules)
         inspection.results += data_checks.check_scale(part, checked)
-        inspection.valid[part] = ValidRows.of(checked)
-        inspection.faults[part] = dict(checked.faults)
 
 
-def _quarantine_copies(inspection: Inspection) -> None:
-    valid = inspection.valid
-    faults = row_faults.copy_faults(valid["train"].keys, valid["test"].keys if "test" in valid else None)
+def _quarantine_copies(parts: dict[Part, CheckedPart]) -> None:
+    faults = row_faults.copy_faults(parts["train"].keys, parts["test"].keys if "test" in parts else None)
     for part, of_part in faults.items():
-        valid[part], positions = valid[part].without(of_part)
-        inspection.faults[part] |= positions
+        parts[part] = parts[part].quarantine(of_part)
 
 
-def _split(inspection: Inspection) -> None:
+def _split(parts: dict[Part, CheckedPart], rules: Rules) -> None:
     """Split off a test part where the source has none."""
-    valid = inspection.valid
-    if "test" not in valid:
-        rows = valid["train"]
-        selected = select_test_rows(rows.keys, inspection.rules)
-        valid["test"], valid["train"] = rows.take(selected), rows.take(~selected)
+    if "test" not in parts:
+        train = parts["train"]
+        selected = select_test_rows(train.keys, rules)
+        parts["test"], parts["train"] = train.take(selected), train.take(~selected)
 
 
 def _check_whole(inspection: Inspection) -> None:
-    rules, results = inspection.rules, inspection.results
-    for part, faults in inspection.faults.items():
-        results += data_checks.check_budget(part, inspection.parts[part], faults, rules)
-    train, test = inspection.valid["train"].images, inspection.valid["test"].images
+    rules, results, parts = inspection.rules, inspection.results, inspection.parts
+    for part in inspection.raw.parts:
+        results += data_checks.check_budget(part, parts[part], rules)
+    train, test = parts["train"].images, parts["test"].images
     results += data_checks.check_classes(train.labels, rules)
     results += data_checks.check_test_rows(train.labels, test.labels, rules)
     if len(train):
         inspection.profile, (histograms,) = profiles.fit_profile(train, inspection.raw.name, inspection.reference)
         _check_images(inspection, "train", histograms)
-        if "test" in inspection.parts and len(test):  # rows that were split off look like the others
+        if "test" in inspection.raw.parts and len(test):  # rows that were split off look like the others
             _check_images(inspection, "test", profiles.count(test, inspection.reference))
     for drift in inspection.drifts:
         if drift.exceeds_threshold:
@@ -167,7 +155,7 @@ def _check_images(inspection: Inspection, part: Part, histograms: profiles.Histo
 def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
     if inspection.profile is None:
         raise ValueError("data without a profile can't have passed")
-    train, test = inspection.valid["train"], inspection.valid["test"]
+    train, test = inspection.parts["train"], inspection.parts["test"]
     return Dataset(
         name=inspection.raw.name,
         train=train.images,
@@ -180,46 +168,38 @@ def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
 
 
 def _validation(inspection: Inspection) -> Validation:
-    raw, valid, profile = inspection.raw, inspection.valid, inspection.profile
-    quarantined = {part: _quarantined_positions(inspection, part) for part in raw.parts}
+    raw, parts, profile = inspection.raw, inspection.parts, inspection.profile
     return Validation(
         name=raw.name,
         source=raw.source,
         test_source=raw.test_source,
         added=raw.added,
         rules=inspection.rules.model_dump(mode="json"),
-        n_input={part: _n_input(inspection, part) for part in raw.parts},
-        n_valid={part: len(rows.images) for part, rows in valid.items()},
-        n_quarantined={part: len(positions) for part, positions in quarantined.items()},
-        reasons=_count_reasons(inspection),
-        quarantined=_read_quarantined(inspection, quarantined),
+        n_input={part: _n_input(rows, parts.get(part)) for part, rows in raw.parts.items()},
+        n_valid={part: len(checked.images) for part, checked in parts.items()},
+        n_quarantined={part: len(parts[part].quarantined) if part in parts else 0 for part in raw.parts},
+        reasons=_count_reasons({part: parts[part].faults if part in parts else {} for part in raw.parts}),
+        quarantined=_read_quarantined(raw, parts),
         findings=tuple(inspection.results),
         drifts=tuple(inspection.drifts),
         repairs=inspection.rules.repair,
         reference=f"{inspection.reference.name}, {inspection.reference.n_rows:,} rows",
         label_counts={
-            part: np.bincount(rows.images.labels, minlength=len(CLASSES)).tolist() for part, rows in valid.items()
+            part: np.bincount(checked.images.labels, minlength=len(CLASSES)).tolist() for part, checked in parts.items()
         },
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
     )
 
 
-def _n_input(inspection: Inspection, part: Part) -> int:
-    if part in inspection.parts:
-        return inspection.parts[part].n_input
-    rows = inspection.raw.parts[part]
+def _n_input(rows: pd.DataFrame | ShardManifest, checked: CheckedPart | None) -> int:
+    if checked is not None:
+        return checked.n_input
     return 0 if isinstance(rows, ShardManifest) else len(rows)
 
 
-def _quarantined_positions(inspection: Inspection, part: Part) -> NDArray[np.int64]:
-    """Return the positions of a part's quarantined rows among its input rows, ascending."""
-    return np.unique(np.concatenate([np.empty(0, np.int64), *inspection.faults.get(part, {}).values()]))
-
-
-def _count_reasons(inspection: Inspection) -> dict[str, dict[Part, int]]:
+def _count_reasons(faults: Mapping[Part, Mapping[str, NDArray[np.int64]]]) -> dict[str, dict[Part, int]]:
     """Count the quarantined rows by reason and part."""
-    faults = {part: inspection.faults.get(part, {}) for part in inspection.raw.parts}
     return {
         reason: {part: len(of_part.get(reason, ())) for part, of_part in faults.items()}
         for reason in ROW_CHECKS
@@ -227,23 +207,20 @@ def _count_reasons(inspection: Inspection) -> dict[str, dict[Part, int]]:
     }
 
 
-def _read_quarantined(inspection: Inspection, positions: dict[Part, NDArray[np.int64]]) -> pd.DataFrame:
-    """Read the quarantined rows, unchanged, with part, item and reasons."""
-    pieces = [_read_part(inspection, part, of_part) for part, of_part in positions.items()]
-    return pd.concat([piece for piece in pieces if len(piece)] or pieces[:1], ignore_index=True)
+def _read_quarantined(raw: RawDataset, parts: Mapping[Part, CheckedPart]) -> pd.DataFrame:
+    """Read the quarantined rows, unchanged, with part, item and reasons; of shards only the first."""
+    pieces = []
+    for part, rows in raw.parts.items():
+        if part in parts:
+            n_rows = MAX_QUARANTINED_ROWS if isinstance(rows, ShardManifest) else None
+            pieces.append(_read_part(part, parts[part], parts[part].quarantined[:n_rows]))
+    empty = pd.DataFrame(columns=[*QUARANTINE_COLUMNS, *LABELLED_COLUMNS])
+    return pd.concat([piece for piece in pieces if len(piece)] or [*pieces[:1], empty][:1], ignore_index=True)
 
 
-def _read_part(inspection: Inspection, part: Part, positions: NDArray[np.int64]) -> pd.DataFrame:
-    rows = inspection.raw.parts[part]
-    if isinstance(rows, ShardManifest):
-        positions = positions[:MAX_QUARANTINED_ROWS]
-    if part in inspection.parts:
-        frame = inspection.parts[part].read_input(positions)
-    else:
-        frame = pd.DataFrame(columns=list(LABELLED_COLUMNS)) if isinstance(rows, ShardManifest) else rows.iloc[:0]
-    faults = inspection.faults.get(part, {})
-    fails = {reason: np.isin(positions, faults[reason]) for reason in ROW_CHECKS if reason in faults}
-    columns = dict(
-        zip(QUARANTINE_COLUMNS, (part, frame.index.astype(str), row_faults.reasons(fails, len(positions))), strict=True)
-    )
-    return pd.concat([pd.DataFrame(columns, index=frame.index), frame], axis=1)
+def _read_part(part: Part, checked: CheckedPart, positions: NDArray[np.int64]) -> pd.DataFrame:
+    frame = checked.read_input(positions)
+    fails = {reason: np.isin(positions, checked.faults[reason]) for reason in ROW_CHECKS if reason in checked.faults}
+    values = (part, frame.index.astype(str), row_faults.reasons(fails, len(positions)))
+    columns = pd.DataFrame(dict(zip(QUARANTINE_COLUMNS, values, strict=True)), index=frame.index)
+    return pd.concat([columns, frame], axis=1)
