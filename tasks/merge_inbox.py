@@ -66,6 +66,8 @@ def settle(merger: InboxMerger, inbox: Path) -> None:
 
     A file is read once: the rows that were checked are those that are added.
     """
+    from artifacts.reports.markdown import count
+
     folder = Inbox(inbox)
     with folder.locked():
         reports = [
@@ -73,7 +75,8 @@ def settle(merger: InboxMerger, inbox: Path) -> None:
         ]
     rows = [report for report in reports if report]
     if rows:
-        create_table_artifact(rows, key=INBOX_KEY, description=f"{inbox}: {len(rows)} files were moved or left out")
+        description = f"{inbox}: {count(len(rows), 'file')} accepted, rejected or left out"
+        create_table_artifact(rows, key=INBOX_KEY, description=description)
 
 
 def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
