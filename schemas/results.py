@@ -38,8 +38,8 @@ class InboxFile:
 
     path: Path
     is_accepted: bool
-    frame: pd.DataFrame | None = None
     digest: str = ""
+    frame: pd.DataFrame | None = None
     fault: str = ""
 
 

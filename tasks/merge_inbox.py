@@ -84,13 +84,15 @@ def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
     from schemas.results import InboxFile
     from tasks.inbox.files import read_file
 
+    digest = ""
     try:
-        digest = "" if is_accepted else digest_file(path)
-        return InboxFile(path, is_accepted, read_file(path, rules), digest)
+        if not is_accepted:
+            digest = digest_file(path)
+        return InboxFile(path, is_accepted, digest, frame=read_file(path, rules))
     except InputError as error:
         if is_transient(error):
             raise
-        return InboxFile(path, is_accepted, fault=str(error))
+        return InboxFile(path, is_accepted, digest, fault=str(error))
 
 
 def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
@@ -119,11 +121,9 @@ def _settle(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | 
         merger.check(file, part, profiles.embedded())
         target = inbox.accept(file.path, file.digest)
     except InputError as error:
-        return _reject(inbox, file.path, error)
+        return _report_changed(file.path) if _has_changed(file) else _reject(inbox, file.path, error)
     if target is None:
-        reason = f"{file.path.name}: changed while it was read; it waits for the next run"
-        get_run_logger().warning("inbox: %s", reason)
-        return _report(file.path, file.path.name, reason)
+        return _report_changed(file.path)
     n_rows = merger.add(target, part)
     get_run_logger().info("inbox: %s: added, %s new rows", target.name, f"{n_rows:,}")
     return _report(file.path, f"{DONE}/{target.name}", "", n_rows)
@@ -133,6 +133,14 @@ def _check_copy(path: Path, accepted: Path | None) -> None:
     """Raise InputError if a file's content was accepted before."""
     if accepted is not None:
         raise InputError(f"{path.name}: the same as {DONE}/{accepted.name}, which counts already")
+
+
+def _has_changed(file: InboxFile) -> bool:
+    """Return whether a file isn't what was read, so that its faults say nothing."""
+    try:
+        return bool(file.digest) and digest_file(file.path) != file.digest
+    except InputError:
+        return False
 
 
 def _reject(inbox: Inbox, path: Path, error: InputError) -> FileReport:
@@ -154,6 +162,12 @@ def _report_refused(path: Path, place: str, error: InputError) -> FileReport:
     get_run_logger().warning("inbox: not added: %s", reason)
     events.of_refused_data(printable(path), reason)
     return _report(path, place, reason)
+
+
+def _report_changed(path: Path) -> FileReport:
+    reason = f"{path.name}: changed while it was read; it waits for the next run"
+    get_run_logger().warning("inbox: %s", reason)
+    return _report(path, path.name, reason)
 
 
 def _report(path: Path, place: str, reason: str, n_rows: int = 0) -> FileReport:

@@ -189,7 +189,8 @@ def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, mo
     assert Inbox(inbox).waiting()[1] == [], "a file time in the future doesn't matter"
 
 
-def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tables):
+@pytest.mark.parametrize("good_before", [True, False])
+def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tables, good_before):
     read_file = files.read_file
 
     def change_after_reading(path, rules):
@@ -197,7 +198,8 @@ def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tabl
         put(path, *draw_digits(90, seed=7))
         return frame
 
-    put(inbox / "slow.npz", *draw_digits(50, seed=6))
+    pixels, labels = draw_digits(50, seed=6)
+    put(inbox / "slow.npz", pixels, labels if good_before else labels + 10)
     with monkeypatch.context() as patch:
         patch.setattr(files, "read_file", change_after_reading)
         assert len(merge(base, inbox).train) == 600
