@@ -27,7 +27,6 @@ from schemas.rules import DEFAULT_RULES
 from tasks.sources import formats
 from tasks.validation import check_rows, inspection, profiles, row_faults
 from tasks.validation.drift import drifts
-from tasks.validation.inspection import ValidRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,8 +88,7 @@ def checks(mnist: RawDataset) -> list[dict[str, object]]:
     if test is None:
         raise ValueError("MNIST has a test part")
     both = pd.concat([train, test], ignore_index=True)
-    judgments = {part: check_rows.of_frame(frame, ()) for part, frame in mnist.parts.items()}
-    kept = {part: ValidRows(one.images, one.digests, part, one.positions) for part, one in judgments.items()}
+    kept = {part: check_rows.check_frame(frame, ()) for part, frame in mnist.parts.items()}
     counts = profiles.count(kept["train"].images, reference)
     naive = pa.DataFrameSchema(
         {"label": pa.Column("uint8", pa.Check.isin(range(10)))}
@@ -99,11 +97,11 @@ def checks(mnist: RawDataset) -> list[dict[str, object]]:
     parts: dict[str, Callable[[], object]] = {
         "validation, everything": lambda: inspection.inspect(mnist, DEFAULT_RULES, reference),
         "of it: values of rows": lambda: (row_faults.value_faults(train), row_faults.value_faults(test)),
-        "of it: duplicates and leaks": lambda: row_faults.copy_faults(kept["train"], kept["test"]),
+        "of it: duplicates and leaks": lambda: row_faults.copy_faults(kept["train"].keys, kept["test"].keys),
         "of it: digests of rows": lambda: row_faults.digests(pixels_of(both)),
         "of it: profile, counts for drift": lambda: profiles.fit_profile(kept["train"].images, "mnist", reference),
         "of it: drift from the counts": lambda: drifts("train", counts, reference, DEFAULT_RULES),
-        "of it: fingerprint": lambda: inspection.fingerprint(kept["train"], kept["test"]),
+        "of it: fingerprint": lambda: inspection.fingerprint(kept["train"].keys, kept["test"].keys),
         "of it: the frame's schema": lambda: pixel_frame.validate(pixel_frame.LABELLED, both, "all"),
         "a pandera schema of 785 columns": lambda: naive.validate(both, lazy=True),
     }

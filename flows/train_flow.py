@@ -99,13 +99,13 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         loaded = load(source, test_source, rules)
         if inbox is not None:
             loaded = merge_inbox(loaded, inbox, rules)
-        dataset = validate(loaded, rules, store, compute)
+        dataset, data_plots = validate(loaded, rules, Store(store), compute)
         published = None if retrain or force else find_cached_version(dataset, whole_recipe, store, compute)
         if published is None:
             trained = train(dataset, whole_recipe, Store(store).work, compute)
             evaluation = evaluate(trained, dataset)
             decision = compare(trained, evaluation, dataset, store, gate, force)
-            pictures = plot(trained, evaluation, decision)
+            pictures = data_plots | plot(trained, evaluation, decision)
             published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
     published = report_training(published, store)
     rank(store)

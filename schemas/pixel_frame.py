@@ -1,6 +1,6 @@
-"""The pixel frame: a pandas frame of `label` and `pixel0` … `pixel783`, one row an image.
+"""The pixel frame: a pandas frame of `label` and `pixel0` … `pixel783`, one row per image.
 
-Pixels are `uint8`, row-major 28×28, ink bright on a dark ground (0 is ground). A frame to predict on has no `label`.
+Pixels are `uint8`, row-major 28×28, bright ink on a dark ground (0 is ground). A frame to predict on has no `label`.
 """
 
 from collections.abc import Callable, Iterator
@@ -16,11 +16,11 @@ from schemas.errors import InputError
 
 PIXEL_COLUMNS = tuple(f"pixel{position}" for position in range(PIXEL_COUNT))
 LABELLED_COLUMNS = ("label", *PIXEL_COLUMNS)
-SHOWN = 3  # faults of a kind, in a message
-BLOCK = 2048
+MAX_SHOWN = 3  # faults of a kind, in a message
+BLOCK_ROWS = 2048
 
 FaultFinder = Callable[[pd.DataFrame], str | None]
-"""Tells what is wrong with a frame, or None."""
+"""Returns what is wrong with a frame, or None."""
 
 
 def labelled_frame(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.DataFrame:
@@ -35,32 +35,32 @@ def labelled_frame(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.D
 
 
 def pixels_of(frame: pd.DataFrame) -> NDArray[np.uint8]:
-    """Give the pixels as rows × 784, a view where the frame allows one."""
+    """Return the pixels as rows × 784, a view where the frame allows one."""
     return frame.to_numpy()[:, -PIXEL_COUNT:]
 
 
 def labels_of(frame: pd.DataFrame) -> NDArray[np.uint8]:
-    """Give the labels, one a row."""
+    """Return the labels, one per row."""
     return frame["label"].to_numpy()
 
 
-def blocks(rows: int, size: int = BLOCK) -> Iterator[slice]:
-    """Cut so many rows into pieces that a processor's cache can hold as floats: no frame is ever copied whole."""
-    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+def blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Cut rows into blocks that fit in a processor's cache as floats, so that no frame is copied whole."""
+    return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
 
 
 def _column_fault(expected: tuple[str, ...]) -> FaultFinder:
-    wanted = pd.Index(expected)
+    names = pd.Index(expected)
 
     def fault(frame: pd.DataFrame) -> str | None:
         found = frame.columns
-        if found.equals(wanted):
+        if found.equals(names):
             return None
-        shared = min(len(found), len(wanted))
-        differs = np.flatnonzero(np.asarray(found[:shared], object) != np.asarray(wanted[:shared], object))
+        n_shared = min(len(found), len(names))
+        differs = np.flatnonzero(np.asarray(found[:n_shared], object) != np.asarray(names[:n_shared], object))
         if len(differs):
             first = int(differs[0])
-            return f"{found[first]!r} in place of {wanted[first]!r} as column {first + 1} of {len(found)}"
+            return f"{found[first]!r} in place of {names[first]!r} as column {first + 1} of {len(found)}"
         return f"{len(found)} columns"
 
     return fault
@@ -71,11 +71,11 @@ unlabelled_column_fault = _column_fault(PIXEL_COLUMNS)
 
 
 def _type_fault(frame: pd.DataFrame) -> str | None:
-    if set(frame.dtypes) == {np.dtype(np.uint8)}:  # of a frame that is right, in a tenth of the time
+    if set(frame.dtypes) == {np.dtype(np.uint8)}:  # the usual case, in a tenth of the time
         return None
     wrong = [f"{column} of {dtype}" for column, dtype in frame.dtypes.items() if dtype != np.uint8]
-    more = f" and {len(wrong) - SHOWN} more" if len(wrong) > SHOWN else ""
-    return ", ".join(wrong[:SHOWN]) + more if wrong else None
+    more = f" and {len(wrong) - MAX_SHOWN} more" if len(wrong) > MAX_SHOWN else ""
+    return ", ".join(wrong[:MAX_SHOWN]) + more if wrong else None
 
 
 def _null_fault(frame: pd.DataFrame) -> str | None:
@@ -105,7 +105,7 @@ def _empty_fault(frame: pd.DataFrame) -> str | None:
 
 
 def _check(name: str, allowed: str, fault: FaultFinder) -> pa.Check:
-    """Build a frame-wide check whose error says what is allowed and what was found."""
+    """Build a check of a whole frame; `fault` says what is wrong with it."""
 
     def passes(frame: pd.DataFrame) -> bool:
         return fault(frame) is None
@@ -137,17 +137,18 @@ UNLABELLED = pa.DataFrameSchema(
 
 
 def validate(schema: pa.DataFrameSchema, frame: pd.DataFrame, where: str) -> None:
-    """Hold a frame to its schema; raise one InputError that tells every fault.
+    """Validate a frame against its schema; raise one InputError with every fault.
 
-    All checks look at the whole frame at once: a pandera column each would cost 0.4 s for the 785 of MNIST's 70,000
-    rows, these together a few hundredths of a second, because `uint8` alone already bounds a pixel and excludes nulls.
+    Each check looks at the whole frame, a few hundredths of a second for MNIST's 70,000 rows: `uint8` alone bounds a
+    pixel and excludes nulls. A pandera column for each of the 785 would take 0.4 s.
     """
     try:
-        schema.validate(frame, lazy=True, inplace=True)  # nothing is changed: else it would check a copy
+        # In place, or pandera would check a copy; nothing is changed.
+        schema.validate(frame, lazy=True, inplace=True)
     except SchemaErrors as errors:
-        raise InputError(f"{where}: {'; '.join(_told(errors, frame))}") from None
+        raise InputError(f"{where}: {'; '.join(_messages(errors, frame))}") from None
 
 
-def _told(errors: SchemaErrors, frame: pd.DataFrame) -> list[str]:
+def _messages(errors: SchemaErrors, frame: pd.DataFrame) -> list[str]:
     failed = {error.check.name: error.check for error in errors.schema_errors}
     return [f"{check.error} (found: {check.statistics['fault'](frame)})" for check in failed.values()]

@@ -1,4 +1,4 @@
-"""The reference profile: what a dataset's images look like, in a few numbers. Drift is measured against it."""
+"""The reference profile: statistics of a dataset's images, against which drift is measured."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Profile:
-    """Statistics of labelled pixel frames: how many of each label, how they look, how they vary.
+    """Statistics of labelled images.
 
-    `class_means` is 10 × 784, 0 for a class that isn't there. Images vary about `mean` along the principal `components`
-    (64 × 784, of `variances`) and by `residual_variance` in every other direction. Mean ink is counted between 9 edges,
-    its deciles; so are the scores on each of the first 8 components, between `score_edges` (8 × 9). No more than
-    one image in a thousand exceeds `outlier_threshold`, a distance from the mean in those variances.
+    `class_means` is 10 × 784, 0 for a class without images. Images vary about `mean` along the principal `components`
+    (64 × 784, with `variances`) and by `residual_variance` in every other direction. `ink_counts` is the histogram of
+    mean ink between 9 edges, its deciles; `score_counts` those of the scores on each of the first 8 components, between
+    `score_edges` (8 × 9). At most one image in a thousand exceeds `outlier_threshold`, a Mahalanobis distance.
     """
 
     name: str
@@ -35,5 +35,5 @@ class Profile:
 
     @property
     def n_rows(self) -> int:
-        """Count the images that it was made of."""
+        """The number of images that it was fitted to."""
         return int(self.label_counts.sum())

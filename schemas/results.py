@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from pathlib import Path
     from uuid import UUID
 
     import keras
@@ -26,13 +26,31 @@ if TYPE_CHECKING:
 Part = Literal["train", "test"]
 
 
+Plots = dict[str, bytes]
+"""PNGs by the names of their files, without the suffix."""
+
+
+@dataclass(frozen=True)
+class InboxFile:
+    """A file of the inbox, accepted by an earlier run or waiting to be checked.
+
+    Its rows are in `frame`, or `fault` says why they can't be read. `digest` is that of a waiting file's content.
+    """
+
+    path: Path
+    is_accepted: bool
+    digest: str = ""
+    frame: pd.DataFrame | None = None
+    fault: str = ""
+
+
 @dataclass(frozen=True)
 class RawDataset:
-    """What a source holds, as it came: labels and pixels under the columns that it names them by.
+    """The data of a source, unchanged: labels and pixels under the source's column names.
 
-    The index tells of each row where it stands: its number, counted from 0, or its picture's name. `test` is None
-    where the source has no part to test with. Of a sharded source nothing but its shards is known. `added` names the
-    files whose rows stand behind the source's own.
+    The index is each row's number, from 0, or its picture's name. `test` is None where the source has no test part. Of
+    a sharded source only its shards are known. `inbox_files` are the files of `inbox` whose rows may be added;
+    `added` are the files whose rows were.
     """
 
     name: str
@@ -41,21 +59,22 @@ class RawDataset:
     source: str = ""
     test_source: str | None = None
     added: tuple[str, ...] = ()
+    inbox: Path | None = None
+    inbox_files: tuple[InboxFile, ...] = ()
 
     @property
     def parts(self) -> dict[Part, pd.DataFrame | ShardManifest]:
-        """Give the parts that there are."""
+        """The parts that the source has."""
         train: dict[Part, pd.DataFrame | ShardManifest] = {"train": self.train}
         return train if self.test is None else train | {"test": self.test}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images to train on and to test with that passed validation, with what it found.
+    """The images to train on and to test with, which passed validation, and its results.
 
-    The fingerprint depends on rows and labels alone, not on their source. `profile` describes the training images,
-    `pictures` are those of the data's report, PNGs by name. `memory` bounds, in MiB, what a training may take that
-    reads its images from disk; None where they are in memory.
+    The fingerprint depends on rows and labels alone, not on their source. `profile` describes the training images.
+    `memory` is the bound, in MiB, for a training that reads its images from disk; None where they are in memory.
     """
 
     name: str
@@ -65,12 +84,11 @@ class Dataset:
     profile: Profile
     validation: Validation
     memory: int | None = None
-    pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check of the whole data found: an error stops the run, a warning is told."""
+    """What a check of the whole data found: an error stops the run, a warning is reported."""
 
     check: str
     severity: Severity
@@ -79,9 +97,9 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Drift:
-    """A figure of how far a part of the data is from the reference, and the bound that it is held to.
+    """A measure of how far a part of the data has drifted from the reference, and its threshold.
 
-    The bound is the rule's or, in a small sample, what chance alone may give.
+    The threshold, `bound`, is the rule's or, in a small sample, what chance alone may give.
     """
 
     part: str
@@ -91,23 +109,23 @@ class Drift:
 
     @property
     def exceeds_threshold(self) -> bool:
-        """Tell whether it is further than its bound."""
+        """Whether the data has drifted."""
         return self.value > self.bound
 
     @property
     def summary(self) -> str:
-        """Tell it in words."""
-        return f"{self.name} drifted by {self.value:.2f} from the reference; up to {self.bound:.2f} is near"
+        """One line on the drift."""
+        return f"{self.name} drifted by {self.value:.2f} from the reference; the threshold is {self.bound:.2f}"
 
 
 @dataclass(frozen=True)
 class Validation:
-    """What validation found in the input data.
+    """The results of validating the input data.
 
     `n_input`, `n_valid` and `n_quarantined` count the rows of each part, `reasons` those quarantined for each reason; a
-    row may have several. `quarantined` holds the quarantined rows as they were read (of shards the first of them), with
-    `part`, `item` and `reasons` before their label and pixels. `means` are the mean images of each class (10 × 784) of the training
-    part, None when nothing could be seen.
+    row may have several. `quarantined` holds the quarantined rows unchanged, with `part`, `item` and `reasons` before
+    label and pixels; of shards it holds the first ones. `means` are the mean images of the training part's classes
+    (10 × 784), None where no image was valid.
     """
 
     name: str
@@ -129,36 +147,38 @@ class Validation:
     reference_means: NDArray[np.float32]
 
     @property
-    def cut(self) -> str:
-        """Tell, to be put in a sentence on the rows set aside, that `quarantined` hasn't all of them; else nothing."""
+    def truncation_note(self) -> str:
+        """A parenthesis for a sentence on the quarantined rows if `quarantined` holds only some; else ""."""
         if len(self.quarantined) == sum(self.n_quarantined.values()):
             return ""
-        return f", of each part the first {self.quarantined['part'].value_counts().max():,},"
+        return f" (the first {self.quarantined['part'].value_counts().max():,} of each part)"
 
     @property
     def errors(self) -> list[CheckResult]:
-        """Give the findings that stop the run."""
+        """The results that stop the run."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     @property
     def refusal(self) -> str:
-        """Tell, in one line, why the data was refused."""
+        """One line on why the data is refused."""
         return f"{self.name}: {'; '.join(error.message for error in self.errors)}"
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the contents of `validation.json`."""
+        """Return the contents of `validation.json`."""
         return {
             "name": self.name,
             "source": self.source,
             "test_source": self.test_source,
             "added": list(self.added),
             "rules": self.rules,
-            "rows": {"came": self.n_input, "kept": self.n_valid, "set aside": self.reasons},
+            "rows": {"input": self.n_input, "valid": self.n_valid, "quarantined": self.reasons},
             "labels": self.label_counts,
             "repairs": list(self.repairs),
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "reference": self.reference,
-            "drift": [dataclasses.asdict(drift) | {"far": drift.exceeds_threshold} for drift in self.drifts],
+            "drift": [
+                dataclasses.asdict(drift) | {"exceeds_threshold": drift.exceeds_threshold} for drift in self.drifts
+            ],
         }
 
 

@@ -1,93 +1,218 @@
-"""The checks that each row has to pass, as pandera schemas over *row facts*: a small frame, one line an image.
+"""The checks that every row has to pass. To add one, add a `RowCheck` to `ROW_CHECKS`; nothing else has to change.
 
-Whole pixel frames would make pandera carry 785 cells for each failure; facts say the same in a few columns.
+A check computes one value per row, its *fact*, and validates the facts of all rows with pandera. Whole pixel frames
+would make pandera carry 785 cells for each failure.
 """
 
-from collections.abc import Callable
+from __future__ import annotations
 
+from dataclasses import dataclass
+from functools import cache, cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from pandera.errors import SchemaErrors
 
 from schemas.digits import CLASSES, PIXEL_COUNT
 
-FAINTEST_INK = 64
-"""What the brightest pixel of an image has to reach; of MNIST's 70,000 the least is 254."""
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from numpy.typing import NDArray
+
+MAX_PIXEL = 255
+MIN_INK = 64
+"""The brightest pixel of an image has to reach this; of MNIST's 70,000 images the lowest maximum is 254."""
 BRIGHT = 250
-LEAST_GROUND = PIXEL_COUNT // 100
-"""How many pixels have to be darker than BRIGHT; of MNIST's 70,000 images the least is 507, inverted ones have 15."""
+MIN_GROUND_PIXELS = PIXEL_COUNT // 100
+"""Number of pixels that have to be darker than BRIGHT; MNIST's images have at least 507, inverted ones at least 15."""
+
+Subject = Literal["label", "pixels", "copies"]
+"""What a check looks at: a row's label (a Series), its pixels (a PixelBlock), rows of equal images (EqualImages)."""
 
 
-def _check(name: str, reason: str, passes: Callable[[pd.Series], pd.Series]) -> pa.Check:
-    """Build a check that is named and says why a row that fails is set aside."""
-    # One failure case each is enough: the verdicts are read from the check's output, and pandera's text joins all.
-    return pa.Check(passes, name=name, error=reason, ignore_na=False, n_failure_cases=1)
+class PixelBlock:
+    """The pixels (rows × 784) of a block of rows, with the intermediate results that several facts share.
+
+    A block is small enough to stay in a processor's cache. `uint8` pixels are whole numbers from 0 to 255, so the
+    facts that look for anything else skip them.
+    """
+
+    def __init__(self, pixels: NDArray[np.generic]) -> None:
+        self.pixels = pixels
+        self.is_uint8 = pixels.dtype == np.uint8
+
+    @cached_property
+    def values(self) -> NDArray[np.float64]:
+        """The pixels as floats."""
+        return self.pixels.astype(np.float64)
+
+    @cached_property
+    def visible(self) -> NDArray[Any]:
+        """The pixels, 0 in place of those without a finite value."""
+        return self.pixels if self.is_uint8 else np.where(np.isfinite(self.values), self.values, 0)
 
 
-def _none(values: pd.Series) -> pd.Series:
-    return values == 0
+class EqualImages(NamedTuple):
+    """The rows of a part, grouped by equal images.
+
+    `groups` holds each row's group; `first` and `in_test` hold, for each group, its first row and whether a test row
+    belongs to it.
+    """
+
+    groups: NDArray[np.int64]
+    labels: NDArray[np.uint8]
+    first: NDArray[np.intp]
+    in_test: NDArray[np.bool_]
 
 
-PIXELS = pa.DataFrameSchema(
-    {
-        "missing": pa.Column(int, _check("pixel missing", "a pixel has no value", _none)),
-        "infinite": pa.Column(int, _check("pixel not finite", "a pixel is infinite", _none)),
-        "outside": pa.Column(int, _check("pixel out of range", "a pixel is below 0 or above 255", _none)),
-        "fractional": pa.Column(int, _check("pixel not whole", "a pixel isn't a whole number", _none)),
-        "brightest": pa.Column(
-            float, _check("blank", f"no pixel reaches {FAINTEST_INK}: no ink", lambda values: values >= FAINTEST_INK)
-        ),
-        "ground": pa.Column(
-            int,
-            _check(
-                "saturated",
-                f"fewer than {LEAST_GROUND} pixels are below {BRIGHT}: no ground",
-                lambda count: count >= LEAST_GROUND,
-            ),
-        ),
-    }
-)
-"""On how many of a row's pixels can't be, on its brightest pixel, and on how many are ground."""
+class GoodRows(NamedTuple):
+    """Rows (label, pixel0 … pixel783) that pass all checks, from which an example of a bad one is made."""
 
-LABELS = pa.DataFrameSchema(
-    {
-        "label": pa.Column(
-            nullable=True,
-            checks=[
-                _check("label missing", "there is no label", lambda label: label.notna()),
-                _check(
-                    "label unknown", "the label isn't one of 0 to 9", lambda label: label.isna() | label.isin(CLASSES)
-                ),
-            ],
-        ),
-    }
-)
-"""On a row's label."""
-
-COPIES = pa.DataFrameSchema(
-    {
-        "contradicts": pa.Column(
-            bool, _check("contradiction", "the same image came with another label, too", lambda x: ~x)
-        ),
-        "repeats": pa.Column(bool, _check("duplicate", "the same image came in an earlier row", lambda x: ~x)),
-        "leaks": pa.Column(bool, _check("leak", "the same image is among the test rows", lambda x: ~x)),
-    }
-)
-"""On rows whose values are right: whether the image contradicts, repeats, leaks."""
+    row: NDArray[np.float64]
+    earlier: NDArray[np.float64]
+    in_test: NDArray[np.float64]
 
 
-def failures(schema: pa.DataFrameSchema, facts: pd.DataFrame) -> dict[str, pd.Series]:
-    """Give, for each check that some row fails, by its name, which rows do."""
+def _is_zero(fact: pd.Series) -> pd.Series:
+    return fact == 0
+
+
+@dataclass(frozen=True)
+class RowCheck:
+    """A check of single rows.
+
+    Attributes:
+        name: What reports and the quarantine call it.
+        reason: Why a row that fails is quarantined, as reports say it.
+        subject: What `fact` is computed from.
+        fact: Computes one value per row.
+        example: Returns a row that fails the check; the tests use it.
+        passes: Returns which facts belong to good rows; by default those that are 0 or false.
+        train_only: Whether the test part is exempt.
+    """
+
+    name: str
+    reason: str
+    subject: Subject
+    fact: Callable[[Any], Any]
+    example: Callable[[GoodRows], NDArray[np.float64]]
+    passes: Callable[[pd.Series], pd.Series] = _is_zero
+    train_only: bool = False
+
+    def pandera(self) -> pa.Check:
+        """Return the check as pandera runs it on a column of facts."""
+        # One failure case each is enough: results are read from the check's output, and pandera's text joins them all.
+        return pa.Check(self.passes, name=self.name, error=self.reason, ignore_na=False, n_failure_cases=1)
+
+
+def _count(is_faulty: Callable[[PixelBlock], NDArray[np.bool_]]) -> Callable[[PixelBlock], NDArray[np.int64]]:
+    """Build the fact that counts each image's pixels with a fault that `uint8` can't have."""
+
+    def fact(block: PixelBlock) -> NDArray[np.int64]:
+        return np.asarray(np.zeros(len(block.pixels), np.int64) if block.is_uint8 else is_faulty(block).sum(axis=1))
+
+    return fact
+
+
+def _count_ground(block: PixelBlock) -> NDArray[np.int64]:
+    # Summed as uint16, not counted: half the time.
+    return np.asarray((block.visible < BRIGHT).sum(axis=1, dtype=np.uint16).astype(np.int64))
+
+
+def _has_another_label(images: EqualImages) -> NDArray[np.bool_]:
+    any_label = np.zeros(len(images.first), np.uint8)
+    any_label[images.groups] = images.labels
+    has_two = np.zeros(len(images.first), bool)
+    has_two[images.groups[images.labels != any_label[images.groups]]] = True
+    return has_two[images.groups]
+
+
+def _repeats(images: EqualImages) -> NDArray[np.bool_]:
+    return np.asarray(images.first[images.groups] != np.arange(len(images.groups)))
+
+
+def _with_label(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
+    return lambda good: np.array([value, *good.row[1:]])
+
+
+def _with_pixel(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
+    return lambda good: np.array([*good.row[:-300], value, *good.row[-299:]])
+
+
+def _filled(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
+    return lambda good: np.array([good.row[0], *[value] * PIXEL_COUNT])
+
+
+_CHECKS = (
+    RowCheck(
+        "label missing", "there is no label", "label", lambda labels: labels, _with_label(np.nan),
+        passes=lambda label: label.notna(),
+    ),
+    RowCheck(
+        "label unknown", "the label isn't one of 0 to 9", "label", lambda labels: labels, _with_label(11),
+        passes=lambda label: label.isna() | label.isin(CLASSES),
+    ),
+    RowCheck(
+        "pixel missing", "a pixel has no value", "pixels",
+        _count(lambda block: np.isnan(block.values)), _with_pixel(np.nan),
+    ),
+    RowCheck(
+        "pixel not finite", "a pixel is infinite", "pixels",
+        _count(lambda block: np.isinf(block.values)), _with_pixel(np.inf),
+    ),
+    RowCheck(
+        "pixel out of range", "a pixel is below 0 or above 255", "pixels",
+        _count(lambda block: (block.visible < 0) | (block.visible > MAX_PIXEL)), _with_pixel(300),
+    ),
+    RowCheck(
+        "pixel not whole", "a pixel isn't a whole number", "pixels",
+        _count(lambda block: block.visible != np.rint(block.visible)), _with_pixel(7.25),
+    ),
+    RowCheck(
+        "blank", f"no pixel reaches {MIN_INK}: no ink", "pixels",
+        lambda block: block.visible.max(axis=1).astype(np.float64), _filled(0),
+        passes=lambda brightest: brightest >= MIN_INK,
+    ),
+    RowCheck(
+        "saturated", f"fewer than {MIN_GROUND_PIXELS} pixels are below {BRIGHT}: no ground", "pixels",
+        _count_ground, _filled(MAX_PIXEL),
+        passes=lambda n_pixels: n_pixels >= MIN_GROUND_PIXELS,
+    ),
+    RowCheck(
+        "contradiction", "the same image has another label in another row", "copies",
+        _has_another_label, lambda good: np.array([(good.earlier[0] + 1) % len(CLASSES), *good.earlier[1:]]),
+    ),
+    RowCheck(
+        "duplicate", "the same image is in an earlier row", "copies",
+        _repeats, lambda good: good.earlier, train_only=True,
+    ),
+    RowCheck(
+        "leak", "the same image is among the test rows", "copies",
+        lambda images: images.in_test[images.groups], lambda good: good.in_test, train_only=True,
+    ),
+)  # fmt: skip
+ROW_CHECKS: dict[str, RowCheck] = {check.name: check for check in _CHECKS}
+"""All row checks by name, in the order in which they are reported."""
+
+
+def checks_of(subject: Subject) -> list[RowCheck]:
+    """Return the registered checks of a subject."""
+    return [check for check in ROW_CHECKS.values() if check.subject == subject]
+
+
+def failures(checks: Iterable[RowCheck], facts: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
+    """Return, for each check that some row fails, by its name, which rows fail; `facts` holds a column per check."""
     try:
-        schema.validate(facts, lazy=True, inplace=True)  # nothing is changed: else it would check a copy
+        # In place, or pandera would check a copy; nothing is changed.
+        _schema(tuple(checks)).validate(pd.DataFrame(facts), lazy=True, inplace=True)
     except SchemaErrors as errors:
-        return {error.check.name: ~error.check_output.astype(bool) for error in errors.schema_errors}
+        return {error.check.name: ~error.check_output.to_numpy(bool) for error in errors.schema_errors}
     return {}
 
 
-def _checks(*schemas: pa.DataFrameSchema) -> list[pa.Check]:
-    return [check for schema in schemas for column in schema.columns.values() for check in column.checks]
-
-
-MEANINGS: dict[str, str] = {str(check.name): str(check.error) for check in _checks(LABELS, PIXELS, COPIES)}
-"""What each check says of a row that fails it, by the check's name."""
+@cache
+def _schema(checks: tuple[RowCheck, ...]) -> pa.DataFrameSchema:
+    return pa.DataFrameSchema({check.name: pa.Column(checks=check.pandera(), nullable=True) for check in checks})

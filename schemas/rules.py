@@ -1,11 +1,8 @@
-"""The rules that data has to keep: what is split off, repaired, set aside, refused; each with its default."""
+"""The rules that data is validated against: what is split off, repaired, quarantined, refused."""
 
-import math
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
-
-from schemas.errors import InputError
 
 Repair = Literal[
     "scale", "invert", "transpose", "mirror", "flip", "rotate90", "rotate180", "rotate270", "antitranspose"
@@ -14,12 +11,12 @@ Severity = Literal["error", "warning"]
 
 
 class InputRules(BaseModel):
-    """The rules that images have to keep, whatever they are read for."""
+    """Rules for images that are trained on or predicted on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     repair: tuple[Repair, ...] = Field(
-        (), description="Repairs to make on all images, one after another, before they are checked."
+        (), description="Repairs to make on all images, in this order, before they are checked."
     )
     max_label_drift: float = Field(
         0.1, ge=0, le=1, description="Jensen-Shannon distance of the label shares from the reference's."
@@ -30,22 +27,22 @@ class InputRules(BaseModel):
     max_shape_drift: float = Field(
         0.25, ge=0, description="The largest population stability index of a principal component's scores."
     )
-    drift: Severity = Field("warning", description="Whether drift stops the run or is told in the report.")
+    drift: Severity = Field("warning", description="Whether drift stops the run or is a warning in the report.")
     max_picture_pixels: int = Field(50_000_000, ge=784, description="Pixels that a single picture may have.")
 
 
 class Rules(InputRules):
-    """The rules that data has to keep before anything is trained on it."""
+    """Rules for data that is trained on."""
 
     test_fraction: float = Field(
         0.15, gt=0, lt=1, description="Share of the rows, stratified, split off to test with where the source has none."
     )
     test_seed: int = Field(
-        0, ge=0, lt=2**31, description="Decides which rows are split off; nearly all keep their side when others come."
+        0, ge=0, lt=2**31, description="Decides which rows are split off; most keep their side when rows are added."
     )
-    max_quarantined: float = Field(0.01, ge=0, le=1, description="Share of a part's rows that may be set aside.")
+    max_quarantined: float = Field(0.01, ge=0, le=1, description="Share of a part's rows that may be quarantined.")
     min_class_share: float = Field(0.01, ge=0, le=0.1, description="Share of the training rows below which to warn.")
-    min_test_rows: int = Field(100, ge=1, description="Test rows below which the figures would say nothing.")
+    min_test_rows: int = Field(100, ge=1, description="Test rows below which the metrics would mean nothing.")
     memory: int = Field(
         2048,
         ge=1280,
@@ -56,18 +53,4 @@ class Rules(InputRules):
     )
 
 
-TAKEN = 1024
-"""MiB of `memory` that Python and the libraries may take, beside batches and blocks."""
-KEPT_BYTES = 60
-"""What is kept of every row of shards: its label, digest and number, and its place in an epoch's order. Measured.
-
-Validation takes as much of every row that came, while it looks for copies.
-"""
 DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()
-
-
-def check_memory(memory: int, rows: int, block_bytes: int = 0) -> None:
-    """Raise InputError unless so many MiB are enough for what is kept of so many rows of shards, and for blocks."""
-    needed = TAKEN + math.ceil((rows * KEPT_BYTES + block_bytes) / 2**20)
-    if memory < needed:
-        raise InputError(f"--memory {memory}: {rows:,} rows need {needed:,} MiB at least")

@@ -1,4 +1,4 @@
-"""Load: read a source, and that of the test part if it has its own, as they come."""
+"""Load: read a source, and that of the test part if it has its own."""
 
 from __future__ import annotations
 
@@ -26,27 +26,28 @@ DATA_KEY = "data-validation"
 @task(task_run_name="load {source}", **RETRIED)
 @timed
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
-    """Read what a source holds; raise InputError, naming the fault, when it can't be read, and report it."""
+    """Read a source; raise InputError, and report it, when it can't be read."""
     from tasks.sources import formats
 
     try:
-        loaded = formats.load(source, test_source, rules)
+        raw = formats.load(source, test_source, rules)
     except InputError as error:
-        if is_transient(error) or isinstance(
-            error, ENVIRONMENT_ERRORS
-        ):  # what can't be had says nothing about the data
-            raise
-        from artifacts.reports import validation_report
-
-        create_markdown_artifact(
-            validation_report.unreadable(source, str(error)), key=DATA_KEY, description=f"{source}: not read"
-        )
-        events.of_refused_data(source, str(error))
+        # A source that can't be reached says nothing about the data.
+        if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):
+            _report_unreadable(source, str(error))
         raise
-    told = " and ".join(f"{part} part {_told(held)}" for part, held in loaded.parts.items())
-    get_run_logger().info("%s: %s", loaded.name, told)
-    return loaded
+    summary = " and ".join(f"{part} part {_summary(rows)}" for part, rows in raw.parts.items())
+    get_run_logger().info("%s: %s", raw.name, summary)
+    return raw
 
 
-def _told(held: pd.DataFrame | ShardManifest) -> str:
-    return held.summary if isinstance(held, ShardManifest) else f"{len(held):,} rows"
+def _report_unreadable(source: str, fault: str) -> None:
+    from artifacts.reports import validation_report
+
+    text = validation_report.unreadable(source, fault)
+    create_markdown_artifact(text, key=DATA_KEY, description=f"{source}: not read")
+    events.of_refused_data(source, fault)
+
+
+def _summary(rows: pd.DataFrame | ShardManifest) -> str:
+    return rows.summary if isinstance(rows, ShardManifest) else f"{len(rows):,} rows"

@@ -1,7 +1,13 @@
-"""Collect: add to what a source has to train on the files that people dropped into an inbox."""
+"""Merge the inbox: read the files that people put there; once validation has checked their rows, move them.
+
+`merge_inbox` reads and changes nothing. `validate` checks the rows of source and files, and calls `settle` to accept or
+reject each waiting file.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import os
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -9,7 +15,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
-from tasks.inbox.folder import DONE, REJECTED, Inbox
+from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED, is_transient
 from tasks.orchestration.stopwatch import timed
@@ -18,95 +24,151 @@ from tasks.sources.files import printable
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from schemas.results import RawDataset
+    from schemas.results import InboxFile, RawDataset
     from schemas.rules import Rules
     from tasks.inbox.merger import InboxMerger
 
-    Told = dict[str, str | int]
-    """A line of the table on what became of each file."""
+    FileReport = dict[str, str | int]
+    """A row of the table on the inbox's files."""
 
 INBOX_KEY = "inbox"
 
 
 @task(task_run_name="merge {inbox}", **RETRIED)
 @timed
-def merge_inbox(loaded: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
-    """Give the source with all files that count; those that wait are looked into and moved to done/ or rejected/.
+def merge_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
+    """Return the source with the rows of all files that are accepted or wait in the inbox.
 
-    Shards take no files: the inbox has to be empty then.
+    Raises:
+        InputError: The source is shards, which take no files, and the inbox isn't empty.
     """
     from schemas.pixel_frame import labelled_column_fault
     from schemas.shards import ShardManifest
-    from tasks.inbox.merger import InboxMerger
 
     folder = Inbox(inbox)
-    for part in loaded.parts.values():
+    for part in raw.parts.values():
         if isinstance(part, ShardManifest):
-            folder.check_unused(loaded.name)
-            return loaded
-        if labelled_column_fault(part):
-            return loaded  # a source that is refused anyway says nothing of files
-    with folder.opened():
-        additions = InboxMerger(loaded, rules)
-        told = [row for path in folder.accepted() if (row := _count_again(path, additions))]
+            folder.check_unused(raw.name)
+            return raw
+        if labelled_column_fault(part) or not len(part):
+            return raw  # validation refuses the source, and the inbox stays as it is
+    with folder.locked():
+        files = [_read(path, rules, is_accepted=True) for path in folder.accepted()]
         settled, changing = folder.waiting()
-        told += [_judge(folder, path, additions) for path in settled]
+        files += [_read(path, rules, is_accepted=False) for path in settled]
     for path in changing:
         get_run_logger().warning("%s: changed just now; it waits for the next run", printable(path))
-    if told:
-        create_table_artifact(told, key=INBOX_KEY, description=f"{inbox}: {len(told)} to tell of")
-    return additions.loaded()
+    return dataclasses.replace(raw, inbox=inbox, inbox_files=tuple(files))
 
 
-def _count_again(path: Path, additions: InboxMerger) -> Told | None:
-    """Let a file of done/ count; tell of one that can't be read any more, and leave it out."""
+def settle(merger: InboxMerger, inbox: Path) -> None:
+    """Add the accepted files' rows; check each waiting file and move it to done/ or rejected/; report to Prefect.
+
+    A file is read once: the rows that were checked are those that are added.
+    """
+    from artifacts.reports.markdown import count
+
+    folder = Inbox(inbox)
+    with folder.locked():
+        reports = [
+            _add_accepted(merger, file) if file.is_accepted else _settle(merger, folder, file) for file in merger.files
+        ]
+    rows = [report for report in reports if report]
+    if rows:
+        description = f"{inbox}: {count(len(rows), 'file')} accepted, rejected or left out"
+        create_table_artifact(rows, key=INBOX_KEY, description=description)
+
+
+def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
+    """Read a file; one that can't be read carries the fault, unless that may pass."""
+    from schemas.results import InboxFile
+    from tasks.inbox.files import read_file
+
+    digest = ""
     try:
-        additions.add(path, additions.read(path))
+        if not is_accepted:
+            digest = digest_file(path)
+        return InboxFile(path, is_accepted, digest, frame=read_file(path, rules))
     except InputError as error:
-        return _refused(path, f"{DONE}/{printable(path.name)}, left out", error)
+        if is_transient(error):
+            raise
+        return InboxFile(path, is_accepted, digest, fault=str(error))
+
+
+def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
+    """Add an accepted file; leave it out, and report that, if it can't be used any more."""
+    try:
+        part = merger.check_rows(file)
+        merger.check_scale(file)
+    except InputError as error:
+        return _report_refused(file.path, f"{DONE}/{printable(file.path.name)}, left out", error)
+    merger.add(file.path, part)
     return None
 
 
-def _judge(inbox: Inbox, path: Path, additions: InboxMerger) -> Told:
-    """Let a file count if it is fit; tell what became of it. What is judged and what is added is read but once."""
+def _settle(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | None:
+    """Accept a waiting file and add its rows, or reject it."""
     from tasks.validation import profiles
 
+    accepted = inbox.find_accepted(file.digest)
     try:
-        digest = inbox.digest(path)
-        frame = additions.read(path)
-        additions.check(path.name, frame, profiles.embedded())
-        place = inbox.accept(path, digest)
+        if not os.path.lexists(file.path):  # another run, or an earlier try of this one, has moved it
+            if accepted is not None:
+                merger.add(accepted, merger.check_rows(file))
+            return None
+        _check_copy(file.path, accepted)
+        part = merger.check_rows(file)
+        merger.check(file, part, profiles.embedded())
+        target = inbox.accept(file.path, file.digest)
     except InputError as error:
-        return _put_aside(inbox, path, error)
-    if place is None:
-        reason = f"{path.name}: changed while it was read; it waits for the next run"
-        get_run_logger().warning("inbox: %s", reason)
-        return _told(path, path.name, reason)
-    count = additions.add(place, frame)
-    get_run_logger().info("inbox: %s: added, %s new rows", place.name, f"{count:,}")
-    return _told(path, f"{DONE}/{place.name}", "", count)
+        return _report_changed(file.path) if _has_changed(file) else _reject(inbox, file.path, error)
+    if target is None:
+        return _report_changed(file.path)
+    n_rows = merger.add(target, part)
+    get_run_logger().info("inbox: %s: added, %s new rows", target.name, f"{n_rows:,}")
+    return _report(file.path, f"{DONE}/{target.name}", "", n_rows)
 
 
-def _put_aside(inbox: Inbox, path: Path, error: InputError) -> Told:
+def _check_copy(path: Path, accepted: Path | None) -> None:
+    """Raise InputError if a file's content was accepted before."""
+    if accepted is not None:
+        raise InputError(f"{path.name}: the same as {DONE}/{accepted.name}, which counts already")
+
+
+def _has_changed(file: InboxFile) -> bool:
+    """Return whether a file isn't what was read, so that its faults say nothing."""
+    try:
+        return bool(file.digest) and digest_file(file.path) != file.digest
+    except InputError:
+        return False
+
+
+def _reject(inbox: Inbox, path: Path, error: InputError) -> FileReport:
     """Move a file to rejected/; where that can't be done it stays, and holds up nothing."""
     if is_transient(error):
         raise error
     try:
-        place = inbox.reject(path, printable(str(error)))
+        target = inbox.reject(path, printable(str(error)))
     except InputError as unmoved:
-        return _refused(path, printable(path.name), unmoved)
-    return _refused(path, f"{REJECTED}/{printable(place.name)}", error)
+        return _report_refused(path, printable(path.name), unmoved)
+    return _report_refused(path, f"{REJECTED}/{printable(target.name)}", error)
 
 
-def _refused(path: Path, now: str, error: InputError) -> Told:
-    """Tell of a file that doesn't count, in the log and by an event too, unless the next try may find it right."""
+def _report_refused(path: Path, place: str, error: InputError) -> FileReport:
+    """Report a file that isn't used, in the log and by an event, too; raise the error again if it may pass."""
     if is_transient(error):
         raise error
     reason = printable(str(error))
     get_run_logger().warning("inbox: not added: %s", reason)
     events.of_refused_data(printable(path), reason)
-    return _told(path, now, reason)
+    return _report(path, place, reason)
 
 
-def _told(path: Path, now: str, reason: str, count: int = 0) -> Told:
-    return {"file": printable(path.name), "rows added": count, "now": now, "reason": reason}
+def _report_changed(path: Path) -> FileReport:
+    reason = f"{path.name}: changed while it was read; it waits for the next run"
+    get_run_logger().warning("inbox: %s", reason)
+    return _report(path, path.name, reason)
+
+
+def _report(path: Path, place: str, reason: str, n_rows: int = 0) -> FileReport:
+    return {"file": printable(path.name), "rows added": n_rows, "now": place, "reason": reason}

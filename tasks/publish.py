@@ -44,7 +44,7 @@ def publish(  # noqa: PLR0913, what a report tells of
         decision = _in_force(decision, versions)
         run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / MODEL)
-        version.write(folder, number, name, run, dataset.profile, {**pictures, **dataset.pictures})
+        version.write(folder, number, name, run, dataset.profile, pictures)
     versions.prune(keep)
     return PublishedVersion(
         version=number,

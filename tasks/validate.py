@@ -1,4 +1,4 @@
-"""Validate: set bad rows aside, hold the whole to the rules, report what was found."""
+"""Validate: check every row and the data as a whole, quarantine bad rows, report the results."""
 
 from __future__ import annotations
 
@@ -12,90 +12,109 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store.store import Store
-from schemas.errors import InputError
+from schemas.errors import InputError, StoreError
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
+from tasks.merge_inbox import settle
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
+    from artifacts.store.store import Store
     from schemas.compute import Compute
     from schemas.profile import Profile
-    from schemas.results import Dataset, RawDataset, Validation
+    from schemas.results import Dataset, Plots, RawDataset, Validation
     from schemas.rules import Rules
+    from tasks.inbox.merger import InboxMerger
 
 
-@task(task_run_name="validate {loaded.name}", **RETRIED)
+@task(task_run_name="validate {raw.name}", **RETRIED)
 @timed
-def validate(loaded: RawDataset, rules: Rules, store: str, compute: Compute) -> Dataset:
-    """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
+def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> tuple[Dataset, Plots]:
+    """Return the rows that pass, and the plots of the data report.
 
-    Either way the report goes to Prefect, and rows set aside to the store's quarantine.
+    In any case the report goes to Prefect, bad rows to the store's quarantine, and the inbox's waiting files to done/
+    or rejected/.
+
+    Raises:
+        InputError: Too many rows fail, or the data as a whole is wrong.
     """
-    from artifacts.reports import plots, quarantine, validation_report
     from tasks.sharding.shard_cache import ShardCache
     from tasks.validation import inspection
 
-    staging = ShardCache(Store(store).shards, partial(cache_shards, compute=compute))
-    found, dataset = inspection.inspect(loaded, rules, _reference(Store(store)), staging)
-    sheet = plots.data_sheet(found.means, found.reference_means, found.drifts)
-    pictures = {validation_report.MEANS: plots.png(sheet)}
-    kept_in = None
-    if not found.quarantined.empty:
-        pictures[validation_report.SHEET] = quarantine.sheet(found)
-        kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
-    _report(found, pictures, kept_in)
-    events.of_drift(found.name, found.drifts)
+    cache = ShardCache(store.shards, partial(cache_shards, compute=compute))
+    validation, dataset = inspection.inspect(raw, rules, _reference(store), cache, partial(_settle, raw))
+    plots = _draw(validation)
+    quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
+    _log(validation, quarantine_uri)
+    _report(validation, plots, quarantine_uri)
+    events.of_drift(validation.name, validation.drifts)
     if dataset is None:
-        events.of_refused_data(found.name, found.refusal)
-        place = f"; the rows set aside{found.cut} are in {kept_in}" if kept_in else ""
-        raise InputError(f"{found.refusal}{place}")
-    return dataclasses.replace(dataset, pictures=pictures)
+        events.of_refused_data(validation.name, validation.refusal)
+        note = f"; quarantined rows{validation.truncation_note} are in {quarantine_uri}" if quarantine_uri else ""
+        raise InputError(f"{validation.refusal}{note}")
+    return dataset, plots
+
+
+def _settle(raw: RawDataset, merger: InboxMerger) -> None:
+    if raw.inbox is not None:
+        settle(merger, raw.inbox)
 
 
 def _reference(store: Store) -> Profile:
-    """Give the champion's profile, that of the embedded MNIST where there is none or it was touched."""
+    """Return the champion's profile; without a champion, or if its files were changed, the embedded MNIST's."""
     from artifacts.store import reference_profile
     from tasks.validation import profiles
 
     champion = store.champion()
     if champion is None:
         return profiles.embedded()
-    if faults := store.faults(champion):
-        get_run_logger().warning("the reference is the embedded MNIST's: %s", "; ".join(faults))
+    try:
+        folder = store.verified_dir(champion)
+    except StoreError as error:
+        get_run_logger().warning("the reference is the embedded MNIST's: %s", error)
         return profiles.embedded()
-    profile = reference_profile.read(store.local_dir(champion) / reference_profile.NAME)
+    profile = reference_profile.read(folder / reference_profile.NAME)
     return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
 
 
-def _keep(store: Store, found: Validation, sheet: bytes) -> str:
-    """Keep the rows set aside in a folder named by time and flow run."""
-    from artifacts.reports import quarantine
+def _draw(validation: Validation) -> Plots:
+    from artifacts.reports import plots, quarantine, validation_report
+
+    sheet = plots.data_sheet(validation.means, validation.reference_means, validation.drifts)
+    drawn = {validation_report.MEANS: plots.png(sheet)}
+    if not validation.quarantined.empty:
+        drawn[validation_report.QUARANTINE] = quarantine.sheet(validation)
+    return drawn
+
+
+def _quarantine(store: Store, validation: Validation, plots: Plots) -> str:
+    """Write the quarantined rows to a folder named by time and flow run; return its URI."""
+    from artifacts.reports import quarantine, validation_report
 
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
     with store.quarantine(run) as folder:
-        quarantine.write(folder, found.quarantined, sheet)
-    return store.quarantined(run)
+        quarantine.write(folder, validation.quarantined, plots[validation_report.QUARANTINE])
+    return store.quarantine_uri(run)
 
 
-def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | None) -> None:
-    """Tell what was found, in the log and in Prefect."""
-    from artifacts.reports import markdown, validation_report
-
+def _log(validation: Validation, quarantine_uri: str | None) -> None:
     logger = get_run_logger()
     logger.info(
-        "%s rows kept, %s set aside%s; %s",
-        f"{sum(found.n_valid.values()):,}",
-        f"{sum(found.n_quarantined.values()):,}",
-        f"{found.cut} in {kept_in}" if kept_in else "",
-        ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in found.drifts) or "drift not measured",
+        "%s rows valid, %s quarantined%s; %s",
+        f"{sum(validation.n_valid.values()):,}",
+        f"{sum(validation.n_quarantined.values()):,}",
+        f"{validation.truncation_note} in {quarantine_uri}" if quarantine_uri else "",
+        ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in validation.drifts) or "drift not measured",
     )
-    for finding in found.findings:
+    for finding in validation.findings:
         if finding.severity == "warning":
             logger.warning("%s: %s", finding.check, finding.message)
-    text = validation_report.validation_report(found, markdown.embedded(pictures), kept_in)
+
+
+def _report(validation: Validation, plots: Plots, quarantine_uri: str | None) -> None:
+    from artifacts.reports import markdown, validation_report
+
+    text = validation_report.validation_report(validation, markdown.embedded(plots), quarantine_uri)
     create_markdown_artifact(text, key=DATA_KEY, description=text.splitlines()[0].removeprefix("# "))

@@ -105,7 +105,7 @@ def fingerprint_of(train: object, test: object) -> str:
     """Give the fingerprint of two pixel frames."""
     from tasks.validation import check_rows, inspection
 
-    return inspection.fingerprint(*(_labelled_digests(check_rows.of_frame(frame, ())) for frame in (train, test)))
+    return inspection.fingerprint(*(_labelled_digests(check_rows.check_frame(frame, ())) for frame in (train, test)))
 
 
 def _labelled_digests(part: object) -> SimpleNamespace:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from artifacts.reports import markdown
 from artifacts.reports.markdown import table
 from schemas.digits import CLASSES
-from schemas.row_checks import MEANINGS
+from schemas.row_checks import ROW_CHECKS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -94,7 +94,7 @@ def _unanswered(prediction: Prediction) -> str:
     if not prediction.unanswered:
         return ""
     rows = [
-        [reason, "; ".join(MEANINGS[name] for name in reason.split("; ")), f"{count:,}"]
+        [reason, "; ".join(ROW_CHECKS[name].reason for name in reason.split("; ")), f"{count:,}"]
         for reason, count in prediction.unanswered.items()
     ]
     return "## Without an answer\n\n" + table(["check", "because", "images"], rows, left=2)

@@ -105,6 +105,11 @@ class Store:
         if faults:
             raise StoreError("; ".join(faults))
 
+    def verified_dir(self, version: int) -> Path:
+        """Return the path of a version's folder on this machine; raise StoreError unless its files match its card."""
+        self.check_intact(version)
+        return self.local_dir(version)
+
     def find_by_fingerprint(self, fingerprint: str) -> int | None:
         """Give the newest whole version of a fingerprint, if there is one."""
         for version in reversed(self.versions()):
@@ -155,8 +160,8 @@ class Store:
         with self._quarantine.new_folder(run) as folder:
             yield folder
 
-    def quarantined(self, run: str) -> str:
-        """Tell where the rows are that a run has set aside, for people."""
+    def quarantine_uri(self, run: str) -> str:
+        """Return the URI of the rows that a run has quarantined."""
         return str(self._quarantine.child(run))
 
     def champion(self) -> int | None:

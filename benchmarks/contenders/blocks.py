@@ -59,8 +59,8 @@ def main() -> None:
 
 def datasets(whole: Dataset, rows: int, blocks: int, batch: int) -> tuple[Dataset, Dataset]:
     """Give the first rows as they are staged, with memory for so many blocks, and in memory."""
-    from schemas.rules import TAKEN
-    from tasks.training.block_sampler import KEPT_BYTES, ROW_BYTES, SHARE
+    from tasks.sharding.memory import KEPT_BYTES, TAKEN
+    from tasks.training.block_sampler import ROW_BYTES, SHARE
 
     staged = whole.train.take(np.arange(min(rows, len(whole.train))))
     block_rows = math.ceil(len(staged) / blocks / batch) * batch

@@ -1,6 +1,6 @@
-"""A folder that people drop files into, to be trained on too: `done/` has what counts, `rejected/` the rest.
+"""A folder that people put new training data into; accepted files are moved to `done/`, the others to `rejected/`.
 
-A file is moved in one step, and never changed; one of the same content as another that counts is rejected.
+A file is moved in one step and never changed. A copy of an accepted file is rejected.
 """
 
 from __future__ import annotations
@@ -26,143 +26,142 @@ ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
 REASON = ".reason.txt"
 SETTLED_SECONDS = 3.0
-"""What was changed since may still be under way, and waits for the next run."""
+"""A file that was changed less than this ago may still be written, and waits for the next run."""
 
 
 class Inbox:
     """An inbox at a path."""
 
     def __init__(self, path: Path) -> None:
-        """Name the folder; nothing is created yet."""
         self._path = path
         self._done, self._rejected = path / DONE, path / REJECTED
 
-    def check(self, *needed: str | Path | None) -> None:
-        """Raise InputError unless it is, or can become, a folder of its own, whose files can be moved.
+    def check(self, *others: str | Path | None) -> None:
+        """Raise InputError unless the folder can be an inbox: writable, and with nothing in it but new data.
 
-        It mustn't hold what is needed, nor lie within it: the sources, the store. Nor may it hold the working folder,
-        the project or the person's home: all that is in an inbox is moved.
+        All that is in an inbox is moved. So it mustn't hold `others` (the sources, the store), nor lie in them, nor
+        hold the working folder, the project or the home folder.
         """
-        self._check_apart(needed)
+        self._check_apart(others)
         for folder in (self._path, self._done, self._rejected):
             if os.path.lexists(folder) and not folder.is_dir():
-                what = "a link to nowhere" if folder.is_symlink() and not folder.exists() else "a file"
-                raise InputError(f"--inbox {self._path}: {folder.absolute()} is {what}; a folder is needed")
-        place = self._path.absolute()
-        while not place.exists():
-            place = place.parent
-        if not place.is_dir():
-            raise InputError(f"--inbox {self._path}: {place} is a file; a folder is needed")
-        if not os.access(place, os.W_OK | os.X_OK):
-            raise InputError(f"--inbox {self._path}: {place} can't be written; a folder that can be is needed")
+                found = "a link to nowhere" if folder.is_symlink() and not folder.exists() else "a file"
+                raise InputError(f"--inbox {self._path}: {folder.absolute()} is {found}; a folder is needed")
+        parent = self._path.absolute()
+        while not parent.exists():
+            parent = parent.parent
+        if not parent.is_dir():
+            raise InputError(f"--inbox {self._path}: {parent} is a file; a folder is needed")
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise InputError(f"--inbox {self._path}: {parent} can't be written; a folder that can be is needed")
 
     def check_unused(self, source: str) -> None:
-        """Raise InputError if there are any files, beside a source that takes none."""
-        found = [
-            path.name
-            for folder in (self._path, self._done)
-            if folder.is_dir()
-            for path in entries(folder)
-            if path not in {self._done, self._rejected}
-        ]
-        if found:
+        """Raise InputError if the inbox has files, because the source takes none."""
+        files = [path for folder in (self._path, self._done) if folder.is_dir() for path in self._entries(folder)]
+        if files:
             raise InputError(
-                f"--inbox {self._path}: {printable(found[0])} and whatever else is in it can't be added to {source}, "
-                "which is shards; an inbox without files, or none, goes with it"
+                f"--inbox {self._path}: {printable(files[0].name)} and other files in it can't be added to {source}, "
+                "which is shards; use an inbox without files, or none"
             )
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Create what isn't there, and keep other runs out meanwhile."""
+    def locked(self) -> Iterator[None]:
+        """Create the folders that don't exist, and keep other runs out inside the `with`."""
         try:
             for folder in (self._done, self._rejected):
                 folder.mkdir(parents=True, exist_ok=True)
             lock = FileLock(self._path / ".lock").acquire()
         except OSError as error:
-            told = f"{error.filename} can't be made ({error.strerror}); a folder that can be written is needed"
-            raise InputError(f"--inbox {self._path}: {told}") from error
+            message = f"{error.filename} can't be made ({error.strerror}); a folder that can be written is needed"
+            raise InputError(f"--inbox {self._path}: {message}") from error
         with lock:
             yield
 
-    def _check_apart(self, needed: Iterable[str | Path | None]) -> None:
+    def _check_apart(self, others: Iterable[str | Path | None]) -> None:
         inbox = self._path.resolve()
-        theirs = [Path(place).resolve() for place in needed if place is not None]
-        for place in (*theirs, *map(Path.resolve, (Path(), ROOT, Path.home()))):
+        places = [Path(place).resolve() for place in others if place is not None]
+        for place in (*places, *map(Path.resolve, (Path(), ROOT, Path.home()))):
             if place.is_relative_to(inbox):
-                what = "is" if place == inbox else "holds"
-            elif place in theirs and inbox.is_relative_to(place):
-                what = "lies within"
+                relation = "is" if place == inbox else "holds"
+            elif place in places and inbox.is_relative_to(place):
+                relation = "lies within"
             else:
                 continue
             raise InputError(
-                f"--inbox {self._path}: it {what} {place}, and all that is in an inbox is moved; "
+                f"--inbox {self._path}: it {relation} {place}, and all that is in an inbox is moved; "
                 "a folder for new files alone is needed"
             )
 
     def accepted(self) -> list[Path]:
-        """Give all files and folders that count, in the order of their names."""
-        return [path.resolve() for path in entries(self._done)]
+        """Return all accepted files and folders, in the order of their names."""
+        return [path.resolve() for path in self._entries(self._done)]
 
     def waiting(self) -> tuple[list[Path], list[Path]]:
-        """Give the files and folders to be looked at, and those that may still be changing."""
-        found = [path for path in entries(self._path) if path not in {self._done, self._rejected}]
-        settled = [path for path in found if time.time() - _changed(path) > SETTLED_SECONDS]
-        return settled, [path for path in found if path not in settled]
+        """Return the files and folders that wait to be checked, and those that may still be written."""
+        files = self._entries(self._path)
+        settled = [path for path in files if time.time() - _change_time(path) > SETTLED_SECONDS]
+        return settled, [path for path in files if path not in settled]
 
-    def digest(self, path: Path) -> str:
-        """Digest what a new file holds; raise InputError for a link, what can't be read, a copy of what counts."""
-        if path.name != printable(path.name):
-            raise InputError(f"{printable(path.name)}: a name that isn't UTF-8; another one is needed")
-        if path.is_symlink():
-            raise InputError(f"{path.name}: a link; the file itself is needed")
-        try:
-            content = _digest(path)
-        except OSError as error:
-            raise InputError(f"{path.name}: can't be read ({error.strerror})") from error
-        if content in self._counting:
-            raise InputError(f"{path.name}: the same as {DONE}/{self._counting[content]}, which counts already")
-        return content
+    def find_accepted(self, digest: str) -> Path | None:
+        """Return the accepted file of a digest, if there is one."""
+        name = self._names.get(digest)
+        return None if name is None else (self._done / name).resolve()
 
     def accept(self, path: Path, digest: str) -> Path | None:
-        """Let a file count from now on, and give its new place; None if it has changed since, and is left to wait."""
-        place = _free(self._done / path.name)
-        _move(path, place)
-        if _digest(place) != digest:
-            _move(place, _free(path))
+        """Move a file to `done/` and return its new path; None if it has changed since it was read, and still waits."""
+        target = _free_path(self._done / path.name)
+        _move(path, target)
+        if _digest(target) != digest:
+            _move(target, _free_path(path))
             return None
-        self._counting[digest] = place.name
-        return place.resolve()
+        self._names[digest] = target.name
+        return target.resolve()
 
     def reject(self, path: Path, reason: str) -> Path:
-        """Put a file aside, the reason beside it; give its new place."""
-        place = _free(self._rejected / path.name, REASON)
-        told = place.with_name(place.name + REASON)
+        """Move a file to `rejected/`, with the reason beside it; return its new path."""
+        target = _free_path(self._rejected / path.name, REASON)
+        reason_file = target.with_name(target.name + REASON)
         try:
-            write_atomically(told, f"{reason}\n".encode())
+            write_atomically(reason_file, f"{reason}\n".encode())
         except OSError as error:
-            raise _unmovable(path, told, error) from error
+            raise _move_error(path, reason_file, error) from error
         try:
-            _move(path, place)
+            _move(path, target)
         except InputError:
-            told.unlink()
+            reason_file.unlink()
             raise
-        return place
+        return target
+
+    def _entries(self, folder: Path) -> list[Path]:
+        return [path for path in entries(folder) if path not in {self._done, self._rejected}]
 
     @cached_property
-    def _counting(self) -> dict[str, str]:
-        """Give the names of what counts and can be read, by digest."""
-        known = {}
+    def _names(self) -> dict[str, str]:
+        """The names of the accepted files that can be read, by digest."""
+        names = {}
         for path in self.accepted():
             with suppress(OSError, InputError):
-                known[_digest(path)] = path.name
-        return known
+                names[_digest(path)] = path.name
+        return names
 
 
-def _changed(path: Path) -> float:
-    """Give when a file, or anything in a folder, was changed, moved or made last, whatever its own times say."""
+def digest_file(path: Path) -> str:
+    """Return the SHA-256 of a waiting file; raise InputError if it is a link or a pipe, or can't be read."""
+    if path.name != printable(path.name):
+        raise InputError(f"{printable(path.name)}: a name that isn't UTF-8; another one is needed")
+    if path.is_symlink():
+        raise InputError(f"{path.name}: a link; the file itself is needed")
+    try:
+        return _digest(path)
+    except OSError as error:
+        raise InputError(f"{path.name}: can't be read ({error.strerror})") from error
+
+
+def _change_time(path: Path) -> float:
+    """Return when a file, or anything in a folder, was last changed, moved or made, by the file system's own record."""
     try:
         return max(entry.lstat().st_ctime for entry in [path, *path.rglob("*")])
-    except FileNotFoundError:  # taken away just now
+    except FileNotFoundError:  # removed just now
         return time.time()
 
 
@@ -178,22 +177,22 @@ def _digest(path: Path) -> str:
     return total.hexdigest()
 
 
-def _move(path: Path, place: Path) -> None:
+def _move(path: Path, target: Path) -> None:
     try:
-        path.rename(place)
+        path.rename(target)
     except OSError as error:
-        raise _unmovable(path, place, error) from error
+        raise _move_error(path, target, error) from error
 
 
-def _unmovable(path: Path, place: Path, error: OSError) -> InputError:
-    return InputError(f"{path.name}: can't be moved to {place.parent.name}/ ({error.strerror})")
+def _move_error(path: Path, target: Path, error: OSError) -> InputError:
+    return InputError(f"{path.name}: can't be moved to {target.parent.name}/ ({error.strerror})")
 
 
-def _free(path: Path, companion: str = "") -> Path:
-    """Give a path, or that with a number behind its name if something else has it, or what is to lie beside it."""
+def _free_path(path: Path, suffix: str = "") -> Path:
+    """Return the path, with a number if it, or it with the suffix, exists already."""
     number = 1
-    place = path
-    while any(os.path.lexists(f"{place}{ending}") for ending in ("", companion)):
+    free = path
+    while any(os.path.lexists(f"{free}{ending}") for ending in ("", suffix)):
         number += 1
-        place = path.with_name(f"{path.stem}-{number}{path.suffix}")
-    return place
+        free = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return free

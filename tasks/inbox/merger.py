@@ -1,4 +1,4 @@
-"""Add the rows of further files to those that a source has to train on, each file held to the rules by itself."""
+"""Merge the rows of the inbox's files into a source's training part, whose rows are checked already."""
 
 from __future__ import annotations
 
@@ -11,173 +11,190 @@ import pandas as pd
 
 from artifacts.reports.markdown import count
 from schemas.errors import InputError
-from schemas.pixel_frame import labelled_column_fault
+from schemas.images import InMemoryImages
+from schemas.results import InboxFile
 from schemas.shards import ShardManifest
-from tasks.sources import formats
-from tasks.validation import check_rows, inspection, row_faults
+from tasks.inbox.files import read_file
+from tasks.validation import data_checks, profiles, row_faults
+from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.repairs import REPAIR_ADVISED, highest, is_unit_scale
+from tasks.validation.row_faults import RowKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from schemas.profile import Profile
-    from schemas.results import RawDataset
+    from schemas.results import Part, RawDataset
     from schemas.rules import Rules
 
     Pair = tuple[int, ...]
-    """What a row shows, and as what."""
-
-OF_THE_WHOLE = {"classes", "test rows", "drift"}
-"""Checks that a file needn't pass: it may hold sevens alone, and few."""
-ALLOWED = "an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in 0 to 9 is allowed"
+    """The digest of a row's image, and its label."""
 
 
-class RowKeys(NamedTuple):
-    """What tells copies among rows: digests of their images, repaired (rows × 2), and their labels."""
+class NewRows(NamedTuple):
+    """Which valid rows of a file are new; `first` is the position of their first among the merged input rows."""
 
-    digests: NDArray[np.uint64]
-    labels: NDArray[np.uint8]
+    path: Path
+    part: CheckedPart
+    selected: NDArray[np.intp]
+    first: int
 
-    def pairs(self) -> list[Pair]:
-        """Give what each row shows, and as what."""
-        return list(map(tuple, np.column_stack([self.digests, self.labels]).tolist()))
-
-
-class Rows(NamedTuple):
-    """The rows of a frame that are those of a digit, as they came."""
-
-    frame: pd.DataFrame
-    copies: RowKeys
-
-    def new(self, known: set[Pair]) -> Rows:
-        """Give the first of each that shows something else than what is known, or as something else; note them."""
-        marked = np.zeros(len(self.frame), bool)
-        for row, pair in enumerate(self.copies.pairs()):
-            marked[row] = pair not in known
-            known.add(pair)
-        return Rows(self.frame[marked], RowKeys(self.copies.digests[marked], self.copies.labels[marked]))
+    def read_input(self, positions: NDArray[np.int64]) -> pd.DataFrame:
+        """Return those of the merged part's input rows, by their positions, that are the file's, named after it."""
+        inside = positions[(positions >= self.first) & (positions < self.first + len(self.selected))]
+        frame = self.part.read_input(self.part.positions[self.selected[inside - self.first]])
+        return frame.set_axis([f"{self.path.name}:{item}" for item in frame.index])
 
 
 class InboxMerger:
-    """What a source has to train on, and the files that were added to it so far."""
+    """Adds files to a source's training part: their valid rows, as far as these are new.
 
-    def __init__(self, base: RawDataset, rules: Rules) -> None:
-        """Begin with the source alone; raise InputError unless it is read whole, with a pixel frame's columns."""
-        self._base, self._rules = base, rules
-        train, *tests = [_whole(base.name, part) for part in base.parts.values()]
-        self._train, self._copies = train, [_sound(train, rules).copies]
-        self._tested = _sound(tests[0], rules).copies if tests else None
-        self._of_source = frozenset(self._copies[0].pairs())
-        self._known = set(self._of_source)
-        self._files: dict[Path, Rows] = {}
+    A row is new if its image, or its image with that label, isn't there yet. Invalid rows stay in their file, so that
+    they never add up to a refusal of the whole.
+    """
 
-    def read(self, path: Path) -> pd.DataFrame:
-        """Read all rows of a file; raise InputError if they can't be read."""
-        return _read(path, self._rules)
+    def __init__(self, raw: RawDataset, parts: Mapping[Part, CheckedPart], rules: Rules) -> None:
+        if isinstance(raw.train, ShardManifest):
+            raise ValueError("shards take no files of an inbox")  # noqa: TRY004, the caller's mistake
+        self.files = raw.inbox_files
+        self._is_unit_scale = is_unit_scale(highest(raw.train))
+        self._raw, self._rules = raw, rules
+        self._train = parts["train"]
+        self._test_keys = parts["test"].keys if "test" in parts else None
+        self._keys = [self._train.keys]
+        self._source_pairs = frozenset(_pairs(self._train.keys))
+        self._known = set(self._source_pairs)
+        self._added: dict[Path, CheckedPart] = {}
 
-    def add(self, path: Path, frame: pd.DataFrame) -> int:
-        """Add the sound rows of a file that aren't there yet; give their number. The others stay in the file."""
-        sound = _sound(frame, self._rules)
-        self._files[path] = sound
-        new = sound.new(self._known)
-        self._copies.append(new.copies)
-        return len(new.frame)
+    def check_rows(self, file: InboxFile) -> CheckedPart:
+        """Check a file's rows; raise InputError unless there are some, of the source's scale."""
+        if file.frame is None:
+            raise InputError(file.fault)
+        if not len(file.frame):
+            raise InputError(f"{file.path.name}: train part: no rows")
+        return check_frame(file.frame, self._rules.repair)
 
-    def check(self, name: str, frame: pd.DataFrame, reference: Profile) -> None:
-        """Raise InputError, with every reason, unless a file of a name and such rows is fit to be added."""
-        self._check_alone(name, frame, reference)
-        self._check_beside(name, _sound(frame, self._rules).new(set(self._known)).copies)
+    def check_scale(self, file: InboxFile) -> None:
+        """Raise InputError unless a file's pixels have the scale of the source's."""
+        if file.frame is not None and is_unit_scale(highest(file.frame)) != self._is_unit_scale:
+            raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
 
-    def loaded(self) -> RawDataset:
-        """Give the source with all that was added: by the files' names, whatever the order they came in."""
-        if not self._files:
-            return self._base
-        known = set(self._of_source)
-        files = sorted(self._files)
-        added = [_named(path.name, self._files[path].new(known).frame) for path in files]
-        name = f"{self._base.name} and {count(len(files), 'file')} of the inbox"
-        train = pd.concat([self._train, *added])
-        return dataclasses.replace(self._base, name=name, train=train, added=tuple(map(str, files)))
-
-    def _check_alone(self, name: str, frame: pd.DataFrame, reference: Profile) -> None:
-        """Hold a file to the checks that any data has to pass."""
-        alone = dataclasses.replace(self._base, name=name, train=frame, test=None)
-        found, _ = inspection.inspect(alone, self._rules, reference)
-        # No repair is advised: it would be made on the source's images, too.
-        errors = [
-            error.message.partition(REPAIR_ADVISED)[0] for error in found.errors if error.check not in OF_THE_WHOLE
-        ]
-        if not errors and is_unit_scale(highest(frame)) != is_unit_scale(highest(self._train)):
-            errors = ["its pixels don't have the scale of the source's"]
+    def check(self, file: InboxFile, part: CheckedPart, reference: Profile) -> None:
+        """Raise InputError, with all reasons, unless a file may be added."""
+        errors = self._check_alone(part, reference)
         if errors:
-            raise InputError(f"{name}: {'; '.join(errors)}")
+            raise InputError(f"{file.path.name}: {'; '.join(errors)}")
+        self.check_scale(file)
+        self._check_beside(file.path.name, _take(part.keys, _select_new(part.keys, set(self._known))))
+
+    def add(self, path: Path, part: CheckedPart) -> int:
+        """Add the new rows of a file, unless it was added; return their number."""
+        if path in self._added:
+            return 0
+        self._added[path] = part
+        selected = _select_new(part.keys, self._known)
+        self._keys.append(_take(part.keys, selected))
+        return len(selected)
+
+    def merged(self) -> tuple[RawDataset, CheckedPart]:
+        """Return the source with the names of the added files, and the training part with their rows.
+
+        The rows stand in the order of the files' names, whichever run accepted them.
+        """
+        paths = sorted(self._added)
+        if not paths:
+            return dataclasses.replace(self._raw, inbox_files=()), self._train
+        name = f"{self._raw.name} and {count(len(paths), 'file')} of the inbox"
+        raw = dataclasses.replace(self._raw, name=name, added=tuple(map(str, paths)), inbox_files=())
+        known = set(self._source_pairs)
+        files, first = [], self._train.n_input
+        for path in paths:
+            part = self._added[path]
+            files.append(NewRows(path, part, _select_new(part.keys, known), first))
+            first += len(files[-1].selected)
+        return raw, _append(self._train, files, first)
+
+    def _check_alone(self, part: CheckedPart, reference: Profile) -> list[str]:
+        """Make the checks that any data has to pass; a file may hold one class, and few rows."""
+        part = part.quarantine(row_faults.copy_faults(part.keys, None)["train"])
+        results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
+        if len(part.images):
+            results += data_checks.check_look("train", profiles.count(part.images, reference), reference)
+        # No repair is advised: it would be made on the source's images, too.
+        return [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
 
     def _check_beside(self, name: str, new: RowKeys) -> None:
-        """Hold what a file's new rows would have set aside, old ones among them, to the budget of the new ones.
+        """Check that not too many rows, earlier ones among them, would be quarantined because of a file's new rows.
 
-        So however many files are added, the whole stays within its budget.
+        The budget is that of the new rows, so that the whole stays within its budget however many files are added.
         """
-        total = len(new.labels)
-        before, after = self._failing([]), self._failing([new])
-        more = after.pop("") - before.pop("")
-        if more > self._rules.max_quarantined * total:
-            told = ", ".join(f"{number - before.get(reason, 0):,} {reason}" for reason, number in after.items())
+        n_new = len(new.labels)
+        before, after = self._count_copies([]), self._count_copies([new])
+        n_more = after.pop("") - before.pop("")
+        if n_more > self._rules.max_quarantined * n_new:
+            reasons = ", ".join(f"{n_rows - before.get(reason, 0):,} {reason}" for reason, n_rows in after.items())
             raise InputError(
-                f"{name}: {count(total, 'new row')} would have {count(more, 'row')} set aside ({told}); "
+                f"{name}: {count(n_new, 'new row')} would have {count(n_more, 'row')} quarantined ({reasons}); "
                 f"--max-quarantined allows {self._rules.max_quarantined:g} of the new ones"
             )
 
-    def _failing(self, new: list[RowKeys]) -> dict[str, int]:
-        """Count the rows that contradict others or are among the test rows, by reason; all of them under no name."""
-        every = [*self._copies, *new]
-        digests, labels = (np.concatenate([one[column] for one in every]) for column in (0, 1))
-        copies = RowKeys(digests, labels)
-        faults = row_faults.copy_faults(copies, self._tested)["train"]
-        whole = row_faults.failing(faults, len(copies.labels))
-        return {"": int(whole.sum())} | {reason: int(marked.sum()) for reason, marked in faults.items()}
+    def _count_copies(self, new: list[RowKeys]) -> dict[str, int]:
+        """Count the copies among all rows by reason; those that fail any check under the key ""."""
+        keys = _concatenate([*self._keys, *new])
+        faults = row_faults.copy_faults(keys, self._test_keys)["train"]
+        total = row_faults.failing(faults, len(keys.labels))
+        return {"": int(total.sum())} | {reason: int(fails.sum()) for reason, fails in faults.items()}
 
 
-def with_files(base: RawDataset, files: Sequence[str], rules: Rules) -> RawDataset:
-    """Give a source with the rows of files that were added to it before."""
-    if not files:
-        return base
-    additions = InboxMerger(base, rules)
-    for path in map(Path, files):
-        additions.add(path, additions.read(path))
-    return additions.loaded()
+def add_accepted(merger: InboxMerger) -> None:
+    """Add all files of the inbox, which were accepted before."""
+    for file in merger.files:
+        merger.add(file.path, merger.check_rows(file))
 
 
-def _read(path: Path, rules: Rules) -> pd.DataFrame:
-    """Read all rows of a file, called what they are called in it."""
-    kind = formats.kind(str(path), ALLOWED)
-    if kind == formats.SHARDS:
-        raise InputError(f"{path.name}: shards; {ALLOWED}")
-    parts = [
-        (part, _whole(path.name, frame))
-        for part, frame in zip(("train", "test"), formats.reader(kind).read(path, rules), strict=True)
-        if frame is not None
-    ]
-    if len(parts) == 1:
-        return parts[0][1]
-    return pd.concat([_named(part, frame, " ") for part, frame in parts])
+def with_files(raw: RawDataset, files: Sequence[str], rules: Rules) -> RawDataset:
+    """Return a source with the files that were added to it for an earlier version."""
+    accepted = (InboxFile(path, is_accepted=True, frame=read_file(path, rules)) for path in map(Path, files))
+    return dataclasses.replace(raw, inbox_files=tuple(accepted))
 
 
-def _named(name: str, frame: pd.DataFrame, mark: str = ":") -> pd.DataFrame:
-    return frame.set_axis([f"{name}{mark}{item}" for item in frame.index])
+def _append(train: CheckedPart, files: list[NewRows], n_input: int) -> CheckedPart:
+    """Return a training part with the files' new rows behind its own."""
+
+    def read_input(positions: NDArray[np.int64]) -> pd.DataFrame:
+        pieces = [train.read_input(positions[positions < train.n_input])]
+        return pd.concat([*pieces, *(file.read_input(positions) for file in files)])
+
+    keys = _concatenate([train.keys, *(_take(file.part.keys, file.selected) for file in files)])
+    pixels = [train.images.read(slice(None)), *(file.part.images.read(file.selected) for file in files)]
+    return train._replace(
+        n_input=n_input,
+        images=InMemoryImages(np.concatenate(pixels), keys.labels),
+        digests=keys.digests,
+        positions=np.concatenate([train.positions, np.arange(train.n_input, n_input)]),
+        read_input=read_input,
+    )
 
 
-def _whole(name: str, frame: pd.DataFrame | ShardManifest) -> pd.DataFrame:
-    """Give a part that is one frame with a pixel frame's columns; raise InputError for another."""
-    if isinstance(frame, ShardManifest):
-        raise InputError(f"{name}: shards; an inbox goes with a source that is read whole")
-    fault = labelled_column_fault(frame)
-    if fault:
-        raise InputError(f"{name}: {fault}; label, pixel0 … pixel783 are needed")
-    return frame
+def _select_new(keys: RowKeys, known: set[Pair]) -> NDArray[np.intp]:
+    """Select the rows that aren't known yet, of equal ones the first, and note them as known."""
+    selected = []
+    for row, pair in enumerate(_pairs(keys)):
+        if pair not in known:
+            known.add(pair)
+            selected.append(row)
+    return np.array(selected, np.intp)
 
 
-def _sound(frame: pd.DataFrame, rules: Rules) -> Rows:
-    found = check_rows.of_frame(frame, rules.repair)
-    return Rows(frame.iloc[found.positions], RowKeys(found.digests, found.images.labels))
+def _pairs(keys: RowKeys) -> list[Pair]:
+    return list(map(tuple, np.column_stack([keys.digests, keys.labels]).tolist()))
+
+
+def _take(keys: RowKeys, rows: NDArray[np.intp]) -> RowKeys:
+    return RowKeys(keys.digests[rows], keys.labels[rows])
+
+
+def _concatenate(keys: list[RowKeys]) -> RowKeys:
+    return RowKeys(*(np.concatenate(columns) for columns in zip(*keys, strict=True)))

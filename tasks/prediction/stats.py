@@ -144,5 +144,5 @@ def _findings(counts: Histograms, rows: int, measured: Iterable[Drift], rules: I
     if answered < rows:
         found.append(CheckResult("checks", "warning", f"{rows - answered:,} of {rows:,} images have no answer"))
     if bright > profiles.BRIGHT_WARNED:
-        found.append(CheckResult("polarity", "warning", profiles.bright_told(bright)))
+        found.append(CheckResult("polarity", "warning", profiles.bright_message(bright)))
     return found + [CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold]

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from schemas.images import ShardedImages
 from schemas.pixel_frame import LABELLED_COLUMNS
-from schemas.rules import check_memory
 from tasks.sharding import shard_cache
+from tasks.sharding.memory import check_memory
 from tasks.sharding.shard_cache import Job, batch_rows
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import is_unit_scale, needed
@@ -55,7 +55,7 @@ def of_manifest(manifest: ShardManifest, rules: Rules, where: ShardCache) -> Che
             ]
         ),
         faults={reason: np.concatenate(found) for reason, found in faults.items()},
-        as_came=_Reread(fit, starts, batch_rows(rules.memory)),
+        read_input=_Reread(fit, starts, batch_rows(rules.memory)),
         unit_scale=unit_scale,
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
         n_unreadable=_lost(shards),

@@ -28,12 +28,13 @@ from schemas.digits import PIXEL_COUNT
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
 from schemas.images import HEADER, PixelFile
 from schemas.pixel_frame import labels_of, pixels_of
-from schemas.rules import DEFAULT_INPUT_RULES, TAKEN
+from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import WORKERS, Shard
+from tasks.sharding.memory import TAKEN
 from tasks.sources import formats, parquet_table
 from tasks.sources.shards import FETCHED, on_disk
 from tasks.validation import row_faults
-from tasks.validation.check_rows import judge
+from tasks.validation.check_rows import check_rows
 from tasks.validation.repairs import highest, repaired
 
 if TYPE_CHECKING:
@@ -340,8 +341,8 @@ class _Writer:
             for raw in batches:
                 mended = repaired(raw, job.repairs)
                 self._note_highest(raw, mended)
-                verdict = judge(repaired(mended, ("scale",)) if job.scaled else mended)
-                file.write(np.ascontiguousarray(pixels_of(verdict.right)).data)
+                verdict = check_rows(repaired(mended, ("scale",)) if job.scaled else mended)
+                file.write(np.ascontiguousarray(pixels_of(verdict.valid)).data)
                 self._note(verdict)
             file.seek(0)
             file.write(_header(sum(map(len, self._labels))))
@@ -355,12 +356,12 @@ class _Writer:
         self._mended = max(self._mended, came if mended is raw else highest(mended))
 
     def _note(self, verdict: RowCheckResult) -> None:
-        self._labels.append(labels_of(verdict.right).copy())
-        self._digests.append(row_faults.digests(pixels_of(verdict.right)))
-        self._positions.append(self._came + np.flatnonzero(verdict.kept))
+        self._labels.append(labels_of(verdict.valid).copy())
+        self._digests.append(row_faults.digests(pixels_of(verdict.valid)))
+        self._positions.append(self._came + np.flatnonzero(verdict.is_valid))
         for fault, failing in verdict.faults.items():
             self._faults.setdefault(fault, []).append(self._came + np.flatnonzero(failing))
-        self._came += len(verdict.kept)
+        self._came += len(verdict.is_valid)
 
     def _finish(self) -> None:
         for name, arrays in (("labels", self._labels), ("digests", self._digests), ("positions", self._positions)):

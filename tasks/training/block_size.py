@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from schemas.rules import KEPT_BYTES, TAKEN, check_memory
+from tasks.sharding.memory import KEPT_BYTES, TAKEN, check_memory
 from tasks.training.block_sampler import BlockSampler
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Machinery of `validate`: the checks of rows and of whole data, the reference profile, drift. Knows no Prefect."""
+"""Machinery of `validate`: checks of rows and of whole data, the reference profile, drift. Knows no Prefect."""

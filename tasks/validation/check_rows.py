@@ -1,4 +1,4 @@
-"""Judge the rows of a part one by one: those whose values are right, and why the others aren't."""
+"""Check the rows of a part one by one: which have the values of a digit, and why the others don't."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from schemas import images, pixel_frame
 from schemas.pixel_frame import pixels_of
 from tasks.validation import row_faults
 from tasks.validation.repairs import highest, is_unit_scale, needed, repaired
+from tasks.validation.row_faults import RowKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,12 +23,19 @@ if TYPE_CHECKING:
 
 
 class CheckedPart(NamedTuple):
-    """A part whose rows were judged one by one.
+    """A part whose rows were checked: the valid ones, and which of the input rows are quarantined.
 
-    `positions` are those of the rows of `images` among the `n_input` rows, `faults` those of the quarantined rows, by
-    reason. `as_came` gives rows as they came, by ascending positions. `unit_scale` tells that pixels
-    run from 0 to 1, though no repair was asked for; they were scaled then, for the checks that follow to see something.
-    `bad_shards` tells of each file that couldn't be used, and why; `n_unreadable` is how many rows these count for.
+    Attributes:
+        n_input: The number of input rows that could be read.
+        images: The valid rows, repaired.
+        digests: Their images' digests.
+        positions: Their positions among the input rows.
+        faults: The positions of the quarantined rows, by the name of the check that they fail.
+        read_input: Returns input rows unchanged, by ascending positions.
+        unit_scale: Whether pixels run from 0 to 1 although no repair was asked for. They were scaled then, so that the
+            checks that follow mean something.
+        bad_shards: A message for each file that can't be used.
+        n_unreadable: The number of rows in these files, as far as it is known.
     """
 
     n_input: int
@@ -35,47 +43,69 @@ class CheckedPart(NamedTuple):
     digests: NDArray[np.uint64]
     positions: NDArray[np.int64]
     faults: Mapping[str, NDArray[np.int64]]
-    as_came: Callable[[NDArray[np.int64]], pd.DataFrame]
+    read_input: Callable[[NDArray[np.int64]], pd.DataFrame]
     unit_scale: bool
     bad_shards: tuple[str, ...] = ()
     n_unreadable: int = 0
 
     @property
     def n_expected(self) -> int:
-        """Count the rows that came and, as far as can be told, those that couldn't."""
+        """The number of input rows, with those in files that can't be used."""
         return self.n_input + self.n_unreadable
+
+    @property
+    def keys(self) -> RowKeys:
+        """What identifies copies among the valid rows."""
+        return RowKeys(self.digests, self.images.labels)
+
+    @property
+    def quarantined(self) -> NDArray[np.int64]:
+        """The positions of the quarantined rows, ascending."""
+        return np.unique(np.concatenate([np.empty(0, np.int64), *self.faults.values()]))
+
+    def take(self, selected: NDArray[np.bool_]) -> CheckedPart:
+        """Return the part with the selected of its valid rows; all of them without a copy."""
+        if selected.all():
+            return self
+        rows = np.flatnonzero(selected)
+        return self._replace(images=self.images.take(rows), digests=self.digests[rows], positions=self.positions[rows])
+
+    def quarantine(self, faults: Mapping[str, NDArray[np.bool_]]) -> CheckedPart:
+        """Return the part without the valid rows that fail a further check."""
+        positions = {name: self.positions[fails] for name, fails in faults.items()}
+        rest = self.take(~row_faults.failing(faults, len(self.positions)))
+        return rest._replace(faults={**self.faults, **positions})
 
 
 class RowCheckResult(NamedTuple):
-    """What became of the rows of a frame: those that are right, as a pixel frame, and which of them all fail what."""
+    """The valid rows of a frame as a pixel frame, which rows these are, and which rows fail which check."""
 
-    right: pd.DataFrame
-    kept: NDArray[np.bool_]
+    valid: pd.DataFrame
+    is_valid: NDArray[np.bool_]
     faults: dict[str, NDArray[np.bool_]]
 
 
-def of_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
-    """Judge a part that is one frame, with a pixel frame's columns."""
-    wanted = needed(highest(frame), repairs)
-    mended = repaired(frame, wanted)
-    unit_scale = is_unit_scale(highest(mended))
-    verdict = judge(repaired(mended, ("scale",)) if unit_scale else mended)
+def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
+    """Check a part that is one frame, with a pixel frame's columns."""
+    repaired_frame = repaired(frame, needed(highest(frame), repairs))
+    unit_scale = is_unit_scale(highest(repaired_frame))
+    result = check_rows(repaired(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
     return CheckedPart(
         n_input=len(frame),
-        images=images.of_frame(verdict.right),
-        digests=row_faults.digests(pixels_of(verdict.right)),
-        positions=np.flatnonzero(verdict.kept),
-        faults={reason: np.flatnonzero(failing) for reason, failing in verdict.faults.items()},
-        as_came=lambda positions: frame.iloc[positions],
+        images=images.of_frame(result.valid),
+        digests=row_faults.digests(pixels_of(result.valid)),
+        positions=np.flatnonzero(result.is_valid),
+        faults={name: np.flatnonzero(fails) for name, fails in result.faults.items()},
+        read_input=lambda positions: frame.iloc[positions],
         unit_scale=unit_scale,
     )
 
 
-def judge(frame: pd.DataFrame) -> RowCheckResult:
-    """Judge the rows of a frame, repaired already."""
+def check_rows(frame: pd.DataFrame) -> RowCheckResult:
+    """Check the rows of a repaired frame."""
     faults = row_faults.value_faults(frame)
-    kept = ~row_faults.failing(faults, len(frame))
-    right = row_faults.take(frame, kept)
-    if len(right):
-        pixel_frame.validate(pixel_frame.LABELLED, right, "rows that passed")
-    return RowCheckResult(right, kept, faults)
+    is_valid = ~row_faults.failing(faults, len(frame))
+    valid = row_faults.take(frame, is_valid)
+    if len(valid):
+        pixel_frame.validate(pixel_frame.LABELLED, valid, "rows that passed all checks")
+    return RowCheckResult(valid, is_valid, faults)

@@ -1,4 +1,4 @@
-"""How far data is from a reference profile, as figures, each with the bound that it is held to."""
+"""Measure how far data has drifted from a reference profile, each measure with its threshold."""
 
 from __future__ import annotations
 
@@ -18,29 +18,30 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules
     from tasks.validation.profiles import Histograms
 
-CHANCE = 1e-9
-"""How often a sample of the very same images may be called far; small ones have longer tails than the formula says."""
+FALSE_ALARM_RATE = 1e-9
+"""How often a sample of the very same images may exceed a threshold; small ones have longer tails than the formula."""
 
 
-def drifts(part: str, counts: Histograms, reference: Profile, rules: InputRules) -> list[Drift]:
-    """Measure a part's drift: of its label shares, its mean ink, its images' shapes (principal components)."""
-    rows = counts.labels.sum()
-    effective = rows * reference.n_rows / (rows + reference.n_rows)
-    cells = len(counts.ink)
-    # What chance alone gives: both figures are chi-squared about 0, the index after Yurdakul (2018), the distance
-    # because Jensen-Shannon's divergence is an eighth of it for shares that differ little.
-    by_chance = float(chi2.isf(CHANCE, cells - 1) / effective)
-    label_noise = math.sqrt(by_chance / (8 * math.log(2)))
-    shapes = [stability_index(*pair) for pair in zip(counts.scores, reference.score_counts, strict=True)]
-    label_distance = float(jensenshannon(counts.labels, reference.label_counts, base=2))
+def drifts(part: str, histograms: Histograms, reference: Profile, rules: InputRules) -> list[Drift]:
+    """Measure the drift of a part's label shares, mean ink, and shapes (its scores on principal components)."""
+    n_rows = histograms.labels.sum()
+    n_effective = n_rows * reference.n_rows / (n_rows + reference.n_rows)
+    n_bins = len(histograms.ink)
+    # A threshold is at least what chance alone gives. Both measures are then chi-squared: the stability index after
+    # Yurdakul (2018), the distance because Jensen-Shannon's divergence is an eighth of it for small differences.
+    index_noise = float(chi2.isf(FALSE_ALARM_RATE, n_bins - 1) / n_effective)
+    label_noise = math.sqrt(index_noise / (8 * math.log(2)))
+    shapes = [stability_index(*pair) for pair in zip(histograms.scores, reference.score_counts, strict=True)]
+    label_distance = float(jensenshannon(histograms.labels, reference.label_counts, base=2))
+    ink = stability_index(histograms.ink, reference.ink_counts)
     return [
         Drift(part, "label shares", label_distance, max(rules.max_label_drift, label_noise)),
-        Drift(part, "ink", stability_index(counts.ink, reference.ink_counts), max(rules.max_ink_drift, by_chance)),
-        Drift(part, "shapes", max(shapes), max(rules.max_shape_drift, by_chance)),
+        Drift(part, "ink", ink, max(rules.max_ink_drift, index_noise)),
+        Drift(part, "shapes", max(shapes), max(rules.max_shape_drift, index_noise)),
     ]
 
 
 def stability_index(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> float:
-    """Give the population stability index: the sum of (p - q) · ln(p / q) over cells, each with half a row added."""
-    shares = [(cells + 0.5) / (cells + 0.5).sum() for cells in (counts, reference)]
+    """Return the population stability index: the sum of (p - q) · ln(p / q) over bins, half a row added to each."""
+    shares = [(bins + 0.5) / (bins + 0.5).sum() for bins in (counts, reference)]
     return float(((shares[0] - shares[1]) * np.log(shares[0] / shares[1])).sum())

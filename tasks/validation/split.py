@@ -10,28 +10,29 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.rules import Rules
+    from tasks.validation.row_faults import RowKeys
 
 
-def test_rows(digests: NDArray[np.uint64], labels: NDArray[np.uint8], rules: Rules) -> NDArray[np.bool_]:
-    """Mark the rows to test with: of each class the share that the rules say, at least one where there are two.
+def select_test_rows(rows: RowKeys, rules: Rules) -> NDArray[np.bool_]:
+    """Select the rows to test with: of each class the rules' share, at least one where there are two.
 
-    Chosen by the images' digests (rows × 2) and the seed, not by their order: shuffling changes nothing, and of a class
-    that grows only the few rows at the edge of its share change sides, so that a model of yesterday is hardly tested on
-    what it was trained on.
+    Rows are chosen by their images' digests and the seed, not by their order. So shuffling changes nothing, and when a
+    class grows only the few rows at the edge of its share change sides: the previous version is hardly tested on rows
+    that it was trained on.
     """
-    marked = np.zeros(len(labels), bool)
-    keys = _mixed(digests[:, 0] ^ _mixed(np.array([rules.test_seed], np.uint64)))
-    for label in np.unique(labels):
-        members = np.flatnonzero(labels == label)
-        wanted = round(rules.test_fraction * len(members)) or int(len(members) > 1)
-        if wanted:
-            last = np.partition(keys[members], wanted - 1)[wanted - 1]
-            marked[members[keys[members] <= last]] = True
-    return marked
+    selected = np.zeros(len(rows.labels), bool)
+    keys = _mix_bits(rows.digests[:, 0] ^ _mix_bits(np.array([rules.test_seed], np.uint64)))
+    for label in np.unique(rows.labels):
+        members = np.flatnonzero(rows.labels == label)
+        n_selected = round(rules.test_fraction * len(members)) or int(len(members) > 1)
+        if n_selected:
+            last = np.partition(keys[members], n_selected - 1)[n_selected - 1]
+            selected[members[keys[members] <= last]] = True
+    return selected
 
 
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Mix the bits of each value, so that any change of it changes half of them (splitmix64; Steele et al. 2014)."""
+def _mix_bits(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of each value so that changing one changes half of them (splitmix64; Steele et al. 2014)."""
     mixed = values + np.uint64(0x9E3779B97F4A7C15)
     mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

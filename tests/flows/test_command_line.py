@@ -160,7 +160,7 @@ def test_a_fault_found_in_the_data_is_one_line_too(run_flow, tmp_path, tiny_npz)
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
-    assert last.startswith("error: bad.npz: 100 of 200 test rows had to be set aside (100 label unknown)")
+    assert last.startswith("error: bad.npz: 100 of 200 test rows had to be quarantined (100 label unknown)")
     assert not (tmp_path / "store" / "versions").exists()
 
 

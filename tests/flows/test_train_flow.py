@@ -67,7 +67,7 @@ def test_data_that_passes_is_reported_in_prefect_and_in_the_version(published, f
     report = newest_artifact("data-validation")
     assert report.data.startswith("# tiny.npz: 800 rows, accepted")
     found = json.loads((folder / "validation.json").read_text())
-    assert found["rows"]["kept"] == {"train": 600, "test": 200}
+    assert found["rows"]["valid"] == {"train": 600, "test": 200}
     assert {finding["check"] for finding in found["findings"]} == {"drift"}, "bars aren't digits"
     written = (folder / "report.md").read_text()
     assert "| **warning** | drift |" in written

@@ -102,12 +102,12 @@ def test_rows_set_aside_are_named_by_shard_and_row_and_kept_as_they_came(train, 
 
 
 def test_of_many_rows_set_aside_the_first_are_kept_and_that_is_said(train, test_frame, tmp_path, monkeypatch):
-    monkeypatch.setattr(inspection, "MOST_KEPT", 3)
+    monkeypatch.setattr(inspection, "MAX_QUARANTINED_ROWS", 3)
     found, _ = inspected(cut(train, tmp_path / "train", 6), cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     assert sum(found.n_quarantined.values()) == 8
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
     told = "\n".join(validation_report.body(found, str, "quarantine/1"))
-    assert "Kept as they came, of each part the first 3, in `quarantine/1`." in told
+    assert "The input rows (the first 3 of each part) are in `quarantine/1`." in told
 
 
 def test_too_little_memory_for_the_rows_is_told_before_any_is_read(tmp_path):
@@ -193,7 +193,7 @@ def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, t
     assert "part-004.parquet" in told
     found, dataset = inspected(source, tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 0.07}))
     assert dataset is None
-    assert "had to be set aside (40 in shards that can't be used" in found.refusal
+    assert "had to be quarantined (40 in shards that can't be used" in found.refusal
 
 
 @pytest.mark.parametrize(("asked", "told"), [("ls", "slow: can't be listed"), ("open", r"0\.parquet: can't be read")])

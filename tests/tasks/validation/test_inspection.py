@@ -1,4 +1,4 @@
-"""Validation: what is caught, what is let through, what is found in whole data, what can be repaired."""
+"""Validation: bad rows are quarantined, wrong data is refused with the repair, drift is measured."""
 
 import dataclasses
 import re
@@ -14,15 +14,16 @@ from samples import ROOT, accepted
 from schemas import images
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.results import RawDataset
-from schemas.row_checks import MEANINGS
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks.sources import formats
-from tasks.validation import inspection, profiles, row_faults, split
+from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.drift import drifts
 from tasks.validation.repairs import TURNS
+from tasks.validation.row_faults import RowKeys
+from tasks.validation.split import select_test_rows
 
 REFERENCE = profiles.embedded()
-TURNED_BACK = {"rotate90": "rotate270", "rotate270": "rotate90"}
+INVERSE_TURNS = {"rotate90": "rotate270", "rotate270": "rotate90"}
 
 
 def inspect(train, test=None, **rules):
@@ -36,26 +37,26 @@ def mnist():
 
 @pytest.fixture(scope="module")
 def frames():
-    """Give MNIST's frames."""
+    """Return MNIST as frames."""
     return formats.load("mnist", None, DEFAULT_RULES)
 
 
 @pytest.fixture(scope="module")
 def fashion():
-    """Give the first thousand test images of Fashion-MNIST."""
+    """Return the first thousand test images of Fashion-MNIST."""
     return formats.load(str(ROOT / "tests" / "data" / "fashion-mnist-1000.npz"), None, DEFAULT_RULES).train
 
 
 def split_off(frame, rules):
-    return split.test_rows(row_faults.digests(pixels_of(frame)), labels_of(frame), rules)
+    return select_test_rows(RowKeys(row_faults.digests(pixels_of(frame)), labels_of(frame)), rules)
 
 
 def images_of(frame):
     return pixels_of(frame).reshape(-1, 28, 28)
 
 
-def test_none_of_mnists_rows_is_set_aside(mnist):
-    """It holds no duplicates, no leaks and no blanks: every row set aside would be a good one."""
+def test_no_row_of_mnist_is_quarantined(mnist):
+    """MNIST holds no duplicates, leaks or blanks: every quarantined row would be a good one."""
     assert mnist.validation.n_valid == mnist.validation.n_input == {"train": 60_000, "test": 10_000}
     assert mnist.validation.quarantined.empty
     assert mnist.validation.findings == ()
@@ -70,7 +71,7 @@ WRONG_LABELS = st.sampled_from([("label missing", np.nan)] + [("label unknown", 
 
 @settings(max_examples=40, deadline=None)
 @given(row=st.integers(0, 399), column=st.integers(1, 784), wrong=WRONG)
-def test_any_wrong_pixel_is_caught_and_located(digits, row, column, wrong):
+def test_row_with_any_wrong_pixel_is_quarantined_unchanged(digits, row, column, wrong):
     reason, value = wrong
     frame = digits.astype(float)
     frame.iloc[row, column] = value
@@ -79,14 +80,14 @@ def test_any_wrong_pixel_is_caught_and_located(digits, row, column, wrong):
     (caught,) = validation.quarantined.itertuples()
     assert (caught.part, caught.item) == ("train", str(row))
     assert reason in caught.reasons.split("; ")
-    came = validation.quarantined.iloc[0, 3:].astype(float).to_numpy()
-    assert np.array_equal(came, frame.iloc[row].to_numpy(), equal_nan=True), "it is kept as it came"
+    quarantined = validation.quarantined.iloc[0, 3:].astype(float).to_numpy()
+    assert np.array_equal(quarantined, frame.iloc[row].to_numpy(), equal_nan=True)
     assert sum(validation.n_valid.values()) == 399
 
 
 @settings(max_examples=20, deadline=None)
 @given(row=st.integers(0, 399), wrong=WRONG_LABELS)
-def test_any_wrong_label_is_caught_and_located(digits, row, wrong):
+def test_row_with_any_wrong_label_is_quarantined(digits, row, wrong):
     reason, value = wrong
     frame = digits.astype(float)
     frame.iloc[row, 0] = value
@@ -94,63 +95,14 @@ def test_any_wrong_label_is_caught_and_located(digits, row, wrong):
     assert (caught.item, caught.reasons) == (str(row), reason)
 
 
-def test_every_row_check_catches_its_fault_and_no_other(digits):
-    """The rates: of each kind of fault all rows are caught, of the good ones none."""
-    frame = digits.astype(float)
-    spoiled = {}
-
-    def spoil(reason, rows, change):
-        for row in rows:
-            change(row)
-        spoiled[reason] = set(rows)
-
-    spoil("label missing", range(10), lambda row: frame.isetitem(0, frame["label"].where(frame.index != row)))
-    spoil("label unknown", range(10, 20), lambda row: frame.isetitem(0, frame["label"].where(frame.index != row, 11)))
-    for number, (reason, value) in enumerate(
-        [
-            ("pixel missing", np.nan),
-            ("pixel not finite", np.inf),
-            ("pixel out of range", 300),
-            ("pixel not whole", 7.25),
-        ]
-    ):
-        for row in range(20 + 10 * number, 30 + 10 * number):
-            frame.iloc[row, 1 + 7 * row % 784] = value
-        spoiled[reason] = set(range(20 + 10 * number, 30 + 10 * number))
-    blanks = range(60, 70)
-    for row in blanks:
-        frame.iloc[row, 1:] = row - 60
-    spoiled["blank"] = set(blanks)
-    for row in range(70, 80):
-        frame.iloc[row, 1:] = 255
-        frame.iloc[row, row] = 0  # none is another's duplicate
-    spoiled["saturated"] = set(range(70, 80))
-    for row in range(80, 90):
-        frame.iloc[row] = frame.iloc[row + 100]
-        frame.iloc[row + 10, 1:] = frame.iloc[row + 110, 1:]
-        frame.iloc[row + 10, 0] = (frame.iloc[row + 110, 0] + 1) % 10
-    spoiled["duplicate"] = {row + 100 for row in range(80, 90)}
-    spoiled["contradiction"] = set(range(90, 100)) | set(range(190, 200))
-    test = digits.iloc[390:]
-    spoiled["leak"] = set(range(390, 400))
-
-    validation, _ = inspect(frame, test, max_quarantined=0.5)
-    assert set(spoiled) == set(MEANINGS)
-    for reason, wrong in spoiled.items():
-        caught = validation.quarantined[validation.quarantined["reasons"].str.contains(reason)]
-        assert set(caught["item"].astype(int)) >= wrong, reason
-    caught = set(validation.quarantined["item"].astype(int))
-    assert caught == set().union(*spoiled.values())
-
-
-def test_nothing_that_came_is_changed(digits):
+def test_input_frames_are_not_changed(digits):
     frame = digits.copy()
     before = frame.copy()
     inspect(frame, repair=("invert", "transpose"))
     assert frame.equals(before)
 
 
-def test_the_budget_is_that_of_each_part(digits):
+def test_budget_applies_to_each_part(digits):
     test = digits.iloc[200:].astype(float)
     test.iloc[:3, 5] = np.nan
     validation, dataset = inspect(digits.iloc[:200], test)
@@ -161,16 +113,16 @@ def test_the_budget_is_that_of_each_part(digits):
 
 
 @pytest.mark.parametrize("turn", TURNS)
-def test_turned_images_are_refused_with_the_repair_that_is_needed(digits, turn):
+def test_turned_images_are_refused_with_the_needed_repair(digits, turn):
     turned = labelled_frame(np.ascontiguousarray(TURNS[turn](images_of(digits))), labels_of(digits))
     validation, dataset = inspect(turned)
     assert dataset is None
     (error,) = validation.errors
     assert error.check == "orientation"
-    repair = TURNED_BACK.get(turn, turn)
+    repair = INVERSE_TURNS.get(turn, turn)
     assert error.message.endswith(f"--repair {repair}")
-    _, mended = inspect(turned, repair=(repair,))
-    assert mended.fingerprint == inspect(digits)[1].fingerprint
+    _, repaired = inspect(turned, repair=(repair,))
+    assert repaired.fingerprint == inspect(digits)[1].fingerprint
 
 
 @pytest.mark.parametrize(
@@ -181,24 +133,24 @@ def test_turned_images_are_refused_with_the_repair_that_is_needed(digits, turn):
         (lambda x: 1 - x / 255, ("scale", "invert")),
     ],
 )
-def test_scale_and_polarity_are_refused_and_can_be_repaired(digits, spoil, repair, tmp_path):
+def test_wrong_scale_or_polarity_is_refused_with_the_needed_repairs(digits, spoil, repair, tmp_path):
     np.savez(tmp_path / "rows.npz", x=spoil(pixels_of(digits).astype(np.float32)), y=labels_of(digits))
     spoiled = formats.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
     validation, dataset = inspect(spoiled)
     assert dataset is None
     assert [error.message.split("--repair ")[1] for error in validation.errors] == list(repair)
-    _, mended = inspect(spoiled, repair=repair)
-    assert mended.fingerprint == inspect(digits)[1].fingerprint
+    _, repaired = inspect(spoiled, repair=repair)
+    assert repaired.fingerprint == inspect(digits)[1].fingerprint
 
 
-def test_a_scale_is_repaired_in_the_part_that_needs_it(digits):
+def test_scale_is_repaired_only_in_the_part_that_needs_it(digits):
     train, test = digits.iloc[:200], digits.iloc[200:]
     small = pd.concat([train[["label"]], train.iloc[:, 1:] / 255], axis=1)
-    _, mended = inspect(small, test, repair=("scale",))
-    assert mended.fingerprint == inspect(train, test)[1].fingerprint
+    _, repaired = inspect(small, test, repair=("scale",))
+    assert repaired.fingerprint == inspect(train, test)[1].fingerprint
 
 
-def test_some_bright_grounds_are_told(digits):
+def test_some_images_with_bright_ground_cause_a_warning(digits):
     frame = digits.copy()
     frame.iloc[::20, 1:] = 255 - frame.iloc[::20, 1:]
     validation, dataset = inspect(frame)
@@ -208,10 +160,10 @@ def test_some_bright_grounds_are_told(digits):
     assert re.fullmatch(r"train part: [3-6]\.\d% of the images are brighter at the border than within", warning.message)
 
 
-def test_a_rare_class_is_told(frames):
+def test_rare_class_causes_a_warning(frames):
     train = frames.train
-    kept = np.flatnonzero((labels_of(train) != 3) | (np.arange(len(train)) % 20 == 0))[:20_000]
-    validation, dataset = inspect(train.iloc[kept], frames.test)
+    few_threes = np.flatnonzero((labels_of(train) != 3) | (np.arange(len(train)) % 20 == 0))[:20_000]
+    validation, dataset = inspect(train.iloc[few_threes], frames.test)
     assert dataset is not None
     (warning, *_) = [f for f in validation.findings if f.check == "classes"]
     assert warning.severity == "warning"
@@ -228,7 +180,7 @@ def test_resamples_of_mnist_never_drift(mnist):
 
 
 @pytest.mark.parametrize("rows", [100, 300, 1000])
-def test_fashion_always_drifts(fashion, rows):
+def test_samples_of_fashion_mnist_always_drift(fashion, rows):
     for start in range(0, 1000, rows):
         counts = profiles.count(images.of_frame(fashion.iloc[start : start + rows]), REFERENCE)
         assert {d.name for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.exceeds_threshold} == {
@@ -237,7 +189,7 @@ def test_fashion_always_drifts(fashion, rows):
         }
 
 
-def test_drift_is_told_or_stops_the_run_as_the_rules_say(fashion):
+def test_drift_is_a_warning_or_an_error_by_the_rules(fashion):
     validation, dataset = inspect(fashion)
     assert dataset is not None
     assert {finding.severity for finding in validation.findings} == {"warning"}
@@ -247,26 +199,27 @@ def test_drift_is_told_or_stops_the_run_as_the_rules_say(fashion):
     assert not [finding for finding in validation.findings if finding.check == "orientation"]
 
 
-def test_label_shares_that_shift_are_drift(frames):
+def test_shifted_label_shares_are_drift(frames):
     heavy = np.flatnonzero((labels_of(frames.train) != 1) | (np.arange(60_000) % 4 == 0))
     validation, _ = inspect(frames.train.iloc[heavy], frames.test)
     assert [f.message for f in validation.findings if "label shares" in f.message]
 
 
-def test_the_embedded_profile_is_that_of_the_embedded_mnist(mnist):
-    made = dataclasses.asdict(profiles.fit_profile(mnist.train, "mnist")[0])
-    for name, kept in dataclasses.asdict(REFERENCE).items():
+def test_embedded_profile_matches_the_embedded_mnist(mnist):
+    fitted = dataclasses.asdict(profiles.fit_profile(mnist.train, "mnist")[0])
+    for name, expected in dataclasses.asdict(REFERENCE).items():
         if name == "name":
-            assert kept == "mnist"
-        elif name == "components":  # nearly equal variances may turn those further on; their distances are the same
-            np.testing.assert_allclose(made[name][:8], kept[:8], atol=1e-2)
+            assert expected == "mnist"
+        elif name == "components":  # later ones have nearly equal variances and may be rotated
+            np.testing.assert_allclose(fitted[name][:8], expected[:8], atol=1e-2)
         elif name.endswith("counts"):
-            assert np.abs(made[name] - kept).max() <= 30, name  # rounding may move rows over an edge
+            assert np.abs(fitted[name] - expected).max() <= 30, name  # rounding may move rows over an edge
         else:
-            np.testing.assert_allclose(made[name], kept, rtol=1e-2, atol=1e-2 * np.abs(kept).max(), err_msg=name)
+            atol = 1e-2 * np.abs(expected).max()
+            np.testing.assert_allclose(fitted[name], expected, rtol=1e-2, atol=atol, err_msg=name)
 
 
-def test_a_profile_survives_its_file(tmp_path, digits):
+def test_profile_is_read_as_it_was_written(tmp_path, digits):
     from artifacts.store import reference_profile
 
     profile = profiles.fit_profile(images.of_frame(digits), "a näme")[0]
@@ -277,16 +230,16 @@ def test_a_profile_survives_its_file(tmp_path, digits):
 
 
 @pytest.mark.parametrize("rows", [1, 2, 9])
-def test_a_profile_can_be_made_of_very_few_rows(digits, rows):
+def test_profile_can_be_fitted_to_very_few_rows(digits, rows):
     assert profiles.fit_profile(images.of_frame(digits.iloc[:rows]), "few")[0].n_rows == rows
 
 
-def test_every_class_gives_its_share_to_the_split(digits):
+def test_split_takes_the_same_share_of_every_class(digits):
     marked = split_off(digits, Rules(test_fraction=0.25))
     assert np.bincount(labels_of(digits)[marked]).tolist() == [10] * 10
 
 
-def test_a_row_keeps_its_side_when_rows_are_shuffled_or_added(frames):
+def test_row_keeps_its_side_when_rows_are_shuffled_or_added(frames):
     some, more = frames.train.iloc[:3000], frames.train.iloc[:3300]
     before, after = (split_off(frame, DEFAULT_RULES) for frame in (some, more))
     assert (before != after[:3000]).mean() < 0.01
@@ -299,7 +252,7 @@ def test_another_seed_splits_off_other_rows(digits):
     assert (one != other).any()
 
 
-def test_no_row_is_lost_by_the_split_or_on_both_sides(digits):
+def test_split_neither_loses_nor_repeats_a_row(digits):
     _, dataset = inspect(digits)
     assert len(dataset.train) == 340
     assert len(dataset.test) == 60
@@ -307,43 +260,43 @@ def test_no_row_is_lost_by_the_split_or_on_both_sides(digits):
     assert sorted(map(bytes, both)) == sorted(map(bytes, pixels_of(digits)))
 
 
-def test_without_a_test_source_copies_cannot_leak(digits):
+def test_copies_dont_leak_into_a_test_part_that_is_split_off(digits):
     doubled = pd.concat([digits, digits], ignore_index=True)
     validation, dataset = inspect(doubled, max_quarantined=0.5)
     assert set(validation.quarantined["reasons"]) == {"duplicate"}
     assert dataset.fingerprint == inspect(digits)[1].fingerprint
 
 
-def test_rows_of_the_quarantine_can_be_mended_and_given_back(digits, tmp_path):
+def test_quarantined_rows_can_be_corrected_and_used_as_a_source(digits, tmp_path):
     from artifacts.reports import quarantine
 
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
     validation, _ = inspect(frame)
     quarantine.write(tmp_path, validation.quarantined, quarantine.sheet(validation))
-    mended = pd.read_parquet(tmp_path / "rows.parquet")
-    assert mended.loc[0, "reasons"] == "label unknown"
-    mended["label"] = digits.iloc[4, 0]
-    mended.to_csv(tmp_path / "mended.csv", index=False)
-    back = formats.load(str(tmp_path / "mended.csv"), None, DEFAULT_RULES).train
+    corrected = pd.read_parquet(tmp_path / "rows.parquet")
+    assert corrected.loc[0, "reasons"] == "label unknown"
+    corrected["label"] = digits.iloc[4, 0]
+    corrected.to_csv(tmp_path / "corrected.csv", index=False)
+    back = formats.load(str(tmp_path / "corrected.csv"), None, DEFAULT_RULES).train
     assert (back.to_numpy() == digits.iloc[[4]].to_numpy()).all()
 
 
-def test_figures_are_plain_json(digits):
+def test_validation_is_plain_json(digits):
     import json
 
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
-    figures = json.loads(json.dumps(inspect(frame)[0].to_dict()))
-    assert figures["rows"] == {
-        "came": {"train": 400},
-        "kept": {"train": 339, "test": 60},
-        "set aside": {"label unknown": {"train": 1}},
+    content = json.loads(json.dumps(inspect(frame)[0].to_dict()))
+    assert content["rows"] == {
+        "input": {"train": 400},
+        "valid": {"train": 339, "test": 60},
+        "quarantined": {"label unknown": {"train": 1}},
     }
-    assert {drift["name"] for drift in figures["drift"]} == {"label shares", "ink", "shapes"}
+    assert {drift["name"] for drift in content["drift"]} == {"label shares", "ink", "shapes"}
 
 
-def test_pictures_keep_their_names_in_the_quarantine(digits, tmp_path):
+def test_quarantined_pictures_keep_their_names(digits, tmp_path):
     folder = source_files.pictures(digits, tmp_path)
     loaded = formats.load(str(folder), None, DEFAULT_RULES)
     loaded.train.iloc[3, 1:] = 0

@@ -1,0 +1,127 @@
+"""The checks of data as a whole, and of each part as a whole: what stops a run, and what is a warning."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from schemas.digits import CLASSES
+from schemas.errors import listed
+from schemas.pixel_frame import labelled_column_fault
+from schemas.results import CheckResult
+from schemas.shards import ShardManifest
+from tasks.validation import profiles
+from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEEDED, turn_needed
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from schemas.profile import Profile
+    from schemas.results import Part, RawDataset
+    from schemas.rules import Rules
+    from tasks.validation.check_rows import CheckedPart
+    from tasks.validation.profiles import Histograms
+
+
+def check_columns(raw: RawDataset) -> list[CheckResult]:
+    """Check that each part that is one frame has a pixel frame's columns, and rows; shards are checked when read."""
+    results = []
+    for part, rows in raw.parts.items():
+        if isinstance(rows, ShardManifest):
+            continue
+        fault = labelled_column_fault(rows)
+        if fault:
+            message = f"{part} part: {fault}; label, pixel0 … pixel783 are needed"
+            results.append(CheckResult("columns", "error", message))
+        elif not len(rows):
+            results.append(CheckResult("rows", "error", f"{part} part: no rows"))
+    return results
+
+
+def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
+    """Check that not too many rows of a part are in shards that can't be used."""
+    if not checked.bad_shards:
+        return []
+    shards = "1 shard" if len(checked.bad_shards) == 1 else f"{len(checked.bad_shards):,} shards"
+    message = (
+        f"{shards} of the {part} part, {checked.n_unreadable:,} of {checked.n_expected:,} rows, can't be used: "
+        f"{listed(checked.bad_shards)}"
+    )
+    if checked.n_input and not _exceeds_budget(checked.n_unreadable, checked, rules):
+        return [CheckResult("shards", "warning", message)]
+    return [CheckResult("shards", "error", f"{message}; {_budget_message(rules)}")]
+
+
+def check_scale(part: Part, checked: CheckedPart) -> list[CheckResult]:
+    """Check that pixels run from 0 to 255, not to 1."""
+    return [CheckResult("scale", "error", f"{part} part: {SCALE_NEEDED}")] if checked.unit_scale else []
+
+
+def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
+    """Check that not too many rows of a part are quarantined.
+
+    Where the unreadable rows alone are too many, `check_shards` has reported it.
+    """
+    n_failing = len(checked.quarantined) + checked.n_unreadable
+    if not _exceeds_budget(n_failing, checked, rules) or _exceeds_budget(checked.n_unreadable, checked, rules):
+        return []
+    counts = sorted(((len(positions), reason) for reason, positions in checked.faults.items()), reverse=True)
+    if checked.n_unreadable:
+        counts.insert(0, (checked.n_unreadable, "in shards that can't be used"))
+    reasons = ", ".join(f"{n_rows:,} {reason}" for n_rows, reason in counts[:3])
+    message = f"{n_failing:,} of {checked.n_expected:,} {part} rows had to be quarantined ({reasons})"
+    return [CheckResult("budget", "error", f"{message}; {_budget_message(rules)}")]
+
+
+def check_classes(labels: NDArray[np.uint8], rules: Rules) -> list[CheckResult]:
+    """Check that all classes are among the training labels, and none is rare."""
+    shares = np.bincount(labels, minlength=len(CLASSES)) / max(len(labels), 1)
+    results = []
+    missing = [str(label) for label in CLASSES if shares[label] == 0]
+    if missing:
+        message = f"no training rows of {', '.join(missing)}; all of 0 to 9 are needed"
+        results.append(CheckResult("classes", "error", message))
+    rare = [f"{label} ({shares[label]:.2%})" for label in CLASSES if 0 < shares[label] < rules.min_class_share]
+    if rare:
+        message = f"few training rows of {', '.join(rare)}; less than {rules.min_class_share:.2%} is few"
+        results.append(CheckResult("classes", "warning", message))
+    return results
+
+
+def check_test_rows(train: NDArray[np.uint8], test: NDArray[np.uint8], rules: Rules) -> list[CheckResult]:
+    """Check that there are enough test rows, of each class that is trained on."""
+    results = []
+    if len(test) < rules.min_test_rows:
+        message = f"{len(test):,} test rows; --min-test-rows asks for {rules.min_test_rows:,}"
+        results.append(CheckResult("test rows", "error", message))
+    untested = np.setdiff1d(train, test)
+    if len(untested) and len(test):
+        message = f"no test rows of {', '.join(map(str, untested))}"
+        results.append(CheckResult("test rows", "warning", message))
+    return results
+
+
+def check_look(part: Part, histograms: Histograms, reference: Profile) -> list[CheckResult]:
+    """Check a part's polarity, and its orientation against the reference's class means."""
+    results = []
+    bright = histograms.bright / histograms.labels.sum()
+    is_inverted = bright >= profiles.BRIGHT_REFUSED
+    if is_inverted:
+        results.append(CheckResult("polarity", "error", f"{part} part: {INVERSION_NEEDED}"))
+    elif bright > profiles.BRIGHT_WARNED:
+        results.append(CheckResult("polarity", "warning", f"{part} part: {profiles.bright_message(bright)}"))
+    means = 255 - histograms.class_means if is_inverted else histograms.class_means
+    turn = turn_needed(means, histograms.labels, reference.class_means)
+    if turn:
+        message = f"{part} part: the images are turned{REPAIR_ADVISED}{turn}"
+        results.append(CheckResult("orientation", "error", message))
+    return results
+
+
+def _exceeds_budget(n_rows: int, checked: CheckedPart, rules: Rules) -> bool:
+    return n_rows > rules.max_quarantined * checked.n_expected
+
+
+def _budget_message(rules: Rules) -> str:
+    return f"--max-quarantined allows {rules.max_quarantined:g} of them"

@@ -1,0 +1,38 @@
+"""The data report: its headline, its sections, and a section that is registered."""
+
+import pytest
+
+from artifacts.reports import markdown, validation_report
+from artifacts.reports.markdown import Section
+from schemas.results import RawDataset
+from schemas.rules import Rules
+from tasks.validation import inspection, profiles
+
+
+@pytest.fixture(scope="module")
+def validation(digits):
+    frame = digits.astype(float)
+    frame.iloc[4, 0] = 12
+    return inspection.inspect(RawDataset("made", frame, None), Rules(min_test_rows=10), profiles.embedded())[0]
+
+
+def test_report_names_rows_outcome_and_quarantine(validation):
+    report = validation_report.validation_report(validation, markdown.linked, "store/quarantine/1")
+    assert report.startswith("# made: 400 rows, accepted\n\n## Checks\n")
+    assert "| train | 400 | 1 | 339 |\n| test, split off |  |  | 60 |" in report
+    assert "| label unknown | the label isn't one of 0 to 9 | 1 |" in report
+    assert "The input rows are in `store/quarantine/1`.\n\n![Quarantined rows](quarantine.png)" in report
+    assert "## Repairs" not in report
+
+
+def test_body_has_the_sections_without_titles(validation):
+    texts = validation_report.body(validation, markdown.linked, None)
+    assert len(texts) == len(validation_report.SECTIONS) - 1, "nothing was repaired"
+    assert not [text for text in texts if "#" in text]
+
+
+def test_registered_section_is_written(validation, monkeypatch):
+    section = Section("Weather", lambda validation, *_: f"Sunny over {validation.name}.")
+    monkeypatch.setattr(validation_report, "SECTIONS", (*validation_report.SECTIONS, section))
+    report = validation_report.validation_report(validation, markdown.linked, None)
+    assert report.endswith("\n\n## Weather\n\nSunny over made.\n")

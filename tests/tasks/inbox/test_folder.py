@@ -1,0 +1,53 @@
+"""Which folder can be an inbox."""
+
+from pathlib import Path
+
+import pytest
+from samples import ROOT
+
+from flows.train_flow import check
+from schemas.compute import LOCAL
+from schemas.errors import InputError
+from schemas.recipe import Overrides
+from tasks.inbox.folder import Inbox
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+def test_inbox_path_at_or_below_a_file_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "inbox"):
+        with pytest.raises(InputError, match=r"file is a file; a folder is needed"):
+            Inbox(place).check()
+    Inbox(tmp_path / "new" / "inbox").check()
+    assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["done", "rejected"])
+def test_file_in_place_of_an_inbox_subfolder_is_refused(inbox, name):
+    (inbox / name).write_text("")
+    with pytest.raises(InputError, match=rf"{name} is a file; a folder is needed"):
+        Inbox(inbox).check()
+
+
+def test_inbox_that_is_a_broken_link_or_cant_be_created_is_refused(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="link is a link to nowhere; a folder is needed"):
+        Inbox(tmp_path / "link").check()
+    with pytest.raises(InputError, match=r"can't be made \(.*\); a folder that can be written is needed"):
+        Inbox(Path("/proc/inbox")).locked().__enter__()
+
+
+@pytest.mark.parametrize("inbox", ["", ".", "..", "box", "box/versions", "pictures", "pictures/0", "~", "/", "data"])
+def test_inbox_that_overlaps_other_files_is_refused(tmp_path, inbox, monkeypatch):
+    """The working folder, the store, a source, the home folder, the project, or a folder around them."""
+    (tmp_path / "cwd" / "pictures" / "0").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "cwd")
+    path = {"~": Path.home(), "data": ROOT / "data"}.get(inbox, Path(inbox))
+    with pytest.raises(InputError, match="a folder for new files alone is needed"):
+        check("mnist", "pictures", path, Path("box"), "plain", Overrides(), LOCAL)
+    Inbox(Path("inbox")).check("pictures", Path("box"), None)
