@@ -21,7 +21,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     from tasks.inference.model import answers
     from tasks.scoring import abstention, metrics
 
-    least = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
+    least = abstention.threshold(trained.held_out_probabilities, trained.held_out_labels)
     evaluation = metrics.evaluation(dataset.test, answers(trained.network, dataset.test), least)
     low, high = evaluation.interval
     get_run_logger().info(

@@ -1,10 +1,10 @@
-"""Pieces of markdown that several reports have: tables of all kinds, and the addresses of pictures."""
+"""Building blocks of the markdown reports: sections, tables, images."""
 
 from __future__ import annotations
 
 import base64
-import re
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple
 
 from schemas.digits import CLASSES
 
@@ -13,78 +13,103 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     import numpy as np
+    from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
     from schemas.results import CheckResult, Drift
 
 
-def embedded(pictures: Mapping[str, bytes]) -> Callable[[str], str]:
-    """Give a picture's address as a data URI, for a markdown that has to stand alone."""
+class Section(NamedTuple):
+    """A section of a report, and the plots that it shows.
+
+    Attributes:
+        title: The heading; an empty one leaves it out.
+        write: Returns the text below the heading; an empty text leaves the section out.
+        plots: Functions that return a figure, or None where there is nothing to draw, by the name of the PNG.
+    """
+
+    title: str
+    write: Callable[..., str]
+    plots: Mapping[str, Callable[..., Figure | None]] = MappingProxyType({})
+
+
+def render(sections: Iterable[Section], *arguments: object) -> str:
+    """Write sections one below the other; each `write` gets the arguments."""
+    texts = [(section.title, section.write(*arguments)) for section in sections]
+    return "\n\n".join(f"## {title}\n\n{text}" if title else text for title, text in texts if text)
+
+
+def embedded(plots: Mapping[str, bytes]) -> Callable[[str], str]:
+    """Return a function from a plot's name to its data URI, for a report that stands alone."""
 
     def address(name: str) -> str:
-        return f"data:image/png;base64,{base64.b64encode(pictures[name]).decode()}"
+        return f"data:image/png;base64,{base64.b64encode(plots[name]).decode()}"
 
     return address
 
 
 def linked(name: str) -> str:
-    """Give a picture's address as a file beside the markdown."""
+    """Return a plot's address as a file beside the report."""
     return f"{name}.png"
 
 
 def embed_pictures(path: Path) -> str:
-    """Give a markdown file with the pictures that lie beside it inside."""
-
-    def embed(link: re.Match[str]) -> str:
-        picture = path.with_name(f"{link[1]}.png").read_bytes()
-        return f"]({embedded({link[1]: picture})(link[1])})"
-
-    return re.sub(r"\]\((\w+)\.png\)", embed, path.read_text())
+    """Return a report's text with the PNG files beside it embedded in place of the links to them."""
+    text = path.read_text()
+    for png in path.parent.glob("*.png"):
+        address = embedded({png.stem: png.read_bytes()})
+        text = text.replace(f"]({linked(png.stem)})", f"]({address(png.stem)})")
+    return text
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """Write a markdown table, so many columns to the left, the others to the right."""
+    """Write a markdown table whose first `left` columns are aligned to the left, the others to the right."""
     lines = [header, [*[":--"] * left, *["--:"] * (len(header) - left)], *rows]
     return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
 
 
 def _cell(content: object) -> str:
-    """Write a cell's content in one line, without what would end the cell."""
+    """Write a cell in one line, without the character that would end it."""
     return " ".join(str(content).replace("|", "/").split())
 
 
-def count(number: int, what: str) -> str:
-    """Give a number of things in words."""
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
+def count(number: int, noun: str) -> str:
+    """Write a number of things: `1 image`, `2,000 images`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def confusion_matrix(matrix: NDArray[np.int64], address: Callable[[str], str]) -> str:
-    """Write the section of a confusion matrix, as a table and as its picture."""
+    """Write a confusion matrix as a table and as the plot `confusion_matrix`."""
     rows = (
         [f"**{true}**", *(f"**{count}**" if predicted == true else count for predicted, count in enumerate(line))]
         for true, line in enumerate(matrix.tolist())
     )
     return (
-        "## Confusion matrix\n\nRows are true digits, columns predicted ones.\n\n"
+        "Rows are true digits, columns predicted ones.\n\n"
         f"{table(['true', *CLASSES], rows)}\n\n![Confusion matrix]({address('confusion_matrix')})"
     )
 
 
-def findings(found: Sequence[CheckResult]) -> str:
-    """Write what checks of the whole found."""
-    if not found:
-        return "Nothing to complain of."
-    rows = [[f"**{finding.severity}**", finding.check, finding.message] for finding in found]
-    return table(["severity", "check", "what was found"], rows, left=3)
+def findings(results: Sequence[CheckResult]) -> str:
+    """Write the problems that the checks of a whole dataset found."""
+    if not results:
+        return "No problems found."
+    rows = [[f"**{result.severity}**", result.check, result.message] for result in results]
+    return table(["severity", "check", "finding"], rows, left=3)
 
 
 def drift(drifts: Sequence[Drift], reference: str) -> str:
-    """Write how far data has drifted from a reference."""
+    """Write how much data has drifted from a reference."""
     rows = [
-        [f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", "**far**" if d.exceeds_threshold else "near"]
+        [
+            f"{d.part}, {d.name}",
+            f"{d.value:.3f}",
+            f"{d.bound:.3f}",
+            "**exceeds the threshold**" if d.exceeds_threshold else "within the threshold",
+        ]
         for d in drifts
     ]
     return (
         f"Drift from the reference, {reference}: label shares by Jensen-Shannon distance, mean ink and "
-        f"principal components by population stability index.\n\n{table(['drift', 'measured', 'bound', ''], rows)}"
+        f"principal components by population stability index.\n\n{table(['drift', 'value', 'threshold', ''], rows)}"
     )

@@ -105,6 +105,11 @@ class Store:
         if faults:
             raise StoreError("; ".join(faults))
 
+    def verified_dir(self, version: int) -> Path:
+        """Return the path of a version's folder on this machine; raise StoreError unless its files match its card."""
+        self.check_intact(version)
+        return self.local_dir(version)
+
     def find_by_fingerprint(self, fingerprint: str) -> int | None:
         """Give the newest whole version of a fingerprint, if there is one."""
         for version in reversed(self.versions()):

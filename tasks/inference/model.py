@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import keras
     from numpy.typing import NDArray
 
-    from artifacts.store.store import Store
     from schemas.images import Images
 
 BATCH = 2048
@@ -44,13 +43,12 @@ def load(path: Path) -> keras.Model:
     return network
 
 
-def of_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Give what a version answers to pixels (rows × 784): probabilities, rows × 10.
+def of_version(folder: Path, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Load the model in a version's verified folder; return a function from pixels (rows × 784) to rows × 10.
 
-    Raises StoreError when it isn't what it was when it was published, or can't be loaded.
+    Raises StoreError when it can't be loaded, or returns no probabilities.
     """
-    store.check_intact(version)
-    ask = partial(probabilities, predictor(load(store.local_dir(version) / MODEL)))
+    ask = partial(probabilities, predictor(load(folder / MODEL)))
     total = float(ask(np.zeros((1, SIDE * SIDE), np.uint8)).sum())
     if abs(total - 1) > ROUNDING:
         raise StoreError(f"version {version}: its model gives no probabilities, they add up to {total:.3g}")

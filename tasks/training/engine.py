@@ -69,7 +69,7 @@ class TrainingJob(NamedTuple):
             digest=digest(network),
             training_rows=len(self.images),
             validation_rows=len(self.held_out),
-            held_out_answers=answers(network, self.held_out),
+            held_out_probabilities=answers(network, self.held_out),
             held_out_labels=self.held_out.labels,
             workers=self.workers,
         )
