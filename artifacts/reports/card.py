@@ -111,8 +111,8 @@ def _abstention_text(abstention: dict[str, Any]) -> str:
             "No confidence threshold gives 99.9 % accuracy on the held-out rows: a person should check all predictions."
         )
     return (
-        f"It abstains below a confidence of {threshold:.4f}, chosen for 99.9 % accuracy on the held-out rows. Of the test "
-        f"rows, {abstention['coverage']:.2%} are at or above it, with an accuracy of {abstention['accuracy']:.3%}."
+        f"It abstains below a confidence of {threshold:.4f}, chosen for 99.9 % accuracy on the held-out rows. On the "
+        f"other {abstention['coverage']:.2%} of the test rows its accuracy is {abstention['accuracy']:.3%}."
     )
 
 
