@@ -1,4 +1,6 @@
-"""Predictions of a batch and their totals, with a function in place of a network."""
+"""Predictions of a batch, their totals and their file, with a function in place of a network."""
+
+import dataclasses
 
 import numpy as np
 import pandas as pd
@@ -9,23 +11,12 @@ from hypothesis import strategies as st
 from artifacts import predictions
 from schemas.errors import InputError
 from schemas.pixel_frame import pixels_of
-from schemas.prediction import Predictor
 from schemas.rules import DEFAULT_INPUT_RULES
 from tasks.prediction.batch import predict_batch
 from tasks.prediction.stats import PredictionStats
-from tasks.validation import profiles
 
 
-def predict_by_ink(pixels):
-    """Predict from the mean ink, as an example of a rule that depends on the image alone."""
-    logits = np.cos(np.outer(pixels.mean(axis=1), np.arange(1, 11))) * 4
-    return (np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)).astype(np.float32)
-
-
-PREDICTOR = Predictor(version=3, threshold=0.5, profile=profiles.embedded(), probabilities=predict_by_ink)
-
-
-def totals(frame, *sizes, predictor=PREDICTOR):
+def totals(frame, predictor, *sizes):
     stats = PredictionStats(predictor)
     start = 0
     for size in (*sizes, len(frame)):
@@ -37,10 +28,10 @@ def totals(frame, *sizes, predictor=PREDICTOR):
 
 @settings(max_examples=20, deadline=None)
 @given(sizes=st.lists(st.integers(1, 150), max_size=5))
-def test_totals_dont_depend_on_the_batch_size(sizes, digits):
+def test_totals_dont_depend_on_the_batch_size(sizes, digits, predictor):
     frame = digits.astype(float)
     frame.iloc[::37, 300] = np.nan
-    one, many = totals(frame), totals(frame, *sizes)
+    one, many = totals(frame, predictor), totals(frame, predictor, *sizes)
     for name in ("labels", "abstained", "confidences"):
         assert np.array_equal(getattr(one, name), getattr(many, name)), name
     assert one.invalid == many.invalid == {"pixel missing": 11}
@@ -51,20 +42,20 @@ def test_totals_dont_depend_on_the_batch_size(sizes, digits):
     np.testing.assert_allclose(one.class_means, many.class_means, rtol=1e-5)
 
 
-def test_label_and_second_are_the_two_most_probable_classes(digits):
-    batch, _ = predict_batch(digits, PREDICTOR, ())
-    order = np.argsort(predict_by_ink(pixels_of(digits)), axis=1)
+def test_label_and_second_are_the_two_most_probable_classes(digits, predictor):
+    batch, _ = predict_batch(digits, predictor, ())
+    order = np.argsort(predictor.probabilities(pixels_of(digits)), axis=1)
     assert batch.label.tolist() == order[:, -1].tolist()
     assert batch.second.tolist() == order[:, -2].tolist()
     assert (batch.abstained == (batch.confidence < 0.5)).all()
     assert 0 < batch.abstained.sum() < len(digits)
 
 
-def test_a_version_without_a_threshold_abstains_from_all(digits):
-    without = Predictor(1, None, PREDICTOR.profile, predict_by_ink)
+def test_a_version_without_a_threshold_abstains_from_all(digits, predictor):
+    without = dataclasses.replace(predictor, threshold=None)
     batch, _ = predict_batch(digits, without, ())
     assert batch.abstained.all()
-    assert totals(digits, predictor=without).score.abstention.accuracy is None
+    assert totals(digits, without).score.abstention.accuracy is None
 
 
 UNLIKE = {
@@ -75,33 +66,34 @@ UNLIKE = {
 }
 
 
-@pytest.mark.parametrize("kind", UNLIKE)
-def test_images_unlike_the_training_images_are_flagged(kind, digits):
+@pytest.mark.parametrize("change", UNLIKE)
+def test_images_unlike_the_training_images_are_flagged(change, digits, predictor):
     frame = digits.copy()
-    frame.iloc[:, 1:] = UNLIKE[kind](pixels_of(digits)).astype(np.uint8)
-    batch, _ = predict_batch(frame, PREDICTOR, ())
+    frame.iloc[:, 1:] = UNLIKE[change](pixels_of(digits)).astype(np.uint8)
+    batch, _ = predict_batch(frame, predictor, ())
     assert batch.unlike_training.mean() > 0.9
 
 
-def test_training_images_arent_flagged_as_unlike(digits):
-    assert predict_batch(digits, PREDICTOR, ())[0].unlike_training.mean() < 0.01
+def test_training_images_arent_flagged_as_unlike(digits, predictor):
+    assert predict_batch(digits, predictor, ())[0].unlike_training.mean() < 0.01
 
 
 @pytest.mark.parametrize("suffix", predictions.SUFFIXES)
-def test_the_predictions_file_has_all_batches_in_order(suffix, digits, tmp_path):
+def test_the_predictions_file_has_all_batches_in_order(suffix, digits, predictor, tmp_path):
     path = tmp_path / f"out{suffix}"
     with predictions.writer(path) as write:
         for start in (0, 100, 200, 300):
-            write(predict_batch(digits.iloc[start : start + 100], PREDICTOR, ())[0])
+            write(predict_batch(digits.iloc[start : start + 100], predictor, ())[0])
     rows = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
+    assert list(rows.columns) == ["item", "label", "confidence", "second", "abstained", "unlike_training"]
     assert rows["item"].astype(int).tolist() == digits.index.tolist()
-    np.testing.assert_allclose(rows["confidence"], predict_by_ink(pixels_of(digits)).max(axis=1))
+    np.testing.assert_allclose(rows["confidence"], predictor.probabilities(pixels_of(digits)).max(axis=1))
 
 
-def test_an_interrupted_run_leaves_no_predictions_file(digits, tmp_path):
+def test_an_interrupted_run_leaves_no_predictions_file(digits, predictor, tmp_path):
     def interrupted():
         with predictions.writer(tmp_path / "out.csv") as write:
-            write(predict_batch(digits, PREDICTOR, ())[0])
+            write(predict_batch(digits, predictor, ())[0])
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
