@@ -161,7 +161,7 @@ def example_sheet(title: str, examples: Sequence[Example]) -> Figure:
     return picture_sheet(f"{title} ({n_abstained} abstained from)", [example.picture for example in examples], captions)
 
 
-def _end(text: str, length: int = 18) -> str:
+def _end(text: str, length: int = 15) -> str:
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 

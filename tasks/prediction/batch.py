@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def repairs_of(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
-    """Return which of the requested repairs a source needs, judged by its first images; all images get the same ones.
+    """Return which of the requested repairs a source needs, decided by its first images; all get the same.
 
     Raises InputError for pixels from 0 to 1 and for dark ink on a bright background, naming the missing repair.
     """

@@ -70,8 +70,10 @@ class Evidence(NamedTuple):
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    `objection` returns why a candidate doesn't meet it, or None. `threshold` names the field of `GateRules` that
-    decides; the reason of a refusal ends with its flag and value.
+    Attributes:
+        name: What it is about; a refusal starts with it.
+        objection: Returns why a candidate doesn't meet it, or None.
+        threshold: The field of `GateRules` that decides; a refusal ends with its flag and value.
     """
 
     name: str
@@ -81,28 +83,28 @@ class Criterion(NamedTuple):
 
 def _low_accuracy(evidence: Evidence, rules: GateRules) -> str | None:
     accuracy = evidence.candidate.accuracy
-    return f"its accuracy of {accuracy:.2%} is too low" if accuracy < rules.min_accuracy else None
+    return f"{accuracy:.2%} is too low" if accuracy < rules.min_accuracy else None
 
 
 def _high_calibration_error(evidence: Evidence, rules: GateRules) -> str | None:
     error = evidence.candidate.calibration_error
     if evidence.comparison is None or error <= rules.max_calibration_error:
         return None
-    return f"its calibration error of {error:.3g} is too high"
+    return f"{error:.3g} is too high"
 
 
 def _large_model(evidence: Evidence, rules: GateRules) -> str | None:
     size = evidence.candidate.model_mib
     if evidence.comparison is None or size <= rules.max_model_mib:
         return None
-    return f"its weights take {size:.3g} MiB"
+    return f"{size:.3g} MiB is too large"
 
 
 def _slow_model(evidence: Evidence, rules: GateRules) -> str | None:
     latency = evidence.candidate.latency_ms
     if evidence.comparison is None or latency <= rules.max_latency_ms:
         return None
-    return f"it takes {latency:.3g} ms for one image"
+    return f"{latency:.3g} ms for one image is too long"
 
 
 def _maybe_worse(evidence: Evidence, rules: GateRules) -> str | None:
@@ -119,7 +121,7 @@ def _worse_classes(evidence: Evidence, rules: GateRules) -> str | None:
     classes = () if evidence.comparison is None else evidence.comparison.classes
     p_values = holm([test.p_value for test in classes])
     worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
-    return f"its recall of {', '.join(worse)} is significantly lower" if worse else None
+    return f"significantly lower for {', '.join(worse)}" if worse else None
 
 
 CRITERIA = (
@@ -127,8 +129,8 @@ CRITERIA = (
     Criterion("calibration error", _high_calibration_error, "max_calibration_error"),
     Criterion("model size", _large_model, "max_model_mib"),
     Criterion("latency", _slow_model, "max_latency_ms"),
-    Criterion("accuracy against the champion", _maybe_worse, "gate_margin"),
-    Criterion("recall of each class", _worse_classes, "gate_alpha"),
+    Criterion("comparison with the champion", _maybe_worse, "gate_margin"),
+    Criterion("recall", _worse_classes, "gate_alpha"),
 )
 """All but the first compare with a champion, or apply only where there is one."""
 
@@ -179,7 +181,7 @@ def _objections(evidence: Evidence, rules: GateRules) -> list[str]:
     for criterion in CRITERIA:
         if objection := criterion.objection(evidence, rules):
             flag = f"--{criterion.threshold.replace('_', '-')}"
-            objections.append(f"{objection} ({flag} {getattr(rules, criterion.threshold):g})")
+            objections.append(f"{criterion.name}: {objection} ({flag} {getattr(rules, criterion.threshold):g})")
     return objections
 
 

@@ -160,7 +160,7 @@ def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder
     outcome = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate)
     assert not outcome.promoted
     assert store.champion() == before
-    assert "(--max-calibration-error 0.05)" in outcome.reason
+    assert "is too high (--max-calibration-error 0.05)" in outcome.reason
     event = store.history()[-1]
     assert (event["event"], event["version"], event["promoted"]) == ("decision", outcome.version, False)
     report = newest_artifact("training-report").data

@@ -37,7 +37,7 @@ def test_the_first_candidate_only_has_to_meet_min_accuracy():
     assert gate(right(spread(300)), None, costs=(0.9, 1e3, 1e3)).promoted
     refused = gate(right(spread(301)), None)
     assert not refused.promoted
-    assert refused.reason == "its accuracy of 96.99% is too low (--min-accuracy 0.97)"
+    assert refused.reason == "accuracy: 96.99% is too low (--min-accuracy 0.97)"
 
 
 def test_a_better_candidate_is_promoted_with_numbers_as_reason():
@@ -129,16 +129,16 @@ def test_a_lower_recall_of_one_class_is_refused_and_named():
     decision = gate(right(fours[:25]), right(others[:120]))
     assert decision.difference > 0
     assert not decision.promoted
-    assert "its recall of 4 is significantly lower (--gate-alpha 0.05)" in decision.reason
+    assert "recall: significantly lower for 4 (--gate-alpha 0.05)" in decision.reason
     assert next(test for test in decision.classes if test.label == 4).made == 25
 
 
 @pytest.mark.parametrize(
     ("costs", "reason"),
     [
-        ((0.06, 1, 1), "its calibration error of 0.06 is too high (--max-calibration-error 0.05)"),
-        ((0.01, 21, 1), "its weights take 21 MiB (--max-model-mib 20)"),
-        ((0.01, 1, 51), "it takes 51 ms for one image (--max-latency-ms 50)"),
+        ((0.06, 1, 1), "calibration error: 0.06 is too high (--max-calibration-error 0.05)"),
+        ((0.01, 21, 1), "model size: 21 MiB is too large (--max-model-mib 20)"),
+        ((0.01, 1, 51), "latency: 51 ms for one image is too long (--max-latency-ms 50)"),
     ],
 )
 def test_a_candidate_that_costs_too_much_is_refused(costs, reason):
@@ -156,13 +156,13 @@ class ToyRules(GateRules):
 def test_a_new_criterion_refuses_a_candidate_with_its_reason(monkeypatch):
     def too_many_mistakes(evidence, rules):
         mistakes = int((~evidence.candidate.right).sum())
-        return f"it makes {mistakes} mistakes" if mistakes > rules.max_mistakes else None
+        return f"{mistakes} are too many" if mistakes > rules.max_mistakes else None
 
     criterion = Criterion("mistakes", too_many_mistakes, "max_mistakes")
     monkeypatch.setattr(gate_module, "CRITERIA", (*gate_module.CRITERIA, criterion))
     refused = gate(right(spread(70)), right(spread(100)), ToyRules())
     assert not refused.promoted
-    assert refused.reason == "it makes 70 mistakes (--max-mistakes 60)"
+    assert refused.reason == "mistakes: 70 are too many (--max-mistakes 60)"
     assert gate(right(spread(60)), right(spread(100)), ToyRules()).promoted
 
 
