@@ -119,8 +119,10 @@ def mistake_sheet(mistakes: Sequence[Mistake], images: Images) -> Figure:
     return picture_sheet(title, _pictures([mistake.row for mistake in mistakes], images), captions)
 
 
-def change_sheet(fixed_rows: Sequence[int], broken_rows: Sequence[int], images: Images) -> Figure:
-    """Draw test images that only the candidate gets right, then those that only the champion gets right."""
+def change_sheet(fixed_rows: Sequence[int], broken_rows: Sequence[int], images: Images) -> Figure | None:
+    """Draw test images that only the candidate gets right, then those that only the champion gets right, if any."""
+    if not fixed_rows and not broken_rows:
+        return None
     changes = [("fixed", row) for row in fixed_rows] + [("newly made", row) for row in broken_rows]
     captions = [f"{change}\na {images.labels[row]}" for change, row in changes]
     return picture_sheet("Mistakes fixed, and newly made", _pictures([row for _, row in changes], images), captions)
@@ -154,8 +156,10 @@ def history_plot(summaries: Sequence[VersionSummary]) -> Figure:
     return figure
 
 
-def example_sheet(title: str, examples: Sequence[Example]) -> Figure:
-    """Draw images with their name, the predicted digit, its confidence, and the second most probable digit."""
+def example_sheet(title: str, examples: Sequence[Example]) -> Figure | None:
+    """Draw images, if any, with name, predicted digit, its confidence, and the second most probable digit."""
+    if not examples:
+        return None
     captions = [f"{_end(e.item)}\n{e.label} ({e.confidence:.0%}) or {e.second}" for e in examples]
     n_abstained = sum(example.abstained for example in examples)
     return picture_sheet(f"{title} ({n_abstained} abstained from)", [example.picture for example in examples], captions)

@@ -15,8 +15,6 @@ from schemas.row_checks import MEANINGS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from matplotlib.figure import Figure
-
     from schemas.prediction import Prediction, ScoredPredictions
 
     Address = Callable[[str], str]
@@ -70,10 +68,6 @@ def _score(score: ScoredPredictions) -> str:
     return f"{text}; accuracy {accepted.accuracy:.2%} on the {accepted.coverage:.2%} that it doesn't abstain from"
 
 
-def _findings(prediction: Prediction, _address: Address) -> str:
-    return markdown.findings(prediction.findings)
-
-
 def _digits(prediction: Prediction, _address: Address) -> str:
     total = max(prediction.n_predicted, 1)
     rows = [
@@ -109,24 +103,6 @@ def _confidence(prediction: Prediction, address: Address) -> str:
     return "\n\n".join(parts)
 
 
-def _confidence_plot(prediction: Prediction) -> Figure:
-    return plots.confidence_histogram(prediction.confidences, prediction.threshold)
-
-
-def _least_confident_plot(prediction: Prediction) -> Figure | None:
-    examples = prediction.least_confident
-    return plots.example_sheet("Least confident", examples) if examples else None
-
-
-def _confusion_matrix(prediction: Prediction, address: Address) -> str:
-    return markdown.confusion_matrix(prediction.score.confusion_matrix, address) if prediction.score else ""
-
-
-def _confusion_plot(prediction: Prediction) -> Figure | None:
-    score = prediction.score
-    return plots.confusion_heatmap(score.confusion_matrix, score.accuracy) if score else None
-
-
 def _similarity(prediction: Prediction, address: Address) -> str:
     share = prediction.unlike_training / max(prediction.n_predicted, 1)
     text = (
@@ -136,27 +112,37 @@ def _similarity(prediction: Prediction, address: Address) -> str:
     return f"{text}\n\n![Least similar]({address('least_similar')})" if prediction.least_similar else text
 
 
-def _least_similar_plot(prediction: Prediction) -> Figure | None:
-    examples = prediction.least_similar
-    return plots.example_sheet("Least similar to the training images", examples) if examples else None
-
-
 def _drift(prediction: Prediction, address: Address) -> str:
     picture = f"![The mean image of each class, and drift]({address('data')})"
     return f"{markdown.drift(prediction.drifts, prediction.reference)}\n\n{picture}" if prediction.drifts else picture
 
 
-def _drift_plot(prediction: Prediction) -> Figure:
-    return plots.data_sheet(prediction.class_means, prediction.reference_means, prediction.drifts)
-
-
 SECTIONS = (
-    Section("", _findings),
+    Section("", lambda p, _address: markdown.findings(p.findings)),
     Section("Predicted digits", _digits),
     Section("Images without a prediction", _invalid),
-    Section("Confidence", _confidence, {"confidence": _confidence_plot, "least_confident": _least_confident_plot}),
-    Section("Confusion matrix", _confusion_matrix, {"confusion_matrix": _confusion_plot}),
-    Section("Similarity to the training images", _similarity, {"least_similar": _least_similar_plot}),
-    Section("Drift", _drift, {"data": _drift_plot}),
+    Section(
+        "Confidence",
+        _confidence,
+        {
+            "confidence": lambda p: plots.confidence_histogram(p.confidences, p.threshold),
+            "least_confident": lambda p: plots.example_sheet("Least confident", p.least_confident),
+        },
+    ),
+    Section(
+        "Confusion matrix",
+        lambda p, address: markdown.confusion_matrix(p.score.confusion_matrix, address) if p.score else "",
+        {
+            "confusion_matrix": lambda p: (
+                plots.confusion_heatmap(p.score.confusion_matrix, p.score.accuracy) if p.score else None
+            )
+        },
+    ),
+    Section(
+        "Similarity to the training images",
+        _similarity,
+        {"least_similar": lambda p: plots.example_sheet("Least similar to the training images", p.least_similar)},
+    ),
+    Section("Drift", _drift, {"data": lambda p: plots.data_sheet(p.class_means, p.reference_means, p.drifts)}),
 )
-"""`write` gets the prediction and `address`; the functions of the plots get the prediction."""
+"""`write` gets the prediction, `p`, and `address`; the functions of the plots get the prediction."""

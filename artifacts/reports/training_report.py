@@ -13,8 +13,6 @@ from artifacts.reports.markdown import Section, table
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from matplotlib.figure import Figure
-
     from schemas.gate import Decision
     from schemas.results import Dataset, Evaluation, TrainingResult
     from schemas.run import Run
@@ -93,21 +91,6 @@ def _comparison(decision: Decision) -> dict[str, object]:
     }
 
 
-def _changes_plot(inputs: PlotInputs) -> Figure | None:
-    decision = inputs.decision
-    if not decision.fixed_rows and not decision.broken_rows:
-        return None
-    return plots.change_sheet(decision.fixed_rows, decision.broken_rows, inputs.dataset.test)
-
-
-def _confusion_matrix(run: Run, address: Address) -> str:
-    return markdown.confusion_matrix(run.evaluation.confusion_matrix, address)
-
-
-def _confusion_plot(inputs: PlotInputs) -> Figure:
-    return plots.confusion_heatmap(inputs.evaluation.confusion_matrix, inputs.evaluation.accuracy)
-
-
 def _classes(run: Run, _address: Address) -> str:
     rows = (
         [f"**{m.label}**", f"{m.precision:.2%}", f"{m.recall:.2%}", f"{m.f1:.2%}", f"{m.support:,}"]
@@ -116,25 +99,12 @@ def _classes(run: Run, _address: Address) -> str:
     return table(["digit", "precision", "recall", "F1", "images"], rows)
 
 
-def _learning_curve(_run: Run, address: Address) -> str:
-    return f"![Learning curve]({address('learning_curve')})"
-
-
-def _learning_curve_plot(inputs: PlotInputs) -> Figure:
-    result = inputs.training_result
-    return plots.learning_curve(result.history, augmented=result.recipe.augments)
-
-
 def _mistakes(run: Run, address: Address) -> str:
     mistakes = run.evaluation.mistakes
     if not mistakes:
         return "None."
     picture = f"![Most confident mistakes]({address('mistakes')})"
     return f"The {len(mistakes)} most confident of {run.evaluation.errors:,}.\n\n{picture}"
-
-
-def _mistakes_plot(inputs: PlotInputs) -> Figure:
-    return plots.mistake_sheet(inputs.evaluation.mistakes, inputs.dataset.test)
 
 
 def _data(run: Run, address: Address) -> str:
@@ -169,19 +139,31 @@ def _time(run: Run, _address: Address) -> str:
     )
 
 
-def _libraries(run: Run, _address: Address) -> str:
-    return table(["library", "version"], run.environment["libraries"].items())
-
-
 SECTIONS = (
-    Section("Decision", _decision, {"changes": _changes_plot}),
-    Section("Confusion matrix", _confusion_matrix, {"confusion_matrix": _confusion_plot}),
+    Section(
+        "Decision",
+        _decision,
+        {"changes": lambda i: plots.change_sheet(i.decision.fixed_rows, i.decision.broken_rows, i.dataset.test)},
+    ),
+    Section(
+        "Confusion matrix",
+        lambda run, address: markdown.confusion_matrix(run.evaluation.confusion_matrix, address),
+        {"confusion_matrix": lambda i: plots.confusion_heatmap(i.evaluation.confusion_matrix, i.evaluation.accuracy)},
+    ),
     Section("Each digit", _classes),
-    Section("Learning curve", _learning_curve, {"learning_curve": _learning_curve_plot}),
-    Section("Mistakes", _mistakes, {"mistakes": _mistakes_plot}),
+    Section(
+        "Learning curve",
+        lambda _run, address: f"![Learning curve]({address('learning_curve')})",
+        {
+            "learning_curve": lambda i: plots.learning_curve(
+                i.training_result.history, augmented=i.training_result.recipe.augments
+            )
+        },
+    ),
+    Section("Mistakes", _mistakes, {"mistakes": lambda i: plots.mistake_sheet(i.evaluation.mistakes, i.dataset.test)}),
     Section("Data", _data),
     Section("Recipe", _recipe),
     Section("Time", _time),
-    Section("Libraries", _libraries),
+    Section("Libraries", lambda run, _address: table(["library", "version"], run.environment["libraries"].items())),
 )
-"""`write` gets the run and `address`; the functions of the plots get `PlotInputs`."""
+"""`write` gets the run and `address`; the functions of the plots get `PlotInputs`, `i`."""
