@@ -1,4 +1,4 @@
-"""The file of predictions, one line an image, CSV or Parquet: written batch by batch, there whole or not at all."""
+"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and kept only if it is complete."""
 
 from __future__ import annotations
 
@@ -47,14 +47,15 @@ def check(path: Path) -> None:
 
 @contextmanager
 def writer(path: Path) -> Iterator[Callable[[PredictionBatch], None]]:
-    """Give what appends answers to a file, which is there when the `with` ends well.
+    """Yield a function that appends a batch; the file replaces an older one when the `with` ends without an exception.
 
-    Raises InputError when it can't be written, because the disk is full, say.
+    Raises InputError when it can't be written, for example because the disk is full.
     """
-    kind = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
+    check(path)
+    format_writer = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
     try:
-        with new_file(path.resolve()) as temporary, kind(temporary, COLUMNS) as sink:  # a link stays one
-            yield lambda answers: sink.write_table(_table(answers))
+        with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # a link stays one
+            yield lambda batch: sink.write_table(_table(batch))
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -63,17 +64,17 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"--output {path}: can't be written ({error.strerror or error})")
 
 
-def _table(answers: PredictionBatch) -> pa.Table:
-    """Put answers into columns; an image without an answer has none but its name, and that it is abstained from."""
-    none = answers.reason != ""
+def _table(batch: PredictionBatch) -> pa.Table:
+    """Return a batch as columns; an invalid image has only its name and `abstained`."""
+    invalid = batch.reason != ""
     return pa.table(
         [
-            answers.items.astype(str),
-            pa.array(answers.label, mask=none),
-            pa.array(answers.confidence, mask=none),
-            pa.array(answers.second, mask=none),
-            answers.abstained,
-            pa.array(answers.unlike_training, mask=none),
+            batch.items.astype(str),
+            pa.array(batch.label, mask=invalid),
+            pa.array(batch.confidence, mask=invalid),
+            pa.array(batch.second, mask=invalid),
+            batch.abstained,
+            pa.array(batch.unlike_training, mask=invalid),
         ],
         schema=COLUMNS,
     )

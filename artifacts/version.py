@@ -10,7 +10,7 @@ from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown, environment
 from artifacts.store import reference_profile
 from artifacts.store.store import CARD
-from schemas.results import Run
+from schemas.run import Run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

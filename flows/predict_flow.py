@@ -11,23 +11,23 @@ from prefect import State, flow
 from prefect.states import Completed
 from pydantic import Field
 
+from artifacts import predictions
 from artifacts.store.store import Store
 from flows import command_line
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
-from tasks.predict import check_output, predict, preload
+from tasks.predict import predict, preload
 from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
 
 
-def check(input: str, version: int | None, store: str, output: Path, **_own_bounds: object) -> int:  # noqa: A002
-    """Refuse what can't work, before anything is started; give the version that is meant."""
-    check_output(output)
+def check(input: str, version: int | None, store: str, output: Path, **_others: object) -> None:  # noqa: A002
+    """Refuse bad parameters within a second, before a server is started; the tasks refuse the same ones."""
+    predictions.check(output)
     inputs.check(input, output)
-    meant = Store(store).resolve_version(version)
-    Store(store).check_intact(meant)
-    return meant
+    versions = Store(store)
+    versions.card(versions.resolve_version(version))
 
 
 @flow(name="predict", flow_run_name="predict {input}")
@@ -39,22 +39,23 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     rules: Annotated[InputRules, Parameter(name="*")] = DEFAULT_INPUT_RULES,
     batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16_384,
 ) -> State[Prediction]:
-    """Predict which digits images show, and how far to trust that.
+    """Predict which digits images show, and flag the predictions not to trust.
 
     Args:
         input: mnist, fashion-mnist, a picture, an .npz, .csv, .parquet or IDX file, a folder, a pattern or an address.
-        version: The number of the version to ask; the champion if there is none.
+        version: The number of the version to use; the champion if there is none.
         store: The folder that keeps the versions, or an object store's address.
-        output: The file to write, .csv or .parquet: each image's label, how sure, and whether to trust it.
-        rules: What the images have to keep.
+        output: The file to write, .csv or .parquet: each image's label, confidence, and whether to trust it.
+        rules: Repairs of the images, and limits on their drift.
         batch_size: Images that are in memory at a time.
     """
-    predictor = open_version(store, check(input, version, store, output))
+    versions = Store(store)
+    predictor = open_version(versions, versions.resolve_version(version))
     prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
     return Completed(message=prediction.summary, data=prediction)
 
 
-NOTHING = "interrupted; nothing was written"
+INTERRUPTED = "interrupted; nothing was written"
 
 if __name__ == "__main__":
-    command_line.run(predict_flow, check=check, tell=command_line.predicted, preload=preload, interrupted=NOTHING)
+    command_line.run(predict_flow, check=check, tell=command_line.predicted, preload=preload, interrupted=INTERRUPTED)

@@ -105,7 +105,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
             trained = train(dataset, whole_recipe, Store(store).work, compute)
             evaluation = evaluate(trained, dataset)
             decision = compare(trained, evaluation, dataset, store, gate, force)
-            pictures = data_plots | plot(trained, evaluation, decision)
+            pictures = data_plots | plot(trained, evaluation, decision, dataset)
             published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
     published = report_training(published, store)
     rank(store)

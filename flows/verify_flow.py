@@ -1,4 +1,4 @@
-"""Prove that a published version is what its card says.
+"""Verify that a published version matches its card.
 
 Run it with `python flows/verify_flow.py`, for the champion, or with `--version 3`.
 """
@@ -12,25 +12,25 @@ from schemas.results import VerificationResult
 from tasks.verify import verify
 
 
-def check(version: int | None, store: str, **_others: object) -> int:
-    """Refuse what can't work, before anything is started; give the version that is meant."""
-    meant = Store(store).resolve_version(version)
-    Store(store).card(meant)
-    return meant
+def check(version: int | None, store: str, **_others: object) -> None:
+    """Refuse bad parameters within a second, before a server is started; the flow refuses the same ones."""
+    versions = Store(store)
+    versions.card(versions.resolve_version(version))
 
 
 @flow(name="verify", flow_run_name="verify")
 def verify_flow(
     version: int | None = None, store: str = "store", *, reproduce: bool = False
 ) -> State[VerificationResult]:
-    """Prove that a version is what its card says: its files, its figures, and with --reproduce its weights.
+    """Verify that a version matches its card: its files, its metrics, and with --reproduce its weights.
 
     Args:
-        version: The version's number; the champion's if there is none.
+        version: The version's number; the champion if there is none.
         store: The folder that keeps the versions, or an object store's address.
-        reproduce: Train anew by the card's recipe and compare the weights, bit for bit.
+        reproduce: Train again by the card's recipe and compare the weights, bit for bit.
     """
-    verified = verify(store, check(version, store), reproduce=reproduce)
+    versions = Store(store)
+    verified = verify(versions, versions.resolve_version(version), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 
 

@@ -1,37 +1,35 @@
-"""The gate: its rules, and the decision that it comes to."""
+"""The gate's thresholds and its decision."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
 
 class GateRules(BaseModel):
-    """What a candidate has to keep to become the champion."""
+    """Thresholds of the gate. `CRITERIA` in `tasks/scoring/gate.py` says how each one is applied."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    min_accuracy: float = Field(0.97, ge=0, le=1, description="Test accuracy that every champion has to reach.")
+    min_accuracy: float = Field(0.97, ge=0, le=1, description="Lowest test accuracy that a champion may have.")
     gate_alpha: float = Field(
         0.05,
         gt=0,
         lt=0.5,
-        description="Chance that a champion ever loses to a candidate that is worse than the margin.",
+        description="Probability that a champion is ever replaced by a candidate that is worse than the margin.",
     )
     gate_margin: float = Field(
-        0.1, ge=0, le=100, description="Points of accuracy by which a candidate may seem worse and still be as good."
+        0.1, ge=0, le=100, description="Percentage points of accuracy that a candidate may lose against the champion."
     )
-    max_calibration_error: float = Field(0.05, ge=0, le=1, description="Expected calibration error of a candidate.")
-    max_model_mib: float = Field(20, gt=0, description="MiB of a candidate's weights.")
+    max_calibration_error: float = Field(
+        0.05, ge=0, le=1, description="Highest expected calibration error of a candidate."
+    )
+    max_model_mib: float = Field(20, gt=0, description="Highest size of a candidate's weights, in MiB.")
     max_latency_ms: float = Field(
-        50, gt=0, description="Milliseconds that a candidate takes for one image, the median."
+        50, gt=0, description="Highest median time that a candidate takes for one image, in milliseconds."
     )
 
 
@@ -40,7 +38,7 @@ DEFAULT_GATE = GateRules()
 
 @dataclass(frozen=True)
 class ClassTest:
-    """One class' paired test: candidate against champion, whether its recall is worse."""
+    """Paired test of one class: is the candidate's recall lower than the champion's?"""
 
     label: int
     fixed: int
@@ -49,21 +47,13 @@ class ClassTest:
 
 
 @dataclass(frozen=True)
-class ChangedPrediction:
-    """A test row that just one of candidate and champion has right: fixed if it is the candidate."""
-
-    fixed: bool
-    label: int
-    picture: NDArray[np.uint8]
-
-
-@dataclass(frozen=True)
 class Decision:
-    """Whether a candidate becomes champion, why, and every figure that it rests on.
+    """Whether a candidate becomes the champion, the reason, and the metrics behind it.
 
-    `fixed` are the mistakes of the champion that the candidate doesn't make, `made` its own new ones. `difference` is
-    the candidate's accuracy less the champion's, `lower` the lower end of its interval at the level 1 - `alpha`, all
-    in points. Without a champion to compare with these are None.
+    `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
+    `fixed_rows` and `broken_rows` are the first of these test rows. `difference` is the candidate's accuracy minus the
+    champion's, `lower` its lower bound at the confidence level 1 - `alpha`, both in percentage points. All of these are
+    None, or empty, where there is no champion to compare with.
     """
 
     promoted: bool
@@ -85,10 +75,9 @@ class Decision:
     model_mib: float | None = None
     latency_ms: float | None = None
     forced: bool = False
-    changes: tuple[ChangedPrediction, ...] = ()
+    fixed_rows: tuple[int, ...] = ()
+    broken_rows: tuple[int, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Give everything but the pictures, as JSON takes it."""
-        figures = dataclasses.asdict(dataclasses.replace(self, changes=()))
-        del figures["changes"]
-        return figures
+        """Return the decision as `card.json` and `metrics.json` hold it, without the row numbers."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if not name.endswith("_rows")}

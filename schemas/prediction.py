@@ -1,4 +1,4 @@
-"""What predicting hands on: a version that can be asked, its answers to some images, and what they come to."""
+"""What predicting hands on: a loaded version, its predictions for a batch, and the totals over all batches."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Predictor:
-    """A version that can be asked: `probabilities` takes pixels (rows × 784, `uint8`) and gives rows × 10.
+    """A loaded version: `probabilities` takes pixels (rows × 784, `uint8`) and returns rows × 10.
 
-    It abstains below its card's threshold, always if there is none; `profile` tells what it was trained on.
+    It abstains below `threshold`, and always if that is None. `profile` describes its training images.
     """
 
     version: int
@@ -32,10 +32,10 @@ class Predictor:
 
 @dataclass(frozen=True)
 class PredictionBatch:
-    """What a version says of some images, a row each.
+    """A version's predictions for some images, one row each.
 
-    `reason` names the row checks that an image fails, which leave it without an answer; it is empty for the others.
-    `true` is what an image shows, -1 where that isn't known.
+    `reason` names the row checks that an image fails, so that it gets no prediction; it is empty for valid images.
+    `true_label` is -1 where the label isn't known.
     """
 
     items: pd.Index
@@ -47,12 +47,12 @@ class PredictionBatch:
     unlike_training: NDArray[np.bool_]
     distance: NDArray[np.float32]
     reason: NDArray[np.object_]
-    true: NDArray[np.int16]
+    true_label: NDArray[np.int16]
 
 
 @dataclass(frozen=True)
 class Example:
-    """An image that the report draws (28 × 28), with what was said of it."""
+    """An image that the report shows (28 × 28), with its prediction."""
 
     item: str
     picture: NDArray[np.uint8]
@@ -64,30 +64,31 @@ class Example:
 
 @dataclass(frozen=True)
 class ScoredPredictions:
-    """How many of the images whose label is known were recognised.
+    """Metrics over the images whose label is known.
 
-    `confusion_matrix` is 10 × 10, rows true, columns predicted; `answered` tells the same of those not abstained from.
+    `confusion_matrix` is 10 × 10, rows true, columns predicted. `abstention` has the share and the accuracy of those
+    that the version doesn't abstain from.
     """
 
     n_rows: int
     accuracy: float
     interval: tuple[float, float]
     confusion_matrix: NDArray[np.int64]
-    answered: Abstention
+    abstention: Abstention
 
     @property
     def errors(self) -> int:
-        """Count the images that were recognised wrongly."""
+        """Count the misclassified images."""
         return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the answers to all images come to.
+    """Totals over the predictions for all images.
 
-    `labels` and `abstained` count by digit (10), `confidences` by 20 equal steps from 0 to 1. `unanswered` counts the
-    images without an answer by reason; no other count has them. `class_means` (10 × 784) are of the images by what they
-    were taken for.
+    `labels` and `abstained` count by predicted digit (10), `confidences` by 20 equal bins from 0 to 1. `invalid` counts
+    by reason the images without a prediction; no other count includes them. `class_means` (10 × 784) are the mean
+    images by predicted digit.
     """
 
     source: str
@@ -100,24 +101,27 @@ class Prediction:
     abstained: NDArray[np.int64]
     confidences: NDArray[np.int64]
     unlike_training: int
-    unanswered: dict[str, int]
+    invalid: dict[str, int]
     drifts: tuple[Drift, ...]
     findings: tuple[CheckResult, ...]
     reference: str
     class_means: NDArray[np.float32]
     reference_means: NDArray[np.float32]
-    least_sure: tuple[Example, ...]
-    least_alike: tuple[Example, ...]
+    least_confident: tuple[Example, ...]
+    least_similar: tuple[Example, ...]
     score: ScoredPredictions | None
     artifact: UUID | None = None
 
     @property
-    def summary(self) -> str:
-        """Tell in a line what was done."""
-        trusted = self.answered - int(self.abstained.sum())
-        return f"version {self.version}: {self.n_rows:,} images of {self.source} into {self.output}, {trusted:,} surely"
+    def n_predicted(self) -> int:
+        """Count the images that have a prediction, abstained from or not."""
+        return int(self.labels.sum())
 
     @property
-    def answered(self) -> int:
-        """Count the images that have an answer, abstained from or not."""
-        return int(self.labels.sum())
+    def summary(self) -> str:
+        """Describe the run in one line."""
+        n_abstained = int(self.abstained.sum())
+        return (
+            f"version {self.version}: {self.n_rows:,} images of {self.source} written to {self.output}, "
+            f"abstained from {n_abstained:,}"
+        )

@@ -1,4 +1,4 @@
-"""What the steps hand to each other: a dataset, a trained network, its evaluation."""
+"""What tasks hand to each other: a dataset, a trained network, its evaluation, a published version."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from schemas.gate import Decision
     from schemas.images import Images
     from schemas.profile import Profile
     from schemas.recipe import Recipe
@@ -184,10 +183,10 @@ class Validation:
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A trained network with the recipe and the epochs that made it.
+    """A trained network, with the recipe and the epochs behind it.
 
-    `fingerprint` is that of data, recipe, code and locked dependencies; `digest` that of the weights. The answers
-    (rows × 10) are those to the rows that were held out of training.
+    `fingerprint` covers data, recipe, code and locked dependencies; `digest` the weights. The probabilities
+    (rows × 10) are those of the rows that were held out of training.
     """
 
     network: keras.Model
@@ -197,16 +196,16 @@ class TrainingResult:
     digest: str
     training_rows: int
     validation_rows: int
-    held_out_answers: NDArray[np.float32]
+    held_out_probabilities: NDArray[np.float32]
     held_out_labels: NDArray[np.uint8]
     workers: int = 1
 
 
 @dataclass(frozen=True)
 class Abstention:
-    """From which confidence on to answer, set on held-out rows; how many test rows that lets be answered, how well.
+    """A confidence threshold, the share of test rows at or above it, and the accuracy on these.
 
-    Without a threshold, because nothing was held out or no confidence is good enough, nothing is answered.
+    `threshold` is None where no rows were held out or no confidence is high enough: the network then always abstains.
     """
 
     threshold: float | None
@@ -216,7 +215,7 @@ class Abstention:
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """How well one class is recognised."""
+    """Metrics of one class."""
 
     label: int
     precision: float
@@ -227,20 +226,20 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Mistake:
-    """A test row that the network got wrong: its picture (28 × 28, `uint8`) and what was said of it."""
+    """A misclassified test row, by its number."""
 
     row: int
     label: int
     predicted: int
     confidence: float
-    picture: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A network's figures on the test frame. `confusion_matrix` is 10 × 10, rows true, columns predicted.
+    """A network's metrics on the test rows.
 
-    `right` tells of each test row whether it was recognised.
+    `confusion_matrix` is 10 × 10, rows true, columns predicted. `right` says of each row whether it was predicted
+    correctly.
     """
 
     n_rows: int
@@ -256,11 +255,11 @@ class Evaluation:
 
     @property
     def errors(self) -> int:
-        """Count the rows that were recognised wrongly."""
+        """Count the misclassified rows."""
         return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the figures on all rows, as JSON takes them."""
+        """Return the metrics over all rows, ready for JSON."""
         return {
             "accuracy": self.accuracy,
             "interval": list(self.interval),
@@ -272,60 +271,11 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Run:
-    """Everything that is told of one training run, in the report and in `metrics.json`.
-
-    `seconds` holds the wall time of each stage so far, `start-up` (from the start of the process to the flow's first
-    line) and `orchestration` (what the flow spent outside its stages).
-    """
-
-    validation: Validation
-    decision: Decision
-    dataset_fingerprint: str
-    training_rows: int
-    validation_rows: int
-    recipe: Recipe
-    fingerprint: str
-    weights_digest: str
-    history: tuple[EpochRecord, ...]
-    evaluation: Evaluation
-    seconds: dict[str, float]
-    environment: dict[str, Any]
-
-    def metrics(self) -> dict[str, Any]:
-        """Give the contents of `metrics.json`."""
-        evaluation = self.evaluation
-        return {
-            **evaluation.to_dict(),
-            "abstention": dataclasses.asdict(evaluation.abstention),
-            "classes": [dataclasses.asdict(figures) for figures in evaluation.classes],
-            "mistakes": [
-                {"row": m.row, "label": m.label, "predicted": m.predicted, "confidence": m.confidence}
-                for m in evaluation.mistakes
-            ],
-            "seconds": self.seconds,
-            "recipe": self.recipe.model_dump(mode="json"),
-            "dataset": {
-                "name": self.validation.name,
-                "fingerprint": self.dataset_fingerprint,
-                "training_rows": self.training_rows,
-                "validation_rows": self.validation_rows,
-                "test_rows": evaluation.n_rows,
-            },
-            "decision": self.decision.to_dict(),
-            "fingerprint": self.fingerprint,
-            "weights_digest": self.weights_digest,
-            "history": [dataclasses.asdict(record) for record in self.history],
-            "environment": self.environment,
-        }
-
-
-@dataclass(frozen=True)
 class PublishedVersion:
-    """Where a run's version stands in the store, its report in Prefect, what it reached, and what was decided.
+    """The version that a run published or reused: where it is, its metrics, and the gate's decision.
 
-    `unchanged` tells that nothing was trained, because the version had been made before of the same data and recipe.
-    `artifact` is None as long as nothing is in Prefect.
+    `unchanged` is true where nothing was trained because the version already has the same data, recipe, code and
+    libraries. `artifact` is the id of its report in Prefect, None until it is there.
     """
 
     version: int
@@ -341,15 +291,15 @@ class PublishedVersion:
 
     @property
     def decision_message(self) -> str:
-        """Tell in a line what was decided, and why."""
+        """Describe the decision and its reason in one line."""
         if self.unchanged:
-            made = f"version {self.version} was made of the same data, recipe, training code and libraries"
-            return f"unchanged: {made}; --retrain trains again; {self.reason}"
+            same = f"version {self.version} was made of the same data, recipe, training code and libraries"
+            return f"unchanged: {same}; --retrain trains again; {self.reason}"
         return f"{'promoted to champion' if self.promoted else 'not promoted'}: {self.reason}"
 
     @property
     def metrics_message(self) -> str:
-        """Tell in a line what was reached."""
+        """Describe the metrics in one line."""
         low, high = self.interval
         return (
             f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
@@ -358,13 +308,13 @@ class PublishedVersion:
 
     @property
     def summary(self) -> str:
-        """Tell in one line what matters, that first."""
+        """Describe version, accuracy and decision in one line."""
         return f"version {self.version}, {self.accuracy:.2%}, {self.decision_message}"
 
 
 @dataclass(frozen=True)
 class Promotion:
-    """Which version became the champion by hand, in place of which, and why."""
+    """A promotion by hand: the new champion, the version that it replaced, and the reason."""
 
     version: int
     replaced: int | None
@@ -373,14 +323,14 @@ class Promotion:
 
     @property
     def summary(self) -> str:
-        """Tell what is in use now."""
-        over = "" if self.replaced is None else f", in place of version {self.replaced}"
-        return f"version {self.version} is the champion{over} (accuracy {self.accuracy:.2%})"
+        """Describe the new champion in one line."""
+        replaced = "" if self.replaced is None else f", in place of version {self.replaced}"
+        return f"version {self.version} is the champion{replaced} (accuracy {self.accuracy:.2%})"
 
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """A version that is what its card says, and in what that was proven."""
+    """A version that matches its card, and what was compared."""
 
     version: int
     summary: str

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -40,8 +39,6 @@ def compare(  # noqa: PLR0913, what the gate looks at
     )
     champion = None if number is None else _champion(versions, number, images)
     decision = gate.decide(candidate, champion, images.labels, rules, refused_before=versions.refusals(), forced=force)
-    if champion is not None and champion.right is not None:
-        decision = dataclasses.replace(decision, changes=gate.changes(candidate.right, champion.right, images))
     verdict = "promote" if decision.promoted else "refuse"
     get_run_logger().info("%s: %s", verdict, decision.reason)
     return decision
@@ -54,7 +51,7 @@ def _champion(store: Store, number: int, images: Images) -> Champion:
     from tasks.scoring.gate import Champion
 
     try:
-        ask = model.load_version(store, number)
+        ask = model.load_version(store.verified_dir(number), number)
     except StoreError as error:
         return Champion(number, None, str(error))
     return Champion(number, predict_in_pieces(ask, images).argmax(axis=1) == images.labels)

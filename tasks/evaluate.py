@@ -21,7 +21,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     from tasks.inference.model import predict_images
     from tasks.scoring import abstention, metrics
 
-    threshold = abstention.threshold(trained.held_out_answers, trained.held_out_labels)
+    threshold = abstention.threshold(trained.held_out_probabilities, trained.held_out_labels)
     evaluation = metrics.evaluation(dataset.test, predict_images(trained.network, dataset.test), threshold)
     low, high = evaluation.interval
     get_run_logger().info(

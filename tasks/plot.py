@@ -1,4 +1,4 @@
-"""Plot: draw what the report shows."""
+"""Plot: draw the plots of the training report."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from schemas.gate import Decision
-    from schemas.results import Evaluation, TrainingResult
+    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
 @task(task_run_name="plot", **RETRIED)
 @timed
-def plot(trained: TrainingResult, evaluation: Evaluation, decision: Decision) -> dict[str, bytes]:
-    """Give the report's pictures as PNGs by name."""
-    from artifacts.reports import plots
+def plot(
+    training_result: TrainingResult, evaluation: Evaluation, decision: Decision, dataset: Dataset
+) -> dict[str, bytes]:
+    """Return the plots of the report's sections as PNGs by name."""
+    from artifacts.reports import plots, training_report
 
-    return plots.training_plots(trained, evaluation, decision.changes)
+    inputs = training_report.PlotInputs(training_result, evaluation, decision, dataset)
+    return plots.draw(training_report.SECTIONS, inputs)

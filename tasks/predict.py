@@ -1,4 +1,4 @@
-"""Predict: stream images through the checks and a version, answers into a file, and add up what they come to."""
+"""Predict: stream images through the row checks and a version's model into a file."""
 
 from __future__ import annotations
 
@@ -19,38 +19,23 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules
 
 
-HEAVY = (
-    "artifacts.reports.plots",
-    "tasks.prediction.stream",
-    "tasks.sources.npz",
-)
-
-
-def check_output(path: Path) -> None:
-    """Raise InputError unless predictions can be written to a path."""
-    from artifacts import predictions
-
-    predictions.check(path)
-
-
-def preload() -> None:
-    """Import what predicting needs, TensorFlow above all; for who has time to spare."""
-    from tasks.inference import start_up
-
-    start_up.preload(*HEAVY)
-
-
 @task(task_run_name="predict {source}", **RETRIED)
 @timed
 def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, batch_size: int) -> Prediction:
-    """Predict on every image of a source; raise InputError, and write nothing, when it can't be read or has drifted."""
+    """Predict every image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
     from tasks.prediction import stream
 
-    watched = sys.stderr.isatty()
-    with tqdm(unit="image", disable=not watched, leave=False) as bar:
+    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar:
         prediction = stream.predict(source, predictor, output, rules, batch_size, on_batch=bar.update)
     logger = get_run_logger()
-    logger.info("version %s: %s images, in %s", predictor.version, f"{prediction.n_rows:,}", output)
+    logger.info("version %s: %s images, written to %s", predictor.version, f"{prediction.n_rows:,}", output)
     for finding in prediction.findings:
         logger.warning("%s: %s", finding.check, finding.message)
     return prediction
+
+
+def preload() -> None:
+    """Import TensorFlow and the other slow libraries that predicting needs, while a Prefect server starts."""
+    from tasks.inference import start_up
+
+    start_up.preload("artifacts.reports.plots", "tasks.prediction.stream", "tasks.sources.npz")

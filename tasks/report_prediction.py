@@ -1,4 +1,4 @@
-"""Report a prediction: draw it, and publish it in Prefect."""
+"""Report a prediction: draw its plots and publish its report in Prefect."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ PREDICTION_KEY = "prediction-report"
 @task(task_run_name="report prediction", **RETRIED)
 @timed
 def report_prediction(prediction: Prediction) -> Prediction:
-    """Publish the report of a prediction; give the prediction with the artifact's id."""
-    from artifacts.reports import markdown, plots
-    from artifacts.reports.prediction_report import prediction_report
+    """Publish the report and the drift event; return the prediction with the report's artifact id."""
+    from artifacts.reports import markdown, plots, prediction_report
 
-    text = prediction_report(prediction, markdown.embedded(plots.prediction_plots(prediction)))
-    told = f"{prediction.source}: {prediction.n_rows:,} images by version {prediction.version}"
-    artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=told)
+    pictures = plots.draw(prediction_report.SECTIONS, prediction)
+    text = prediction_report.prediction_report(prediction, markdown.embedded(pictures))
+    description = f"{prediction.source}: {prediction.n_rows:,} images by version {prediction.version}"
+    artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=description)
     events.of_drift(prediction.source, prediction.drifts)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

@@ -1,68 +1,39 @@
-"""Verify: prove that a version is what its card says."""
+"""Verify: compare a version with its card."""
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import VerificationResult
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-from tasks.verification.differences import differences
+from tasks.verification.faults import find_faults
+
+if TYPE_CHECKING:
+    from artifacts.store.store import Store
 
 VERIFICATION_KEY = "verification"
-ROOT = Path(__file__).parents[1]
 
 
 @task(task_run_name="verify version {version}", **RETRIED)
 @timed
-def verify(store: str, version: int, *, reproduce: bool) -> VerificationResult:
-    """Hash every file, score the model in a fresh process, compare with the card; raise StoreError naming what differs.
+def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult:
+    """Hash a version's files and evaluate its model again; raise StoreError naming all differences from its card.
 
-    `reproduce` also trains anew by the card's recipe and compares the weights, bit for bit.
+    `reproduce` also trains again by the card's recipe and compares the weights, bit for bit.
     """
-    versions = Store(store)
-    faults = versions.faults(version) or _differences(versions, version, reproduce=reproduce)
-    proven = "its files, its figures" + (" and its weights, trained anew" if reproduce else "")
-    told = "; ".join(faults) or f"version {version} is what its card says: {proven}"
-    verdict = "not what its card says" if faults else "verified"
-    create_markdown_artifact(
-        f"# Version {version}: {verdict}\n\n" + "\n".join(f"- {line}" for line in faults or [told]) + "\n",
-        key=VERIFICATION_KEY,
-        description=f"Version {version}: {verdict}",
-    )
+    faults = find_faults(store, version, reproduce=reproduce)
+    checked = "files, metrics and retrained weights" if reproduce else "files and metrics"
+    summary = "; ".join(faults) or f"version {version} matches its card: {checked}"
+    title = f"Version {version}: {'differs from its card' if faults else 'verified'}"
+    lines = "\n".join(f"- {line}" for line in faults or [summary])
+    create_markdown_artifact(f"# {title}\n\n{lines}\n", key=VERIFICATION_KEY, description=title)
     if faults:
-        raise StoreError(told)
-    get_run_logger().info(told)
-    return VerificationResult(version=version, summary=told)
-
-
-def _differences(store: Store, version: int, *, reproduce: bool) -> list[str]:
-    card = store.card(version)
-    command = [sys.executable, "-m", "tasks.verification.rescore", str(store.local_dir(version).resolve())]
-    ended = subprocess.run(  # noqa: S603, this project's own module
-        [*command, *(["--reproduce"] if reproduce else [])], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if ended.returncode:
-        last = (ended.stderr.strip().splitlines() or ["no word why"])[-1]
-        return [f"version {version}: it can't be scored ({last})"]
-    found = json.loads(ended.stdout.splitlines()[-1])
-    if "fault" in found:
-        return [f"version {version}: it can't be scored ({found['fault']})"]
-    pairs = [
-        (card["figures"], found["figures"], "figures"),
-        (card.get("abstention"), found["abstention"], "abstention"),
-        (card["data"]["fingerprint"], found["data"], "the data's fingerprint"),
-        (card["weights_digest"], found["weights"], "the weights' digest"),
-    ]
-    if reproduce:
-        pairs.append((card["weights_digest"], found["reproduced"], "the digest of the weights trained anew"))
-    return [f"version {version}: {line}" for pair in pairs for line in differences(*pair)]
+        raise StoreError(summary)
+    get_run_logger().info(summary)
+    return VerificationResult(version=version, summary=summary)

@@ -1,4 +1,4 @@
-"""The model card, what a version is, is for, rests on and reaches: `card.json` for programs, `card.md` for people."""
+"""The model card: a version's purpose, data, recipe and metrics, as `card.json` and `card.md`."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from artifacts.reports.markdown import table
 from artifacts.store import reference_profile
 
 if TYPE_CHECKING:
-    from schemas.results import Evaluation, Run
+    from schemas.results import Evaluation
+    from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")
-FOR = "single handwritten digits, 0 to 9, upright, brought to MNIST's form: 28 × 28 pixels, ink bright on a dark ground"
+FOR = "single handwritten digits, 0 to 9, upright, in MNIST's format: 28 × 28 pixels, bright ink on a dark background"
 NOT_FOR = (
-    "letters, several digits at once, turned or mirrored digits, decisions about people that nobody looks at again: it "
-    "answers one of ten classes whatever it is shown"
+    "letters, several digits at once, rotated or mirrored digits, decisions about people without a human check: it "
+    "predicts one of ten classes for any image"
 )
 
 
 def environment() -> dict[str, Any]:
-    """Tell where this runs: Python, libraries, processor, and the revision of the code where Git knows one."""
+    """Describe where this runs: Python, libraries, processor, and the code's Git revision if there is one."""
     return {
         "python": platform.python_version(),
         "libraries": {name: installed(name) for name in LIBRARIES},
@@ -39,8 +40,8 @@ def environment() -> dict[str, Any]:
 
 
 def card(run: Run, number: int, name: str) -> dict[str, Any]:
-    """Give the card of a version; the sums of its files are added when they are all there."""
-    evaluation = run.evaluation
+    """Return a version's card, without the checksums of its files, which are added when all are written."""
+    evaluation, validation = run.evaluation, run.validation
     return {
         "version": number,
         "made": datetime.now(tz=UTC).isoformat(timespec="seconds"),
@@ -48,17 +49,17 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
         "parent": run.decision.champion,
         "purpose": {"for": FOR, "not for": NOT_FOR},
         "data": {
-            "name": run.validation.name,
-            "source": run.validation.source,
-            "test_source": run.validation.test_source,
-            "added": list(run.validation.added),
-            "rules": run.validation.rules,
+            "name": validation.name,
+            "source": validation.source,
+            "test_source": validation.test_source,
+            "added": list(validation.added),
+            "rules": validation.rules,
             "rows": {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.n_rows},
             "fingerprint": run.dataset_fingerprint,
             "profile": reference_profile.NAME,
         },
         "recipe": run.recipe.model_dump(mode="json"),
-        "figures": figures(evaluation),
+        "figures": metrics(evaluation),
         "abstention": dataclasses.asdict(evaluation.abstention),
         "decision": run.decision.to_dict(),
         "environment": run.environment,
@@ -67,59 +68,72 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
     }
 
 
-def figures(evaluation: Evaluation) -> dict[str, Any]:
-    """Give the figures that a card states, and that it can be held to."""
-    recall = {str(of_class.label): of_class.recall for of_class in evaluation.classes}
+def metrics(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the metrics that a card states and that `verify` computes again."""
+    recall = {str(by_class.label): by_class.recall for by_class in evaluation.classes}
     return evaluation.to_dict() | {"recall": recall}
 
 
 def card_markdown(card: dict[str, Any]) -> str:
     """Write a card for people."""
-    reached, data, abstention = card["figures"], card["data"], card["abstention"]
-    low, high = reached["interval"]
-    verdict = "Promoted" if card["decision"]["promoted"] else "Not promoted"
-    least = abstention["threshold"]
-    caution = (
-        "There is no confidence from which on 99.9 % of the held-out answers are right: it shouldn't answer by itself."
-        if least is None or abstention["accuracy"] is None
-        else f"From a confidence of {least:.4f} on, set on the held-out rows so that 99.9 % of the answers are right, "
-        f"it answers {abstention['coverage']:.2%} of the test rows, {abstention['accuracy']:.3%} of them rightly."
-    )
+    purpose, verdict = card["purpose"], "Promoted" if card["decision"]["promoted"] else "Not promoted"
     parts = [
         f"# Model card: version {card['version']}",
-        f"The network `{card['recipe']['network']}`, which recognises handwritten digits, made {card['made']} by "
+        f"The network `{card['recipe']['network']}` recognises handwritten digits. It was trained on {card['made']} by "
         f"the flow run *{card['run']}*. {verdict}: {card['decision']['reason']}.",
-        f"## What it is for\n\nFor {card['purpose']['for']}.\n\nNot for {card['purpose']['not for']}.",
-        "## How good it is\n\n"
-        f"{reached['accuracy']:.2%} of {data['rows']['test']:,} test rows (95 % interval {low:.2%} to {high:.2%}), "
-        f"{reached['errors']:,} mistakes; log loss {reached['log_loss']:.4f}, calibration error "
-        f"{reached['calibration_error']:.4f}.\n\n"
-        + table(
-            ["digit", *reached["recall"]], [["recall", *(f"{recall:.2%}" for recall in reached["recall"].values())]]
-        )
-        + f"\n\n{caution}",
-        "## What it was made of\n\n"
-        f"{data['name']}: {data['rows']['training']:,} rows to train on, {data['rows']['held out']:,} held out, "
-        f"fingerprint `{data['fingerprint'][:16]}`. What they look like is in `{data['profile']}`, what validation "
-        "found in `validation.json`.",
-        "## How it was made\n\n"
-        + table(["field", "value"], [[n.replace("_", " "), v] for n, v in card["recipe"].items()]),
-        "## Where it was made\n\n"
-        + table(
-            ["what", "which"],
-            [
-                ["Python", card["environment"]["python"]],
-                ["system", card["environment"]["system"]],
-                ["processor", f"{card['environment']['processor']}, {card['environment']['cores']} cores"],
-                ["workers that shared each batch", card["environment"]["workers"]],
-                ["code", card["environment"]["revision"] or "unknown"],
-                *card["environment"]["libraries"].items(),
-            ],
-        ),
+        f"## Intended use\n\nFor {purpose['for']}.\n\nNot for {purpose['not for']}.",
+        f"## Metrics\n\n{_metrics_text(card)}",
+        f"## Data\n\n{_data_text(card['data'])}",
+        "## Training\n\n" + table(["field", "value"], [[n.replace("_", " "), v] for n, v in card["recipe"].items()]),
+        "## Environment\n\n" + _environment_table(card["environment"]),
         f"Parent: {'none' if card['parent'] is None else card['parent']}. Fingerprint of data, recipe, code and "
         f"libraries: `{card['fingerprint'][:16]}`; of the weights: `{card['weights_digest'][:16]}`.",
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def _metrics_text(card: dict[str, Any]) -> str:
+    metrics, n_rows = card["figures"], card["data"]["rows"]["test"]
+    low, high = metrics["interval"]
+    recall = [["recall", *(f"{recall:.2%}" for recall in metrics["recall"].values())]]
+    return (
+        f"{metrics['accuracy']:.2%} of {n_rows:,} test rows (95 % interval {low:.2%} to {high:.2%}), "
+        f"{metrics['errors']:,} mistakes; log loss {metrics['log_loss']:.4f}, calibration error "
+        f"{metrics['calibration_error']:.4f}.\n\n"
+        f"{table(['digit', *metrics['recall']], recall)}\n\n{_abstention_text(card['abstention'])}"
+    )
+
+
+def _abstention_text(abstention: dict[str, Any]) -> str:
+    threshold = abstention["threshold"]
+    if threshold is None or abstention["accuracy"] is None:
+        return (
+            "No confidence threshold gives 99.9 % accuracy on the held-out rows: a person should check all predictions."
+        )
+    return (
+        f"It abstains below a confidence of {threshold:.4f}, chosen for 99.9 % accuracy on the held-out rows. On the "
+        f"other {abstention['coverage']:.2%} of the test rows its accuracy is {abstention['accuracy']:.3%}."
+    )
+
+
+def _data_text(data: dict[str, Any]) -> str:
+    return (
+        f"{data['name']}: {data['rows']['training']:,} training rows, {data['rows']['held out']:,} held out, "
+        f"fingerprint `{data['fingerprint'][:16]}`. `{data['profile']}` holds their statistics, `validation.json` the "
+        "results of validation."
+    )
+
+
+def _environment_table(environment: dict[str, Any]) -> str:
+    rows = [
+        ["Python", environment["python"]],
+        ["system", environment["system"]],
+        ["processor", f"{environment['processor']}, {environment['cores']} cores"],
+        ["workers that share each batch", environment["workers"]],
+        ["code", environment["revision"] or "unknown"],
+        *environment["libraries"].items(),
+    ]
+    return table(["component", "version"], rows)
 
 
 def _processor() -> str:
@@ -129,9 +143,9 @@ def _processor() -> str:
 
 
 def _revision() -> str | None:
-    """Give the commit, with a mark when files differ from it; None outside a Git checkout."""
+    """Return the commit, marked if files differ from it; None outside a Git checkout."""
     try:
-        told = subprocess.run(
+        described = subprocess.run(
             ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607, whichever Git there is
             cwd=ROOT,
             capture_output=True,
@@ -141,4 +155,4 @@ def _revision() -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return told.stdout.strip()
+    return described.stdout.strip()

@@ -1,4 +1,4 @@
-"""The plots, as matplotlib figures from pure functions; whoever calls them saves them."""
+"""The plots: pure functions that return matplotlib figures, which the caller saves."""
 
 from __future__ import annotations
 
@@ -21,57 +21,36 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from artifacts.reports.leaderboard import VersionSummary
-    from schemas.gate import ChangedPrediction
-    from schemas.prediction import Example, Prediction
-    from schemas.results import Drift, Evaluation, Mistake, TrainingResult
+    from artifacts.reports.markdown import Section
+    from schemas.images import Images
+    from schemas.prediction import Example
+    from schemas.results import Drift, Mistake
     from schemas.training import EpochRecord
 
 DPI = 110
-# Okabe and Ito's colours, told apart with any colour vision.
+# Okabe and Ito's palette, which is safe for colour-blind readers.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 COLUMNS = 8
 
 
 def png(figure: Figure) -> bytes:
-    """Draw a figure as a PNG."""
+    """Return a figure as a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
-def training_plots(
-    trained: TrainingResult, evaluation: Evaluation, changes: Sequence[ChangedPrediction]
-) -> dict[str, bytes]:
-    """Draw what the training report shows, as PNGs by name."""
-    compared = {"changes": png(change_sheet(changes))} if changes else {}
-    return {
-        "confusion_matrix": png(confusion_heatmap(evaluation.confusion_matrix, evaluation.accuracy)),
-        "learning_curve": png(learning_curve(trained.history, augmented=trained.recipe.augments)),
-        "mistakes": png(mistake_sheet(evaluation.mistakes)),
-        **compared,
-    }
-
-
-def prediction_plots(prediction: Prediction) -> dict[str, bytes]:
-    """Draw what the prediction report shows, as PNGs by name."""
-    drawn = {
-        "confidence": confidence_histogram(prediction.confidences, prediction.threshold),
-        "data": data_sheet(prediction.class_means, prediction.reference_means, prediction.drifts),
-    }
-    if prediction.least_sure:
-        drawn["least_sure"] = example_sheet("Least sure", prediction.least_sure)
-    if prediction.least_alike:
-        drawn["least_alike"] = example_sheet("Least like the training images", prediction.least_alike)
-    if prediction.score:
-        drawn["confusion_matrix"] = confusion_heatmap(prediction.score.confusion_matrix, prediction.score.accuracy)
-    return {name: png(figure) for name, figure in drawn.items()}
+def draw(sections: Iterable[Section], *arguments: object) -> dict[str, bytes]:
+    """Draw the plots of a report's sections, as PNGs by name; each plot's function gets the arguments."""
+    figures = {name: plot(*arguments) for section in sections for name, plot in section.plots.items()}
+    return {name: png(figure) for name, figure in figures.items() if figure is not None}
 
 
 def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
     """Draw a confusion matrix, rows true, columns predicted.
 
-    Colour is the share of the true class on a logarithmic scale, so that confusions of a thousandth still show beside
-    a diagonal a hundred times as large; every cell has its count, empty ones stay blank.
+    The colour is the share of the true class on a logarithmic scale: a confusion of one in a thousand stays visible
+    beside the diagonal. Every cell shows its count; empty cells stay blank.
     """
     figure = Figure(figsize=(7.2, 6.2), layout="constrained")
     axes = figure.subplots()
@@ -94,7 +73,7 @@ def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
 
 
 def learning_curve(history: Sequence[EpochRecord], *, augmented: bool) -> Figure:
-    """Draw loss and error of each epoch, of the training rows as they were trained on and of those held out."""
+    """Draw loss and error rate of each epoch, on the training rows and on the held-out rows."""
     training = "training, augmented" if augmented else "training"
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
@@ -106,7 +85,7 @@ def learning_curve(history: Sequence[EpochRecord], *, augmented: bool) -> Figure
         "held out": [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history],
     }
     _curve(right, epochs, errors)
-    right.set(title="Error", ylabel="share recognised wrongly")
+    right.set(title="Error rate", ylabel="share of misclassified rows")
     right.yaxis.set_major_formatter(FuncFormatter(_percent))
     right.yaxis.set_minor_formatter(NullFormatter())
     return figure
@@ -118,14 +97,14 @@ def _curve(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float] |
         if None not in values:
             color, line = style
             axes.plot(epochs, values, color=color, linestyle=line, marker=marker, label=label)  # type: ignore[arg-type]
-    axes.set(xlabel="epoch", yscale="log" if _spans_a_logarithm(curves.values()) else "linear")
+    axes.set(xlabel="epoch", yscale="log" if _fits_log_scale(curves.values()) else "linear")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
 
 
-def _spans_a_logarithm(curves: Iterable[Sequence[float] | Sequence[float | None]]) -> bool:
+def _fits_log_scale(curves: Iterable[Sequence[float] | Sequence[float | None]]) -> bool:
     values = [value for curve in curves for value in curve if value is not None]
     return 0 < min(values) < max(values)
 
@@ -134,17 +113,24 @@ def _percent(share: float, _position: int | None = None) -> str:
     return f"{100 * share:g}%"
 
 
-def mistake_sheet(mistakes: Sequence[Mistake]) -> Figure:
-    """Draw the most confident mistakes as they look, each with its true label, what was said and how sure."""
-    captions = [f"{m.label} taken for {m.predicted}\n{m.confidence:.1%} sure" for m in mistakes]
+def mistake_sheet(mistakes: Sequence[Mistake], images: Images) -> Figure:
+    """Draw the most confident mistakes in a dataset's test images, with true label, predicted label and confidence."""
+    captions = [f"{m.label} predicted as {m.predicted}\n{m.confidence:.1%} confidence" for m in mistakes]
     title = "Most confident mistakes" if mistakes else "No mistakes"
-    return picture_sheet(title, [mistake.picture for mistake in mistakes], captions)
+    return picture_sheet(title, _pictures([mistake.row for mistake in mistakes], images), captions)
 
 
-def change_sheet(changes: Sequence[ChangedPrediction]) -> Figure:
-    """Draw what the candidate gets right and the champion didn't, then what it newly gets wrong."""
-    captions = [f"{'fixed' if change.fixed else 'newly made'}\na {change.label}" for change in changes]
-    return picture_sheet("Mistakes fixed, and newly made", [change.picture for change in changes], captions)
+def change_sheet(fixed_rows: Sequence[int], broken_rows: Sequence[int], images: Images) -> Figure | None:
+    """Draw test images that only the candidate gets right, then those that only the champion gets right, if any."""
+    if not fixed_rows and not broken_rows:
+        return None
+    changes = [("fixed", row) for row in fixed_rows] + [("newly made", row) for row in broken_rows]
+    captions = [f"{change}\na {images.labels[row]}" for change, row in changes]
+    return picture_sheet("Mistakes fixed, and newly made", _pictures([row for _, row in changes], images), captions)
+
+
+def _pictures(rows: Sequence[int], images: Images) -> list[NDArray[np.uint8]]:
+    return list(images.read(np.array(rows, np.intp)).reshape(-1, SIDE, SIDE))
 
 
 def history_plot(summaries: Sequence[VersionSummary]) -> Figure:
@@ -171,21 +157,21 @@ def history_plot(summaries: Sequence[VersionSummary]) -> Figure:
     return figure
 
 
-def example_sheet(title: str, examples: Sequence[Example]) -> Figure:
-    """Draw images that were predicted on, each with its name, the two likeliest digits and how sure the first is."""
-    captions = [f"{_end(e.item)}\n{e.label} or {e.second}, {e.confidence:.0%} sure" for e in examples]
-    abstained = sum(example.abstained for example in examples)
-    return picture_sheet(
-        f"{title} ({abstained} of them abstained from)", [example.picture for example in examples], captions
-    )
+def example_sheet(title: str, examples: Sequence[Example]) -> Figure | None:
+    """Draw images, if any, with name, predicted digit, its confidence, and the second most probable digit."""
+    if not examples:
+        return None
+    captions = [f"{_end(e.item)}\n{e.label} ({e.confidence:.0%}) or {e.second}" for e in examples]
+    n_abstained = sum(example.abstained for example in examples)
+    return picture_sheet(f"{title} ({n_abstained} abstained from)", [example.picture for example in examples], captions)
 
 
-def _end(text: str, length: int = 18) -> str:
+def _end(text: str, length: int = 15) -> str:
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 
 def confidence_histogram(confidences: NDArray[np.int64], threshold: float | None) -> Figure:
-    """Draw how many images were answered with which confidence, counted by equal steps from 0 to 1."""
+    """Draw the counts of images by confidence, in equal bins from 0 to 1."""
     figure = Figure(figsize=(9, 2.6), layout="constrained")
     axes = figure.subplots()
     edges = np.linspace(0, 1, len(confidences) + 1)
@@ -193,24 +179,24 @@ def confidence_histogram(confidences: NDArray[np.int64], threshold: float | None
     axes.set(xlabel="confidence", ylabel="images", xlim=(0, 1), yscale="symlog", ylim=(0, None))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda count, _: f"{count:,.0f}"))
     if threshold is not None:
-        axes.axvline(threshold, color=ORANGE, linestyle="--", label=f"answers from {threshold:.4f} on")
+        axes.axvline(threshold, color=ORANGE, linestyle="--", label=f"abstains below {threshold:.4f}")
         axes.legend(frameon=False, loc="upper left")
     axes.spines[["top", "right"]].set_visible(False)
     return figure
 
 
 def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions: Sequence[str]) -> Figure:
-    """Draw pictures (28 × 28, 0 to 255, ink dark on white as on paper), each with a caption of two lines."""
+    """Draw images (28 × 28, 0 to 255) as dark ink on white, each with a caption of up to two lines."""
     rows = max(1, -(-len(pictures) // COLUMNS))
     height = 0.35 + 1.45 * rows
     figure = Figure(figsize=(9, height))
-    # Laid out by hand: to fit 24 titles automatically takes longer than to draw them.
+    # A fixed layout: fitting 24 titles automatically takes longer than drawing them.
     figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.75 / height, wspace=0.1, hspace=0.45)
     figure.suptitle(title, fontsize=12, y=1 - 0.08 / height, va="top")
     cells = figure.subplots(rows, COLUMNS, squeeze=False).flat
     for axes, picture, caption in zip(cells, pictures, captions, strict=False):
         axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=8, parse_math=False)  # names are no formulas
+        axes.set_title(caption, fontsize=8, parse_math=False)  # a file name may contain $
     for axes in figure.axes:
         axes.axis("off")
     return figure
@@ -219,11 +205,11 @@ def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions:
 def data_sheet(
     means: NDArray[np.float32] | None, reference_means: NDArray[np.float32], drifts: Sequence[Drift]
 ) -> Figure:
-    """Draw each class' mean image, here and in the reference, above how far the data has drifted."""
+    """Draw each class' mean image, in this data and in the reference, above a bar chart of the drift."""
     height = 2.4 + 0.32 * len(drifts)
     figure = Figure(figsize=(9, height))
-    # Ten images in one strip: drawn as one picture, ten times faster than as ten.
-    strips = {"reference": reference_means} if means is None else {"here": means, "reference": reference_means}
+    # One strip of ten images is drawn ten times faster than ten images.
+    strips = {"reference": reference_means} if means is None else {"this data": means, "reference": reference_means}
     for line, (label, images) in enumerate(strips.items()):
         axes = figure.add_axes((0.12, 1 - (0.95 + 0.9 * line) / height, 0.86, 0.85 / height))
         axes.imshow(np.hstack(list(images.reshape(-1, SIDE, SIDE))), cmap="gray_r", vmin=0, vmax=255, aspect="equal")
@@ -238,6 +224,6 @@ def data_sheet(
         axes.set_yticks(range(len(drifts)), [f"{drift.part}, {drift.name}" for drift in drifts])
         axes.invert_yaxis()
         axes.set_xlim(0, max(1.2, 1.1 * max(shares)))
-        axes.set_xlabel("drift as a share of its bound", fontsize=8)
+        axes.set_xlabel("drift divided by its threshold", fontsize=8)
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -1,11 +1,14 @@
-"""What predicting came to: in markdown for the Prefect UI, in a few lines for the terminal."""
+"""The prediction report: in markdown for the Prefect UI, in a few lines for the terminal.
+
+A new section, with its plots, is one entry of `SECTIONS`.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from artifacts.reports import markdown
-from artifacts.reports.markdown import table
+from artifacts.reports import markdown, plots
+from artifacts.reports.markdown import Section, table
 from schemas.digits import CLASSES
 from schemas.row_checks import ROW_CHECKS
 
@@ -14,33 +17,18 @@ if TYPE_CHECKING:
 
     from schemas.prediction import Prediction, ScoredPredictions
 
+    Address = Callable[[str], str]
 
-def prediction_report(prediction: Prediction, address: Callable[[str], str]) -> str:
-    """Write the report; `address` turns a picture's name into what the markdown refers to."""
-    sections = [
-        _headline(prediction),
-        markdown.findings(prediction.findings),
-        f"## What was recognised\n\n{_digits(prediction)}",
-        _unanswered(prediction),
-        f"## How sure\n\n{_sureness(prediction)}\n\n![Confidence]({address('confidence')})",
-    ]
-    if prediction.least_sure:
-        sections.append(f"![The least sure]({address('least_sure')})")
-    if prediction.score:
-        sections += [markdown.confusion_matrix(prediction.score.confusion_matrix, address)]
-    sections.append(f"## How much like the training images\n\n{_likeness(prediction)}")
-    if prediction.least_alike:
-        sections.append(f"![Least like the training images]({address('least_alike')})")
-    if prediction.drifts:
-        sections.append(markdown.drift(prediction.drifts, prediction.reference))
-    sections.append(f"![The mean image of each class, and drift]({address('data')})")
-    return "\n\n".join(section for section in sections if section) + "\n"
+
+def prediction_report(prediction: Prediction, address: Address) -> str:
+    """Write the report; `address` returns the address of a plot by its name."""
+    return f"{_headline(prediction)}\n\n{markdown.render(SECTIONS, prediction, address)}\n"
 
 
 def summary(prediction: Prediction) -> str:
-    """Tell a person at a terminal, in a table and a few lines."""
+    """Write a table and a few lines for the terminal."""
     rows = [(str(label), f"{prediction.labels[label]:,}", f"{prediction.abstained[label]:,}") for label in CLASSES]
-    total = ("all", f"{prediction.answered:,}", f"{prediction.abstained.sum():,}")
+    total = ("all", f"{prediction.n_predicted:,}", f"{prediction.abstained.sum():,}")
     lines = [
         f"{digit:>5}  {images:>12}  {abstained:>9}"
         for digit, images, abstained in [("digit", "images", "abstained"), *rows, total]
@@ -49,9 +37,9 @@ def summary(prediction: Prediction) -> str:
     if prediction.score:
         lines.append(_score(prediction.score))
     lines.append(f"unlike the training images: {prediction.unlike_training:,}")
-    if prediction.unanswered:
-        told = ", ".join(f"{count:,} {reason}" for reason, count in prediction.unanswered.items())
-        lines.append(f"without an answer: {told}")
+    if prediction.invalid:
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in prediction.invalid.items())
+        lines.append(f"without a prediction: {reasons}")
     lines += [f"{finding.severity}: {finding.message}" for finding in prediction.findings]
     return "\n".join(lines)
 
@@ -60,8 +48,8 @@ def _headline(prediction: Prediction) -> str:
     pace = prediction.n_rows / prediction.seconds
     parts = [
         f"# {prediction.source}: {markdown.count(prediction.n_rows, 'image')}",
-        f"Answered by version {prediction.version} in {prediction.seconds:.1f} s, {pace:,.0f} images a second; written "
-        f"to `{prediction.output}`.",
+        f"Predicted by version {prediction.version} in {prediction.seconds:.1f} s, {pace:,.0f} images per second, and "
+        f"written to `{prediction.output}`.",
     ]
     if prediction.score:
         parts.append(f"**{_score(prediction.score)}**")
@@ -70,48 +58,91 @@ def _headline(prediction: Prediction) -> str:
 
 def _score(score: ScoredPredictions) -> str:
     low, high = score.interval
-    told = (
+    text = (
         f"accuracy {score.accuracy:.2%} of {score.n_rows:,} images with a label ({low:.2%} to {high:.2%}), "
         f"{score.errors:,} mistakes"
     )
-    answered = score.answered
-    if answered.accuracy is None:
-        return told
-    return f"{told}; {answered.accuracy:.2%} of the {answered.coverage:.2%} that it doesn't abstain from are right"
+    accepted = score.abstention
+    if accepted.accuracy is None:
+        return text
+    return f"{text}; accuracy {accepted.accuracy:.2%} on the {accepted.coverage:.2%} that it doesn't abstain from"
 
 
-def _digits(prediction: Prediction) -> str:
-    total = max(prediction.answered, 1)
+def _digits(prediction: Prediction, _address: Address) -> str:
+    total = max(prediction.n_predicted, 1)
     rows = [
         [f"**{label}**", f"{count:,}", f"{count / total:.1%}", f"{prediction.abstained[label]:,}"]
         for label, count in zip(CLASSES, prediction.labels, strict=True)
     ]
-    rows.append(["all", f"{prediction.answered:,}", "", f"{prediction.abstained.sum():,}"])
+    rows.append(["all", f"{prediction.n_predicted:,}", "", f"{prediction.abstained.sum():,}"])
     return table(["digit", "images", "share", "abstained"], rows)
 
 
-def _unanswered(prediction: Prediction) -> str:
-    if not prediction.unanswered:
+def _invalid(prediction: Prediction, _address: Address) -> str:
+    if not prediction.invalid:
         return ""
     rows = [
         [reason, "; ".join(ROW_CHECKS[name].reason for name in reason.split("; ")), f"{count:,}"]
-        for reason, count in prediction.unanswered.items()
+        for reason, count in prediction.invalid.items()
     ]
-    return "## Without an answer\n\n" + table(["check", "because", "images"], rows, left=2)
+    return table(["failed check", "meaning", "images"], rows, left=2)
 
 
-def _sureness(prediction: Prediction) -> str:
+def _confidence(prediction: Prediction, address: Address) -> str:
     if prediction.threshold is None:
-        return "The version has no confidence from which on it may answer by itself: it abstained from all."
-    return (
-        f"Below a confidence of {prediction.threshold:.4f} the version abstains: set on rows held out of its training, "
-        f"so that 99.9 % of the other answers are right. It abstained from {prediction.abstained.sum():,}."
-    )
+        text = "The version has no confidence threshold, so it abstained from all images."
+    else:
+        text = (
+            f"Below a confidence of {prediction.threshold:.4f} the version abstains. The threshold was chosen on "
+            "held-out rows, so that 99.9 % of the other predictions are right. "
+            f"It abstained from {prediction.abstained.sum():,}."
+        )
+    parts = [text, f"![Confidence]({address('confidence')})"]
+    if prediction.least_confident:
+        parts.append(f"![Least confident]({address('least_confident')})")
+    return "\n\n".join(parts)
 
 
-def _likeness(prediction: Prediction) -> str:
-    share = prediction.unlike_training / max(prediction.answered, 1)
-    return (
-        f"{prediction.unlike_training:,} images ({share:.2%}) are unlike those that the version was trained on: "
-        "further from their mean than one in a thousand of these, along principal components and off them."
+def _similarity(prediction: Prediction, address: Address) -> str:
+    share = prediction.unlike_training / max(prediction.n_predicted, 1)
+    text = (
+        f"{prediction.unlike_training:,} images ({share:.2%}) are unlike the training images: further from their mean "
+        "than all but one in a thousand of these, measured along the principal components and off them."
     )
+    return f"{text}\n\n![Least similar]({address('least_similar')})" if prediction.least_similar else text
+
+
+def _drift(prediction: Prediction, address: Address) -> str:
+    picture = f"![The mean image of each class, and drift]({address('data')})"
+    return f"{markdown.drift(prediction.drifts, prediction.reference)}\n\n{picture}" if prediction.drifts else picture
+
+
+SECTIONS = (
+    Section("", lambda p, _address: markdown.findings(p.findings)),
+    Section("Predicted digits", _digits),
+    Section("Images without a prediction", _invalid),
+    Section(
+        "Confidence",
+        _confidence,
+        {
+            "confidence": lambda p: plots.confidence_histogram(p.confidences, p.threshold),
+            "least_confident": lambda p: plots.example_sheet("Least confident", p.least_confident),
+        },
+    ),
+    Section(
+        "Confusion matrix",
+        lambda p, address: markdown.confusion_matrix(p.score.confusion_matrix, address) if p.score else "",
+        {
+            "confusion_matrix": lambda p: (
+                plots.confusion_heatmap(p.score.confusion_matrix, p.score.accuracy) if p.score else None
+            )
+        },
+    ),
+    Section(
+        "Similarity to the training images",
+        _similarity,
+        {"least_similar": lambda p: plots.example_sheet("Least similar to the training images", p.least_similar)},
+    ),
+    Section("Drift", _drift, {"data": lambda p: plots.data_sheet(p.class_means, p.reference_means, p.drifts)}),
+)
+"""`write` gets the prediction, `p`, and `address`; the functions of the plots get the prediction."""

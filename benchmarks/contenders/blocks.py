@@ -75,9 +75,10 @@ class Contestant:
 
     def __init__(self, stack: ExitStack, dataset: Dataset, recipe: Recipe, work: FolderStorage) -> None:
         """Build it; the stack ends its reading ahead."""
+        from tasks.training.engine import split
+
         from tasks.training.block_loader import BlockLoader
         from tasks.training.block_sampler import plan
-        from tasks.training.engine import split
         from tasks.training.trainer import Trainer
 
         images, held_out = split(dataset, recipe)

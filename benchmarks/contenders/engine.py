@@ -40,10 +40,11 @@ def main() -> None:
 
 def train(recipe: Recipe) -> tuple[Laps, float]:
     """Train as the engine does, without its checkpoints, which no other contender writes; give the final accuracy."""
+    from tasks.training.engine import split
+
     from tasks.inference.model import predictor, probabilities
     from tasks.training.block_loader import BlockLoader
     from tasks.training.block_sampler import plan
-    from tasks.training.engine import split
     from tasks.training.trainer import Trainer
 
     dataset = embedded_mnist()

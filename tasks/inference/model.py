@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from artifacts.store.store import Store
     from schemas.images import Images
 
 LATENCY_CALLS = 30
@@ -47,15 +46,12 @@ def load_network(path: Path) -> keras.Model:
     return network
 
 
-def load_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Return a version's function from pixels (rows × 784) to probabilities (rows × 10).
+def load_version(folder: Path, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """Load the model in a version's verified folder; return a function from pixels (rows × 784) to rows × 10.
 
-    Raises:
-        StoreError: a file of the version changed after it was published, or its model isn't a classifier of digits.
-
+    Raises StoreError when it can't be loaded, or returns no probabilities.
     """
-    store.check_intact(version)
-    predict = partial(probabilities, predictor(load_network(store.local_dir(version) / MODEL)))
+    predict = partial(probabilities, predictor(load_network(folder / MODEL)))
     total = float(predict(np.zeros((1, PIXEL_COUNT), np.uint8)).sum())
     if abs(total - 1) > ROUNDING:
         raise StoreError(f"version {version}: its model's outputs aren't probabilities, they add up to {total:.3g}")

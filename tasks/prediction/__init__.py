@@ -1,1 +1,1 @@
-"""Machinery of `predict`: answers to a batch of images, and what all of them come to. Knows no Prefect."""
+"""Predict batches of images and total the results. Knows no Prefect."""

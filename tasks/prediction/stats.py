@@ -1,4 +1,4 @@
-"""Add up the answers to batch after batch; nothing of a batch is kept but counts and a few examples."""
+"""Total the predictions of batch after batch, keeping only counts and a few examples in memory."""
 
 from __future__ import annotations
 
@@ -24,125 +24,125 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules
     from tasks.validation.profiles import Histograms
 
-STEPS = 20
-"""Of the confidence, from 0 to 1."""
-DRAWN = 24
+CONFIDENCE_BINS = 20
+MAX_EXAMPLES = 24
 
 
 class PredictionStats:
-    """What the answers so far come to."""
+    """Running totals over the predictions so far."""
 
     def __init__(self, predictor: Predictor) -> None:
-        """Begin with none."""
-        self.rows = 0
+        self.n_rows = 0
         self._predictor = predictor
         self._counts: Histograms | None = None
         self._abstained = np.zeros(len(CLASSES), np.int64)
-        self._confidences = np.zeros(STEPS, np.int64)
-        self._unlike = 0
-        self._unanswered: Counter[str] = Counter()
-        self._least_sure: list[tuple[float, Example]] = []
-        self._least_alike: list[tuple[float, Example]] = []
+        self._confidences = np.zeros(CONFIDENCE_BINS, np.int64)
+        self._n_unlike = 0
+        self._invalid: Counter[str] = Counter()
+        self._least_confident: list[tuple[float, Example]] = []
+        self._least_similar: list[tuple[float, Example]] = []
         self._confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
-        self._answered_rightly = np.zeros(2, np.int64)
+        self._n_accepted = 0
+        self._n_accepted_right = 0
 
-    def add(self, answers: PredictionBatch, counts: Histograms) -> None:
-        """Add the answers to a batch, and its counts by the version's profile."""
-        self.rows += len(answers.label)
+    def add(self, batch: PredictionBatch, counts: Histograms) -> None:
+        """Add a batch, with its histograms by the version's reference profile."""
+        self.n_rows += len(batch.label)
         if self._counts is None:
             self._counts = counts
         else:
             self._counts += counts
-        given = answers.reason == ""
-        self._unanswered.update(answers.reason[~given])
-        self._abstained += _by_class(answers.label[given & answers.abstained])
-        steps = np.minimum((answers.confidence[given] * STEPS).astype(int), STEPS - 1)
-        self._confidences += np.bincount(steps, minlength=STEPS)
-        unlike = given & answers.unlike_training
-        self._unlike += int(unlike.sum())
-        self._least_sure = _least(self._least_sure, answers.confidence, given, answers)
-        self._least_alike = _least(self._least_alike, -answers.distance, unlike, answers)
-        self._compare(answers, given & (answers.true >= 0))
+        valid = batch.reason == ""
+        self._invalid.update(batch.reason[~valid])
+        self._abstained += np.bincount(batch.label[valid & batch.abstained], minlength=len(CLASSES))
+        bins = np.minimum((batch.confidence[valid] * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
+        self._confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        unlike = valid & batch.unlike_training
+        self._n_unlike += int(unlike.sum())
+        self._least_confident = _lowest(self._least_confident, batch.confidence, valid, batch)
+        self._least_similar = _lowest(self._least_similar, -batch.distance, unlike, batch)
+        self._add_score(batch, valid & (batch.true_label >= 0))
 
     def result(self, source: str, output: str, rules: InputRules, seconds: float) -> Prediction:
-        """Give what all answers come to."""
+        """Return the totals over all batches."""
         if self._counts is None:
-            raise ValueError("nothing was answered")
+            raise ValueError("no batch was added")
         profile, counts = self._predictor.profile, self._counts
-        far = drifts("input", counts, profile, rules) if counts.labels.sum() else []
+        measured = drifts("input", counts, profile, rules) if counts.labels.sum() else []
         return Prediction(
             source=source,
             version=self._predictor.version,
             threshold=self._predictor.threshold,
             output=output,
             seconds=seconds,
-            n_rows=self.rows,
+            n_rows=self.n_rows,
             labels=counts.labels,
             abstained=self._abstained,
             confidences=self._confidences,
-            unlike_training=self._unlike,
-            unanswered=dict(self._unanswered.most_common()),
-            drifts=tuple(far),
-            findings=tuple(_findings(counts, self.rows, far, rules)),
+            unlike_training=self._n_unlike,
+            invalid=dict(self._invalid.most_common()),
+            drifts=tuple(measured),
+            findings=tuple(_findings(counts, self.n_rows, measured, rules)),
             reference=f"{profile.name} of version {self._predictor.version}, {profile.n_rows:,} rows",
             class_means=counts.class_means,
             reference_means=profile.class_means,
-            least_sure=tuple(example for _, example in self._least_sure),
-            least_alike=tuple(example for _, example in self._least_alike),
+            least_confident=tuple(example for _, example in self._least_confident),
+            least_similar=tuple(example for _, example in self._least_similar),
             score=self._score(),
         )
 
-    def _compare(self, answers: PredictionBatch, known: NDArray[np.bool_]) -> None:
-        pairs = answers.true[known] * len(CLASSES) + answers.label[known]
+    def _add_score(self, batch: PredictionBatch, labelled: NDArray[np.bool_]) -> None:
+        pairs = batch.true_label[labelled] * len(CLASSES) + batch.label[labelled]
         self._confusion += np.bincount(pairs, minlength=len(CLASSES) ** 2).reshape(self._confusion.shape)
-        sure = known & ~answers.abstained
-        self._answered_rightly += (int((answers.true[sure] == answers.label[sure]).sum()), int(sure.sum()))
+        accepted = labelled & ~batch.abstained
+        self._n_accepted += int(accepted.sum())
+        self._n_accepted_right += int((batch.true_label[accepted] == batch.label[accepted]).sum())
 
     def _score(self) -> ScoredPredictions | None:
-        rows, right = int(self._confusion.sum()), int(self._confusion.trace())
-        if not rows:
+        n_rows, n_right = int(self._confusion.sum()), int(self._confusion.trace())
+        if not n_rows:
             return None
-        rightly, answered = map(int, self._answered_rightly)
+        accuracy = self._n_accepted_right / self._n_accepted if self._n_accepted else None
         return ScoredPredictions(
-            n_rows=rows,
-            accuracy=right / rows,
-            interval=wilson_interval(right, rows),
+            n_rows=n_rows,
+            accuracy=n_right / n_rows,
+            interval=wilson_interval(n_right, n_rows),
             confusion_matrix=self._confusion,
-            answered=Abstention(self._predictor.threshold, answered / rows, rightly / answered if answered else None),
+            abstention=Abstention(self._predictor.threshold, self._n_accepted / n_rows, accuracy),
         )
 
 
-def _by_class(labels: NDArray[np.uint8]) -> NDArray[np.int64]:
-    return np.bincount(labels, minlength=len(CLASSES))
-
-
-def _least(
-    kept: list[tuple[float, Example]], values: NDArray[np.float32], marked: NDArray[np.bool_], answers: PredictionBatch
+def _lowest(
+    lowest: list[tuple[float, Example]], values: NDArray[np.float32], marked: NDArray[np.bool_], batch: PredictionBatch
 ) -> list[tuple[float, Example]]:
-    """Keep the examples of the least values, of those so far and of the marked rows of a batch, in their order."""
-    found = np.flatnonzero(marked)
-    lowest = found[np.argsort(values[found], kind="stable")[:DRAWN]]
-    new = [(float(values[row]), _example(answers, int(row))) for row in lowest]
-    return sorted([*kept, *new], key=lambda pair: pair[0])[:DRAWN]
+    """Merge the marked rows of a batch into the examples with the lowest values, in order."""
+    rows = np.flatnonzero(marked)
+    rows = rows[np.argsort(values[rows], kind="stable")[:MAX_EXAMPLES]]
+    new = [(float(values[row]), _example(batch, int(row))) for row in rows]
+    return sorted([*lowest, *new], key=lambda pair: pair[0])[:MAX_EXAMPLES]
 
 
-def _example(answers: PredictionBatch, row: int) -> Example:
+def _example(batch: PredictionBatch, row: int) -> Example:
     return Example(
-        item=str(answers.items[row]),
-        picture=answers.pixels[row].reshape(SIDE, SIDE).copy(),
-        label=int(answers.label[row]),
-        confidence=float(answers.confidence[row]),
-        second=int(answers.second[row]),
-        abstained=bool(answers.abstained[row]),
+        item=str(batch.items[row]),
+        picture=batch.pixels[row].reshape(SIDE, SIDE).copy(),
+        label=int(batch.label[row]),
+        confidence=float(batch.confidence[row]),
+        second=int(batch.second[row]),
+        abstained=bool(batch.abstained[row]),
     )
 
 
-def _findings(counts: Histograms, rows: int, measured: Iterable[Drift], rules: InputRules) -> list[CheckResult]:
-    answered = int(counts.labels.sum())
-    bright = counts.bright / max(answered, 1)
-    found = []
-    if answered < rows:
-        found.append(CheckResult("checks", "warning", f"{rows - answered:,} of {rows:,} images have no answer"))
+def _findings(counts: Histograms, n_rows: int, measured: Iterable[Drift], rules: InputRules) -> list[CheckResult]:
+    n_valid = int(counts.labels.sum())
+    bright = counts.bright / max(n_valid, 1)
+    findings = []
+    if n_valid < n_rows:
+        findings.append(
+            CheckResult("checks", "warning", f"{n_rows - n_valid:,} of {n_rows:,} images have no prediction")
+        )
     if bright > profiles.BRIGHT_WARNED:
-        found.append(CheckResult("polarity", "warning", profiles.bright_message(bright)))
-    return found + [CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold]
+        findings.append(CheckResult("polarity", "warning", profiles.bright_message(bright)))
+    return findings + [
+        CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold
+    ]

@@ -1,4 +1,4 @@
-"""Stream images through the checks and a version into a file, and add up what comes of it."""
+"""Stream images through the row checks and a model into the predictions file."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from artifacts.store import reference_profile
 from schemas.errors import InputError, StoreError
 from schemas.prediction import Predictor
 from tasks.inference import model
-from tasks.prediction.batch import answer, repairs_of
+from tasks.prediction.batch import predict_batch, repairs_of
 from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
 
@@ -25,47 +25,48 @@ if TYPE_CHECKING:
     from schemas.prediction import Prediction
     from schemas.rules import InputRules
 
-FIRST = 1000
-"""Images that tell of what scale and polarity all are, however small the batches."""
+MAX_PROBED = 1000
+"""First images that decide scale and polarity for all, whatever the batch size."""
 
 
 def predictor(store: Store, version: int) -> Predictor:
-    """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
-    ask = model.load_version(store, version)
+    """Load a version; raise StoreError if its files differ from its card."""
+    folder = store.verified_dir(version)
     return Predictor(
         version=version,
         threshold=_threshold(store, version),
-        profile=reference_profile.read(store.local_dir(version) / reference_profile.NAME),
-        probabilities=ask,
+        profile=reference_profile.read(folder / reference_profile.NAME),
+        probabilities=model.load_version(folder, version),
     )
 
 
-def predict(  # noqa: PLR0913, what a run of it is
+def predict(  # noqa: PLR0913, the parameters of a prediction
     source: str,
     predictor: Predictor,
     output: Path,
     rules: InputRules,
     batch_size: int,
-    on_batch: Callable[[int], object] = lambda _rows: None,
+    on_batch: Callable[[int], object] = lambda _n_rows: None,
 ) -> Prediction:
-    """Predict on every image of a source, a batch in memory at a time; `on_batch` hears how many are done.
+    """Predict every image of a source, one batch in memory at a time; `on_batch` gets the number of its images.
 
-    Raises InputError, and leaves the output as it was, when the source can't be read, holds nothing, or has drifted
-    where the rules forbid that.
+    Raises InputError, and leaves the output unchanged, if the source can't be read, is empty, would be overwritten, or
+    has drifted where the rules forbid that.
     """
     started = time.perf_counter()
-    tally = PredictionStats(predictor)
+    inputs.check(source, output)
+    stats = PredictionStats(predictor)
     with predictions.writer(output) as write:
         first, frames = _first_images(inputs.batches(source, rules, batch_size))
         if not len(first):
             raise InputError(f"{source}: no images")
         repairs = repairs_of(first, source, rules)
         for frame in frames:
-            answers, counts = answer(frame, predictor, repairs)
-            write(answers)
-            tally.add(answers, counts)
+            batch, counts = predict_batch(frame, predictor, repairs)
+            write(batch)
+            stats.add(batch, counts)
             on_batch(len(frame))
-        prediction = tally.result(source, str(output), rules, time.perf_counter() - started)
+        prediction = stats.result(source, str(output), rules, time.perf_counter() - started)
         errors = [finding.message for finding in prediction.findings if finding.severity == "error"]
         if errors:
             raise InputError(f"{source}: {'; '.join(errors)}; nothing was written")
@@ -73,19 +74,22 @@ def predict(  # noqa: PLR0913, what a run of it is
 
 
 def _threshold(store: Store, version: int) -> float | None:
-    """Give the confidence from which on a version may answer, as its card has it; None if there is none."""
+    """Return the abstention threshold on a version's card; None if it always abstains."""
     abstention = store.card(version).get("abstention")
     threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
-    # Not `isinstance`: a truth is an integer, too. What is no number, NaN, fails the comparison.
+    # Not `isinstance`: a bool is an int, too. NaN fails the comparison.
     if threshold is None or (type(threshold) in {int, float} and 0 <= threshold <= 1):
         return cast("float | None", threshold)
-    raise StoreError(f"version {version}: its card's abstention threshold is {threshold}; 0 to 1 is needed")
+    raise StoreError(
+        f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; --version "
+        "names another version"
+    )
 
 
 def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterator[pd.DataFrame]]:
-    """Give the first images, taken together, and all frames once more from the first."""
+    """Return up to the first 1,000 images as one frame, and an iterator over all frames that starts with these."""
     taken: list[pd.DataFrame] = []
-    while sum(map(len, taken)) < FIRST and (frame := next(frames, None)) is not None:
+    while sum(map(len, taken)) < MAX_PROBED and (frame := next(frames, None)) is not None:
         taken.append(frame)
-    first = pd.concat(taken).iloc[:FIRST] if taken else pd.DataFrame()
+    first = pd.concat(taken).iloc[:MAX_PROBED] if taken else pd.DataFrame()
     return first, chain(taken, frames)

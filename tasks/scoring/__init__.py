@@ -1,1 +1,1 @@
-"""Machinery of `evaluate`: figures from labels and probabilities. Knows no Prefect and no TensorFlow."""
+"""Metrics of a network's predictions, its abstention threshold, and the gate. Knows no Prefect and no TensorFlow."""

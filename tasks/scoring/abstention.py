@@ -1,4 +1,4 @@
-"""From which confidence on a network may answer: set on rows that it wasn't trained on, judged on the test rows."""
+"""The confidence below which a network abstains: chosen on held-out rows, measured on the test rows."""
 
 from __future__ import annotations
 
@@ -11,31 +11,35 @@ from schemas.results import Abstention
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-WANTED = 0.999
-"""The share of its answers that has to be right."""
+MIN_ACCURACY = 0.999
+"""Share of the predictions it doesn't abstain from that has to be right."""
 
 
-def threshold(answers: NDArray[np.float32], labels: NDArray[np.integer]) -> float | None:
-    """Give the lowest confidence from which on 99.9 % of the answers (rows × 10) are right; None if there is none.
+def threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float | None:
+    """Return the lowest confidence at and above which 99.9 % of the predictions are right, or None.
 
-    None of no rows, too: what was trained on is no measure.
+    Args:
+        probabilities: Rows × 10, of rows that were held out of training.
+        labels: The true labels; without any rows the result is None.
     """
-    confidence = answers.max(axis=1)
+    confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
-    wrong = np.cumsum(answers.argmax(axis=1)[order] != labels[order])
-    answered = np.arange(1, len(order) + 1)
-    # Rows of one confidence are answered together or not at all.
-    last_of_its_confidence = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
-    enough = np.flatnonzero((wrong <= (1 - WANTED) * answered) & last_of_its_confidence)
-    return float(confidence[order[enough[-1]]]) if len(enough) else None
+    n_wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
+    n_accepted = np.arange(1, len(order) + 1)
+    # Rows of equal confidence are accepted together or not at all.
+    is_last_of_equals = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
+    candidates = np.flatnonzero((n_wrong <= (1 - MIN_ACCURACY) * n_accepted) & is_last_of_equals)
+    return float(confidence[order[candidates[-1]]]) if len(candidates) else None
 
 
-def judged(least: float | None, answers: NDArray[np.float32], labels: NDArray[np.integer]) -> Abstention:
-    """Tell how many of other rows a threshold lets be answered, and how many of these answers are right."""
-    answered = answers.max(axis=1) >= (np.inf if least is None else least)
-    right = answers.argmax(axis=1)[answered] == labels[answered]
+def measure(
+    least_confidence: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
+) -> Abstention:
+    """Measure a threshold on other rows: the share it accepts, and the accuracy on these."""
+    accepted = probabilities.max(axis=1) >= (np.inf if least_confidence is None else least_confidence)
+    right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
     return Abstention(
-        threshold=least,
-        coverage=float(answered.mean()),
+        threshold=least_confidence,
+        coverage=float(accepted.mean()),
         accuracy=float(right.mean()) if len(right) else None,
     )

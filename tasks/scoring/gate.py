@@ -1,46 +1,141 @@
-"""Decide whether a candidate may replace the champion, from what both said of the same rows."""
+"""Decide whether a candidate may replace the champion, from the predictions of both on the same test rows.
+
+A new criterion is one function and one entry of `CRITERIA`; a new threshold is a field of `GateRules`.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from scipy.stats import binomtest
 
-from schemas.digits import CLASSES, SIDE
-from schemas.gate import ChangedPrediction, ClassTest, Decision
+from schemas.digits import CLASSES
+from schemas.gate import ClassTest, Decision, GateRules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from schemas.gate import GateRules
-    from schemas.images import Images
-
-
-SHOWN = 16
+MAX_SHOWN_ROWS = 16
 
 
 class Candidate(NamedTuple):
-    """What is known of a candidate beside the champion: which rows it has right, and what it costs."""
+    """A new network: whether it predicts each test row correctly, and what it costs."""
 
     right: NDArray[np.bool_]
     calibration_error: float
     model_mib: float
     latency_ms: float
 
+    @property
+    def accuracy(self) -> float:
+        """Return the share of test rows that are predicted correctly."""
+        return float(self.right.mean())
+
 
 class Champion(NamedTuple):
-    """The version in use: which of the same rows it has right, None where it can't be asked, and why not."""
+    """The current champion: whether it predicts the same rows correctly; None if it can't be evaluated, with why."""
 
     version: int
     right: NDArray[np.bool_] | None
     fault: str = ""
 
 
-def decide(  # noqa: PLR0913, what a decision rests on
+class Comparison(NamedTuple):
+    """Candidate against champion. The fields are those of `Decision`."""
+
+    champion_accuracy: float
+    fixed: int
+    made: int
+    difference: float
+    lower: float
+    alpha: float
+    p_better: float
+    p_worse: float
+    classes: tuple[ClassTest, ...]
+    fixed_rows: tuple[int, ...]
+    broken_rows: tuple[int, ...]
+
+
+class Evidence(NamedTuple):
+    """What the criteria look at; `comparison` is None for the first candidate of a store."""
+
+    candidate: Candidate
+    comparison: Comparison | None
+
+
+class Criterion(NamedTuple):
+    """A condition of the gate.
+
+    Attributes:
+        name: What it is about; a refusal starts with it.
+        objection: Returns why a candidate doesn't meet it, or None.
+        threshold: The field of `GateRules` that decides; a refusal ends with its flag and value.
+    """
+
+    name: str
+    objection: Callable[[Evidence, GateRules], str | None]
+    threshold: str
+
+
+def _low_accuracy(evidence: Evidence, rules: GateRules) -> str | None:
+    accuracy = evidence.candidate.accuracy
+    return f"{accuracy:.2%} is too low" if accuracy < rules.min_accuracy else None
+
+
+def _high_calibration_error(evidence: Evidence, rules: GateRules) -> str | None:
+    error = evidence.candidate.calibration_error
+    if evidence.comparison is None or error <= rules.max_calibration_error:
+        return None
+    return f"{error:.3g} is too high"
+
+
+def _large_model(evidence: Evidence, rules: GateRules) -> str | None:
+    size = evidence.candidate.model_mib
+    if evidence.comparison is None or size <= rules.max_model_mib:
+        return None
+    return f"{size:.3g} MiB is too large"
+
+
+def _slow_model(evidence: Evidence, rules: GateRules) -> str | None:
+    latency = evidence.candidate.latency_ms
+    if evidence.comparison is None or latency <= rules.max_latency_ms:
+        return None
+    return f"{latency:.3g} ms for one image is too long"
+
+
+def _maybe_worse(evidence: Evidence, rules: GateRules) -> str | None:
+    comparison = evidence.comparison
+    if comparison is None or comparison.lower >= -rules.gate_margin or comparison.p_better < comparison.alpha:
+        return None
+    return (
+        f"it fixes {comparison.fixed:,} mistakes and makes {comparison.made:,} new ones, so it may be "
+        f"{-comparison.lower:.2f} percentage points worse"
+    )
+
+
+def _worse_classes(evidence: Evidence, rules: GateRules) -> str | None:
+    classes = () if evidence.comparison is None else evidence.comparison.classes
+    p_values = holm([test.p_value for test in classes])
+    worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
+    return f"significantly lower for {', '.join(worse)}" if worse else None
+
+
+CRITERIA = (
+    Criterion("accuracy", _low_accuracy, "min_accuracy"),
+    Criterion("calibration error", _high_calibration_error, "max_calibration_error"),
+    Criterion("model size", _large_model, "max_model_mib"),
+    Criterion("latency", _slow_model, "max_latency_ms"),
+    Criterion("comparison with the champion", _maybe_worse, "gate_margin"),
+    Criterion("recall", _worse_classes, "gate_alpha"),
+)
+"""All but the first compare with a champion, or apply only where there is one."""
+
+
+def decide(  # noqa: PLR0913, all that a decision depends on
     candidate: Candidate,
     champion: Champion | None,
     labels: NDArray[np.uint8],
@@ -49,104 +144,85 @@ def decide(  # noqa: PLR0913, what a decision rests on
     refused_before: int = 0,
     forced: str | None = None,
 ) -> Decision:
-    """Promote a candidate that is good enough, and better or not worse; every figure of why is in the decision.
+    """Promote a candidate that meets all criteria: good enough, and better than the champion or not worse.
 
-    Better is what McNemar's exact test calls so, on the rows where just one of the two is right. Not worse is a
-    difference whose lower bound is above the margin: exact bounds (Clopper and Pearson 1934) of how often mistakes are
-    fixed and newly made, each at half the chance of error. Whoever retrains often enough is lucky once, so that chance
-    is spent over the candidates of one champion: the k-th has 6 / (π k)² of it, which adds up to the whole however many
-    there are.
+    It is better if McNemar's exact test says so, on the rows where just one of the two is right. It is not worse if the
+    lower bound of the difference is above the margin. The bound combines exact bounds (Clopper and Pearson 1934) of how
+    often mistakes are fixed and newly made, each at half of alpha. Many retrainings would eventually promote a worse
+    candidate by luck, so alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds
+    up to the whole however many there are.
     """
-    rows = len(labels)
-    accuracy = float(candidate.right.mean())
-    compared: dict[str, Any] = {}
-    objections = _too_little(accuracy, rules)
-    if champion is None:
-        praise = f"the first champion, {accuracy:.2%} of {rows:,} rows"
-    elif champion.right is None:
-        objections.append(f"version {champion.version} can't be compared with ({champion.fault}): --force decides")
-        praise = ""
-    else:
-        compared, worse = _compared(candidate.right, champion.right, labels, rules, refused_before)
-        objections += _too_costly(candidate, rules) + worse
-        praise = _praise(champion.version, compared)
-    promoted = not objections or forced is not None
-    reason = f"forced: {forced}" if objections and forced is not None else "; ".join(objections) or praise
+    comparison = None
+    if champion is not None and champion.right is not None:
+        comparison = _compare(candidate.right, champion.right, labels, rules.gate_alpha, refused_before)
+    evidence = Evidence(candidate, comparison)
+    objections = _objections(evidence, rules)
+    if champion is not None and champion.right is None:
+        objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
+    is_forced = bool(objections) and forced is not None
+    reason = f"forced: {forced}" if is_forced else "; ".join(objections) or _merits(evidence, champion)
     return Decision(
-        promoted=promoted,
+        promoted=not objections or is_forced,
         reason=reason,
         champion=None if champion is None else champion.version,
-        rows=rows,
-        accuracy=accuracy,
+        rows=len(labels),
+        accuracy=candidate.accuracy,
         refused_before=refused_before,
-        forced=bool(objections) and forced is not None,
+        forced=is_forced,
         calibration_error=candidate.calibration_error,
         model_mib=candidate.model_mib,
         latency_ms=candidate.latency_ms,
-        **compared,
+        **({} if comparison is None else comparison._asdict()),
     )
 
 
-def changes(ours: NDArray[np.bool_], theirs: NDArray[np.bool_], images: Images) -> tuple[ChangedPrediction, ...]:
-    """Give the first images that the candidate fixes, and the first that it newly gets wrong."""
-    sides = ((True, np.flatnonzero(ours & ~theirs)), (False, np.flatnonzero(theirs & ~ours)))
-    return tuple(
-        ChangedPrediction(fixed, int(images.labels[row]), picture.reshape(SIDE, SIDE))
-        for fixed, found in sides
-        for row, picture in zip(found[:SHOWN], images.read(found[:SHOWN]), strict=True)
+def _objections(evidence: Evidence, rules: GateRules) -> list[str]:
+    objections = []
+    for criterion in CRITERIA:
+        if objection := criterion.objection(evidence, rules):
+            flag = f"--{criterion.threshold.replace('_', '-')}"
+            objections.append(f"{criterion.name}: {objection} ({flag} {getattr(rules, criterion.threshold):g})")
+    return objections
+
+
+def _merits(evidence: Evidence, champion: Champion | None) -> str:
+    comparison = evidence.comparison
+    if champion is None or comparison is None:
+        return f"the first champion, {evidence.candidate.accuracy:.2%} of {len(evidence.candidate.right):,} rows"
+    return (
+        f"it fixes {comparison.fixed:,} mistakes of version {champion.version} and makes {comparison.made:,} new ones: "
+        f"better by {comparison.difference:+.2f} percentage points, at worst {comparison.lower:+.2f}"
     )
 
 
-def _too_little(accuracy: float, rules: GateRules) -> list[str]:
-    if accuracy >= rules.min_accuracy:
-        return []
-    return [f"its accuracy of {accuracy:.2%} is below --min-accuracy, {rules.min_accuracy:.2%}"]
-
-
-def _too_costly(candidate: Candidate, rules: GateRules) -> list[str]:
-    bounds = (
-        ("calibration error", candidate.calibration_error, rules.max_calibration_error, "--max-calibration-error"),
-        ("MiB", candidate.model_mib, rules.max_model_mib, "--max-model-mib"),
-        ("ms an image", candidate.latency_ms, rules.max_latency_ms, "--max-latency-ms"),
+def _compare(
+    candidate: NDArray[np.bool_],
+    champion: NDArray[np.bool_],
+    labels: NDArray[np.uint8],
+    gate_alpha: float,
+    refused_before: int,
+) -> Comparison:
+    fixed_rows, broken_rows = np.flatnonzero(candidate & ~champion), np.flatnonzero(champion & ~candidate)
+    fixed, made = len(fixed_rows), len(broken_rows)
+    alpha = gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
+    by_class = [_class_test(label, labels[fixed_rows], labels[broken_rows]) for label in CLASSES]
+    return Comparison(
+        champion_accuracy=float(champion.mean()),
+        fixed=fixed,
+        made=made,
+        difference=100 * (fixed - made) / len(labels),
+        lower=100 * _lower_difference(fixed, made, len(labels), alpha),
+        alpha=alpha,
+        p_better=_p_value(fixed, made),
+        p_worse=_p_value(made, fixed),
+        classes=tuple(by_class),
+        fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
+        broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
     )
-    return [f"{value:.3g} {what} is more than {flag}, {most:g}" for what, value, most, flag in bounds if value > most]
-
-
-def _compared(
-    ours: NDArray[np.bool_], theirs: NDArray[np.bool_], labels: NDArray[np.uint8], rules: GateRules, refused_before: int
-) -> tuple[dict[str, Any], list[str]]:
-    """Give the figures of the comparison, and what speaks against the candidate."""
-    rows, fixed, made = len(labels), int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
-    alpha = rules.gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
-    lower = 100 * _lower_difference(fixed, made, rows, alpha)
-    classes = [_class_test(label, ours[labels == label], theirs[labels == label]) for label in CLASSES]
-    figures: dict[str, Any] = {
-        "champion_accuracy": float(theirs.mean()),
-        "fixed": fixed,
-        "made": made,
-        "difference": 100 * (fixed - made) / rows,
-        "lower": lower,
-        "alpha": alpha,
-        "p_better": _p_value(fixed, made),
-        "p_worse": _p_value(made, fixed),
-        "classes": tuple(classes),
-    }
-    worse = []
-    if lower < -rules.gate_margin and figures["p_better"] >= alpha:
-        worse.append(
-            f"it fixes {fixed:,} mistakes and makes {made:,} new ones: it may be {-lower:.2f} points worse, "
-            f"more than --gate-margin, {rules.gate_margin:g}"
-        )
-    fallen = [
-        test.label for test, p in zip(classes, holm([c.p_value for c in classes]), strict=True) if p < rules.gate_alpha
-    ]
-    if fallen:
-        worse.append(f"it recognises {', '.join(map(str, fallen))} significantly less often")
-    return figures, worse
 
 
 def _lower_difference(fixed: int, made: int, rows: int, alpha: float) -> float:
-    """Give a bound that the paired difference is below with a chance of at most alpha, whatever its true value."""
+    """Return a bound that the true paired difference is below with a probability of at most alpha."""
     level = 1 - alpha  # two-sided: half of alpha at either end
     least_fixed = binomtest(fixed, rows).proportion_ci(level, method="exact").low
     most_made = binomtest(made, rows).proportion_ci(level, method="exact").high
@@ -154,26 +230,19 @@ def _lower_difference(fixed: int, made: int, rows: int, alpha: float) -> float:
 
 
 def _p_value(more: int, less: int) -> float:
-    """Give the chance of so many more, or more still, if both were equally likely: McNemar's exact test, one-sided."""
+    """Return the one-sided p-value of McNemar's exact test: `more` or above, if both kinds were equally likely."""
     return float(binomtest(more, more + less, 0.5, "greater").pvalue) if more + less else 1.0
 
 
-def _class_test(label: int, ours: NDArray[np.bool_], theirs: NDArray[np.bool_]) -> ClassTest:
-    fixed, made = int((ours & ~theirs).sum()), int((theirs & ~ours).sum())
+def _class_test(label: int, fixed_labels: NDArray[np.uint8], broken_labels: NDArray[np.uint8]) -> ClassTest:
+    fixed, made = int((fixed_labels == label).sum()), int((broken_labels == label).sum())
     return ClassTest(label, fixed, made, _p_value(made, fixed))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for their number (Holm 1979): each is how probable it is that none so small comes up by luck."""
+    """Correct p-values for multiple testing (Holm 1979)."""
     order = np.argsort(p_values)
     steps = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
     corrected = np.empty(len(p_values))
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected.tolist()
-
-
-def _praise(version: int, compared: dict[str, Any]) -> str:
-    return (
-        f"it fixes {compared['fixed']:,} mistakes of version {version} and makes {compared['made']:,} new ones: "
-        f"better by {compared['difference']:+.2f} points, at worst {compared['lower']:+.2f}"
-    )

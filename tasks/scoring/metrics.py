@@ -1,4 +1,4 @@
-"""The figures that a network is judged by, from true labels and predicted probabilities."""
+"""Metrics from true labels and predicted probabilities."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from schemas.digits import CLASSES, SIDE
+from schemas.digits import CLASSES
 from schemas.results import ClassMetrics, Evaluation, Mistake
 from tasks.scoring import abstention
 
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
     from schemas.images import Images
 
-SHOWN_MISTAKES = 24
+MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
 
 
 def evaluation(images: Images, probabilities: NDArray[np.float32], least_confidence: float | None) -> Evaluation:
-    """Judge probabilities (rows × 10) of images against their labels."""
+    """Evaluate the probabilities (rows × 10) of images against their labels.
+
+    Args:
+        images: The test images; only their labels are read.
+        probabilities: The network's output for them.
+        least_confidence: The abstention threshold, None to abstain from all.
+    """
     labels = images.labels
     predicted = probabilities.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=CLASSES)
@@ -33,29 +39,29 @@ def evaluation(images: Images, probabilities: NDArray[np.float32], least_confide
         interval=wilson_interval(correct, len(labels)),
         confusion_matrix=matrix,
         classes=class_metrics(labels, predicted),
-        log_loss=float(log_loss(labels, _summing_to_one(probabilities), labels=CLASSES)),
+        log_loss=float(log_loss(labels, _normalized(probabilities), labels=CLASSES)),
         calibration_error=calibration_error(labels, probabilities),
-        mistakes=mistakes(images, probabilities),
-        abstention=abstention.judged(least_confidence, probabilities, labels),
+        mistakes=mistakes(labels, probabilities),
+        abstention=abstention.measure(least_confidence, probabilities, labels),
         right=predicted == labels,
     )
 
 
-def _summing_to_one(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Take the rounding out of single precision, which scikit-learn warns of."""
+def _normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Make rows sum to 1 exactly: scikit-learn warns about the rounding errors of single precision."""
     exact = probabilities.astype(np.float64)
     exact /= exact.sum(axis=1, keepdims=True)
     return exact
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
-    """Give the 95 % Wilson score interval of a share, which holds near 100 % too."""
+    """Return the 95 % Wilson score interval of a share, which is valid near 100 % too."""
     interval = binomtest(correct, rows).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
 
 def class_metrics(labels: NDArray[np.uint8], predicted: NDArray[np.int64]) -> tuple[ClassMetrics, ...]:
-    """Give precision, recall, F1 and support of every class; 0 where a class was never predicted."""
+    """Return precision, recall, F1 and support of every class; 0 where a class was never predicted."""
     columns = precision_recall_fscore_support(labels, predicted, labels=CLASSES, zero_division=0.0)
     return tuple(
         ClassMetrics(label, float(precision), float(recall), float(f1), int(support))
@@ -64,27 +70,18 @@ def class_metrics(labels: NDArray[np.uint8], predicted: NDArray[np.int64]) -> tu
 
 
 def calibration_error(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> float:
-    """Give the expected calibration error of the predicted class, 15 bins of equal width (Guo et al. 2017, eq. 3)."""
+    """Return the expected calibration error of the predicted class, 15 bins of equal width (Guo et al. 2017, eq. 3)."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
-    # |share right - mean confidence| of a bin, weighed by its rows, is |rows right - summed confidence| over all rows.
+    # |share right - mean confidence| of a bin, weighted by its rows, is |rows right - summed confidence| over all rows.
     surplus = np.bincount(bins, weights=right - confidence.astype(np.float64), minlength=CALIBRATION_BINS)
     return float(np.abs(surplus).sum() / len(labels))
 
 
-def mistakes(images: Images, probabilities: NDArray[np.float32]) -> tuple[Mistake, ...]:
-    """Give the rows that were got wrong with the highest confidence, the worst first."""
-    labels, predicted, confidence = images.labels, probabilities.argmax(axis=1), probabilities.max(axis=1)
+def mistakes(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> tuple[Mistake, ...]:
+    """Return up to 24 misclassified rows, the most confident first."""
+    predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != labels)
-    worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:SHOWN_MISTAKES]
-    return tuple(
-        Mistake(
-            row=int(row),
-            label=int(labels[row]),
-            predicted=int(predicted[row]),
-            confidence=float(confidence[row]),
-            picture=picture.reshape(SIDE, SIDE).copy(),
-        )
-        for row, picture in zip(worst, images.read(worst), strict=True)
-    )
+    shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_SHOWN_MISTAKES]
+    return tuple(Mistake(int(row), int(labels[row]), int(predicted[row]), float(confidence[row])) for row in shown)

@@ -65,7 +65,7 @@ class TrainingJob(NamedTuple):
             digest=weights_digest(network),
             training_rows=len(self.images),
             validation_rows=len(self.held_out),
-            held_out_answers=predict_images(network, self.held_out),
+            held_out_probabilities=predict_images(network, self.held_out),
             held_out_labels=self.held_out.labels,
             workers=self.n_workers,
         )

@@ -1,1 +1,1 @@
-"""Machinery of `verify`: score a version anew, from nothing but its folder. Knows no Prefect."""
+"""Evaluate a version again, from its folder alone, and compare with its card. Knows no Prefect."""

@@ -1,6 +1,6 @@
-"""Score a version anew, in a process of its own: `python -m tasks.verification.rescore FOLDER [--reproduce]`.
+"""Evaluate a version again, in a process of its own: `python -m tasks.verification.rescore FOLDER [--reproduce]`.
 
-Prints, as JSON, the figures that its card should have, or what keeps them from being had.
+Prints the metrics that its card should state as JSON, or `{"fault": …}` if they can't be computed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from artifacts.reports.card import figures
+from artifacts.reports import card
 from artifacts.store.storage import FolderStorage, Storage
 from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
@@ -30,66 +30,61 @@ if TYPE_CHECKING:
 
 
 def main() -> None:
-    """Print what was found; the exit code is 0 even if that is a fault."""
+    """Print the result; the exit code is 0 even for a fault."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reproduce", action="store_true")
     options = parser.parse_args()
     import_tensorflow()
-    try:
-        found = rescore(options.folder, reproduce=options.reproduce)
-    except (InputError, TrainingError) as error:
-        found = {"fault": str(error)}
-    json.dump(found, sys.stdout)
-
-
-def rescore(folder: Path, *, reproduce: bool) -> dict[str, Any]:
-    """Read the card's data, load its model, score it; train its recipe anew if that is asked for.
-
-    Shards are staged anew, in the folder for temporary files: what the store has staged proves nothing.
-    """
+    # Shards are cached again, in a temporary folder: the store's own copies may have been changed.
     with tempfile.TemporaryDirectory(prefix="rescore-") as work:
-        return _found(folder, FolderStorage(Path(work)), reproduce=reproduce)
+        try:
+            result = rescore(options.folder, FolderStorage(Path(work)), reproduce=options.reproduce)
+        except (InputError, TrainingError) as error:
+            result = {"fault": str(error)}
+    json.dump(result, sys.stdout)
 
 
-def _found(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
+def rescore(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
+    """Read the card's data and evaluate the model on it; with `reproduce`, also train again by the card's recipe."""
     from tasks.inference import model
     from tasks.scoring import abstention, metrics
     from tasks.training import held_out, job, local_engine
 
-    card = json.loads((folder / CARD).read_text())
-    dataset = data_of(card, work.child("shards"))
+    stated = json.loads((folder / CARD).read_text())
+    dataset = read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
-    recipe = Recipe.model_validate(card["recipe"])
-    _, images = held_out.split(dataset, recipe)
-    least = abstention.threshold(model.predict_images(network, images), images.labels)
-    judged = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), least)
-    found: dict[str, Any] = {
-        "figures": figures(judged),
-        "abstention": dataclasses.asdict(judged.abstention),
+    recipe = Recipe.model_validate(stated["recipe"])
+    _, held_out_images = held_out.split(dataset, recipe)
+    threshold = abstention.threshold(model.predict_images(network, held_out_images), held_out_images.labels)
+    evaluation = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), threshold)
+    result: dict[str, Any] = {
+        "figures": card.metrics(evaluation),
+        "abstention": dataclasses.asdict(evaluation.abstention),
         "data": dataset.fingerprint,
         "weights": job.weights_digest(network),
     }
     if reproduce:
-        if (workers := card["environment"].get("workers", 1)) > 1:
-            raise InputError(f"{workers} workers trained it together, and one alone rounds their sums otherwise")
+        if (workers := stated["environment"].get("workers", 1)) > 1:
+            raise InputError(f"{workers} workers trained it together, and a single one rounds their sums differently")
         trained = local_engine.train(dataset, recipe, work, on_epoch=lambda _: None, log=lambda _: None)
-        found["reproduced"] = trained.digest
-    return found
+        result["reproduced"] = trained.digest
+    return result
 
 
-def data_of(card: dict[str, Any], shards: Storage) -> Dataset:
-    """Read and validate the data that a card names; raise InputError when it can't be had any more.
+def read_data(data: dict[str, Any], shards: Storage) -> Dataset:
+    """Read and validate the data that a card names; raise InputError if it isn't available any more.
 
-    Its shards, if it has any, are staged at a place.
+    Args:
+        data: The card's entry on its data.
+        shards: Where to cache the shards of a sharded source.
     """
-    data = card["data"]
     rules = Rules.model_validate(data["rules"])
     source = formats.load(data["source"], data["test_source"], rules)
     loaded = merger.with_files(source, data["added"], rules)
-    found, dataset = inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(shards, in_threads))
+    validation, dataset = inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(shards, in_threads))
     if dataset is None:
-        raise InputError(found.refusal)
+        raise InputError(validation.refusal)
     return dataset
 
 

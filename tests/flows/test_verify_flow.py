@@ -1,4 +1,4 @@
-"""Verification: a version is what its card says, or what differs is named."""
+"""The verify flow: a version matches its card, or every difference is named."""
 
 import json
 import shutil
@@ -13,14 +13,14 @@ from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
 from schemas.errors import InputError, StoreError
 from schemas.recipe import Overrides
-from tasks.verification.differences import differences
+from tasks.verification.faults import differences
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
 
 @pytest.fixture(scope="module")
-def whole(prefect_server, tmp_path_factory):
-    """Give a store with one version, and the source that it was made of."""
+def original(prefect_server, tmp_path_factory):
+    """Return a folder with a store of one version, and the source of its data."""
     folder = tmp_path_factory.mktemp("verified")
     x, y = draw_digits(800, seed=3)
     np.savez(folder / "rows.npz", x=x, y=y)
@@ -30,83 +30,85 @@ def whole(prefect_server, tmp_path_factory):
 
 
 @pytest.fixture
-def local_dir(whole, tmp_path):
-    """Give a copy that may be harmed; the card names the source in the original place."""
-    shutil.copytree(whole / "store", tmp_path / "store")
+def store(original, tmp_path):
+    """Return a copy of the store, to be changed; its card names the data in the original folder."""
+    shutil.copytree(original / "store", tmp_path / "store")
     return tmp_path / "store"
 
 
-def test_a_version_proves_what_its_card_says_weights_included(folder):
-    verified = verify_flow(store=str(folder), reproduce=True)
+def change_card(store, change, *, sign=False):
+    """Change the card of version 1; with `sign`, also its checksums, so that they match the files."""
+    folder = Store(store).local_dir(1)
+    card = json.loads((folder / "card.json").read_text())
+    change(card)
+    if sign:
+        (folder / "card.json").unlink()
+        card["files"] = sums(folder)
+    (folder / "card.json").write_text(json.dumps(card))
+
+
+def test_an_unchanged_version_is_verified_with_its_weights(store):
+    verified = verify_flow(store=str(store), reproduce=True)
     assert verified.version == 1
-    assert verified.summary == "version 1 is what its card says: its files, its figures and its weights, trained anew"
+    assert verified.summary == "version 1 matches its card: files, metrics and retrained weights"
 
 
-def test_a_card_that_claims_too_much_is_named_figure_by_figure(folder):
-    place = Store(folder).local_dir(1)
-    card = json.loads((place / "card.json").read_text())
-    true = card["figures"]["accuracy"]
-    card["figures"]["accuracy"] = 0.9999
-    card["figures"]["confusion_matrix"][3][3] += 1
-    (place / "card.json").write_text(json.dumps(card))
-    with pytest.raises(StoreError) as told:
-        verify_flow(1, str(folder))
-    assert f"version 1: figures.accuracy is {true}, the card says 0.9999" in str(told.value)
-    assert "figures.confusion_matrix[3][3] is" in str(told.value)
+def test_each_wrong_metric_on_the_card_is_named(store):
+    true = Store(store).card(1)["figures"]["accuracy"]
+
+    def exaggerate(card):
+        card["figures"]["accuracy"] = 0.9999
+        card["figures"]["confusion_matrix"][3][3] += 1
+
+    change_card(store, exaggerate)
+    with pytest.raises(StoreError) as error:
+        verify_flow(1, str(store))
+    assert f"version 1: figures.accuracy is {true}, the card says 0.9999" in str(error.value)
+    assert "figures.confusion_matrix[3][3] is" in str(error.value)
 
 
-def test_a_threshold_that_lets_it_answer_too_much_is_named(folder):
-    place = Store(folder).local_dir(1)
-    card = json.loads((place / "card.json").read_text())
-    card["abstention"]["threshold"] = 0.0
-    (place / "card.json").write_text(json.dumps(card))
+def test_a_wrong_abstention_threshold_on_the_card_is_named(store):
+    change_card(store, lambda card: card["abstention"].update(threshold=0.0))
     with pytest.raises(StoreError, match=r"version 1: abstention\.threshold is .*, the card says 0\.0"):
-        verify_flow(1, str(folder))
+        verify_flow(1, str(store))
 
 
-def test_another_model_is_named_even_if_the_card_was_made_to_fit(folder):
+def test_another_model_is_named_even_with_matching_checksums(store):
     import keras
 
-    place = Store(folder).local_dir(1)
-    network = keras.models.load_model(place / "model.keras")
+    path = Store(store).local_dir(1) / "model.keras"
+    network = keras.models.load_model(path)
     network.set_weights([weight * 0.9 for weight in network.get_weights()])
-    network.save(place / "model.keras")
+    network.save(path)
     with pytest.raises(StoreError, match=r"model\.keras was changed"):
-        verify_flow(1, str(folder))
-    card = json.loads((place / "card.json").read_text())
-    (place / "card.json").unlink()
-    (place / "card.json").write_text(json.dumps(card | {"files": sums(place)}))
-    with pytest.raises(StoreError, match="the weights' digest is"):
-        verify_flow(1, str(folder))
+        verify_flow(1, str(store))
+    change_card(store, lambda _card: None, sign=True)
+    with pytest.raises(StoreError, match="the digest of the weights is"):
+        verify_flow(1, str(store))
 
 
-def test_a_model_that_carries_code_is_refused(folder):
+def test_a_model_with_code_of_its_own_is_refused(store):
     import keras
 
-    place = Store(folder).local_dir(1)
     layers = [keras.Input((28, 28)), keras.layers.Lambda(lambda x: x), keras.layers.Flatten(), keras.layers.Dense(10)]
-    keras.Sequential(layers).save(place / "model.keras")
-    card = json.loads((place / "card.json").read_text())
-    (place / "card.json").unlink()
-    (place / "card.json").write_text(json.dumps(card | {"files": sums(place)}))
+    keras.Sequential(layers).save(Store(store).local_dir(1) / "model.keras")
+    change_card(store, lambda _card: None, sign=True)
     with pytest.raises(StoreError, match="not a model that can be loaded safely"):
-        verify_flow(1, str(folder))
+        verify_flow(1, str(store))
 
 
-def test_data_that_is_gone_is_named(folder):
-    place = Store(folder).local_dir(1)
-    card = json.loads((place / "card.json").read_text())
-    card["data"]["source"] = "/nowhere/rows.npz"
-    (place / "card.json").write_text(json.dumps(card))
-    with pytest.raises(StoreError, match=r"can't be scored \(/nowhere/rows\.npz: no such file"):
-        verify_flow(1, str(folder))
+def test_data_that_isnt_available_any_more_is_named(store):
+    change_card(store, lambda card: card["data"].update(source="/nowhere/rows.npz"))
+    with pytest.raises(StoreError, match=r"can't be evaluated \(/nowhere/rows\.npz: no such file"):
+        verify_flow(1, str(store))
 
 
-def test_without_a_champion_a_version_has_to_be_named(tmp_path):
+@pytest.mark.parametrize("refuse", [check, verify_flow])
+def test_without_a_champion_a_version_has_to_be_named(refuse, tmp_path):
     with pytest.raises(InputError, match="there is no champion; --version names a version"):
-        check(None, tmp_path)
+        refuse(version=None, store=str(tmp_path))
 
 
-def test_differences_of_rounding_are_none():
+def test_differences_within_rounding_are_ignored():
     assert differences({"a": [1.0, 2]}, {"a": [1.0 + 1e-9, 2]}, "x") == []
     assert differences({"a": 1}, {"b": 1}, "x") == ["x.a is None, the card says 1", "x.b is 1, the card says None"]

@@ -1,10 +1,11 @@
-"""The plots: what is written in them, read from the figure's own objects."""
+"""The plots: their texts and data, read from the objects of the figure."""
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from artifacts.reports import plots
+from schemas.images import InMemoryImages
 from schemas.results import Mistake
 from schemas.training import EpochRecord
 
@@ -24,8 +25,7 @@ def test_the_heatmap_has_every_count_with_true_digits_in_rows():
     assert "98.78%" in axes.get_title()
 
 
-def test_a_rare_confusion_stands_out_from_none():
-    """A hundredth of the diagonal must not look like nothing."""
+def test_a_confusion_of_one_in_a_thousand_is_visible():
     matrix = np.diag(np.full(10, 1000))
     matrix[4, 9] = 1
     mesh = plots.confusion_heatmap(matrix, 0.9999).axes[0].collections[0]
@@ -41,7 +41,7 @@ def test_a_class_without_rows_is_drawn():
 
 
 @pytest.mark.parametrize("held_out", [None, 0.9])
-def test_learning_curves_show_what_there_is(held_out):
+def test_learning_curves_show_training_and_any_held_out_rows(held_out):
     history = [EpochRecord(epoch, 1 / epoch, 1 - 0.3 / epoch, held_out, held_out, 0.1) for epoch in (1, 2, 3)]
     loss, error = plots.learning_curve(history, augmented=True).axes
     labels = ["training, augmented"] if held_out is None else ["training, augmented", "held out"]
@@ -50,15 +50,29 @@ def test_learning_curves_show_what_there_is(held_out):
     assert list(error.lines[0].get_ydata()) == pytest.approx([0.3, 0.15, 0.1])
 
 
+@pytest.fixture
+def images() -> InMemoryImages:
+    """Return 24 images whose pixels all have the image's number as value."""
+    numbers = np.arange(24, dtype=np.uint8)
+    return InMemoryImages(numbers[:, None].repeat(784, axis=1), numbers % 10)
+
+
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 24])
-def test_the_sheet_shows_each_mistake_with_what_was_said(count):
-    picture = np.zeros((28, 28), np.uint8)
-    figure = plots.mistake_sheet([Mistake(row, 4, 9, 0.987, picture) for row in range(count)])
-    titles = [axes.get_title() for axes in figure.axes if axes.images]
-    assert titles == ["4 taken for 9\n98.7% sure"] * count
+def test_the_sheet_shows_each_mistake_with_its_labels(count, images):
+    figure = plots.mistake_sheet([Mistake(row, 4, 9, 0.987) for row in reversed(range(count))], images)
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == ["4 predicted as 9\n98.7% confidence"] * count
+    assert [axes.images[0].get_array()[0, 0] for axes in shown] == list(reversed(range(count)))
 
 
-def test_pictures_are_png_of_a_size_for_a_screen(tmp_path):
+def test_the_sheet_shows_fixed_mistakes_before_new_ones(images):
+    figure = plots.change_sheet((3, 7), (15,), images)
+    shown = [axes for axes in figure.axes if axes.images]
+    assert [axes.get_title() for axes in shown] == ["fixed\na 3", "fixed\na 7", "newly made\na 5"]
+    assert [axes.images[0].get_array()[0, 0] for axes in shown] == [3, 7, 15]
+
+
+def test_a_plot_is_a_png_of_a_size_for_a_screen(tmp_path):
     path = tmp_path / "picture.png"
     path.write_bytes(plots.png(plots.confusion_heatmap(np.eye(10, dtype=int), 1.0)))
     with Image.open(path) as picture:

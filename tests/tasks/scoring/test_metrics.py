@@ -1,4 +1,4 @@
-"""Figures of merit, against values worked out by hand or known from their sources."""
+"""Metrics, compared with values computed by hand or known from their sources."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,13 @@ from schemas.images import InMemoryImages
 from tasks.scoring.metrics import calibration_error, class_metrics, evaluation, mistakes, wilson_interval
 
 
-def sure_of(predicted, confidence):
-    """Give probabilities that predict these classes with this confidence."""
+def probabilities_of(predicted, confidence):
+    """Return probabilities that predict these classes with this confidence."""
     predicted = np.asarray(predicted)
     confidence = np.broadcast_to(confidence, predicted.shape)
-    answers = np.repeat(((1 - confidence) / 9)[:, None], 10, axis=1)
-    answers[np.arange(len(predicted)), predicted] = confidence
-    return answers.astype(np.float32)
+    probabilities = np.repeat(((1 - confidence) / 9)[:, None], 10, axis=1)
+    probabilities[np.arange(len(predicted)), predicted] = confidence
+    return probabilities.astype(np.float32)
 
 
 def test_wilson_interval_of_the_original_project():
@@ -27,7 +27,7 @@ def test_wilson_interval_of_no_mistakes_stays_below_certainty():
     assert high == 1
 
 
-def test_class_figures_by_hand():
+def test_class_metrics_match_values_computed_by_hand():
     labels, predicted = np.array([0, 0, 0, 1, 1, 2]), np.array([0, 0, 1, 1, 1, 1])
     zero, one, two = class_metrics(labels, predicted)[:3]
     assert (zero.precision, zero.recall, zero.f1, zero.support) == pytest.approx((1, 2 / 3, 0.8, 3))
@@ -35,35 +35,34 @@ def test_class_figures_by_hand():
     assert (two.precision, two.recall, two.f1, two.support) == (0, 0, 0, 1)
 
 
-def test_calibration_error_is_the_gap_between_confidence_and_share_right():
+def test_calibration_error_is_the_gap_of_confidence_and_accuracy():
     labels = np.zeros(100, int)
     predicted = np.where(np.arange(100) < 70, 0, 1)  # 70 % right
-    assert calibration_error(labels, sure_of(predicted, 0.9)) == pytest.approx(0.2, abs=1e-6)
-    assert calibration_error(labels, sure_of(predicted, 0.7)) == pytest.approx(0.0, abs=1e-6)
+    assert calibration_error(labels, probabilities_of(predicted, 0.9)) == pytest.approx(0.2, abs=1e-6)
+    assert calibration_error(labels, probabilities_of(predicted, 0.7)) == pytest.approx(0.0, abs=1e-6)
 
 
 def test_calibration_gaps_of_opposite_sign_do_not_cancel():
     labels = np.zeros(200, int)
     predicted = np.r_[np.where(np.arange(100) < 70, 0, 1), np.where(np.arange(100) < 70, 0, 1)]
-    answers = sure_of(predicted, np.r_[np.full(100, 0.9), np.full(100, 0.5)])
-    assert calibration_error(labels, answers) == pytest.approx(0.2, abs=1e-6)
+    probabilities = probabilities_of(predicted, np.r_[np.full(100, 0.9), np.full(100, 0.5)])
+    assert calibration_error(labels, probabilities) == pytest.approx(0.2, abs=1e-6)
 
 
-def test_mistakes_come_most_confident_first_with_their_pictures():
-    pixels = np.arange(4, dtype=np.uint8)[:, None] * np.ones(784, np.uint8)
-    answers = sure_of([1, 2, 3, 4], [0.6, 0.9, 0.99, 0.8])
-    found = mistakes(InMemoryImages(pixels, np.array([0, 0, 3, 0], np.uint8)), answers)
+def test_mistakes_are_sorted_by_confidence():
+    probabilities = probabilities_of([1, 2, 3, 4], [0.6, 0.9, 0.99, 0.8])
+    found = mistakes(np.array([0, 0, 3, 0], np.uint8), probabilities)
     assert [(m.row, m.label, m.predicted) for m in found] == [(1, 0, 2), (3, 0, 4), (0, 0, 1)]
     assert found[0].confidence == pytest.approx(0.9)
-    assert (found[0].picture == 1).all()
-    assert found[0].picture.shape == (28, 28)
 
 
-def test_evaluation_counts_rows_as_true_and_columns_as_predicted():
+def test_confusion_matrix_has_true_rows_and_predicted_columns():
     pixels = np.zeros((4, 784), np.uint8)
-    judged = evaluation(InMemoryImages(pixels, np.array([3, 3, 8, 8], np.uint8)), sure_of([3, 8, 8, 8], 0.9), None)
-    assert judged.confusion_matrix[3, 8] == 1
-    assert judged.confusion_matrix[8, 3] == 0
-    assert judged.accuracy == 0.75
-    assert judged.errors == 1
-    assert judged.log_loss == pytest.approx((3 * -np.log(0.9) - np.log(0.1 / 9)) / 4, rel=1e-5)
+    result = evaluation(
+        InMemoryImages(pixels, np.array([3, 3, 8, 8], np.uint8)), probabilities_of([3, 8, 8, 8], 0.9), None
+    )
+    assert result.confusion_matrix[3, 8] == 1
+    assert result.confusion_matrix[8, 3] == 0
+    assert result.accuracy == 0.75
+    assert result.errors == 1
+    assert result.log_loss == pytest.approx((3 * -np.log(0.9) - np.log(0.1 / 9)) / 4, rel=1e-5)

@@ -1,0 +1,59 @@
+"""One training run, as the report, the card and `metrics.json` describe it."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from schemas.gate import Decision
+    from schemas.recipe import Recipe
+    from schemas.results import Evaluation, Validation
+    from schemas.training import EpochRecord
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run.
+
+    `seconds` holds the wall time of each task so far, `start-up` (from the start of the process to the flow's first
+    line) and `orchestration` (time that the flow spent between its tasks).
+    """
+
+    validation: Validation
+    decision: Decision
+    dataset_fingerprint: str
+    training_rows: int
+    validation_rows: int
+    recipe: Recipe
+    fingerprint: str
+    weights_digest: str
+    history: tuple[EpochRecord, ...]
+    evaluation: Evaluation
+    seconds: dict[str, float]
+    environment: dict[str, Any]
+
+    def metrics(self) -> dict[str, Any]:
+        """Return the contents of `metrics.json`."""
+        evaluation = self.evaluation
+        return {
+            **evaluation.to_dict(),
+            "abstention": dataclasses.asdict(evaluation.abstention),
+            "classes": [dataclasses.asdict(metrics) for metrics in evaluation.classes],
+            "mistakes": [dataclasses.asdict(mistake) for mistake in evaluation.mistakes],
+            "seconds": self.seconds,
+            "recipe": self.recipe.model_dump(mode="json"),
+            "dataset": {
+                "name": self.validation.name,
+                "fingerprint": self.dataset_fingerprint,
+                "training_rows": self.training_rows,
+                "validation_rows": self.validation_rows,
+                "test_rows": evaluation.n_rows,
+            },
+            "decision": self.decision.to_dict(),
+            "fingerprint": self.fingerprint,
+            "weights_digest": self.weights_digest,
+            "history": [dataclasses.asdict(record) for record in self.history],
+            "environment": self.environment,
+        }

@@ -1,0 +1,89 @@
+"""The prediction report, in markdown and for the terminal."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pytest
+
+from artifacts.reports import markdown, plots, prediction_report
+from schemas.prediction import Example, Prediction, ScoredPredictions
+from schemas.results import Abstention, CheckResult, Drift
+
+
+@pytest.fixture(scope="module")
+def prediction() -> Prediction:
+    """Return the totals of 1,003 images, three of which failed a row check."""
+    example = Example("scan.png", np.zeros((28, 28), np.uint8), 7, 0.53, 1, abstained=True)
+    return Prediction(
+        source="scans/",
+        version=3,
+        threshold=0.8,
+        output="out.csv",
+        seconds=0.5,
+        n_rows=1003,
+        labels=np.full(10, 100),
+        abstained=np.arange(10),
+        confidences=np.full(20, 50),
+        unlike_training=20,
+        invalid={"pixel missing": 2, "blank": 1},
+        drifts=(Drift("input", "ink", 0.3, 0.25), Drift("input", "labels", 0.01, 0.1)),
+        findings=(CheckResult("checks", "warning", "3 of 1,003 images have no prediction"),),
+        reference="mnist of version 3, 60,000 rows",
+        class_means=np.zeros((10, 784), np.float32),
+        reference_means=np.zeros((10, 784), np.float32),
+        least_confident=(example,),
+        least_similar=(example,),
+        score=ScoredPredictions(1000, 0.9, (0.88, 0.92), np.eye(10, dtype=int) * 90, Abstention(0.8, 0.95, 0.99)),
+    )
+
+
+def test_the_report_has_a_section_for_each_aspect(prediction):
+    text = prediction_report.prediction_report(prediction, markdown.linked)
+    for part in (
+        "# scans/: 1,003 images\n\nPredicted by version 3 in 0.5 s, 2,006 images per second, and written to `out.csv`.",
+        "**accuracy 90.00% of 1,000 images with a label (88.00% to 92.00%), 0 mistakes; "
+        "accuracy 99.00% on the 95.00% that it doesn't abstain from**",
+        "| **warning** | checks | 3 of 1,003 images have no prediction |",
+        "## Predicted digits\n\n| digit | images | share | abstained |",
+        "| **7** | 100 | 10.0% | 7 |",
+        "| all | 1,000 |  | 45 |",
+        "## Images without a prediction\n\n",
+        "| pixel missing | a pixel has no value | 2 |",
+        "Below a confidence of 0.8000 the version abstains.",
+        "It abstained from 45.",
+        "## Confusion matrix\n\n",
+        "20 images (2.00%) are unlike the training images",
+        "| input, ink | 0.300 | 0.250 | **exceeds the threshold** |",
+        "| input, labels | 0.010 | 0.100 | within the threshold |",
+    ):
+        assert part in text, part
+
+
+def test_every_plot_that_the_report_shows_is_drawn(prediction):
+    unlabelled = dataclasses.replace(prediction, score=None, least_confident=(), least_similar=())
+    for totals, count in ((prediction, 5), (unlabelled, 2)):
+        drawn = plots.draw(prediction_report.SECTIONS, totals)
+        text = prediction_report.prediction_report(totals, markdown.linked)
+        assert sorted(re.findall(r"\((\w+)\.png\)", text)) == sorted(drawn)
+        assert len(drawn) == count
+
+
+def test_a_version_without_a_threshold_is_reported_as_such(prediction):
+    without = dataclasses.replace(prediction, threshold=None)
+    text = prediction_report.prediction_report(without, markdown.linked)
+    assert "The version has no confidence threshold, so it abstained from all images." in text
+
+
+def test_the_terminal_gets_a_short_table(prediction):
+    lines = prediction_report.summary(prediction).splitlines()
+    assert lines[0].split() == ["digit", "images", "abstained"]
+    assert lines[11].split() == ["all", "1,000", "45"]
+    assert lines[13:] == [
+        "version 3: 1,003 images of scans/",
+        "accuracy 90.00% of 1,000 images with a label (88.00% to 92.00%), 0 mistakes; "
+        "accuracy 99.00% on the 95.00% that it doesn't abstain from",
+        "unlike the training images: 20",
+        "without a prediction: 2 pixel missing, 1 blank",
+        "warning: 3 of 1,003 images have no prediction",
+    ]
