@@ -151,12 +151,12 @@ def with_files(base: RawDataset, files: Sequence[str], rules: Rules) -> RawDatas
 
 def _read(path: Path, rules: Rules) -> pd.DataFrame:
     """Read all rows of a file, called what they are called in it."""
-    kind = formats.kind(str(path), ALLOWED)
-    if kind == formats.SHARDS:
+    found = formats.find(str(path), ALLOWED)
+    if found is formats.SHARDS:
         raise InputError(f"{path.name}: shards; {ALLOWED}")
     parts = [
         (part, _whole(path.name, frame))
-        for part, frame in zip(("train", "test"), formats.reader(kind).read(path, rules), strict=True)
+        for part, frame in zip(("train", "test"), found.read(path, rules), strict=True)
         if frame is not None
     ]
     if len(parts) == 1:

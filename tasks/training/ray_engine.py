@@ -26,7 +26,7 @@ from ray.train.tensorflow import TensorflowTrainer
 
 from artifacts.uri import SCHEME
 from schemas.errors import InputError, TrainingError
-from schemas.images import PixelFile, ShardedImages
+from tasks.sharding.images import ShardedImages
 from tasks.training import checkpoints, engine
 from tasks.training.worker import SINGLE_WORKER, Worker
 
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from artifacts.store.storage import Storage
-    from schemas.images import Images
     from schemas.recipe import Recipe
     from schemas.results import Dataset, EpochRecord, TrainingResult
     from tasks.training.block_loader import BlockLoader
@@ -107,13 +106,9 @@ def _answers(node: dict[str, Any]) -> bool:
 
 def _from_anywhere(dataset: Dataset) -> Dataset:
     """Give the dataset with paths that don't depend on a process' working directory."""
-    return dataclasses.replace(dataset, train=_absolute(dataset.train))
-
-
-def _absolute(images: Images) -> Images:
-    if not isinstance(images, ShardedImages):
-        return images
-    return dataclasses.replace(images, files=[PixelFile(one.file.absolute(), one.n_rows) for one in images.files])
+    if not isinstance(dataset.train, ShardedImages):
+        return dataset
+    return dataclasses.replace(dataset, train=dataset.train.absolute())
 
 
 def _fitted(training: TrainingJob, tell: Callable[[str], None], over: Event) -> Future[None]:

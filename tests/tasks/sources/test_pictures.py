@@ -7,7 +7,7 @@ from PIL import Image
 from schemas.digits import SIDE
 from schemas.pixel_frame import pixels_of
 from schemas.rules import DEFAULT_RULES
-from tasks.sources.pictures import normalised, read_picture
+from tasks.sources.pictures import normalize, read_picture
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +20,11 @@ def alike(one, other):
 
 
 def test_what_has_mnists_form_stays_as_it_is(images):
-    assert all((normalised(image.astype(np.float32)) == image).all() for image in images)
+    assert all((normalize(image.astype(np.float32)) == image).all() for image in images)
 
 
 def test_what_has_it_with_dark_ink_is_only_inverted(images):
-    assert all((normalised(255 - image.astype(np.float32)) == image).all() for image in images[:100])
+    assert all((normalize(255 - image.astype(np.float32)) == image).all() for image in images[:100])
 
 
 def enlarged(image, side, *, ground=0, ink=255, shift=0):
@@ -105,7 +105,7 @@ def test_a_picture_turned_by_its_exif_is_turned_back(images, tmp_path):
 def test_proportions_stay_and_the_mass_is_centred():
     tall = np.zeros((300, 200), np.float32)
     tall[20:220, 150:170] = 255
-    found = normalised(tall)
+    found = normalize(tall)
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
     assert (len(rows), len(columns)) == (20, 2)
     assert abs(rows.mean() - 14) <= 0.5
@@ -113,5 +113,5 @@ def test_proportions_stay_and_the_mass_is_centred():
 
 
 def test_a_picture_without_contrast_is_blank():
-    assert not normalised(np.full((50, 50), 200, np.float32)).any()
-    assert not normalised(np.tile(np.float32([200, 205]), (50, 25))).any()
+    assert not normalize(np.full((50, 50), 200, np.float32)).any()
+    assert not normalize(np.tile(np.float32([200, 205]), (50, 25))).any()

@@ -20,7 +20,7 @@ from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
 from schemas.rules import Rules
 from schemas.shards import Shard, ShardManifest
-from tasks.sharding import shard_cache
+from tasks.sharding import shard_cache, shard_writer
 from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import formats, shards
 from tasks.validation import inspection, profiles
@@ -111,7 +111,7 @@ def test_of_many_rows_set_aside_the_first_are_kept_and_that_is_said(train, test_
 
 
 def test_too_little_memory_for_the_rows_is_told_before_any_is_read(tmp_path):
-    many = ShardManifest((Shard("digits.parquet", "digits.parquet", rows=8_100_000),))
+    many = ShardManifest((Shard("digits.parquet", "digits.parquet", n_rows=8_100_000),))
     staging_alone = ShardCache(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was staged"))
     with pytest.raises(InputError, match=r"^--memory 1280: 8,100,000 rows need 1,488 MiB at least"):
         inspection.inspect(RawDataset("many", many, None), Rules(memory=1280), profiles.embedded(), staging_alone)
@@ -156,10 +156,10 @@ def folder_instead(path):
     [
         (truncated, "not a readable Parquet file"),
         (other_columns, "'ink' in place of 'pixel0'"),
-        (emptied, "empty; a Parquet or CSV file is needed"),
+        (emptied, "empty; expected a Parquet or CSV file"),
         (without_rows, "no rows"),
-        (folder_instead, "a folder; a Parquet or CSV file is needed"),
-        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; a Parquet or CSV file is needed"),
+        (folder_instead, "a folder; expected a Parquet or CSV file"),
+        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; expected a Parquet or CSV file"),
         (lambda path: path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
         (lambda path: path.unlink() or path.symlink_to(path.name), "a link that leads to itself"),
     ],
@@ -206,7 +206,7 @@ def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch, asked, tol
 
     monkeypatch.setattr(type(memory), asked, away)
     with pytest.raises(UnavailableError, match=rf"^memory://.*{told} \(slow down\)"):
-        shards.manifest("memory://slow")
+        shards.list_shards("memory://slow")
 
 
 def test_a_store_that_does_not_answer_loses_no_shard(train, test_frame, tmp_path, monkeypatch):
@@ -232,7 +232,7 @@ def test_a_store_that_cannot_keep_a_shard_loses_none(train, test_frame, tmp_path
     tests = cut(test_frame, tmp_path / "test", 1)
     rules = RULES.model_copy(update={"max_quarantined": 1})
     with monkeypatch.context() as patch:
-        patch.setattr(shard_cache, "_stage", fails_once(shard_cache._stage, kind("the store: not now")))
+        patch.setattr(shard_cache, "_write", fails_once(shard_cache._write, kind("the store: not now")))
         with pytest.raises(kind, match="the store: not now"):
             inspected("memory://kept", tests, tmp_path / "work", rules)
     _, dataset = inspected("memory://kept", tests, tmp_path / "work", rules)
@@ -258,8 +258,8 @@ def test_a_store_that_gives_no_footer_loses_no_shard(train, tmp_path, monkeypatc
     memory = fsspec.filesystem("memory")
     (path,) = cut(train, tmp_path / "train", 1).iterdir()
     memory.pipe("/busy/0.parquet", path.read_bytes())
-    monkeypatch.setattr(shards, "TAIL", 64 if large else shards.TAIL)
-    assert shards.manifest("memory://busy").shards[0].rows == len(train)
+    monkeypatch.setattr(shards, "TAIL_BYTES", 64 if large else shards.TAIL_BYTES)
+    assert shards.list_shards("memory://busy").shards[0].n_rows == len(train)
     read, calls = MemoryFile.read, []
 
     def busy(self, *given):
@@ -270,7 +270,7 @@ def test_a_store_that_gives_no_footer_loses_no_shard(train, tmp_path, monkeypatc
 
     monkeypatch.setattr(MemoryFile, "read", busy)
     with pytest.raises(UnavailableError, match=r"^memory://.*0\.parquet: can't be read \(SlowDown\)"):
-        shards.manifest("memory://busy")
+        shards.list_shards("memory://busy")
 
 
 @pytest.mark.parametrize(
@@ -297,7 +297,7 @@ def test_a_shard_that_is_gone_is_a_bad_one_but_not_what_may_not_be_read(train, t
 
     monkeypatch.setattr(type(memory), "open", refuse)
     with found:
-        first, gone, last = shards.manifest("memory://own").shards
+        first, gone, last = shards.list_shards("memory://own").shards
         assert (first.n_rows, gone.n_rows, last.n_rows) == (200, None, 200)
         assert gone.fault == "memory:///own/part-001.parquet: can't be read (no such key)"
 
@@ -310,7 +310,7 @@ def test_credentials_that_lack_are_not_waited_for(monkeypatch):
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "isdir", refuse)
     with pytest.raises(StorageError, match=r"memory://mine: can't be listed \(Unable to locate credentials\)"):
-        shards.manifest("memory://mine")
+        shards.list_shards("memory://mine")
 
 
 def rewritten(path):
@@ -321,15 +321,15 @@ def rewritten(path):
 @pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
 def test_a_shard_that_changes_while_it_is_staged_may_be_read_again(train, test_frame, tmp_path, monkeypatch, change):
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
-    write, changed = shard_cache._Writer.write, []
+    write, changed = shard_cache.write_shard, []
 
-    def meanwhile(writer, batches, job):
-        if not changed and job.shard.item == "part-002.parquet":
-            changed.append(change(source / "part-002.parquet"))
-        write(writer, batches, job)
+    def write_late(path, *args, **options):
+        if not changed and path.name == "part-002.parquet":
+            changed.append(change(path))
+        write(path, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_cache._Writer, "write", meanwhile)
+        patch.setattr(shard_cache, "write_shard", write_late)
         with pytest.raises(UnavailableError, match=r"part-002\.parquet: changed while the run read it$"):
             inspected(source, tests, tmp_path / "work")
     assert not list((tmp_path / "work").glob(".*")), "nothing half staged is left"
@@ -404,8 +404,8 @@ def test_another_row_group_layout_is_no_fault(train, test_frame, tmp_path):
 
 def test_a_rerun_stages_new_shards_alone(train, test_frame, tmp_path, monkeypatch):
     staged = []
-    stage = shard_cache._stage
-    monkeypatch.setattr(shard_cache, "_stage", lambda path, *rest: (staged.append(path.name), stage(path, *rest)))
+    stage = shard_cache._write
+    monkeypatch.setattr(shard_cache, "_write", lambda path, *rest: (staged.append(path.name), stage(path, *rest)))
     source, tests = cut(train.iloc[:500], tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
     inspected(source, tests, tmp_path / "work")
     assert len(staged) == 5
@@ -431,7 +431,7 @@ def test_what_is_staged_and_was_damaged_is_staged_anew(train, test_frame, tmp_pa
 
 def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
     under_way = f"{TEMPORARY}under_wy"
-    killed = (f"{TEMPORARY}killed__", f"{RETIRED}{'0' * 32}", f"{shards.FETCHED}killed")
+    killed = (f"{TEMPORARY}killed__", f"{RETIRED}{'0' * 32}", f"{shards.COPY_PREFIX}killed")
     for name, days in (("used", 13), ("unused", 15), *((name, 2) for name in killed), (under_way, 0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pixels.npy").touch()
@@ -445,7 +445,7 @@ def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_go
     train, test_frame, tmp_path, monkeypatch
 ):
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
-    write, calls = shard_cache._Writer._finish, []
+    write, calls = shard_writer._Writer.write_summary, []
 
     def full(writer):
         calls.append(1)
@@ -454,9 +454,9 @@ def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_go
         write(writer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_cache._Writer, "_finish", full)
+        patch.setattr(shard_writer._Writer, "write_summary", full)
         with pytest.raises(
-            StoreError, match=r"part-00\d.parquet: can't be staged in .*the disk is full.*a rerun goes on"
+            StoreError, match=r"part-00\d.parquet: can't be cached in .*the disk is full.*run again to go on"
         ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
@@ -486,16 +486,16 @@ def test_a_pattern_at_an_address_means_what_it_does_on_this_machine(train, tmp_p
             memory.pipe(f"/days/{day}/{path.name}", path.read_bytes())
     for name in ("monday/_SUCCESS", "monday/.part.crc", ".staging/part-003.parquet"):
         memory.pipe(f"/days/{name}", b"")
-    found = shards.manifest("memory://days/*/*").shards
+    found = shards.list_shards("memory://days/*/*").shards
     assert [shard.item for shard in found] == [
         f"{day}/part-00{number}.parquet" for day in ("monday", "tuesday") for number in (0, 1)
     ]
-    assert [shard.item for shard in shards.manifest("memory://days/monday/*").shards] == [
+    assert [shard.item for shard in shards.list_shards("memory://days/monday/*").shards] == [
         "part-000.parquet",
         "part-001.parquet",
     ]
     for spelled in (".staging", ".st*"):
-        assert [shard.item for shard in shards.manifest(f"memory://days/{spelled}/*").shards] == ["part-003.parquet"]
+        assert [shard.item for shard in shards.list_shards(f"memory://days/{spelled}/*").shards] == ["part-003.parquet"]
 
 
 def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypatch):
@@ -511,7 +511,7 @@ def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypa
 def test_a_link_to_itself_that_a_pattern_names_is_a_bad_shard(train, tmp_path):
     folder = cut(train, tmp_path / "train", 2)
     (folder / "part-002.parquet").symlink_to("part-002.parquet")
-    *_, looped = shards.manifest(f"{folder}/*.parquet").shards
+    *_, looped = shards.list_shards(f"{folder}/*.parquet").shards
     assert looped.fault.endswith("part-002.parquet: can't be read (Too many levels of symbolic links)")
 
 
@@ -532,7 +532,7 @@ def test_shards_may_be_called_as_the_parts_of_mnist_are(train, tmp_path):
 )
 def test_no_shards_are_said_plainly(source, told):
     with pytest.raises(InputError, match=told):
-        shards.manifest(source)
+        shards.list_shards(source)
 
 
 def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
@@ -556,11 +556,11 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     files = fsspec.filesystem("s3")
     (gone, *_others) = place.names()
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
-    staged, stage = [], shard_cache._stage
-    monkeypatch.setattr(shard_cache, "_stage", lambda *given: (staged.append(given[1]), stage(*given)))
+    staged, stage = [], shard_cache._write
+    monkeypatch.setattr(shard_cache, "_write", lambda *given: (staged.append(given[1]), stage(*given)))
     _, again = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
     assert staged == [gone]
     np.testing.assert_array_equal(again.train.read(slice(None)), pixels)
     place.remove_folder(gone)
-    with pytest.raises(StoreError, match=rf"{gone}: is gone; a rerun stages it anew"):
+    with pytest.raises(StoreError, match=rf"{gone}: removed; run again to cache the shard again"):
         [images.read(slice(None)) for images in (again.train, again.test)]

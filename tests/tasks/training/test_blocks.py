@@ -8,8 +8,8 @@ from samples import accepted, draw_digits, on_disk, pixel_file
 
 from artifacts.store.storage import FolderStorage
 from schemas.errors import InputError
-from schemas.images import ShardedImages
 from schemas.recipe import Overrides
+from tasks.sharding.images import ShardedImages
 from tasks.training import engine
 from tasks.training.block_sampler import BlockSampler, plan
 
