@@ -181,17 +181,20 @@ def _locate_fault(block: bytes, names: list[str], n_lines: int, fault: str, *, h
         invalid.append(row)
         return "skip"
 
-    cells = _read_table(block, names, pa.binary(), has_header=has_header, on_invalid_row=skip)
+    try:
+        cells = _read_table(block, names, pa.binary(), has_header=has_header, on_invalid_row=skip)
+    except pa.ArrowException:
+        cells = pa.table({})
     if invalid:
-        row = invalid[0]
-        line_number = row_lines[row.number - 1]
-        return f"line {line_number}: expected {row.expected_columns} columns, as in line 1, got {row.actual_columns}"
+        line = row_lines[invalid[0].number - 1]
+        expected, found = invalid[0].expected_columns, invalid[0].actual_columns
+        return f"line {line}: expected {expected} columns, as in line 1, got {found}"
     for name, column in zip(cells.column_names, cells.columns, strict=True):
         if not _is_numeric(column):
             row = bisect_left(range(len(column)), 1, key=lambda last: not _is_numeric(column.slice(0, last + 1)))
             value = column[row].as_py().decode("utf-8", "replace")[:40]
             return f"line {row_lines[row + has_header]}, column {name}: expected a number, got {value!r}"
-    return fault
+    return f"lines {lines[0][0]} to {lines[-1][0]}: not readable as CSV ({fault})"
 
 
 def _is_numeric(cells: pa.ChunkedArray) -> bool:

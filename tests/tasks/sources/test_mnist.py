@@ -46,7 +46,7 @@ def test_a_flipped_byte_is_noticed(monkeypatch, tmp_path):
     path = tmp_path / "mnist.npz"
     path.write_bytes(damaged)
     monkeypatch.setattr(mnist, "PATH", path)
-    with pytest.raises(InputError, match="damaged, its SHA-256"):
+    with pytest.raises(InputError, match="damaged, expected the SHA-256"):
         mnist.check()
 
 

@@ -21,7 +21,7 @@ from schemas.results import RawDataset
 from schemas.rules import Rules
 from schemas.shards import Shard, ShardManifest
 from tasks.sharding import shard_cache, shard_writer
-from tasks.sharding.shard_cache import ShardCache, in_threads
+from tasks.sharding.shard_cache import ShardCache, ShardJob, in_threads
 from tasks.sources import formats, shards
 from tasks.validation import inspection, profiles
 
@@ -88,7 +88,7 @@ def test_the_same_rows_are_the_same_data_however_they_are_cut(train, test_frame,
     assert of_shards.n_input == whole.n_input
     assert of_shards.drifts == whole.drifts
     np.testing.assert_array_equal(of_shards.means, whole.means)
-    for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "furthest"):
+    for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "outlier_threshold"):
         np.testing.assert_array_equal(getattr(same.profile, name), getattr(dataset.profile, name))
     np.testing.assert_array_equal(same.train.read(slice(None)), dataset.train.read(slice(None)))
     np.testing.assert_array_equal(same.train.labels, dataset.train.labels)
@@ -564,3 +564,12 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     place.remove_folder(gone)
     with pytest.raises(StoreError, match=rf"{gone}: removed; run again to cache the shard again"):
         [images.read(slice(None)) for images in (again.train, again.test)]
+
+
+def test_the_shard_cache_depends_on_the_code_of_every_shard_reader(monkeypatch, tmp_path):
+    """A registry names readers by strings, which the digest of what imports say wouldn't cover."""
+    digested = []
+    monkeypatch.setattr(shard_cache, "code_digest", lambda *modules: digested.append(modules) or "code")
+    job = ShardJob(Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), (), rescale=False, batch_rows=1024)
+    shard_cache._key("content", job)
+    assert set(digested[0]) >= {"tasks.sources.csv_table", "tasks.sources.parquet_table"}
