@@ -22,7 +22,7 @@ import numpy as np
 
 from artifacts.files import FULL
 from artifacts.store.storage import DAY, FolderStorage, Storage
-from artifacts.uri import SCHEME, out_of_reach, reason
+from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
@@ -179,7 +179,7 @@ def stage(job: Job) -> CachedShard:
     except InputError as error:
         return CachedShard(job.shard, job.place, fault=str(error))
     except OSError as error:
-        told = "the disk is full" if error.errno in FULL else reason(error)
+        told = "the disk is full" if error.errno in FULL else error_reason(error)
         raise StoreError(
             f"{job.shard.address}: can't be staged in {job.place} ({told}); a rerun goes on from the shards that are"
         ) from error
@@ -254,7 +254,7 @@ def _content(path: Path, shard: Shard) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise out_of_reach(f"{shard.address}: can't be read", error) from error
+        raise storage_error(f"{shard.address}: can't be read", error) from error
 
 
 @contextlib.contextmanager

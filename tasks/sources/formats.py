@@ -11,7 +11,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.uri import SCHEME, check_intact, local, path_of
+from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.digits import CLASSES
 from schemas.errors import InputError
 from tasks.sources import mnist, shards
@@ -103,8 +103,8 @@ def kind(source: str, allowed: str = ALLOWED) -> str:
         raise InputError(f"the source is empty; {allowed}")
     if source in UNFIT:
         raise InputError(f"{source}: {UNFIT[source]}; {allowed}")
-    check_intact(source, allowed)
-    source = local(source)
+    check_uri(source, allowed)
+    source = strip_file_scheme(source)
     path = Path(source)
     try:
         found = detect_folder_format(path) if path.is_dir() else None
@@ -126,7 +126,7 @@ def place(source: str | None) -> Path | None:
     """Give where on this machine a source lies; None for one that lies elsewhere, and for none."""
     if source is None or source == FASHION_MNIST:
         return None
-    path = mnist.PATH if source == MNIST else path_of(source)
+    path = mnist.PATH if source == MNIST else local_path(source)
     return path and path.resolve()
 
 
@@ -142,7 +142,7 @@ def unreadable(error: OSError) -> str:
 
 
 def _read(source: str, rules: Rules) -> Frames | tuple[ShardManifest, None]:
-    found, source = kind(source), local(source)
+    found, source = kind(source), strip_file_scheme(source)
     if found == SHARDS:
         return shards.manifest(source), None
     frames: Frames = reader(found).read(Path(source), rules)
@@ -156,7 +156,7 @@ def _name(source: str) -> str:
 
 
 def _place(source: str) -> str:
-    path = None if source in BUILT_IN else path_of(source)
+    path = None if source in BUILT_IN else local_path(source)
     return source if path is None else str(path.resolve())
 
 

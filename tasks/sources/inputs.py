@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifacts.uri import SCHEME, check_intact, local
+from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import InputError, listed
 from tasks.sources import formats, shards
 from tasks.sources.files import check_inside, entries, printable
@@ -39,8 +39,8 @@ def check(source: str, output: Path) -> None:
 
     Of several files the first is looked into.
     """
-    check_intact(source, ALLOWED)
-    source = local(source)
+    check_uri(source, ALLOWED)
+    source = strip_file_scheme(source)
     if SCHEME in source:
         shards.check(source)
         return
@@ -59,7 +59,7 @@ def batches(source: str, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]
     Of a source with a part to test with it is that part; there are labels where the source has some. Raises InputError
     naming the file, and within it the place, where one can't be read or has other columns than a pixel frame.
     """
-    source = local(source)
+    source = strip_file_scheme(source)
     for frame in (_at_address if SCHEME in source else _frames)(source, rules, rows):
         yield from (frame.iloc[start : start + rows] for start in range(0, len(frame), rows))
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from artifacts.uri import SCHEME, check_known, out_of_reach
+from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
 from tasks.sources.files import check_inside, entries, printable
@@ -53,7 +53,7 @@ def check(source: str) -> None:
     What is at an address isn't looked at: it may take a while to answer.
     """
     if SCHEME in source:
-        check_known(source, source)
+        check_protocol(source, source)
     elif not _paths(source):
         raise _no_shards(source)
 
@@ -85,7 +85,7 @@ def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
             files, path = fsspec.url_to_fs(shard.address)
             files.get_file(path, str(copy))
         except Exception as error:  # each kind of store has its own errors
-            raise out_of_reach(f"{shard.address}: can't be fetched", error) from error
+            raise storage_error(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
         except ENVIRONMENT_ERRORS:
@@ -152,7 +152,7 @@ def _at_address(source: str) -> list[Shard]:
         else:
             found = {root: files.info(root)}
     except Exception as error:  # each kind of store has its own errors
-        raise out_of_reach(f"{source}: can't be listed", error) from error
+        raise storage_error(f"{source}: can't be listed", error) from error
     if not found:
         raise _no_shards(source)
     folder = posixpath.commonpath(map(posixpath.dirname, found))
@@ -180,7 +180,7 @@ def _looked_at(shard: Shard, opened: Callable[[], IO[bytes]]) -> Shard:
             head = file.read(len(MAGIC))
             footer = _footer(file) if head == MAGIC else b""
     except Exception as error:  # each kind of store has its own errors
-        unread = out_of_reach(f"{shard.address}: can't be read", error)
+        unread = storage_error(f"{shard.address}: can't be read", error)
         if isinstance(unread, ENVIRONMENT_ERRORS):
             raise unread from error
         return shard._replace(fault=str(unread))
