@@ -13,7 +13,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.store.store import Store
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
@@ -52,7 +52,7 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(formats.place, (source, test_source)), path_of(store))
+        Inbox(inbox).check(*map(formats.place, (source, test_source)), local_path(store))
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 

@@ -22,7 +22,7 @@ import numpy as np
 from artifacts.code_digest import code_digest
 from artifacts.files import FULL
 from artifacts.store.storage import DAY, FolderStorage, Storage
-from artifacts.uri import SCHEME, out_of_reach, reason
+from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
 from tasks.sharding.images import PixelFile
 from tasks.sharding.memory import WORKERS
@@ -170,7 +170,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
     except InputError as error:
         return CachedShard(job.shard, job.storage, fault=str(error))
     except OSError as error:
-        message = "the disk is full" if error.errno in FULL else reason(error)
+        message = "the disk is full" if error.errno in FULL else error_reason(error)
         raise StoreError(
             f"{job.shard.address}: can't be cached in {job.storage} ({message}); run again to go on from the shards "
             "that are cached"
@@ -250,7 +250,7 @@ def _sha256(path: Path, shard: Shard) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise out_of_reach(f"{shard.address}: can't be read", error) from error
+        raise storage_error(f"{shard.address}: can't be read", error) from error
 
 
 @contextlib.contextmanager
@@ -294,8 +294,9 @@ def _key(sha256: str, job: ShardJob) -> str:
 def _write(path: Path, key: str, job: ShardJob, check: Callable[[], None]) -> None:
     """Write a shard into a new folder, which exists as a whole or not at all, after a last check."""
     try:
-        with job.storage.new_folder(key, check) as folder:
+        with job.storage.new_folder(key) as folder:
             write_shard(path, folder, job.repairs, job.batch_rows, rescale=job.rescale)
+            check()
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _find_folder(job.storage, key):
             raise  # else another run has cached the same shard meanwhile

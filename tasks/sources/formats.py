@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.uri import SCHEME, check_intact, local, path_of
+from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
 from tasks.sources import mnist, shards, signatures
 from tasks.sources.files import DAMAGED, is_gzipped, open_expanded, unreadable
@@ -216,8 +216,8 @@ def find(source: str, expected: str = "") -> Format:
         raise InputError(f"the source is empty; {expected}")
     if source in UNSUITABLE:
         raise InputError(f"{source}: {UNSUITABLE[source]}; {expected}")
-    check_intact(source, expected)
-    source = local(source)
+    check_uri(source, expected)
+    source = strip_file_scheme(source)
     path = Path(source)
     try:
         found = find_folder_format(path) if path.is_dir() else None
@@ -273,12 +273,12 @@ def place(source: str | None) -> Path | None:
     if source is None:
         return None
     named = built_in(source)
-    path = named.path if named else path_of(source)
+    path = named.path if named else local_path(source)
     return path and path.resolve()
 
 
 def _read(source: str, rules: Rules) -> Frames | tuple[ShardManifest, None]:
-    found, source = find(source), local(source)
+    found, source = find(source), strip_file_scheme(source)
     if found is SHARDS:
         return shards.list_shards(source), None
     return found.read(Path(source), rules)
@@ -301,7 +301,7 @@ def _name(source: str) -> str:
 
 
 def _uri(source: str) -> str:
-    path = None if built_in(source) else path_of(source)
+    path = None if built_in(source) else local_path(source)
     return source if path is None else str(path.resolve())
 
 

@@ -9,7 +9,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from artifacts.uri import SCHEME, check_intact, local
+from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import InputError, listed
 from tasks.sources import formats, shards
 from tasks.sources.files import check_inside, entries, printable, unreadable
@@ -35,8 +35,8 @@ def check(source: str, output: Path) -> None:
 
     Of several files, the first is opened.
     """
-    check_intact(source, _expected())
-    source = local(source)
+    check_uri(source, _expected())
+    source = strip_file_scheme(source)
     if SCHEME in source:
         shards.check(source)
         return
@@ -55,7 +55,7 @@ def batches(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
     Of a source with a test part, that part is read; there are labels where the source has them. Raises InputError,
     which names the file and the place in it, if one can't be read or has other columns than a pixel frame.
     """
-    source = local(source)
+    source = strip_file_scheme(source)
     for frame in (_read_address if SCHEME in source else _read)(source, rules, n_rows):
         yield from (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
 

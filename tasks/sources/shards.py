@@ -13,7 +13,7 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from artifacts.uri import SCHEME, check_known, out_of_reach
+from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
 from tasks.sources.files import check_inside, entries, printable
@@ -53,7 +53,7 @@ def check(source: str) -> None:
     An address isn't listed: that may take a while.
     """
     if SCHEME in source:
-        check_known(source, source)
+        check_protocol(source, source)
     elif not _find_paths(source):
         raise _no_shards(source)
 
@@ -85,7 +85,7 @@ def local_copy(shard: Shard, folder: Path) -> Iterator[Path]:
             files, path = fsspec.url_to_fs(shard.address)
             files.get_file(path, str(copy))
         except Exception as error:  # each kind of store has its own errors
-            raise out_of_reach(f"{shard.address}: can't be fetched", error) from error
+            raise storage_error(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
         except ENVIRONMENT_ERRORS:
@@ -155,7 +155,7 @@ def _list_address(source: str) -> list[Shard]:
         else:
             found = {root: files.info(root)}
     except Exception as error:  # each kind of store has its own errors
-        raise out_of_reach(f"{source}: can't be listed", error) from error
+        raise storage_error(f"{source}: can't be listed", error) from error
     if not found:
         raise _no_shards(source)
     folder = posixpath.commonpath(map(posixpath.dirname, found))
@@ -182,7 +182,7 @@ def _inspect(shard: Shard, open_file: Callable[[], IO[bytes]]) -> Shard:
             head = file.read(len(PARQUET))
             footer = _read_footer(file) if head == PARQUET else b""
     except Exception as error:  # each kind of store has its own errors
-        fault = out_of_reach(f"{shard.address}: can't be read", error)
+        fault = storage_error(f"{shard.address}: can't be read", error)
         if isinstance(fault, ENVIRONMENT_ERRORS):
             raise fault from error
         return shard._replace(fault=str(fault))
