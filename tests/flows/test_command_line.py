@@ -82,7 +82,7 @@ def test_help_lists_every_flag_with_default_and_meaning(run_flow):
 @pytest.mark.parametrize(
     ("flags", "code", "told"),
     [
-        (["--source", "mnits"], 1, "mnits: no such file or folder; mnist or fashion-mnist, an .npz"),
+        (["--source", "mnits"], 1, "mnits: no such file or folder; expected mnist, fashion-mnist, an .npz"),
         (["--source", "gone.npz"], 1, "gone.npz: no such file or folder"),
         (["--source", "s3://"], 1, "s3://: not a whole address"),
         (["--store", "/proc/store"], 1, "can't be written"),
