@@ -1,4 +1,4 @@
-"""Where something lies: a path of this machine, or an address that fsspec knows, such as `s3://bucket/digits`."""
+"""Tell paths on this machine from URIs that fsspec knows, such as `s3://bucket/digits`, and sort out their errors."""
 
 from __future__ import annotations
 
@@ -9,58 +9,69 @@ from pathlib import Path
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 SCHEME = "://"
-LOCAL = "file://"
-BROKEN = re.compile(r"\w{2,}:/(?!/)|\w+://$")
-"""What an address that lacks something looks like; one letter and a colon may be a drive."""
-GONE = FileNotFoundError, IsADirectoryError, NotADirectoryError
-REFUSED = PermissionError, NotImplementedError
-LACKING = {
-    "NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "SSOTokenLoadError", "TokenRetrievalError",
-    "UnauthorizedSSOTokenError", "ParamValidationError",
-}  # fmt: skip
-"""Errors of botocore's, which comes with `s3://` alone, that stay until a person does something."""
+FILE_SCHEME = "file://"
+INCOMPLETE = re.compile(r"\w{2,}:/(?!/)|\w+://$")
+"""An incomplete URI; a single letter before the colon may be a drive."""
+NOT_FOUND = FileNotFoundError, IsADirectoryError, NotADirectoryError
+FORBIDDEN = PermissionError, NotImplementedError
 
 
-def check_intact(place: str | Path, allowed: str) -> None:
-    """Raise InputError, which ends with what is allowed, for an address that lacks something: `s3:/bucket`, `s3://`."""
-    if BROKEN.match(str(place)):
-        raise InputError(f"{place}: not a whole address, such as s3://bucket/digits; {allowed}")
+def check_uri(uri: str | Path, allowed: str) -> None:
+    """Raise InputError, whose message ends with what is allowed, for an incomplete URI: `s3:/bucket`, `s3://`."""
+    if INCOMPLETE.match(str(uri)):
+        raise InputError(f"{uri}: not a whole address, such as s3://bucket/digits; {allowed}")
 
 
-def local(place: str | Path) -> str:
-    """Give a place without `file://`, which a path on this machine may have before it."""
-    return str(place).removeprefix(LOCAL)
+def check_protocol(uri: str, subject: str) -> None:
+    """Raise InputError, whose message starts with the subject, if no installed package knows a URI's protocol."""
+    import fsspec  # noqa: PLC0415, paths on this machine don't need it
+
+    try:
+        fsspec.get_filesystem_class(uri.split(SCHEME, maxsplit=1)[0])
+    except (ImportError, ValueError) as error:
+        raise InputError(f"{subject}: {first_line(error)}") from error
 
 
-def path_of(place: str | Path) -> Path | None:
-    """Give the path of a place on this machine; None for one at an address."""
-    path = local(place)
+def strip_file_scheme(uri: str | Path) -> str:
+    """Return the text of a path or URI without a leading `file://`."""
+    return str(uri).removeprefix(FILE_SCHEME)
+
+
+def local_path(uri: str | Path) -> Path | None:
+    """Return the path on this machine, or None for a URI of another one."""
+    path = strip_file_scheme(uri)
     return None if SCHEME in path else Path(path)
 
 
-def check_known(address: str, told: str) -> None:
-    """Raise InputError, which begins with what is told, if no installed package knows an address' kind."""
-    import fsspec  # noqa: PLC0415, what is on this machine needs none of it
+def storage_error(message: str, error: BaseException) -> InputError:
+    """Return the error to raise for a path or URI that can't be used; `message` says which.
 
-    try:
-        fsspec.get_filesystem_class(address.split(SCHEME, maxsplit=1)[0])
-    except (ImportError, ValueError) as error:
-        raise InputError(f"{told}: {first_line(error)}") from error
-
-
-def out_of_reach(told: str, error: BaseException) -> InputError:
-    """Give the error of a place that can't be used, which begins with what is told.
-
-    It is a plain InputError where nothing is there, a StorageError where who asks may not have it, which a person has
-    to mend, and else an UnavailableError: it may pass.
+    It is an InputError if nothing is there, a StorageError if a person has to change something (permissions,
+    credentials), and otherwise an UnavailableError, which may pass.
     """
-    line = f"{told} ({reason(error)})"
-    if isinstance(error, GONE) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
+    line = f"{message} ({error_reason(error)})"
+    if isinstance(error, NOT_FOUND) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
         return InputError(line)
-    refused = isinstance(error, REFUSED) or type(error).__name__ in LACKING
-    return StorageError(line) if refused else UnavailableError(line)
+    is_forbidden = isinstance(error, (*FORBIDDEN, *_credential_errors()))
+    return StorageError(line) if is_forbidden else UnavailableError(line)
 
 
-def reason(error: BaseException) -> str:
-    """Give in one line why a place can't be used, without its name where the system says it apart."""
+def error_reason(error: BaseException) -> str:
+    """Return in one line why a path or URI can't be used; the system's own reason doesn't repeat the path."""
     return str(getattr(error, "strerror", None) or first_line(error))
+
+
+def _credential_errors() -> tuple[type[Exception], ...]:
+    """Return what botocore raises until a person sets credentials; it is only there with `s3://`."""
+    try:
+        from botocore import exceptions  # type: ignore[import-untyped]  # noqa: PLC0415
+    except ImportError:
+        return ()
+    return (
+        exceptions.NoCredentialsError,
+        exceptions.PartialCredentialsError,
+        exceptions.ProfileNotFound,
+        exceptions.SSOError,
+        exceptions.TokenRetrievalError,
+        exceptions.ParamValidationError,
+    )

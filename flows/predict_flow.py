@@ -42,7 +42,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     """Predict which digits images show, and flag the predictions not to trust.
 
     Args:
-        input: mnist, fashion-mnist, a picture, an .npz, .csv, .parquet or IDX file, a folder, a pattern or an address.
+        input: mnist, fashion-mnist, an .npz, .parquet, picture, IDX or .csv file, a folder, a pattern or an address.
         version: The number of the version to use; the champion if there is none.
         store: The folder that keeps the versions, or an object store's address.
         output: The file to write, .csv or .parquet: each image's label, confidence, and whether to trust it.

@@ -13,14 +13,13 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.store.store import Store
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, Recipe, RecipeName
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
-from schemas.shards import WORKERS
 from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.find_cached_version import find_cached_version
@@ -32,6 +31,7 @@ from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
 from tasks.publish import publish
 from tasks.report_training import report_training
+from tasks.sharding.memory import WORKERS
 from tasks.sources import formats
 from tasks.train import preload, train
 from tasks.update_leaderboard import rank
@@ -52,7 +52,7 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(formats.place, (source, test_source)), path_of(store))
+        Inbox(inbox).check(*map(formats.place, (source, test_source)), local_path(store))
     Store(store).check_writable()
     return overrides.applied_to(recipe)
 
@@ -80,7 +80,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
+        source: mnist, fashion-mnist, an .npz, .parquet or .csv file, a folder of pictures or IDX files, or shards.
         test_source: Where those to test with come from, if not from the source.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
         store: The folder that keeps the versions, or an object store's address; created when it isn't there.

@@ -1,4 +1,4 @@
-"""The errors that a person causes and can mend; everything else is a fault of the program."""
+"""The errors that a person can cause and fix; any other exception is a bug."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ if TYPE_CHECKING:
 
 
 class InputError(Exception):
-    """Tell of bad input in one line: what is wrong, where, and what is allowed.
+    """Bad input. The message is one line: what is wrong, where, and what is expected.
 
-    The command line prints the line and exits with 1; in the Prefect UI it is the state's message.
+    The command line prints it and exits with 1; in the Prefect UI it is the state's message.
     """
 
 
 class UnavailableError(InputError):
-    """Tell, in one line, of input that can't be had now, but perhaps in a minute."""
+    """Input that can't be had now, but perhaps in a minute."""
 
 
 class StorageError(InputError):
-    """Tell, in one line, that what a store lies in may not be used, or not for this."""
+    """A store's location may not be used, or not for this."""
 
 
 class TrainingError(Exception):
-    """Tell, in one line, why a training ended without a model worth publishing."""
+    """A training ended without a model worth publishing."""
 
 
 class StoreError(InputError):
-    """Tell, in one line, what is wrong with a store or a version in it."""
+    """A store, or a version in it, isn't as it should be."""
 
 
 ENVIRONMENT_ERRORS = (UnavailableError, StorageError, StoreError)
-"""What bad input is told by that is no fault of the data being read."""
+"""Input errors that aren't the fault of the data that is read."""
 
 
-MOST_LISTED = 10
+MAX_LISTED = 10
 
 
 def listed(faults: Sequence[str]) -> str:
-    """Put faults into one line, of many the first ones."""
-    more = f"; and {len(faults) - MOST_LISTED:,} more" if len(faults) > MOST_LISTED else ""
-    return f"{'; '.join(faults[:MOST_LISTED])}{more}"
+    """Join faults into one line; of many, the first ones."""
+    more = f"; and {len(faults) - MAX_LISTED:,} more" if len(faults) > MAX_LISTED else ""
+    return f"{'; '.join(faults[:MAX_LISTED])}{more}"
 
 
 def first_line(error: BaseException) -> str:
-    """Give the first line of what a library says of a fault, with the next one if it only announces that."""
+    """Return the first line of an error's message, with the second if the first only announces it."""
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:200]

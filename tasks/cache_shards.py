@@ -1,54 +1,66 @@
-"""Stage shards: each is read, judged and kept on disk by a Prefect task of its own, beside each other.
+"""Cache shards, several at a time: a Prefect task for each reads it, checks its rows and keeps them on disk.
 
 They run on the flow's task runner or, with the engine Ray, wherever its cluster has a free processor.
 """
 
 from __future__ import annotations
 
-import sys
-from contextvars import copy_context
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
-from prefect import task
+from prefect import Flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, TaskRunContext
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from schemas.compute import Compute
-    from tasks.sharding.shard_cache import CachedShard, Job
+    from tasks.sharding.shard_cache import CachedShard, ShardJob
 
 
-@task(name="stage_shard", task_run_name="stage {job.shard.item}", cache_policy=NO_CACHE)
-def cache_shard(job: Job) -> CachedShard:
-    """Stage a shard; raise StoreError when there is no room for it."""
+@task(task_run_name="cache {job.shard.item}", cache_policy=NO_CACHE)
+def cache_shard(job: ShardJob) -> CachedShard:
+    """Cache a shard; raise StoreError when there is no room for it."""
     from tasks.sharding import shard_cache
 
-    return shard_cache.stage(job)
+    return shard_cache.cache_shard(job)
 
 
-def cache_shards(jobs: Sequence[Job], compute: Compute) -> list[CachedShard]:
-    """Stage shards; give what came of them in their order."""
+def cache_shards(jobs: Sequence[ShardJob], compute: Compute) -> list[CachedShard]:
+    """Cache shards; return them in the order of the jobs."""
     from tasks.sharding import shard_cache
 
-    shard_cache.sweep(jobs[0].place)
+    shard_cache.sweep(jobs[0].storage)
     if compute.engine == "local":
         return cache_shard.map(list(jobs)).result()
-    return copy_context().run(_staged_by_ray, [job.from_anywhere() for job in jobs])
+    return _cache_by_ray([job.absolute() for job in jobs])
 
 
-def _staged_by_ray(jobs: Sequence[Job]) -> list[CachedShard]:
-    """Stage shards on the Ray cluster that the flow has joined."""
+def _cache_by_ray(jobs: Sequence[ShardJob]) -> list[CachedShard]:
+    """Cache shards on the Ray cluster that the flow has joined."""
     from prefect_ray import RayTaskRunner
-    from ray import cloudpickle
 
-    running = FlowRunContext.get()
-    if running and running.flow:
-        # It is sent along, and a deployment's is loaded from its file as a module that no other process can import.
-        cloudpickle.register_pickle_by_value(sys.modules[running.flow.fn.__module__])
-    # The step that asks for it isn't sent along with each shard: its arguments may be whole frames.
-    TaskRunContext.__var__.set(None)  # type: ignore[arg-type]  # as where there is none
-    with RayTaskRunner() as runner:
-        staged: list[CachedShard] = runner.map(cache_shard, {"job": jobs}).result()
-        return staged
+    with _small_contexts(), RayTaskRunner() as runner:
+        shards: list[CachedShard] = runner.map(cache_shard, {"job": jobs}).result()
+        return shards
+
+
+@contextmanager
+def _small_contexts() -> Iterator[None]:
+    """Enter the contexts of this flow run and task run again, without what should not go to Ray with each shard.
+
+    Prefect pickles both contexts for every task. A deployment's flow is a module loaded from a file, which no other
+    process can import; the parameters of the calling task are whole frames.
+    """
+    with ExitStack() as stack:
+        flow_run, task_run = FlowRunContext.get(), TaskRunContext.get()
+        if flow_run and flow_run.flow:
+            stack.enter_context(flow_run.model_copy(update={"flow": Flow(_stand_in, name=flow_run.flow.name)}))
+        if task_run:
+            stack.enter_context(task_run.model_copy(update={"task": cache_shard, "parameters": {}}))
+        yield
+
+
+def _stand_in() -> None:
+    """Stand in for the flow's function, which the tasks on Ray never call."""

@@ -39,7 +39,7 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
 
 def on_disk(dataset: object, folder: Path, count: int, memory: int):
     """Give a dataset whose training images are in so many files, and to be trained on with so many MiB of memory."""
-    from schemas.images import ShardedImages
+    from tasks.sharding.images import ShardedImages
 
     files = []
     for number, rows in enumerate(np.array_split(np.arange(len(dataset.train)), count)):
@@ -52,7 +52,7 @@ def on_disk(dataset: object, folder: Path, count: int, memory: int):
 def pixel_file(path: Path, rows: int):
     """Give a file of so many rows at a path, as staged images have them."""
     from artifacts.store.storage import FolderStorage
-    from schemas.images import PixelFile
+    from tasks.sharding.images import PixelFile
     from tasks.sharding.shard_cache import CachedFile
 
     return PixelFile(CachedFile(FolderStorage(path.parent.parent), path.parent.name, path.name), rows)

@@ -25,7 +25,7 @@ from platformdirs import user_cache_path
 
 from artifacts import files
 from artifacts.store import lease
-from artifacts.uri import check_known, out_of_reach
+from artifacts.uri import check_protocol, storage_error
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError, first_line
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ObjectStorage:
     @classmethod
     def known(cls, address: str) -> Self:
         """Give the storage at an address; raise InputError if no installed package knows its kind."""
-        check_known(address, f"store {address}")
+        check_protocol(address, f"store {address}")
         return cls(address)
 
     def __str__(self) -> str:
@@ -292,7 +292,7 @@ class ObjectStorage:
         except Exception as error:
             if isinstance(error, OSError) and error.errno in files.FULL:
                 raise
-            raise out_of_reach(f"{address}: can't be used", error) from error
+            raise storage_error(f"{address}: can't be used", error) from error
 
     @contextlib.contextmanager
     def _written(self, name: str) -> Iterator[tuple[Any, str]]:

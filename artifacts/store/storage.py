@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol
 from filelock import FileLock
 
 from artifacts import files
-from artifacts.uri import check_intact, path_of
+from artifacts.uri import check_uri, local_path
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -105,8 +105,8 @@ class Storage(Protocol):
 
 def storage_at(place: str | Path) -> Storage:
     """Give the storage at a path or an address; raise InputError for one that no installed package knows."""
-    check_intact(place, "a store is a folder or is at an address")
-    path = path_of(place)
+    check_uri(place, "a store is a folder or is at an address")
+    path = local_path(place)
     if path is not None:
         return FolderStorage(path)
     from artifacts.store.object_storage import ObjectStorage  # noqa: PLC0415, fsspec comes with it

@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from artifacts.uri import reason
+from artifacts.uri import error_reason
 from artifacts.store.storage import DAY, storage_at
 from schemas.errors import StoreError
 
@@ -59,7 +59,7 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"store {self.path}: there is no version {version}") from None
         except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({reason(error)})") from error
+            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
 
     def card(self, version: int) -> dict[str, Any]:
         """Give a version's card; raise StoreError when it isn't there or can't be read."""

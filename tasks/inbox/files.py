@@ -25,10 +25,10 @@ def read_file(path: Path, rules: Rules) -> pd.DataFrame:
     Raises:
         InputError: The file can't be read, is shards, or doesn't have a pixel frame's columns.
     """
-    file_format = formats.kind(str(path), ALLOWED)
-    if file_format == formats.SHARDS:
+    found = formats.find(str(path), ALLOWED)
+    if found is formats.SHARDS:
         raise InputError(f"{path.name}: shards; {ALLOWED}")
-    frames: Frames = formats.reader(file_format).read(path, rules)
+    frames: Frames = found.read(path, rules)
     parts: dict[str, pd.DataFrame] = {part: frame for part, frame in frames._asdict().items() if frame is not None}
     for frame in parts.values():
         fault = labelled_column_fault(frame)

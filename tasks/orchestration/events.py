@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.events import emit_event
 
 from artifacts.store.store import PROMOTION
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def of_decision(store: str, told: Mapping[str, Any], decision: Mapping[str, Any]
 
 def of_version(event: str, store: str, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure
     """Tell of a version in a store."""
-    path = path_of(store)
+    path = local_path(store)
     place = store if path is None else str(path.resolve())
     payload = {"version": version, "store": place, "reason": reason, **figures}
     emit_event(event, resource=_resource("store", place), payload=payload)

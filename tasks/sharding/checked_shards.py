@@ -1,4 +1,4 @@
-"""Put staged shards together to a judged part, as if all rows had come in one frame."""
+"""Put cached shards together to a checked part, the same as if all rows were in one frame."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from schemas.images import ShardedImages
 from schemas.pixel_frame import LABELLED_COLUMNS
 from tasks.sharding import shard_cache
-from tasks.sharding.memory import check_memory
-from tasks.sharding.shard_cache import Job, batch_rows
+from tasks.sharding.images import ShardedImages
+from tasks.sharding.memory import batch_rows, check_memory
+from tasks.sharding.shard_cache import ShardJob
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import is_unit_scale, needed
 
@@ -30,84 +30,86 @@ if TYPE_CHECKING:
 Number = TypeVar("Number", bound=np.generic)
 
 
-def of_manifest(manifest: ShardManifest, rules: Rules, where: ShardCache) -> CheckedPart:
-    """Judge a part that is shards; raise InputError before any is read if the rows that footers say are too many."""
+def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
+    """Check a part that is shards; raise InputError, before any is read, if footers say that the rows are too many."""
     check_memory(rules.memory, sum(shard.n_rows or 0 for shard in manifest.shards))
-    shards, unit_scale = _staged(manifest, rules, where)
-    fit = [shard for shard in shards if not shard.fault]
-    starts = np.cumsum([0, *(shard.n_input for shard in fit)])
-    faults: dict[str, list[NDArray[np.int64]]] = {}
-    for shard, start in zip(fit, starts, strict=False):
-        for reason, positions in shard.faults().items():
-            faults.setdefault(reason, []).append(start + positions)
+    shards, unit_scale = _cache_shards(manifest, rules, cache)
+    good = [shard for shard in shards if not shard.fault]
+    starts = np.cumsum([0, *(shard.n_input for shard in good)])
+    positions = [start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)]
     return CheckedPart(
         n_input=int(starts[-1]),
         images=ShardedImages(
-            [shard.pixels for shard in fit],
-            _joined(fit, "labels", np.uint8),
-            np.arange(sum(s.n_valid for s in fit), dtype=np.uint32),
+            [shard.pixels for shard in good],
+            _concatenate(good, "labels", np.uint8),
+            np.arange(sum(shard.n_valid for shard in good), dtype=np.uint32),
         ),
-        digests=_joined(fit, "digests", np.uint64).reshape(-1, 2),
-        positions=np.concatenate(
-            [
-                np.empty(0, np.int64),
-                *(start + shard.array("positions") for shard, start in zip(fit, starts, strict=False)),
-            ]
-        ),
-        faults={reason: np.concatenate(found) for reason, found in faults.items()},
-        read_input=_Reread(fit, starts, batch_rows(rules.memory)),
+        digests=_concatenate(good, "digests", np.uint64).reshape(-1, 2),
+        positions=np.concatenate([np.empty(0, np.int64), *positions]),
+        faults=_faults(good, starts),
+        read_input=_InputReader(good, starts, batch_rows(rules.memory)),
         unit_scale=unit_scale,
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
-        n_unreadable=_lost(shards),
+        n_unreadable=_count_unreadable(shards),
     )
 
 
-def _lost(shards: Sequence[CachedShard]) -> int:
-    """Count the rows of shards that can't be used: what a footer says or, where none can be read, as others have."""
-    came = [shard.n_input for shard in shards if not shard.fault]
-    usual = math.ceil(fmean(came)) if came else 1
-    return sum(usual if shard.shard.n_rows is None else shard.shard.n_rows for shard in shards if shard.fault)
+def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> tuple[Sequence[CachedShard], bool]:
+    """Cache all shards by the scale that they have as a whole; return them, and whether it is 0 to 1 after repairs.
 
-
-def _staged(manifest: ShardManifest, rules: Rules, where: ShardCache) -> tuple[Sequence[CachedShard], bool]:
-    """Stage all shards by the scale that they have as a whole.
-
-    What that is only the highest of all pixels tells. So it is guessed from what repairs were asked for, and shards are
-    staged once more where the guess was wrong.
+    Only the highest of all pixels shows the scale. So it is guessed from the repairs, and shards are cached once more
+    if the guess was wrong.
     """
-    repairs, scaled = rules.repair, False
+    repairs, rescale = rules.repair, False
     while True:
-        jobs = [Job(shard, where.place, repairs, scaled, batch_rows(rules.memory)) for shard in manifest.shards]
-        shards = where.run(jobs)
-        pa.default_memory_pool().release_unused()  # what reading took is the training's now
-        right = needed(max(shard.highest for shard in shards), rules.repair)
-        unit_scale = is_unit_scale(max(shard.mended for shard in shards))
-        if right != repairs:
-            repairs = right
-        elif unit_scale != scaled:
-            scaled = unit_scale
+        jobs = [ShardJob(shard, cache.storage, repairs, rescale, batch_rows(rules.memory)) for shard in manifest.shards]
+        shards = cache.run(jobs)
+        pa.default_memory_pool().release_unused()  # training needs the memory
+        needed_repairs = needed(max(shard.max_pixel for shard in shards), rules.repair)
+        unit_scale = is_unit_scale(max(shard.max_repaired_pixel for shard in shards))
+        if needed_repairs != repairs:
+            repairs = needed_repairs
+        elif unit_scale != rescale:
+            rescale = unit_scale
         else:
             return shards, unit_scale
 
 
-def _joined(shards: Sequence[CachedShard], name: str, kind: type[Number]) -> NDArray[Number]:
-    arrays = [shard.array(name).ravel().astype(kind, copy=False) for shard in shards]
-    return np.concatenate([np.empty(0, kind), *arrays])
+def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+    """Return the positions in the part of the invalid rows, by reason."""
+    faults: dict[str, list[NDArray[np.int64]]] = {}
+    for shard, start in zip(shards, starts[:-1], strict=True):
+        for reason, positions in shard.faults().items():
+            faults.setdefault(reason, []).append(start + positions)
+    return {reason: np.concatenate(positions) for reason, positions in faults.items()}
 
 
-class _Reread:
-    """Gives rows as they came, by their positions in the part, from the shards that they are in."""
+def _count_unreadable(shards: Sequence[CachedShard]) -> int:
+    """Count the rows of bad shards: what a footer says or, where it can't be read, the mean of the good shards."""
+    n_input = [shard.n_input for shard in shards if not shard.fault]
+    mean = math.ceil(fmean(n_input)) if n_input else 1
+    return sum(mean if shard.shard.n_rows is None else shard.shard.n_rows for shard in shards if shard.fault)
 
-    def __init__(self, shards: Sequence[CachedShard], starts: NDArray[np.int64], batch: int) -> None:
-        self._shards, self._starts, self._batch = shards, starts, batch
+
+def _concatenate(shards: Sequence[CachedShard], name: str, dtype: type[Number]) -> NDArray[Number]:
+    arrays = [shard.array(name).ravel().astype(dtype, copy=False) for shard in shards]
+    return np.concatenate([np.empty(0, dtype), *arrays])
+
+
+class _InputReader:
+    """Reads input rows, unchanged, by their ascending positions in the part, from their shards."""
+
+    def __init__(self, shards: Sequence[CachedShard], starts: NDArray[np.int64], n_rows: int) -> None:
+        self._shards, self._starts, self._n_rows = shards, starts, n_rows
 
     def __call__(self, positions: NDArray[np.int64]) -> pd.DataFrame:
-        of_shard = np.searchsorted(self._starts, positions, side="right") - 1
-        pieces = [
-            frame.set_axis([f"{staged.shard.item}:{row}" for row in frame.index])
-            for number, staged in enumerate(self._shards)
-            if (of_shard == number).any()
-            for frame in shard_cache.as_came(staged, positions[of_shard == number] - self._starts[number], self._batch)
+        numbers = np.searchsorted(self._starts, positions, side="right") - 1
+        frames = [
+            frame.set_axis([f"{self._shards[number].shard.item}:{row}" for row in frame.index])
+            for number in np.unique(numbers)
+            for frame in shard_cache.read_input(
+                self._shards[number], positions[numbers == number] - self._starts[number], self._n_rows
+            )
             if len(frame)
         ]
-        return pd.concat(pieces) if pieces else pd.DataFrame(columns=list(LABELLED_COLUMNS))
+        return pd.concat(frames) if frames else pd.DataFrame(columns=list(LABELLED_COLUMNS))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 from schemas.errors import InputError
 
@@ -13,6 +14,15 @@ KEPT_BYTES = 60
 
 Validation takes as much for every input row while it looks for copies.
 """
+ROW_BYTES = 48_000
+"""Bytes that a row may take while it is read and checked: some copies of 785 numbers of 8 bytes."""
+WORKERS = min(os.cpu_count() or 1, 8)
+"""Shards that are read at a time."""
+
+
+def batch_rows(memory: int) -> int:
+    """Return how many rows each worker may have in memory at a time, of `memory` MiB for all."""
+    return max(((memory - TAKEN) << 20) // WORKERS // ROW_BYTES, 1024)
 
 
 def check_memory(memory: int, n_rows: int, block_bytes: int = 0) -> None:

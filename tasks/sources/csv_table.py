@@ -1,117 +1,111 @@
-"""Read `.csv` files of one image a line, gzipped or not, with pyarrow, block by block."""
+"""Read `.csv` files of one image per line, gzipped or not, with pyarrow, block by block."""
 
 from __future__ import annotations
 
 import csv
 import io
-import re
-import zlib
+from bisect import bisect_left
 from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.csv
 
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
-from tasks.sources.files import opened, too_large
-from tasks.sources.frames import Frames, is_layout, joined, of_table, repeated, wanted
+from tasks.sources.files import check_expanded, reading
+from tasks.sources.frames import Frames, concatenate, data_columns, first_duplicate, is_known_layout, table_to_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     import pandas as pd
 
     from schemas.rules import InputRules, Rules
 
-BLOCK = 8 << 20
-SHARE = 4 << 20
-"""Bytes of a block that a thread of pyarrow's parses at a time."""
-MOST_COLUMNS = 10_000
-LONGEST_LINE = 1 << 20
-_PLACE = re.compile(r"(?:In CSV column #(\d+): )?(?:CSV parse error: )?Row #(\d+): (.*)", re.DOTALL)
-_VALUE = re.compile(r"invalid value '(.*)'", re.DOTALL)
-_COUNTS = re.compile(r"Expected (\d+) columns, got (\d+)")
-
-
-def read(path: Path, rules: Rules) -> Frames:
-    """Give the one frame of a file, with a header or without one (the label first then)."""
-    return Frames(joined(list(_pieces(path, rules.max_expanded_mib))))
-
-
-def batches(path: Path, _rules: InputRules, _rows: int) -> Iterator[pd.DataFrame]:
-    """Give the file's rows block by block, however many bytes it holds once expanded."""
-    return _pieces(path, most_mib=None)
+BLOCK_BYTES = 8 << 20
+THREAD_BYTES = 4 << 20
+"""Bytes of a block that one of pyarrow's threads parses at a time."""
+MAX_COLUMNS = 10_000
+MAX_LINE_BYTES = 1 << 20
 
 
 class _Layout(NamedTuple):
-    """The columns' names, and whether the file's first line is where they stand."""
+    """The names of the columns, and whether the file's first line holds them."""
 
     names: list[str]
-    header: bool
+    has_header: bool
 
 
-def _pieces(path: Path, most_mib: int | None) -> Iterator[pd.DataFrame]:
-    layout = _layout(path)
-    lines, rows = 0, 0
-    for block in _blocks(path, most_mib):
-        piece = _parsed(path, block, layout, lines, rows)
-        lines += block.count(b"\n")
-        rows += len(piece)
-        if len(piece):
-            yield piece
-    if not rows:
-        raise InputError(f"{path}: no row")
+def read(path: Path, rules: Rules) -> Frames:
+    """Read the one frame of a file, with or without a header; without one, the label comes first."""
+    return Frames(concatenate(list(_read(path, rules.max_expanded_mib))))
 
 
-def _blocks(path: Path, most_mib: int | None) -> Iterator[bytes]:
-    """Give the file in blocks of whole lines."""
-    given, lines, rest = 0, 1, b""
-    try:
-        with opened(path) as file:
-            while chunk := file.read(BLOCK):
-                given += len(chunk)
-                if most_mib is not None and given > most_mib << 20:
-                    raise too_large(path, given, most_mib)
-                whole, newline, rest = (rest + chunk).rpartition(b"\n")
-                if len(rest) > LONGEST_LINE:
-                    lines += whole.count(b"\n") + len(newline)
-                    raise InputError(f"{path}: line {lines:,} is longer than {LONGEST_LINE:,} bytes")
-                if newline:
-                    lines += whole.count(b"\n") + 1
-                    yield whole + newline
-        if rest:
-            yield rest
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: can't be read ({first_line(error)})") from error
+def batches(path: Path, _rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
+    """Read a file block by block, whatever its expanded size."""
+    return _read(path, max_mib=None)
 
 
-def _layout(path: Path) -> _Layout:
-    try:
-        with opened(path) as file:
-            first = file.readline(LONGEST_LINE).decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: line 1, byte {error.start}: not UTF-8 text") from error
-    except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: can't be read ({first_line(error)})") from error
-    try:
-        fields = next(csv.reader([first]), []) if "\0" not in first else []
-    except csv.Error as error:
-        raise InputError(f"{path}: line 1 isn't one of a CSV file ({first_line(error)})") from error
-    if not fields or len(fields) > MOST_COLUMNS:
-        raise InputError(f"{path}: line 1 has {len(fields):,} columns; 785 are needed, a label and 784 pixels")
-    if len(fields) == 1:
-        raise InputError(f"{path}: line 1 has one column; 785 are needed, separated by commas")
-    fields = [field.strip() for field in fields]
-    if not is_layout(fields) and any(_is_number(field) for field in fields):
+def _read(path: Path, max_mib: int | None) -> Iterator[pd.DataFrame]:
+    layout = _read_layout(path)
+    n_lines, n_rows = 0, 0
+    for block in _read_blocks(path, max_mib):
+        frame = table_to_frame(_parse(path, block, layout, n_lines), n_rows)
+        n_lines += block.count(b"\n")
+        n_rows += len(frame)
+        if len(frame):
+            yield frame
+    if not n_rows:
+        raise InputError(f"{path}: no rows")
+
+
+def _read_blocks(path: Path, max_mib: int | None) -> Iterator[bytes]:
+    """Read a file in blocks of whole lines."""
+    n_bytes, n_lines, rest = 0, 1, b""
+    with reading(path) as file:
+        while chunk := file.read(BLOCK_BYTES):
+            n_bytes += len(chunk)
+            check_expanded(path, n_bytes, max_mib)
+            lines, newline, rest = (rest + chunk).rpartition(b"\n")
+            if newline:
+                n_lines += lines.count(b"\n") + 1
+            if len(rest) > MAX_LINE_BYTES:
+                raise InputError(f"{path}: line {n_lines:,} is longer than {MAX_LINE_BYTES:,} bytes")
+            if newline:
+                yield lines + newline
+    if rest:
+        yield rest
+
+
+def _read_layout(path: Path) -> _Layout:
+    names = _read_first_line(path)
+    if len(names) == 1:
+        raise InputError(f"{path}, line 1: expected 785 columns, separated by commas, got one")
+    if not names or len(names) > MAX_COLUMNS:
+        raise InputError(f"{path}, line 1: expected 785 columns, a label and 784 pixels, got {len(names):,}")
+    if not is_known_layout(names) and any(map(_is_number, names)):
         by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}
-        unknown = tuple(f"column {number}" for number in range(1, len(fields) + 1))
-        return _Layout(list(by_count.get(len(fields), unknown)), header=False)
-    twice = repeated(fields)
-    if twice is not None:
-        raise InputError(f"{path}: line 1 names column {twice!r} more than once")
-    return _Layout(fields, header=True)
+        unknown = tuple(f"column {number}" for number in range(1, len(names) + 1))
+        return _Layout(list(by_count.get(len(names), unknown)), has_header=False)
+    duplicate = first_duplicate(names)
+    if duplicate is not None:
+        raise InputError(f"{path}, line 1: two columns are named {duplicate!r}")
+    return _Layout(names, has_header=True)
+
+
+def _read_first_line(path: Path) -> list[str]:
+    try:
+        with reading(path) as file:
+            line = file.readline(MAX_LINE_BYTES).decode("utf-8-sig")
+        fields = next(csv.reader([line]), []) if "\0" not in line else []
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}, line 1, byte {error.start}: not UTF-8 text") from error
+    except csv.Error as error:
+        raise InputError(f"{path}, line 1: not a line of a CSV file ({first_line(error)})") from error
+    return [field.strip() for field in fields]
 
 
 def _is_number(field: str) -> bool:
@@ -122,66 +116,91 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _parsed(path: Path, block: bytes, layout: _Layout, lines: int, rows: int) -> pd.DataFrame:
-    """Parse a block that comes after so many lines and rows, as `uint8` where all of it is."""
-    header = layout.header and not lines
+def _parse(path: Path, block: bytes, layout: _Layout, n_lines: int) -> pa.Table:
+    """Parse a block that follows `n_lines` lines: as `uint8` if all of it is, else as `float64`."""
+    has_header = layout.has_header and not n_lines
+    n_rows = _count_rows(block) - has_header
     try:
-        table = _table(block, layout.names, pa.uint8(), header=header, threads=True)
-        if not any(column.null_count for column in table.columns) and len(table) == _row_count(block, header=header):
-            return of_table(table, rows)
+        table = _read_table(block, layout.names, pa.uint8(), has_header=has_header, threads=True)
+        if len(table) == n_rows and not any(column.null_count for column in table.columns):
+            return table
     except pa.ArrowInvalid:
-        pass  # rarer kinds of number, or a fault; without threads pyarrow tells in which line
+        pass  # other numbers than bytes, or a fault
     try:
-        table = _table(block, layout.names, pa.float64(), header=header, threads=False)
+        table = _read_table(block, layout.names, pa.float64(), has_header=has_header)
+        fault = None if len(table) == n_rows else "lines without a row"  # an open quotation mark swallows lines
     except pa.ArrowException as error:
-        told = _unclosed(block, lines) or _told(str(error), layout.names, block, lines)
-        raise InputError(f"{path}: {told}") from error
-    if len(table) != _row_count(block, header=header):  # pyarrow takes what an open quotation mark swallows for nothing
-        raise InputError(f"{path}: {_unclosed(block, lines) or 'lines without a row'}")
-    return of_table(table, rows)
+        table, fault = None, first_line(error)
+    if fault:
+        raise InputError(f"{path}, {_locate_fault(block, layout.names, n_lines, fault, has_header=has_header)}")
+    return table
 
 
-def _row_count(block: bytes, *, header: bool) -> int:
-    """Count the lines of a block that are to give a row each: pyarrow passes empty ones over."""
-    count = block.count(b"\n") + (not block.endswith(b"\n"))
+def _count_rows(block: bytes) -> int:
+    """Count the lines of a block that have something in them: pyarrow skips the others."""
     if block.startswith((b"\n", b"\r")) or b"\n\n" in block or b"\r" in block:
-        count = sum(map(bool, block.splitlines()))
-    return count - header
+        return sum(map(bool, block.splitlines()))
+    return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
-def _unclosed(block: bytes, lines: int) -> str:
-    """Name the first line of a block with a quotation mark that isn't closed in it; nothing if there is none."""
-    for number, line in enumerate(block.splitlines(), lines + 1):
-        if line.count(b'"') % 2:
-            return f"line {number}: a quotation mark that isn't closed; numbers need none"
-    return ""
-
-
-def _table(block: bytes, names: list[str], kind: pa.DataType, *, header: bool, threads: bool) -> pa.Table:
-    kept = [names[position] for position in wanted(names)]
+def _read_table(  # noqa: PLR0913, pyarrow's options
+    block: bytes,
+    names: list[str],
+    dtype: pa.DataType,
+    *,
+    has_header: bool,
+    threads: bool = False,
+    on_invalid_row: Callable[[pyarrow.csv.InvalidRow], str] | None = None,
+) -> pa.Table:
+    data = [names[position] for position in data_columns(names)]
     return pyarrow.csv.read_csv(
         io.BytesIO(block),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=threads, block_size=SHARE if threads else BLOCK, column_names=names, skip_rows=int(header)
+            use_threads=threads,
+            block_size=THREAD_BYTES if threads else len(block) + 1,
+            column_names=names,
+            skip_rows=int(has_header),
         ),
+        parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=on_invalid_row),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(kept, kind), include_columns=kept, strings_can_be_null=True
+            column_types=dict.fromkeys(data, dtype), include_columns=data, strings_can_be_null=True
         ),
     )
 
 
-def _told(fault: str, names: list[str], block: bytes, lines: int) -> str:
-    """Tell pyarrow's fault in the words of a person who has the file open in an editor."""
-    place = _PLACE.search(fault)
-    if not place:
-        return f"not a readable CSV file ({fault.splitlines()[0]})"
-    column, row, rest = place.groups()
-    filled = [number for number, line in enumerate(block.splitlines(), lines + 1) if line]  # pyarrow counts no others
-    line = filled[int(row) - 1]
-    value, counts = _VALUE.search(rest), _COUNTS.search(rest)
-    if value and column:
-        name = names[int(column)] if int(column) < len(names) else f"column {int(column) + 1}"
-        return f"line {line}, {name}: {value.group(1)[:40]!r}; a number is needed"
-    if counts:
-        return f"line {line}: {counts.group(2)} columns; {counts.group(1)} are needed, as in line 1"
-    return f"line {line}: {rest.splitlines()[0][:200]}"
+def _locate_fault(block: bytes, names: list[str], n_lines: int, fault: str, *, has_header: bool) -> str:
+    """Find the line and the column of a block's fault, of which pyarrow says `fault`."""
+    lines = list(enumerate(block.splitlines(), n_lines + 1))
+    for number, line in lines:
+        if line.count(b'"') % 2:
+            return f"line {number}: a quotation mark that isn't closed; numbers need none"
+    row_lines = [number for number, line in lines if line]  # as pyarrow counts rows
+    invalid: list[pyarrow.csv.InvalidRow] = []
+
+    def skip(row: pyarrow.csv.InvalidRow) -> str:
+        invalid.append(row)
+        return "skip"
+
+    try:
+        cells = _read_table(block, names, pa.binary(), has_header=has_header, on_invalid_row=skip)
+    except pa.ArrowException:
+        cells = pa.table({})
+    if invalid:
+        line = row_lines[invalid[0].number - 1]
+        expected, found = invalid[0].expected_columns, invalid[0].actual_columns
+        return f"line {line}: expected {expected} columns, as in line 1, got {found}"
+    for name, column in zip(cells.column_names, cells.columns, strict=True):
+        if not _is_numeric(column):
+            row = bisect_left(range(len(column)), 1, key=lambda last: not _is_numeric(column.slice(0, last + 1)))
+            value = column[row].as_py().decode("utf-8", "replace")[:40]
+            return f"line {row_lines[row + has_header]}, column {name}: expected a number, got {value!r}"
+    return f"lines {lines[0][0]} to {lines[-1][0]}: not readable as CSV ({fault})"
+
+
+def _is_numeric(cells: pa.ChunkedArray) -> bool:
+    """Return whether pyarrow reads all cells (bytes) as numbers."""
+    try:
+        pyarrow.compute.ascii_trim_whitespace(cells.cast(pa.string())).cast(pa.float64())
+    except pa.ArrowInvalid:
+        return False
+    return True

@@ -1,47 +1,73 @@
-"""Open what a person named: gzipped or not, and no link out of a folder."""
+"""Open and list the files of a source."""
 
 from __future__ import annotations
 
 import gzip
 import os
+import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, cast
 
-from schemas.errors import InputError
+from schemas.errors import InputError, first_line
+from tasks.sources.signatures import GZIP
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import IO
 
-GZIP = b"\x1f\x8b"
+DAMAGED = (OSError, EOFError, zlib.error)
+"""Errors of a file that is damaged, once it could be opened, or that the system can't read."""
 
 
-def opened(path: Path) -> IO[bytes]:
-    """Open a file to read what it holds, expanded if it is gzipped, whatever its name."""
+def is_gzipped(path: Path) -> bool:
+    """Return whether a file is gzipped, whatever its name."""
     with path.open("rb") as file:
-        gzipped = file.read(len(GZIP)) == GZIP
-    return cast("IO[bytes]", gzip.open(path, "rb")) if gzipped else path.open("rb")
+        return file.read(len(GZIP)) == GZIP
+
+
+def open_expanded(path: Path) -> IO[bytes]:
+    """Open a file for reading, expanded if it is gzipped."""
+    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file for reading, expanded if it is gzipped; raise InputError when it can't be read to its end."""
+    try:
+        with open_expanded(path) as file:
+            yield file
+    except (*DAMAGED, MemoryError) as error:
+        raise InputError(f"{path}: can't be read ({first_line(error)})") from error
+
+
+def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
+    """Raise InputError if a file holds more, once expanded, than `--max-expanded-mib` allows (None: any size)."""
+    if max_mib is not None and n_bytes > max_mib << 20:
+        raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
 
 
 def check_inside(path: Path, root: Path) -> None:
     """Raise InputError for a link that leads out of a folder, or in a circle."""
     try:
         inside = not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
-    except (OSError, RuntimeError) as error:  # which of them is Python's version's to decide
+    except (OSError, RuntimeError) as error:  # Python 3.13 raises the first, earlier ones the second
         raise InputError(f"{path}: a link that leads to itself") from error
     if not inside:
         raise InputError(f"{path}: a link that leads out of {root}")
 
 
 def entries(folder: Path) -> list[Path]:
-    """List a folder in the order of names, without what file managers leave."""
+    """Return a folder's entries, sorted by name, without those that file managers leave."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
 
 
 def printable(path: Path | str) -> str:
-    """Give a path, or what was said of one, as text; a byte that isn't UTF-8 stands as its escape."""
+    """Return a path, or a message with one, as text; bytes that aren't UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-def too_large(path: Path, size: int, most_mib: int) -> InputError:
-    """Tell that a file holds more bytes, once expanded, than are allowed."""
-    return InputError(f"{path}: {size >> 20:,} MiB or more once expanded; --max-expanded-mib allows {most_mib:,}")
+def unreadable(error: OSError) -> str:
+    """Return why a path can't be read."""
+    missing = isinstance(error, FileNotFoundError)
+    return "no such file or folder" if missing else f"can't be read ({error.strerror})"

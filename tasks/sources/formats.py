@@ -1,85 +1,198 @@
-"""The sources that there are: built-in names, and files and folders, told by what they hold.
+"""The formats of sources. To add one, write its reader and add a `Format` to `FORMATS`; nothing else has to change.
 
-What reading needs is imported when something is read: a wrong name is answered before pandas is loaded.
+Readers are imported when something is read, so that a bad source is refused before pandas is loaded.
 """
 
 from __future__ import annotations
 
-import re
-import zlib
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from artifacts.uri import SCHEME, check_intact, local, path_of
-from schemas.digits import CLASSES
+from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
-from tasks.sources import mnist, shards
-from tasks.sources.files import GZIP, opened
+from tasks.sources import mnist, shards, signatures
+from tasks.sources.files import DAMAGED, is_gzipped, open_expanded, unreadable
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
 
     from schemas.results import RawDataset
-    from schemas.rules import Rules
+    from schemas.rules import InputRules, Rules
     from schemas.shards import ShardManifest
     from tasks.sources.frames import Frames
 
-MNIST, FASHION_MNIST = "mnist", "fashion-mnist"
-BUILT_IN = (MNIST, FASHION_MNIST)
-UNFIT = {
+HEAD = 1024
+"""Number of bytes that a file is recognised by."""
+UNSUITABLE = {
     "cifar10": "photographs in colour, 32 × 32",
     "cifar100": "photographs in colour, 32 × 32, of a hundred classes",
     "imdb": "texts",
     "reuters": "texts",
-    "california-housing": "figures",
-    "boston-housing": "figures",
+    "california-housing": "house prices",
+    "boston-housing": "house prices",
 }
-"""What else `keras.datasets` knows."""
-ALLOWED = (
-    f"{' or '.join(BUILT_IN)}, an .npz, .csv, .csv.gz or .parquet file, a folder with IDX files, with pictures in "
-    "subfolders named 0 to 9 or with .parquet or .csv shards, or a pattern or an address of such shards is allowed"
-)
-PICTURES_IN = ("", "train", "test")
-IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)(?!.*\.(parquet|csv|csv\.gz)$)", re.IGNORECASE)
-IDX, PICTURE, SHARDS = "idx", "picture", "shards"
-IDX_IMAGES = b"\0\0\x08\x03"
-BEGINNINGS = {
-    b"PK\x03\x04": "npz",
-    b"PK\x05\x06": "npz",
-    b"PAR1": "parquet",
-    IDX_IMAGES: IDX,
-    b"\x89PNG": PICTURE,
-    b"\xff\xd8\xff": PICTURE,
-}
-"""What files begin with; one that begins with none of these and holds no zero byte is text."""
-BITMAP = b"BM"  # a text may begin so, too
-HEAD = 1024
+"""The other sets of `keras.datasets`, and what they hold."""
 
-READERS = {
-    MNIST: "tasks.sources.mnist",
-    FASHION_MNIST: "tasks.sources.keras_sets",
-    "npz": "tasks.sources.npz",
-    "csv": "tasks.sources.csv_table",
-    "parquet": "tasks.sources.parquet_table",
-    IDX: "tasks.sources.idx",
-    "pictures": "tasks.sources.pictures",
-}
-"""Each module's `read` takes a source's path and the rules, and gives frames to train on. Its `batches` takes also how
-many rows to have in memory at a time, and gives frames to predict on, with labels where the source has some."""
+
+@dataclass(frozen=True)
+class Format:
+    """A format: how it is recognised, which module reads it, and what help texts say about it.
+
+    Attributes:
+        name: What errors call it, and the source's own name if it is built in.
+        reader: A module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
+            `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time and with
+            labels where the source has them.
+        layout: What the README says about it.
+        file: What help texts call such a file: `.npz`, as in "an .npz file". Empty if it is never a file.
+        folder: What help texts call what a folder holds: "pictures". Empty if it is never a folder.
+        matches_file: Recognises a file by its first bytes, expanded if it is gzipped. The first match is taken.
+        matches_folder: Recognises a folder.
+        built_in: Whether the source is a name, not a path.
+        path: Where a built-in source lies, if that is on this machine.
+        check: Raises InputError unless a built-in source is intact.
+        has_labels: Whether a single file has labels, so that it can be trained on.
+        may_be_gzipped: Whether the reader expands gzipped files.
+        may_be_shard: Whether files can be shards.
+        one_image: Whether a file is one image. The reader then has `batches_of(files, rules, n_rows)` for several of
+            them, given by name and path.
+    """
+
+    name: str
+    reader: str
+    layout: str
+    file: str = ""
+    folder: str = ""
+    matches_file: Callable[[bytes], bool] | None = None
+    matches_folder: Callable[[Path], bool] | None = None
+    built_in: bool = False
+    path: Path | None = None
+    check: Callable[[], None] = lambda: None
+    has_labels: bool = True
+    may_be_gzipped: bool = False
+    may_be_shard: bool = False
+    one_image: bool = False
+
+    def read(self, path: Path, rules: Rules) -> Frames:
+        """Read a source to train on."""
+        frames: Frames = import_module(self.reader).read(path, rules)
+        return frames
+
+    def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Read a source to predict on, about `n_rows` rows at a time."""
+        frames: Iterator[pd.DataFrame] = import_module(self.reader).batches(path, rules, n_rows)
+        return frames
+
+    def batches_of(self, files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Read files of one image each to predict on, `n_rows` at a time."""
+        frames: Iterator[pd.DataFrame] = import_module(self.reader).batches_of(files, rules, n_rows)
+        return frames
+
+
+FORMATS: tuple[Format, ...] = (
+    Format(
+        "mnist",
+        "tasks.sources.mnist",
+        "embedded",
+        built_in=True,
+        path=mnist.PATH,
+        check=mnist.check,
+    ),
+    Format(
+        "fashion-mnist",
+        "tasks.sources.keras_sets",
+        "downloaded by Keras into its cache and checked",
+        built_in=True,
+    ),
+    Format(
+        "npz",
+        "tasks.sources.npz",
+        "Keras' arrays `x_train, y_train, x_test, y_test`, or `x, y`; images as 28 × 28 or 784",
+        file=".npz",
+        matches_file=lambda head: head.startswith(signatures.NPZ),
+    ),
+    Format(
+        "parquet",
+        "tasks.sources.parquet_table",
+        "the columns of a `.csv` file",
+        file=".parquet",
+        matches_file=lambda head: head.startswith(signatures.PARQUET),
+        may_be_shard=True,
+    ),
+    Format(
+        "pictures",
+        "tasks.sources.pictures",
+        "PNG, JPEG or BMP pictures in subfolders `0` to `9`, or those in `train` and `test`",
+        file="picture",
+        folder="pictures",
+        matches_file=signatures.is_picture,
+        matches_folder=signatures.is_picture_folder,
+        has_labels=False,
+        one_image=True,
+    ),
+    Format(
+        "idx",
+        "tasks.sources.idx",
+        "the four IDX files as LeCun published them, gzipped or not",
+        file="IDX",
+        folder="IDX files",
+        matches_file=lambda head: head.startswith(signatures.IDX_IMAGES),
+        matches_folder=signatures.is_idx_folder,
+        has_labels=False,
+        may_be_gzipped=True,
+    ),
+    Format(
+        "csv",
+        "tasks.sources.csv_table",
+        "a header `label,pixel0,…,pixel783` (Kaggle) or `pixel1,…,pixel784,class` (OpenML), or none and the label "
+        "first; gzipped or not",
+        file=".csv",
+        matches_file=signatures.is_text,  # last: other formats may be text, too
+        may_be_gzipped=True,
+        may_be_shard=True,
+    ),
+)
+SHARDS = Format(
+    "shards",
+    "",
+    "any number of `.parquet` or `.csv` files of labelled rows (see [Larger than memory](#larger-than-memory))",
+)
+"""A folder, a pattern or an address of many files. They have no reader: they are listed, and cached one by one."""
+
+
+def source_help() -> str:
+    """Return what can be trained on, for `--source` and for errors."""
+    files = _either([one.file for one in FORMATS if one.file and one.has_labels])
+    folders = _either([one.folder for one in FORMATS if one.folder])
+    return f"{_names()}, an {files} file, a folder of {folders}, or shards"
+
+
+def input_help() -> str:
+    """Return what can be predicted on, for `--input` and for errors."""
+    files = _either([one.file for one in FORMATS if one.file])
+    return f"{_names()}, an {files} file, a folder, a pattern or an address"
+
+
+def source_table() -> str:
+    """Return the README's table of what can be trained on."""
+    rows = [(_source_cell(one), one.layout) for one in FORMATS]
+    rows.append(("a folder, a pattern or an address of shards", SHARDS.layout))
+    return "\n".join(["| source | layout |", "|---|---|", *(f"| {source} | {layout} |" for source, layout in rows)])
 
 
 def check(*sources: str | None) -> None:
-    """Raise InputError, in a few hundredths of a second, if one of the sources can't be what is wanted."""
+    """Raise InputError, within a few hundredths of a second, if one of the sources can't be trained on."""
     for source in sources:
         if source is not None:
-            kind(source)
+            find(source)
 
 
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
-    """Read a source and, where there is one, that of the test part, which then replaces the source's own."""
+    """Read a source and, if there is one, the test source, which replaces the source's own test part."""
     from schemas.results import RawDataset
 
     train: pd.DataFrame | ShardManifest
@@ -87,119 +200,125 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     train, test = _read(source, rules)
     name = _name(source)
     if test_source is not None:
-        others, tested = _read(test_source, rules)
-        test = others if tested is None else tested
+        its_train, its_test = _read(test_source, rules)
+        test = its_train if its_test is None else its_test
         name += f" with {_name(test_source)}"
-    return RawDataset(name, train, test, _place(source), test_source and _place(test_source))
+    return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source))
 
 
-def kind(source: str, allowed: str = ALLOWED) -> str:
-    """Tell of what kind a source is, one of READERS; raise InputError, telling what is allowed, if of none."""
-    if source == MNIST:
-        mnist.check()
-    if source in BUILT_IN:
-        return source
+def find(source: str, expected: str = "") -> Format:
+    """Return a source's format; raise InputError, which ends with what is expected, if it has none."""
+    expected = expected or f"expected {source_help()}"
+    if named := built_in(source):
+        named.check()
+        return named
     if not source.strip():
-        raise InputError(f"the source is empty; {allowed}")
-    if source in UNFIT:
-        raise InputError(f"{source}: {UNFIT[source]}; {allowed}")
-    check_intact(source, allowed)
-    source = local(source)
+        raise InputError(f"the source is empty; {expected}")
+    if source in UNSUITABLE:
+        raise InputError(f"{source}: {UNSUITABLE[source]}; {expected}")
+    check_uri(source, expected)
+    source = strip_file_scheme(source)
     path = Path(source)
     try:
-        found = detect_folder_format(path) if path.is_dir() else None
-        if found is None and shards.is_sharded(source):
+        found = find_folder_format(path) if path.is_dir() else None
+        if found:
+            return found
+        if shards.is_sharded(source):
             shards.check(source)
             return SHARDS
-        if not path.is_dir():
-            found = detect_file_format(path, allowed)
+        if path.is_dir():
+            raise InputError(f"{path}: no known format; expected a folder with {_folder_layouts()}")
+        found = find_file_format(path, expected)
     except OSError as error:
-        raise InputError(f"{source}: {unreadable(error)}; {allowed}") from error
-    if found is None:
-        raise InputError(f"{path}: neither IDX files, nor subfolders named 0 to 9, nor shards; {allowed}")
-    if found == PICTURE or (found == IDX and not path.is_dir()):
-        raise InputError(f"{path}: {'a picture' if found == PICTURE else 'images'} without labels; {allowed}")
+        raise InputError(f"{source}: {unreadable(error)}; {expected}") from error
+    if not found.has_labels:
+        raise InputError(f"{path}: a file without labels ({found.file}); {expected}")
+    return found
+
+
+def built_in(source: str) -> Format | None:
+    """Return the format of a built-in source; None for a path or an address."""
+    return next((one for one in FORMATS if one.built_in and one.name == source), None)
+
+
+def find_folder_format(path: Path) -> Format | None:
+    """Return the format of a folder as a whole; None if it has none."""
+    return next((one for one in FORMATS if one.matches_folder and one.matches_folder(path)), None)
+
+
+def find_file_format(path: Path, expected: str) -> Format:
+    """Return a file's format by its content; raise InputError, which ends with what is expected, if it has none."""
+    if path.exists() and not path.is_file():
+        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {expected}")
+    gzipped = is_gzipped(path)
+    head = _head(path)
+    if not head and not gzipped:
+        raise InputError(f"{path}: empty; {expected}")
+    for one in FORMATS:
+        if one.matches_file and one.matches_file(head) and (one.may_be_gzipped or not gzipped):
+            return one
+    raise InputError(f"{path}: unknown content; {expected}")
+
+
+def find_shard_format(path: Path) -> Format:
+    """Return a shard's format; raise InputError for a file that can't be a shard."""
+    found = find_file_format(path, shards.EXPECTED)
+    if not found.may_be_shard:
+        raise InputError(f"{path}: {found.name}; {shards.EXPECTED}")
     return found
 
 
 def place(source: str | None) -> Path | None:
-    """Give where on this machine a source lies; None for one that lies elsewhere, and for none."""
-    if source is None or source == FASHION_MNIST:
+    """Return a source's path on this machine; None if it is elsewhere, or if there is no source."""
+    if source is None:
         return None
-    path = mnist.PATH if source == MNIST else path_of(source)
+    named = built_in(source)
+    path = named.path if named else local_path(source)
     return path and path.resolve()
 
 
-def reader(kind: str) -> ModuleType:
-    """Give the module that reads a kind of source."""
-    return import_module(READERS[kind])
-
-
-def unreadable(error: OSError) -> str:
-    """Tell why a path can't be read."""
-    missing = isinstance(error, FileNotFoundError)
-    return "no such file or folder" if missing else f"can't be read ({error.strerror})"
-
-
 def _read(source: str, rules: Rules) -> Frames | tuple[ShardManifest, None]:
-    found, source = kind(source), local(source)
-    if found == SHARDS:
-        return shards.manifest(source), None
-    frames: Frames = reader(found).read(Path(source), rules)
-    return frames
+    found, source = find(source), strip_file_scheme(source)
+    if found is SHARDS:
+        return shards.list_shards(source), None
+    return found.read(Path(source), rules)
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with open_expanded(path) as file:
+            return file.read(HEAD)
+    except DAMAGED:
+        if is_gzipped(path):
+            return b""  # its reader reports the damage
+        raise
 
 
 def _name(source: str) -> str:
     if SCHEME in source:
         return source.rstrip("/").rsplit("/", 1)[-1]
-    return source if source in BUILT_IN else Path(source).resolve().name
+    return source if built_in(source) else Path(source).resolve().name
 
 
-def _place(source: str) -> str:
-    path = None if source in BUILT_IN else path_of(source)
+def _uri(source: str) -> str:
+    path = None if built_in(source) else local_path(source)
     return source if path is None else str(path.resolve())
 
 
-def detect_folder_format(path: Path) -> str | None:
-    """Tell of what kind a folder is as a whole; None if it isn't one that can be trained on."""
-    if any((path / part / str(label)).is_dir() for part in PICTURES_IN for label in CLASSES):
-        return "pictures"
-    if any(IDX_NAME.match(entry.name) for entry in path.iterdir()):
-        return IDX
-    return None
+def _names() -> str:
+    return ", ".join(one.name for one in FORMATS if one.built_in)
 
 
-def detect_file_format(path: Path, allowed: str = ALLOWED) -> str:
-    """Tell of what kind a file is by what it holds, expanded if it is gzipped; a picture is one of the kinds."""
-    if path.exists() and not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {allowed}")
-    with path.open("rb") as file:
-        head = file.read(HEAD)
-    if not head:
-        raise InputError(f"{path}: empty; {allowed}")
-    if head.startswith(GZIP):
-        return IDX if _expanded(path).startswith(IDX_IMAGES) else "csv"
-    for beginning, found in BEGINNINGS.items():
-        if head.startswith(beginning):
-            return found
-    if b"\0" not in head:
-        return "csv"
-    if head.startswith(BITMAP):
-        return PICTURE
-    raise InputError(f"{path}: neither text nor an .npz or .parquet file; {allowed}")
+def _source_cell(one: Format) -> str:
+    if one.built_in:
+        return f"`{one.name}`"
+    return f"a folder of {one.folder}" if one.folder else f"`{one.file}`"
 
 
-def detect_shard_format(path: Path) -> str:
-    """Tell of what kind a shard is, csv or parquet; raise InputError for any other file."""
-    found = detect_file_format(path, shards.NEEDED)
-    if found not in {"csv", "parquet"}:
-        raise InputError(f"{path}: {found}; {shards.NEEDED}")
-    return found
+def _folder_layouts() -> str:
+    return _either([one.layout.replace("`", "") for one in FORMATS if one.folder] + ["shards"])
 
 
-def _expanded(path: Path) -> bytes:
-    try:
-        with opened(path) as file:
-            return file.read(HEAD)
-    except (OSError, EOFError, zlib.error):
-        return b""  # its reader tells what is wrong with it
+def _either(words: Sequence[str]) -> str:
+    """Join words: `a, b or c`."""
+    return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,4 +1,4 @@
-"""Put what a reader found into a frame, as it came: labels and pixels under the columns that the source names."""
+"""Build frames from what readers find: labels and pixels, unchanged, under the columns of a pixel frame."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import pyarrow as pa
     from numpy.typing import NDArray
 
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
-"""What the quarantine adds to a row; a file of rows that were mended there is a source like any other."""
+"""What the quarantine adds to a row. Readers skip them, so that a file of corrected rows is a source like any other."""
 
-TURNED = 256
-"""Columns that are made parts of rows together: all at once would leave the processor's cache, each alone fill it."""
+COLUMN_BLOCK = 256
+"""Columns that are transposed together: all at once leave the processor's cache, each alone fills it."""
 
 # The layouts that people have: Kaggle's Digit Recognizer, OpenML's, mnist_train.csv with its `1x1` … `28x28`, and what
 # pandas writes of columns that were never named.
@@ -38,35 +38,33 @@ _IGNORED = re.compile(rf"{'|'.join(QUARANTINE_COLUMNS)}|__index_level_\d+__")
 
 
 class Frames(NamedTuple):
-    """What a reader gives: a frame to train on and, where the source has one, a frame to test with."""
+    """What a reader returns: a frame to train on and, where the source has one, a frame to test with."""
 
     train: pd.DataFrame
     test: pd.DataFrame | None = None
 
 
-def wanted(names: Sequence[str]) -> list[int]:
-    """Give the positions of the columns that are the data's own, a known label in front."""
-    kept = [position for position, name in enumerate(names) if not _IGNORED.fullmatch(name)]
-    if kept and names[kept[-1]] in _LABEL_NAMES:
-        kept.insert(0, kept.pop())
-    return kept
+def data_columns(names: Sequence[str]) -> list[int]:
+    """Return the positions of the columns that hold data, a known label first."""
+    positions = [position for position, name in enumerate(names) if not _IGNORED.fullmatch(name)]
+    if positions and names[positions[-1]] in _LABEL_NAMES:
+        positions.insert(0, positions.pop())
+    return positions
 
 
-def repeated(names: Sequence[str]) -> str | None:
-    """Give a name that is there more than once, if there is one."""
-    if len(set(names)) == len(names):
-        return None
-    return min(name for name, count in Counter(names).items() if count > 1)
+def first_duplicate(names: Sequence[str]) -> str | None:
+    """Return a name that occurs more than once, if there is one."""
+    return min((name for name, count in Counter(names).items() if count > 1), default=None)
 
 
-def is_layout(names: Sequence[str]) -> bool:
-    """Tell whether these are the names of a known layout, in its order, whatever else is among them."""
-    kept = [names[position] for position in wanted(names)]
-    return tuple(standard(kept)) in {PIXEL_COLUMNS, LABELLED_COLUMNS}
+def is_known_layout(names: Sequence[str]) -> bool:
+    """Return whether these are the names of a known layout, in its order; ignored columns may be among them."""
+    data = [names[position] for position in data_columns(names)]
+    return tuple(standard_names(data)) in {PIXEL_COLUMNS, LABELLED_COLUMNS}
 
 
-def standard(names: Sequence[str]) -> list[str]:
-    """Call the columns of a known layout as a pixel frame does; leave others as they are, for validation to judge."""
+def standard_names(names: Sequence[str]) -> list[str]:
+    """Return a pixel frame's names for the columns of a known layout; others stay, and validation refuses them."""
     label, pixels = tuple(names[:1]), tuple(names[1:])
     if tuple(names) in _PIXEL_LAYOUTS:
         return list(PIXEL_COLUMNS)
@@ -75,26 +73,23 @@ def standard(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def of_table(table: pa.Table | pa.RecordBatch, start: int) -> pd.DataFrame:
-    """Build a frame of a table whose columns are `uint8` or `float64`; its rows are numbered from `start` on."""
-    kind = np.uint8 if all(column == "uint8" for column in table.schema.types) else np.float64
+def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataFrame:
+    """Build a frame from a table whose columns are all `uint8` or all `float64`; rows are numbered from `first_row`."""
+    dtype = np.uint8 if all(column == "uint8" for column in table.schema.types) else np.float64
     columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]  # nulls are NaN
-    values = np.empty((table.num_rows, len(columns)), kind)
-    for first in range(0, len(columns), TURNED):
-        values[:, first : first + TURNED] = np.stack(columns[first : first + TURNED]).T
-    index = pd.RangeIndex(start, start + table.num_rows)
-    return pd.DataFrame(values, index=index, columns=standard(table.schema.names), copy=False)
+    values = np.empty((table.num_rows, len(columns)), dtype)
+    for start in range(0, len(columns), COLUMN_BLOCK):
+        values[:, start : start + COLUMN_BLOCK] = np.stack(columns[start : start + COLUMN_BLOCK]).T
+    index = pd.RangeIndex(first_row, first_row + table.num_rows)
+    return pd.DataFrame(values, index=index, columns=standard_names(table.schema.names), copy=False)
 
 
-def of_images(
-    pixels: NDArray[np.generic], labels: NDArray[np.generic] | None, items: Sequence[str] | None = None, start: int = 0
+def images_to_frame(
+    pixels: NDArray[np.generic], labels: NDArray[np.generic] | None, index: pd.Index | None = None
 ) -> pd.DataFrame:
-    """Build a frame of images (rows × 784) and their labels, if there are any, as `uint8` wherever that loses nothing.
-
-    Its index are the items, else the rows' numbers from `start` on.
-    """
-    index = pd.RangeIndex(start, start + len(pixels)) if items is None else pd.Index(items)
-    pixels = _compact(pixels)
+    """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; `uint8` wherever that loses nothing."""
+    index = pd.RangeIndex(len(pixels)) if index is None else index
+    pixels = _compact(pixels.reshape(len(pixels), PIXEL_COUNT))
     if labels is None:
         return pd.DataFrame(pixels, index=index, columns=list(PIXEL_COLUMNS), copy=False)
     labels = _compact(labels)
@@ -105,14 +100,23 @@ def of_images(
     return frame
 
 
-def joined(pieces: Sequence[pd.DataFrame]) -> pd.DataFrame:
-    """Put the pieces of a frame together."""
-    return pieces[0] if len(pieces) == 1 else pd.concat(pieces)
+def image_batches(batches: Iterable[NDArray[np.generic]], labels: NDArray[np.generic] | None) -> Iterator[pd.DataFrame]:
+    """Build a frame from each batch of images, with its part of all labels, if there are any."""
+    start = 0
+    for pixels in batches:
+        stop = start + len(pixels)
+        yield images_to_frame(pixels, None if labels is None else labels[start:stop], pd.RangeIndex(start, stop))
+        start = stop
+
+
+def concatenate(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return one frame with the rows of several; a single one isn't copied."""
+    return frames[0] if len(frames) == 1 else pd.concat(frames)
 
 
 def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
     if values.dtype == np.uint8:
         return values
-    with np.errstate(invalid="ignore"):  # what is no number is no `uint8` either: the comparison tells
-        small = values.astype(np.uint8)
-    return small if np.array_equal(small, values) else values
+    with np.errstate(invalid="ignore"):  # NaN becomes some byte; the comparison finds it
+        compact = values.astype(np.uint8)
+    return compact if np.array_equal(compact, values) else values

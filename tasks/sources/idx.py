@@ -1,18 +1,17 @@
-"""Read a folder with the original MNIST's IDX files, gzipped or not."""
+"""Read IDX files, the original MNIST's format, gzipped or not: a folder of them, or a single file of images."""
 
 from __future__ import annotations
 
 import struct
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.digits import SIDE
 from schemas.errors import InputError
-from tasks.sources.files import check_inside, opened
-from tasks.sources.formats import IDX_IMAGES, IDX_NAME
-from tasks.sources.frames import Frames, of_images
+from tasks.sources.files import check_expanded, check_inside, reading
+from tasks.sources.frames import Frames, image_batches, images_to_frame
+from tasks.sources.signatures import IDX_IMAGES, IDX_LABELS, IDX_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,119 +23,98 @@ if TYPE_CHECKING:
 
     from schemas.rules import InputRules, Rules
 
-IMAGES, LABELS = int.from_bytes(IDX_IMAGES, "big"), 0x00000801
-HEADER = 8
-"""Bytes of the magic number and of the number of rows; those of the sides follow."""
-SHAPES = {IMAGES: (SIDE, SIDE), LABELS: ()}
+IMAGES, LABELS = (int.from_bytes(magic, "big") for magic in (IDX_IMAGES, IDX_LABELS))
+SHAPES: dict[int, tuple[int, ...]] = {IMAGES: (SIDE, SIDE), LABELS: ()}
 ROLES = (("train", "images"), ("train", "labels"), ("test", "images"), ("test", "labels"))
 
 
-def files(folder: Path) -> dict[tuple[str, str], Path]:
-    """Find the files of a folder by part and content; empty when there are none. Raises InputError for two of one."""
-    found: dict[tuple[str, str], Path] = {}
+def read(folder: Path, rules: Rules) -> Frames:
+    """Read the four files, or the two to train on; errors name the file and the byte."""
+    files = _find_files(folder)
+    roles = ROLES if any(part == "test" for part, _ in files) else ROLES[:2]
+    missing = [f"{part} {content}" for part, content in roles if (part, content) not in files]
+    if missing:
+        raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
+    return Frames(*(_read_part(files[part, "images"], files[part, "labels"], rules) for part, _ in roles[::2]))
+
+
+def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    """Read the images of a file or, from a folder, of its test part, if it has one, with labels if it has them."""
+    images, labels_file = path, None
+    if path.is_dir():
+        files = _find_files(path)
+        part = next((part for part in ("test", "train") if (part, "images") in files), None)
+        if part is None:
+            raise InputError(f"{path}: no IDX file of images")
+        images, labels_file = files[part, "images"], files.get((part, "labels"))
+    labels = None
+    if labels_file is not None:
+        [labels] = _read_rows(labels_file, LABELS)
+        _check_counts(images, labels_file, labels)
+    yield from image_batches(_read_rows(images, IMAGES, n_rows), labels)
+
+
+def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
+    """Find the files of a folder by part and content; raise InputError if there are two of one."""
+    files: dict[tuple[str, str], Path] = {}
     for path in sorted(folder.iterdir()):
         name = IDX_NAME.match(path.name)
         if name and path.is_file():
             part, content = name.group(1).lower(), name.group(2).lower()
             role = ("test" if part == "t10k" else part, content)
-            if role in found:
-                raise InputError(f"{folder}: {found[role].name} and {path.name} both are the {role[0]} {content}")
-            found[role] = path
-    return found
+            if role in files:
+                raise InputError(f"{folder}: {files[role].name} and {path.name} both are the {role[0]} {content}")
+            check_inside(path, folder)
+            files[role] = path
+    return files
 
 
-def read(folder: Path, rules: Rules) -> Frames:
-    """Give the frames of the four files, or of the two to train on; raise InputError naming file and byte."""
-    found = files(folder)
-    wanted = ROLES if any(part == "test" for part, _ in found) else ROLES[:2]
-    missing = [f"{part} {content}" for part, content in wanted if (part, content) not in found]
-    if missing:
-        raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
-    for path in found.values():
-        check_inside(path, folder)
-    frames = [_frame(found[part, "images"], found[part, "labels"], rules) for part, _ in wanted[::2]]
-    return Frames(*frames)
+def _read_part(images: Path, labels_file: Path, rules: Rules) -> pd.DataFrame:
+    [pixels] = _read_rows(images, IMAGES, max_mib=rules.max_expanded_mib)
+    [labels] = _read_rows(labels_file, LABELS, max_mib=rules.max_expanded_mib)
+    _check_counts(images, labels_file, labels)
+    return images_to_frame(pixels, labels)
 
 
-def batches(path: Path, _rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
-    """Give the images so many at a time: a single file's or, of a folder, the test part's if it has one, with labels.
-
-    The labels are optional.
-    """
-    images, labels = path, None
-    if path.is_dir():
-        found = files(path)
-        part = next((part for part in ("test", "train") if (part, "images") in found), None)
-        if part is None:
-            raise InputError(f"{path}: no IDX file of images")
-        images, labels = found[part, "images"], found.get((part, "labels"))
-        for file in (images, labels):
-            if file is not None:
-                check_inside(file, path)
-    answers = None
-    if labels is not None:
-        [answers] = _pieces(labels, LABELS)
-        _check_pair(images, labels, answers)
-    done = 0
-    for pixels in _pieces(images, IMAGES, rows):
-        known = None if answers is None else answers[done : done + len(pixels)]
-        yield of_images(pixels.reshape(len(pixels), PIXEL_COUNT), known, start=done)
-        done += len(pixels)
+def _check_counts(images: Path, labels_file: Path, labels: NDArray[np.uint8]) -> None:
+    with reading(images) as file:
+        n_images = _read_header(images, IMAGES, file)
+    if n_images != len(labels):
+        raise InputError(f"{labels_file}: {len(labels):,} labels for the {n_images:,} images of {images.name}")
 
 
-def _frame(images: Path, labels: Path, rules: Rules) -> pd.DataFrame:
-    [pixels] = _pieces(images, IMAGES, most_mib=rules.max_expanded_mib)
-    [answers] = _pieces(labels, LABELS, most_mib=rules.max_expanded_mib)
-    _check_pair(images, labels, answers)
-    return of_images(pixels.reshape(len(pixels), PIXEL_COUNT), answers)
-
-
-def _check_pair(images: Path, labels: Path, answers: NDArray[np.uint8]) -> None:
-    with opened(images) as file:
-        rows = _header(images, IMAGES, file)
-    if rows != len(answers):
-        raise InputError(f"{labels}: {len(answers):,} labels for the {rows:,} images of {images.name}")
-
-
-def _pieces(
-    path: Path, magic: int, rows: int | None = None, most_mib: int | None = None
+def _read_rows(
+    path: Path, magic: int, n_rows: int | None = None, max_mib: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Read what the header announces, so many rows at a time or all at once, and not a byte more than is allowed."""
+    """Read as many rows as the header announces, `n_rows` at a time or all at once, and check that no more follow."""
     shape = SHAPES[magic]
-    size = int(np.prod(shape, dtype=int))
-    try:
-        with opened(path) as file:
-            count = _header(path, magic, file)
-            if most_mib is not None and count * size > most_mib << 20:
-                raise InputError(
-                    f"{path}: {count * size >> 20:,} MiB announced; --max-expanded-mib allows {most_mib:,}"
-                )
-            done, at_once = 0, rows or max(count, 1)
-            for start in range(0, max(count, 1), at_once):
-                content = file.read(min(at_once, count - start) * size)
-                done += len(content)
-                if done < min(start + at_once, count) * size:
-                    begin = HEADER + 4 * len(shape)
-                    raise InputError(
-                        f"{path}: ends at byte {begin + done:,}; {count:,} rows need {begin + count * size:,}"
-                    )
-                yield np.frombuffer(content, np.uint8).reshape(-1, *shape)
-            if file.read(1):
-                raise InputError(f"{path}: goes on after byte {file.tell() - 1:,}, where its {count:,} rows end")
-    except (OSError, EOFError, zlib.error, MemoryError) as error:
-        raise InputError(f"{path}: can't be read ({error})") from error
+    row_bytes = int(np.prod(shape, dtype=int))
+    with reading(path) as file:
+        total = _read_header(path, magic, file)
+        begin = file.tell()
+        check_expanded(path, total * row_bytes, max_mib)
+        n_rows = n_rows or max(total, 1)
+        for start in range(0, max(total, 1), n_rows):
+            expected = min(n_rows, total - start) * row_bytes
+            content = file.read(expected)
+            if len(content) < expected:
+                end, needed = begin + start * row_bytes + len(content), begin + total * row_bytes
+                raise InputError(f"{path}: ends at byte {end:,}; {total:,} rows need {needed:,}")
+            yield np.frombuffer(content, np.uint8).reshape(-1, *shape)
+        if file.read(1):
+            raise InputError(f"{path}: goes on after byte {file.tell() - 1:,}, where its {total:,} rows end")
 
 
-def _header(path: Path, magic: int, file: IO[bytes]) -> int:
-    """Read a header that has to be of the wanted kind; give the number of rows that it announces."""
+def _read_header(path: Path, magic: int, file: IO[bytes]) -> int:
+    """Read the header of a file with this magic number; return the number of rows that it announces."""
     shape = SHAPES[magic]
-    size = HEADER + 4 * len(shape)
+    size = 4 * (2 + len(shape))
     content = file.read(size)
     if len(content) < size:
         raise InputError(f"{path}: ends at byte {len(content)}, within the header of {size}")
-    found, rows, *sides = struct.unpack(f">{2 + len(shape)}I", content)
+    found, n_rows, *sides = struct.unpack(f">{2 + len(shape)}I", content)
     if found != magic:
-        raise InputError(f"{path}: byte 0: magic number {found:#010x}; {magic:#010x} is needed")
+        raise InputError(f"{path}: byte 0: expected the magic number {magic:#010x}, got {found:#010x}")
     if tuple(sides) != shape:
-        raise InputError(f"{path}: byte 8: images of {' × '.join(map(str, sides))}; 28 × 28 are needed")
-    return int(rows)
+        raise InputError(f"{path}: byte 8: expected images of 28 × 28, got {' × '.join(map(str, sides))}")
+    return int(n_rows)

@@ -1,13 +1,12 @@
-"""Built-in sets that Keras downloads into its own cache, `~/.keras`, and checks; offline they come from the cache."""
+"""Fashion-MNIST, which Keras downloads into its own cache, `~/.keras`; offline it comes from the cache."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from schemas.errors import UnavailableError
+from schemas.errors import UnavailableError, first_line
 from tasks.sources import idx
-from tasks.sources.formats import FASHION_MNIST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +16,8 @@ if TYPE_CHECKING:
     from schemas.rules import InputRules, Rules
     from tasks.sources.frames import Frames
 
-FOLDER = f"datasets/{FASHION_MNIST}"
-ADDRESS = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # where Keras' own loader has them from
+CACHE_FOLDER = "datasets/fashion-mnist"
+URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # that of Keras' own loader
 # As Zalando published them; Keras' own loader checks nothing.
 MD5 = {
     "train-images-idx3-ubyte.gz": "8d4fb7e6c68d591d4c3dfef9ec88bf0d",
@@ -29,30 +28,29 @@ MD5 = {
 
 
 def read(_source: Path, rules: Rules) -> Frames:
-    """Give Zalando's Fashion-MNIST; raise InputError when it is neither in the cache nor to be had."""
-    return idx.read(_folder(), rules)
+    """Read the training and the test part; raise UnavailableError if they can't be downloaded."""
+    return idx.read(_download(), rules)
 
 
-def batches(_source: Path, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
-    """Give its test images, so many at a time."""
-    return idx.batches(_folder(), rules, rows)
+def batches(_source: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    """Read the test part; raise UnavailableError if it can't be downloaded."""
+    return idx.batches(_download(), rules, n_rows)
 
 
-def _folder() -> Path:
-    """Bring the four files into Keras' cache; give their folder."""
+def _download() -> Path:
+    """Download the four files, unless Keras has them in its cache; return their folder."""
     from tasks.inference.start_up import import_tensorflow
 
-    import_tensorflow()  # under Keras, and quietly
+    import_tensorflow()  # Keras imports it, and less quietly
     import keras
 
     try:
         paths = [
-            Path(keras.utils.get_file(name, ADDRESS + name, file_hash=md5, cache_subdir=FOLDER))
+            Path(keras.utils.get_file(name, URL + name, file_hash=md5, cache_subdir=CACHE_FOLDER))
             for name, md5 in MD5.items()
         ]
     except Exception as error:  # get_file wraps what urllib raises in plain Exceptions
         raise UnavailableError(
-            f"{FASHION_MNIST}: can't be downloaded ({str(error).splitlines()[0]}); offline, a folder with its four IDX "
-            "files can be the source"
+            f"fashion-mnist: can't be downloaded ({first_line(error)}); offline, use a folder with its four IDX files"
         ) from error
     return paths[0].parent

@@ -18,32 +18,33 @@ if TYPE_CHECKING:
 
 PATH = Path(__file__).parents[2] / "data" / "mnist.npz"
 SHA256 = "06af5dfe73b70e3bc1c36439982b18a8d76803db9b544f6fdf838a37fbb01b64"
+RESTORE = "git checkout -- data/mnist.npz"
 
 
 def check() -> None:
     """Raise InputError unless the file is there, byte for byte."""
     if not PATH.is_file():
-        raise InputError(f"{PATH}: no such file; it belongs to the project: git checkout -- data/mnist.npz")
+        raise InputError(f"{PATH}: no such file; it belongs to the project, restore it: {RESTORE}")
     with PATH.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != SHA256:
         raise InputError(
-            f"{PATH}: damaged, its SHA-256 is {found[:12]}… in place of {SHA256[:12]}…; "
-            "restore it: git checkout -- data/mnist.npz"
+            f"{PATH}: damaged, expected the SHA-256 {SHA256[:12]}…, got {found[:12]}…; restore it: {RESTORE}"
         )
 
 
+# This module is imported to check the file; npz brings in pandas.
 def read(_source: Path, rules: Rules) -> Frames:
-    """Give the training and the test frame of the file, checked."""
+    """Read the training and the test part."""
     from tasks.sources import npz
 
     check()
     return npz.read(PATH, rules)
 
 
-def batches(_source: Path, rules: InputRules, rows: int) -> Iterator[pd.DataFrame]:
-    """Give the test digits of the file, checked, so many at a time."""
+def batches(_source: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    """Read the test part."""
     from tasks.sources import npz
 
     check()
-    return npz.batches(PATH, rules, rows)
+    return npz.batches(PATH, rules, n_rows)

@@ -1,4 +1,4 @@
-"""Find the shards of a source: a folder, a pattern, or an address that fsspec knows, such as `s3://bucket/digits/`."""
+"""List the shards of a source: a folder, a pattern, or an address that fsspec knows, such as `s3://bucket/digits/`."""
 
 from __future__ import annotations
 
@@ -13,32 +13,32 @@ from pathlib import Path
 from stat import S_ISDIR, S_ISREG
 from typing import TYPE_CHECKING
 
-from artifacts.uri import SCHEME, check_known, out_of_reach
+from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
 from tasks.sources.files import check_inside, entries, printable
+from tasks.sources.signatures import PARQUET
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import IO, Any
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
-"""What names of shards end with in a folder; a pattern names them itself."""
+"""The names of shards end with these in a folder; a pattern may match any name."""
 WILDCARDS = set("*?[")
-NEEDED = "a Parquet or CSV file is needed"
-MAGIC = b"PAR1"
-LENGTH = 8
-"""Bytes at a Parquet file's end that tell how long its footer is, MAGIC being the last four."""
-TAIL = 1 << 17
-"""Bytes that are read at a file's end at first: most footers are shorter."""
-ASKING = 8
-"""Shards at an address that are looked at a time."""
-FETCHED = ".fetched-"
-"""What folders with copies of shards begin with."""
+EXPECTED = "expected a Parquet or CSV file"
+TRAILER_BYTES = 8
+"""Bytes at a Parquet file's end: the length of its footer, and PARQUET."""
+TAIL_BYTES = 1 << 17
+"""Bytes at a file's end that are read first: most footers are shorter."""
+PARALLEL_REQUESTS = 8
+"""Shards at an address that are inspected at a time."""
+COPY_PREFIX = ".fetched-"
+"""Names of folders with copies of shards begin with this."""
 
 
 def is_sharded(source: str) -> bool:
-    """Tell, without reading any, whether a source is shards."""
+    """Return whether a source is shards, without opening a file."""
     if SCHEME in source:
         return True
     path = Path(source)
@@ -48,166 +48,168 @@ def is_sharded(source: str) -> bool:
 
 
 def check(source: str) -> None:
-    """Raise InputError if a sharded source can't be one: a pattern that nothing matches, an address of no known kind.
+    """Raise InputError for a pattern that matches nothing, or an address whose protocol isn't known.
 
-    What is at an address isn't looked at: it may take a while to answer.
+    An address isn't listed: that may take a while.
     """
     if SCHEME in source:
-        check_known(source, source)
-    elif not _paths(source):
+        check_protocol(source, source)
+    elif not _find_paths(source):
         raise _no_shards(source)
 
 
-def manifest(source: str) -> ShardManifest:
-    """List a source's shards with their sizes and, of Parquet, their rows; one that can't be used has a fault.
+def list_shards(source: str) -> ShardManifest:
+    """List a source's shards with their sizes and, of Parquet files, their numbers of rows, which footers hold.
 
-    No pixels are read, of Parquet the footers. Raises InputError where there are no shards or they can't be listed.
+    A shard that can't be used has a fault. Raises InputError if there are no shards or they can't be listed.
     """
     check(source)
     if SCHEME in source:
-        return ShardManifest(tuple(_at_address(source)))
+        return ShardManifest(tuple(_list_address(source)))
     root = Path(source)
-    names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _paths(source)]
-    return ShardManifest(tuple(_of_path(path, printable(name)) for path, name in names))
+    names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _find_paths(source)]
+    return ShardManifest(tuple(_inspect_path(path, printable(name)) for path, name in names))
 
 
 @contextmanager
-def on_disk(shard: Shard, folder: Path) -> Iterator[Path]:
-    """Give a path to read a shard at: its own or, of one at an address, that of a copy in the folder, removed after."""
+def local_copy(shard: Shard, folder: Path) -> Iterator[Path]:
+    """Yield the path of a shard: its own or, if it is at an address, that of a temporary copy in the folder."""
     if SCHEME not in shard.address:
         yield Path(shard.address)
         return
     import fsspec
 
-    with tempfile.TemporaryDirectory(dir=folder, prefix=FETCHED) as fetched:
-        copy = Path(fetched) / shard.address.rsplit("/", 1)[-1]
+    with tempfile.TemporaryDirectory(dir=folder, prefix=COPY_PREFIX) as copies:
+        copy = Path(copies) / shard.address.rsplit("/", 1)[-1]
         try:
             files, path = fsspec.url_to_fs(shard.address)
             files.get_file(path, str(copy))
         except Exception as error:  # each kind of store has its own errors
-            raise out_of_reach(f"{shard.address}: can't be fetched", error) from error
+            raise storage_error(f"{shard.address}: can't be fetched", error) from error
         try:
             yield copy
         except ENVIRONMENT_ERRORS:
             raise
-        except InputError as error:  # the reader knows the copy alone
+        except InputError as error:  # the reader knows only the copy
             raise InputError(str(error).replace(str(copy), shard.address)) from error
 
 
 def _no_shards(source: str) -> InputError:
-    return InputError(f"{source}: no shards; files named {', '.join(SUFFIXES)} or a pattern that names some are needed")
+    return InputError(
+        f"{source}: no shards; expected files named {', '.join(SUFFIXES)}, or a pattern that matches some"
+    )
 
 
 def _is_shard(path: Path) -> bool:
-    return path.name.endswith(SUFFIXES) and _is_meant(path.name)
+    return path.name.endswith(SUFFIXES) and _is_data(path.name)
 
 
-def _is_meant(name: str) -> bool:
-    """Tell whether a pattern means a file: not `_SUCCESS` and the like, which engines leave beside shards."""
+def _is_data(name: str) -> bool:
+    """Return whether a name isn't `_SUCCESS` or the like, which engines leave beside shards."""
     return not name.startswith((".", "_"))
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Tell whether a pattern at an address means what fsspec finds: on this machine `*` passes hidden folders over."""
-    spelled = [part for part in pattern.split("/") if part.startswith(".")]
+    """Return whether a pattern means what fsspec finds: as on this machine, `*` doesn't match hidden folders."""
+    hidden_patterns = [part for part in pattern.split("/") if part.startswith(".")]
     hidden = (part for part in name.split("/") if part.startswith("."))
-    meant = all(any(fnmatch(part, one) for one in spelled) for part in hidden)
-    return meant and _is_meant(posixpath.basename(name))
+    return _is_data(posixpath.basename(name)) and all(
+        any(fnmatch(part, pattern) for pattern in hidden_patterns) for part in hidden
+    )
 
 
-def _paths(source: str) -> list[Path]:
-    """List the shards of a folder or a pattern."""
+def _find_paths(source: str) -> list[Path]:
+    """Return the paths of the shards of a folder or a pattern."""
     path = Path(source)
     if not path.is_dir():
         found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
-        return sorted(path for path in found if _is_meant(path.name))
-    shards = [entry for entry in entries(path) if _is_shard(entry)]
-    for shard in shards:
-        check_inside(shard, path)
-    return shards
+        return sorted(path for path in found if _is_data(path.name))
+    paths = [entry for entry in entries(path) if _is_shard(entry)]
+    for entry in paths:
+        check_inside(entry, path)
+    return paths
 
 
-def _of_path(path: Path, item: str) -> Shard:
+def _inspect_path(path: Path, item: str) -> Shard:
     shard = Shard(str(path), item)
-    with suppress(OSError):  # opening it tells the reason
+    with suppress(OSError):  # opening it reports the reason
         found = path.stat()
         if S_ISDIR(found.st_mode):
-            return shard._replace(fault=f"{path}: a folder; {NEEDED}")
-        if not S_ISREG(found.st_mode):  # it would be waited for
-            return shard._replace(fault=f"{path}: a pipe or a device; {NEEDED}")
-        shard = shard._replace(bytes=found.st_size)
-    return _looked_at(shard, lambda: path.open("rb"))
+            return shard._replace(fault=f"{path}: a folder; {EXPECTED}")
+        if not S_ISREG(found.st_mode):  # reading would wait for ever
+            return shard._replace(fault=f"{path}: a pipe or a device; {EXPECTED}")
+        shard = shard._replace(n_bytes=found.st_size)
+    return _inspect(shard, lambda: path.open("rb"))
 
 
-def _at_address(source: str) -> list[Shard]:
-    """List and look at what is at an address."""
+def _list_address(source: str) -> list[Shard]:
+    """List and inspect the shards at an address."""
     import fsspec
 
     try:
         files, root = fsspec.url_to_fs(source)
         if WILDCARDS & set(root):
-            found = {name: one for name, one in files.glob(root, detail=True).items() if _matches(name, root)}
+            found = {name: entry for name, entry in files.glob(root, detail=True).items() if _matches(name, root)}
         elif files.isdir(root):
-            found = {one["name"]: one for one in files.ls(root, detail=True) if _is_shard(Path(one["name"]))}
+            found = {entry["name"]: entry for entry in files.ls(root, detail=True) if _is_shard(Path(entry["name"]))}
         else:
             found = {root: files.info(root)}
     except Exception as error:  # each kind of store has its own errors
-        raise out_of_reach(f"{source}: can't be listed", error) from error
+        raise storage_error(f"{source}: can't be listed", error) from error
     if not found:
         raise _no_shards(source)
     folder = posixpath.commonpath(map(posixpath.dirname, found))
     items = {name: posixpath.relpath(name, folder) for name in sorted(found)}
-    with ThreadPoolExecutor(ASKING) as pool:
-        return list(pool.map(lambda name: _of_entry(files, found[name], items[name]), items))
+    with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
+        return list(pool.map(lambda name: _inspect_entry(files, found[name], items[name]), items))
 
 
-def _of_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: ANN401, fsspec has no types
+def _inspect_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: ANN401, fsspec has no types
     address = files.unstrip_protocol(entry["name"])
     if entry["type"] == "directory":
-        return Shard(address, item, fault=f"{address}: a folder; {NEEDED}")
-    return _looked_at(
-        Shard(address, item, entry["size"] or 0), lambda: files.open(entry["name"], "rb", cache_type="none")
-    )
+        return Shard(address, item, fault=f"{address}: a folder; {EXPECTED}")
+    shard = Shard(address, item, entry["size"] or 0)
+    return _inspect(shard, lambda: files.open(entry["name"], "rb", cache_type="none"))
 
 
-def _looked_at(shard: Shard, opened: Callable[[], IO[bytes]]) -> Shard:
-    """Add what a Parquet footer says of its rows, or its fault; of CSV only reading would tell.
+def _inspect(shard: Shard, open_file: Callable[[], IO[bytes]]) -> Shard:
+    """Add the number of rows that a Parquet footer holds, or a fault; a CSV file would have to be read.
 
-    Raises StorageError or UnavailableError when what keeps it from being read isn't its own: it would be lost else.
+    Raises StorageError or UnavailableError if the shard itself isn't at fault: the run would go on without it.
     """
     try:
-        with opened() as file:
-            head = file.read(len(MAGIC))
-            footer = _footer(file) if head == MAGIC else b""
+        with open_file() as file:
+            head = file.read(len(PARQUET))
+            footer = _read_footer(file) if head == PARQUET else b""
     except Exception as error:  # each kind of store has its own errors
-        unread = out_of_reach(f"{shard.address}: can't be read", error)
-        if isinstance(unread, ENVIRONMENT_ERRORS):
-            raise unread from error
-        return shard._replace(fault=str(unread))
+        fault = storage_error(f"{shard.address}: can't be read", error)
+        if isinstance(fault, ENVIRONMENT_ERRORS):
+            raise fault from error
+        return shard._replace(fault=str(fault))
     if not head:
-        return shard._replace(fault=f"{shard.address}: empty; {NEEDED}")
-    return _counted(shard, footer) if footer else shard
+        return shard._replace(fault=f"{shard.address}: empty; {EXPECTED}")
+    return _add_row_count(shard, footer) if footer else shard
 
 
-def _footer(file: IO[bytes]) -> bytes:
-    """Read the end of a Parquet file, its footer and perhaps more."""
+def _read_footer(file: IO[bytes]) -> bytes:
+    """Read the end of a Parquet file, with at least its footer."""
     size = file.seek(0, os.SEEK_END)
-    file.seek(max(size - TAIL, 0))
+    file.seek(max(size - TAIL_BYTES, 0))
     end = file.read()
-    needed = int.from_bytes(end[-LENGTH : -len(MAGIC)], "little") + LENGTH
-    if len(end) < needed <= size and end.endswith(MAGIC):
-        file.seek(max(size - needed, 0))
+    footer_bytes = int.from_bytes(end[-TRAILER_BYTES : -len(PARQUET)], "little") + TRAILER_BYTES
+    if len(end) < footer_bytes <= size and end.endswith(PARQUET):
+        file.seek(max(size - footer_bytes, 0))
         end = file.read()
     return end
 
 
-def _counted(shard: Shard, footer: bytes) -> Shard:
-    """Add a Parquet shard's rows, or why its footer can't be read."""
+def _add_row_count(shard: Shard, footer: bytes) -> Shard:
+    """Add a Parquet shard's number of rows, or why its footer can't be read."""
     import pyarrow as pa
     import pyarrow.parquet
 
     try:
-        rows = pyarrow.parquet.read_metadata(pa.BufferReader(footer)).num_rows
-    except (pa.ArrowException, OSError) as error:  # OSError is what Arrow tells of damage by
+        n_rows = pyarrow.parquet.read_metadata(pa.BufferReader(footer)).num_rows
+    except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for damage
         return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")
-    return shard._replace(n_rows=rows, fault="" if rows else f"{shard.address}: no rows")
+    return shard._replace(n_rows=n_rows, fault="" if n_rows else f"{shard.address}: no rows")

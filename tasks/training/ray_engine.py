@@ -26,7 +26,7 @@ from ray.util import placement_group, remove_placement_group
 
 from artifacts.uri import SCHEME
 from schemas.errors import InputError, TrainingError, first_line
-from schemas.images import PixelFile, ShardedImages
+from tasks.sharding.images import ShardedImages
 from tasks.training import checkpoints
 from tasks.training.job import plan_job, weights_digest
 from tasks.training.worker import SINGLE_WORKER, Worker
@@ -81,11 +81,9 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
 
 def _with_absolute_paths(dataset: Dataset) -> Dataset:
     """Return the dataset for processes with another working directory."""
-    images = dataset.train
-    if isinstance(images, ShardedImages):
-        files = [PixelFile(file.file.absolute(), file.n_rows) for file in images.files]
-        images = dataclasses.replace(images, files=files)
-    return dataclasses.replace(dataset, train=images)
+    if not isinstance(dataset.train, ShardedImages):
+        return dataset
+    return dataclasses.replace(dataset, train=dataset.train.absolute())
 
 
 class _Follower:

@@ -18,7 +18,7 @@ from artifacts.store import reference_profile
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.pixel_frame import BLOCK_ROWS, blocks
 from schemas.profile import Profile
-from schemas.shards import WORKERS
+from tasks.sharding.memory import WORKERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

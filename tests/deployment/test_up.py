@@ -96,7 +96,7 @@ def test_bad_data_fails_at_once_with_its_reason(api, parameters, tmp_path):
     (tmp_path / "bad.csv").write_text("label,pixel0\n1,2\n3\n")
     ended = run(api, "train/retrain", parameters | {"source": str(tmp_path / "bad.csv")})
     assert ended["state_name"] == "Failed"
-    assert "line 3: 1 columns; 2 are needed" in ended["state"]["message"]
+    assert "line 3: expected 2 columns, as in line 1, got 1" in ended["state"]["message"]
 
 
 def test_every_parameter_of_the_form_has_its_description(api):

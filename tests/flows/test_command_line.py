@@ -82,7 +82,7 @@ def test_help_lists_every_flag_with_default_and_meaning(run_flow):
 @pytest.mark.parametrize(
     ("flags", "code", "told"),
     [
-        (["--source", "mnits"], 1, "mnits: no such file or folder; mnist or fashion-mnist, an .npz"),
+        (["--source", "mnits"], 1, "mnits: no such file or folder; expected mnist, fashion-mnist, an .npz"),
         (["--source", "gone.npz"], 1, "gone.npz: no such file or folder"),
         (["--source", "s3://"], 1, "s3://: not a whole address"),
         (["--store", "/proc/store"], 1, "can't be written"),
@@ -116,7 +116,7 @@ def test_bad_input_is_answered_with_one_line_and_writes_nothing(run_flow, tmp_pa
     [
         ([], 1, "store store: there is no champion; --version names a version"),
         (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
-        (["--input", "scans/*.png"], 1, "scans/*.png: no file; mnist or fashion-mnist, a PNG"),
+        (["--input", "scans/*.png"], 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
         (["--output", "out.xlsx"], 1, "--output out.xlsx: .csv or .parquet is allowed"),
         (["--output", "gone/out.csv"], 1, "--output gone/out.csv: can't be written (No such file or directory)"),
         (["--input", __file__, "--output", __file__], 1, "is allowed"),

@@ -265,10 +265,10 @@ def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_pat
 def test_data_that_cannot_be_read_is_reported_too(tmp_path):
     path = tmp_path / "cut.csv"
     path.write_text("label,pixel0\n1,2\n3\n")
-    with pytest.raises(InputError, match="line 3: 1 columns; 2 are needed"):
+    with pytest.raises(InputError, match="line 3: expected 2 columns, as in line 1, got 1"):
         train_flow(str(path), store=str(tmp_path / "store"))
     assert not (tmp_path / "store").exists()
-    assert "line 3: 1 columns; 2 are needed" in newest_artifact("data-validation").data
+    assert "line 3: expected 2 columns, as in line 1, got 1" in newest_artifact("data-validation").data
 
 
 def test_a_training_that_comes_to_nothing_publishes_nothing(tmp_path, tiny_npz):

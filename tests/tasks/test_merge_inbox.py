@@ -123,7 +123,7 @@ def leaking(path, base):
 
 
 REFUSED = {
-    "text.csv": (lambda path, _: path.write_text("hello\n"), "line 1 has one column"),
+    "text.csv": (lambda path, _: path.write_text("hello\n"), "line 1: expected 785 columns, separated by commas"),
     "dark.npz": (lambda path, _: put(path, 255 - draw_digits(100, 5)[0], draw_digits(100, 5)[1]), "ink is dark"),
     "unlabelled.npz": (lambda path, _: put(path, draw_digits(100, 5)[0], np.full(100, 11)), "label"),
     "contradicting.npz": (wrong_labels, "600 new rows would have 1,200 rows quarantined (1,200 contradiction"),

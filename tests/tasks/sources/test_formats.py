@@ -1,4 +1,4 @@
-"""Every format: what was written is what is read, and the same rows have the same fingerprint."""
+"""Every format: rows are read as they were written, and the same rows have the same fingerprint."""
 
 import random
 import tempfile
@@ -33,14 +33,14 @@ def frames(draw):
 @pytest.mark.parametrize("name", source_files.TABLES)
 @settings(max_examples=12, deadline=None)
 @given(train=frames(), test=frames())
-def test_any_valid_frame_comes_back_the_same(name, train, test):
+def test_any_valid_frame_is_read_as_written(name, train, test):
     with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
         loaded = load(source_files.ALL[name](train, Path(one)), source_files.ALL[name](test, Path(two)))
     assert loaded.train.equals(train)
     assert fingerprint_of(loaded.train, loaded.test) == fingerprint_of(train, test)
 
 
-def test_mnists_digits_come_back_from_pictures_as_they_were(digits, tmp_path):
+def test_pictures_of_mnists_digits_are_read_unchanged(digits, tmp_path):
     ordered = digits.sort_values("label", kind="stable")
     loaded = load(source_files.pictures(ordered, tmp_path)).train
     assert (loaded.to_numpy() == ordered.to_numpy()).all()
@@ -60,7 +60,7 @@ def test_the_same_rows_have_one_fingerprint_in_every_format(digits, tmp_path):
     assert found == {fingerprint_of(train, test)}
 
 
-def test_the_fingerprint_tells_rows_labels_and_parts_apart(digits):
+def test_the_fingerprint_depends_on_rows_labels_and_parts(digits):
     train, test = digits.iloc[:20], digits.iloc[20:30]
     relabelled = labelled_frame(pixels_of(train), (labels_of(train) + 1) % 10)
     found = [
@@ -70,7 +70,7 @@ def test_the_fingerprint_tells_rows_labels_and_parts_apart(digits):
     assert len(set(found)) == len(found)
 
 
-def test_a_folder_may_have_a_part_to_train_on_and_one_to_test_with(digits, tmp_path):
+def test_a_picture_folder_may_have_train_and_test_parts(digits, tmp_path):
     source_files.pictures(digits.iloc[:50], tmp_path / "all").rename(tmp_path / "all" / "train")
     source_files.pictures(digits.iloc[50:70], tmp_path / "all").rename(tmp_path / "all" / "test")
     loaded = load(tmp_path / "all")
@@ -84,22 +84,22 @@ def test_a_test_source_replaces_the_sources_own_part(digits, tmp_path, tiny_npz)
     assert len(load(source_files.csv(digits.iloc[:30], tmp_path), tiny_npz).test) == 200
 
 
-def test_a_file_is_told_by_what_it_holds_not_by_its_name(digits, tmp_path):
+def test_a_format_is_recognised_by_content_not_by_name(digits, tmp_path):
     misnamed = source_files.parquet(digits, tmp_path).rename(tmp_path / "rows.csv")
     assert load(misnamed).train.equals(digits)
 
 
-def test_mended_rows_of_the_quarantine_are_a_source(digits, tmp_path):
-    kept = digits.copy()
+def test_corrected_rows_of_the_quarantine_are_a_source(digits, tmp_path):
+    corrected = digits.copy()
     for position, (name, value) in enumerate((("part", "train"), ("item", "7"), ("reasons", "blank"))):
-        kept.insert(position, name, value)
-    assert load(source_files.parquet(kept, tmp_path)).train.equals(digits)
-    assert load(source_files.csv(kept, tmp_path)).train.equals(digits)
+        corrected.insert(position, name, value)
+    assert load(source_files.parquet(corrected, tmp_path)).train.equals(digits)
+    assert load(source_files.csv(corrected, tmp_path)).train.equals(digits)
 
 
 @pytest.mark.parametrize("name", source_files.ALL)
-def test_damaged_files_are_read_or_refused_but_nothing_else(name, digits, tmp_path, pytestconfig):
-    """Bytes are changed, cut out, doubled: readers answer with rows or with InputError, whatever comes."""
+def test_damaged_files_are_read_or_refused(name, digits, tmp_path, pytestconfig):
+    """Bytes are changed, removed or doubled: readers return rows or raise InputError, nothing else."""
     few = digits.iloc[:12]
     source = source_files.ALL[name](few, tmp_path)
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
@@ -110,15 +110,15 @@ def test_damaged_files_are_read_or_refused_but_nothing_else(name, digits, tmp_pa
     for _ in range(pytestconfig.getoption("--fuzz")):
         path = chance.choice(files)
         path.write_bytes(damaged(originals[path], chance))
-        said = None
+        message = None
         try:
             inspection.inspect(load(source), DEFAULT_RULES, reference)
         except InputError as error:
-            said = str(error)
-        if said is not None:
+            message = str(error)
+        if message is not None:
             refused += 1
-            assert "\n" not in said
-            assert str(tmp_path) in said
+            assert "\n" not in message
+            assert str(tmp_path) in message
         path.write_bytes(originals[path])
     assert refused
 

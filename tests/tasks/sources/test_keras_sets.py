@@ -1,4 +1,4 @@
-"""Fashion-MNIST by Keras' own download: found in its cache, or a clear word when it can't be had."""
+"""Fashion-MNIST by Keras' own download: from its cache, or a clear error offline."""
 
 import shutil
 
@@ -12,12 +12,12 @@ from tasks.sources import formats
 
 import_tensorflow()
 
-import keras  # noqa: E402, after TensorFlow was told to be quiet
+import keras  # noqa: E402, after TensorFlow was silenced
 
 
-def test_it_is_read_from_what_keras_downloads(digits, tmp_path, monkeypatch):
+def test_fashion_mnist_is_read_from_keras_downloads(digits, tmp_path, monkeypatch):
     folder = source_files.idx_gz(digits, tmp_path)
-    asked = []
+    calls = []
 
     def get_file(name, origin, file_hash, cache_subdir):
         content = name.split("-")[1]
@@ -25,7 +25,7 @@ def test_it_is_read_from_what_keras_downloads(digits, tmp_path, monkeypatch):
         written = next(folder.glob(f"train-{content}*"))
         if written != place:
             shutil.copy(written, place)
-        asked.append((name, origin.endswith(f"/{name}"), len(file_hash), cache_subdir))
+        calls.append((name, origin.endswith(f"/{name}"), len(file_hash), cache_subdir))
         return str(place)
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
@@ -35,11 +35,11 @@ def test_it_is_read_from_what_keras_downloads(digits, tmp_path, monkeypatch):
     assert loaded.name == "fashion-mnist"
     assert loaded.train.equals(digits)
     assert loaded.test.equals(digits)
-    assert len(asked) == 4
-    assert set(asked[0][1:]) == {True, 32, "datasets/fashion-mnist"}
+    assert len(calls) == 4
+    assert set(calls[0][1:]) == {True, 32, "datasets/fashion-mnist"}
 
 
-def test_offline_it_says_what_can_be_done(monkeypatch):
+def test_fashion_mnist_offline_is_a_clear_error(monkeypatch):
     def get_file(name, origin, **_):
         raise Exception(f"URL fetch failure on {origin}: None -- [Errno -3] Temporary failure")  # noqa: TRY002, as Keras
 

@@ -25,7 +25,7 @@ def published_sums() -> dict[str, str]:
 
 
 @pytest.mark.parametrize("part", ["train", "t10k"])
-def test_rebuilds_the_original_idx_files(parts, part):
+def test_mnist_rebuilds_the_original_idx_files(parts, part):
     frame = parts[part]
     images = struct.pack(">4i", 0x803, len(frame), 28, 28) + np.ascontiguousarray(pixels_of(frame)).tobytes()
     labels = struct.pack(">2i", 0x801, len(frame)) + labels_of(frame).tobytes()
@@ -34,23 +34,23 @@ def test_rebuilds_the_original_idx_files(parts, part):
     assert hashlib.md5(labels).hexdigest() == sums[f"{part}-labels-idx1-ubyte"]  # noqa: S324
 
 
-def test_both_parts_are_valid_pixel_frames(parts):
+def test_both_parts_of_mnist_are_valid_pixel_frames(parts):
     assert [len(frame) for frame in parts.values()] == [60_000, 10_000]
     for frame in parts.values():
         validate(LABELLED, frame, "mnist")
 
 
-def test_a_flipped_byte_is_noticed(monkeypatch, tmp_path):
+def test_a_flipped_byte_in_mnist_is_refused(monkeypatch, tmp_path):
     damaged = bytearray(mnist.PATH.read_bytes())
     damaged[5_000_000] ^= 1
     path = tmp_path / "mnist.npz"
     path.write_bytes(damaged)
     monkeypatch.setattr(mnist, "PATH", path)
-    with pytest.raises(InputError, match="damaged, its SHA-256"):
+    with pytest.raises(InputError, match="damaged, expected the SHA-256"):
         mnist.check()
 
 
-def test_a_missing_file_is_named(monkeypatch, tmp_path):
+def test_a_missing_mnist_file_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr(mnist, "PATH", tmp_path / "mnist.npz")
     with pytest.raises(InputError, match=r"mnist\.npz: no such file"):
         mnist.check()

@@ -1,4 +1,4 @@
-"""Pictures of digits, whatever their size, colour and ground, become what MNIST's makers would have made of them."""
+"""Pictures of digits of any size, colour and ground are brought to MNIST's form."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from PIL import Image
 from schemas.digits import SIDE
 from schemas.pixel_frame import pixels_of
 from schemas.rules import DEFAULT_RULES
-from tasks.sources.pictures import normalised, read_picture
+from tasks.sources.pictures import normalize, read_picture
 
 
 @pytest.fixture(scope="module")
@@ -19,16 +19,16 @@ def alike(one, other):
     return np.corrcoef(one.ravel().astype(float), other.ravel().astype(float))[0, 1]
 
 
-def test_what_has_mnists_form_stays_as_it_is(images):
-    assert all((normalised(image.astype(np.float32)) == image).all() for image in images)
+def test_pictures_in_mnists_form_are_unchanged(images):
+    assert all((normalize(image.astype(np.float32)) == image).all() for image in images)
 
 
-def test_what_has_it_with_dark_ink_is_only_inverted(images):
-    assert all((normalised(255 - image.astype(np.float32)) == image).all() for image in images[:100])
+def test_pictures_in_mnists_form_with_dark_ink_are_only_inverted(images):
+    assert all((normalize(255 - image.astype(np.float32)) == image).all() for image in images[:100])
 
 
 def enlarged(image, side, *, ground=0, ink=255, shift=0):
-    """Draw a digit large, off the centre, with the ground and the ink given."""
+    """Draw a digit large and off the centre, with this ground and ink."""
     wide = np.zeros((40, 40), np.uint8)
     wide[2 + shift : 2 + shift + SIDE, 9 - shift : 9 - shift + SIDE] = image
     large = Image.fromarray(wide).resize((side, side), Image.Resampling.BICUBIC)
@@ -88,13 +88,13 @@ def specked(picture):
 
 
 def transparent(ink, brightness):
-    """Give ink of a brightness on nothing."""
+    """Return ink of a brightness on a transparent ground."""
     picture = Image.new("LA", ink.size, brightness)
     picture.putalpha(ink)
     return picture
 
 
-def test_a_picture_turned_by_its_exif_is_turned_back(images, tmp_path):
+def test_exif_orientation_of_pictures_is_applied(images, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # was held upright, is stored on its side
     upright = enlarged(images[0], 200, ground=255, ink=0)
@@ -102,10 +102,10 @@ def test_a_picture_turned_by_its_exif_is_turned_back(images, tmp_path):
     assert alike(read_picture(tmp_path / "side.jpg", DEFAULT_RULES), images[0]) > 0.85
 
 
-def test_proportions_stay_and_the_mass_is_centred():
+def test_pictures_keep_proportions_and_are_centred_by_mass():
     tall = np.zeros((300, 200), np.float32)
     tall[20:220, 150:170] = 255
-    found = normalised(tall)
+    found = normalize(tall)
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
     assert (len(rows), len(columns)) == (20, 2)
     assert abs(rows.mean() - 14) <= 0.5
@@ -113,5 +113,5 @@ def test_proportions_stay_and_the_mass_is_centred():
 
 
 def test_a_picture_without_contrast_is_blank():
-    assert not normalised(np.full((50, 50), 200, np.float32)).any()
-    assert not normalised(np.tile(np.float32([200, 205]), (50, 25))).any()
+    assert not normalize(np.full((50, 50), 200, np.float32)).any()
+    assert not normalize(np.tile(np.float32([200, 205]), (50, 25))).any()

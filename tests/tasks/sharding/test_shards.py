@@ -1,4 +1,4 @@
-"""Sources of any size: the same rows are the same data, however they are cut into files; each bad file is named."""
+"""Sharded sources: the same rows are the same data, however they are cut into files; every bad file is named."""
 
 import contextlib
 import errno
@@ -20,8 +20,8 @@ from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
 from schemas.rules import Rules
 from schemas.shards import Shard, ShardManifest
-from tasks.sharding import shard_cache
-from tasks.sharding.shard_cache import ShardCache, in_threads
+from tasks.sharding import shard_cache, shard_writer
+from tasks.sharding.shard_cache import ShardCache, ShardJob, in_threads
 from tasks.sources import formats, shards
 from tasks.validation import inspection, profiles
 
@@ -29,7 +29,7 @@ RULES = Rules(max_quarantined=0.2, drift="warning")
 
 
 def spoiled_frame(rows, seed):
-    """Draw digits of which some are wrong in every way that sets a row aside."""
+    """Draw digits, some of which fail each row check."""
     frame = labelled_frame(*draw_digits(rows, seed)).astype(np.float64)
     frame.loc[3, "pixel5"] = np.nan
     frame.loc[50, "pixel7"] = 300
@@ -76,7 +76,7 @@ def counted(validation):
 
 
 @pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (37, "parquet"), (5, "csv")])
-def test_the_same_rows_are_the_same_data_however_they_are_cut(train, test_frame, tmp_path, count, kind):
+def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, test_frame, tmp_path, count, kind):
     whole, dataset = inspection.inspect(RawDataset("whole", train, test_frame), RULES, profiles.embedded())
     source = cut(train, tmp_path / "train", count, kind)
     of_shards, same = inspected(source, cut(test_frame, tmp_path / "test", 3), tmp_path / "work")
@@ -88,36 +88,36 @@ def test_the_same_rows_are_the_same_data_however_they_are_cut(train, test_frame,
     assert of_shards.n_input == whole.n_input
     assert of_shards.drifts == whole.drifts
     np.testing.assert_array_equal(of_shards.means, whole.means)
-    for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "furthest"):
+    for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "outlier_threshold"):
         np.testing.assert_array_equal(getattr(same.profile, name), getattr(dataset.profile, name))
     np.testing.assert_array_equal(same.train.read(slice(None)), dataset.train.read(slice(None)))
     np.testing.assert_array_equal(same.train.labels, dataset.train.labels)
 
 
-def test_rows_set_aside_are_named_by_shard_and_row_and_kept_as_they_came(train, test_frame, tmp_path):
+def test_quarantined_rows_are_named_by_shard_and_row_and_unchanged(train, test_frame, tmp_path):
     source = cut(train, tmp_path / "train", 6)
     found, _ = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     (row,) = found.quarantined[found.quarantined["item"] == "part-000.parquet:50"].to_dict("records")
     assert row["pixel7"] == 300
 
 
-def test_of_many_rows_set_aside_the_first_are_kept_and_that_is_said(train, test_frame, tmp_path, monkeypatch):
+def test_a_large_quarantine_keeps_the_first_rows_and_says_so(train, test_frame, tmp_path, monkeypatch):
     monkeypatch.setattr(inspection, "MAX_QUARANTINED_ROWS", 3)
     found, _ = inspected(cut(train, tmp_path / "train", 6), cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     assert sum(found.n_quarantined.values()) == 8
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
-    told = "\n".join(validation_report.body(found, str, "quarantine/1"))
-    assert "The input rows (the first 3 of each part) are in `quarantine/1`." in told
+    text = "\n".join(validation_report.body(found, str, "quarantine/1"))
+    assert "The input rows (the first 3 of each part) are in `quarantine/1`." in text
 
 
-def test_too_little_memory_for_the_rows_is_told_before_any_is_read(tmp_path):
-    many = ShardManifest((Shard("digits.parquet", "digits.parquet", rows=8_100_000),))
-    staging_alone = ShardCache(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was staged"))
+def test_too_little_memory_is_reported_before_a_shard_is_read(tmp_path):
+    many = ShardManifest((Shard("digits.parquet", "digits.parquet", n_rows=8_100_000),))
+    no_cache = ShardCache(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was cached"))
     with pytest.raises(InputError, match=r"^--memory 1280: 8,100,000 rows need 1,488 MiB at least"):
-        inspection.inspect(RawDataset("many", many, None), Rules(memory=1280), profiles.embedded(), staging_alone)
+        inspection.inspect(RawDataset("many", many, None), Rules(memory=1280), profiles.embedded(), no_cache)
 
 
-def test_where_there_is_no_part_to_test_with_the_same_rows_are_split_off(train, tmp_path):
+def test_shards_without_test_part_are_split_as_one_frame_is(train, tmp_path):
     whole, dataset = inspection.inspect(
         RawDataset("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.embedded()
     )
@@ -152,35 +152,35 @@ def folder_instead(path):
 
 
 @pytest.mark.parametrize(
-    ("spoil", "told"),
+    ("spoil", "expected"),
     [
         (truncated, "not a readable Parquet file"),
         (other_columns, "'ink' in place of 'pixel0'"),
-        (emptied, "empty; a Parquet or CSV file is needed"),
+        (emptied, "empty; expected a Parquet or CSV file"),
         (without_rows, "no rows"),
-        (folder_instead, "a folder; a Parquet or CSV file is needed"),
-        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; a Parquet or CSV file is needed"),
+        (folder_instead, "a folder; expected a Parquet or CSV file"),
+        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; expected a Parquet or CSV file"),
         (lambda path: path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
         (lambda path: path.unlink() or path.symlink_to(path.name), "a link that leads to itself"),
     ],
 )
-def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, told):
+def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, expected):
     source = cut(train, tmp_path / "train", 4)
     bad = source / "part-002.parquet"
     spoil(bad)
     try:
         found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     except InputError as error:
-        said = str(error)
+        message = str(error)
     else:
         assert (dataset is None) == (spoil is not without_rows), "one without rows takes none away"
-        said = "; ".join(finding.message for finding in found.findings)
-    assert str(bad) in said
-    assert told in said
+        message = "; ".join(finding.message for finding in found.findings)
+    assert str(bad) in message
+    assert expected in message
 
 
-def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, tmp_path):
-    """One that can't be read counts as many rows as the others have, one with a footer what that says."""
+def test_bad_shards_are_left_out_if_the_budget_allows(train, test_frame, tmp_path):
+    """An unreadable shard counts as many rows as the others have on average, one with a footer what that says."""
     source, tests = cut(train, tmp_path / "train", 30), cut(test_frame, tmp_path / "test", 1)
     truncated(source / "part-004.parquet")
     other_columns(source / "part-020.parquet")
@@ -188,59 +188,61 @@ def test_without_bad_shards_it_goes_on_if_the_budget_allows(train, test_frame, t
     found, dataset = inspected(source, tests, tmp_path / "work", rules)
     assert dataset is not None, found.refusal
     assert len(dataset.train) + found.n_quarantined["train"] == 560
-    (told,) = [finding.message for finding in found.findings if finding.check == "shards"]
-    assert told.startswith("2 shards of the train part, 40 of 600 rows, can't be used: ")
-    assert "part-004.parquet" in told
+    (message,) = [finding.message for finding in found.findings if finding.check == "shards"]
+    assert message.startswith("2 shards of the train part, 40 of 600 rows, can't be used: ")
+    assert "part-004.parquet" in message
     found, dataset = inspected(source, tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 0.07}))
     assert dataset is None
     assert "had to be quarantined (40 in shards that can't be used" in found.refusal
 
 
-@pytest.mark.parametrize(("asked", "told"), [("ls", "slow: can't be listed"), ("open", r"0\.parquet: can't be read")])
-def test_a_store_that_does_not_answer_may_be_asked_again(monkeypatch, asked, told):
+@pytest.mark.parametrize(
+    ("method", "expected"), [("ls", "slow: can't be listed"), ("open", r"0\.parquet: can't be read")]
+)
+def test_an_unreachable_address_is_an_unavailable_error(monkeypatch, method, expected):
     memory = fsspec.filesystem("memory")
     memory.pipe("/slow/0.parquet", b"PAR1")
 
-    def away(*_, **__):
+    def fail(*_, **__):
         raise RuntimeError("slow down")
 
-    monkeypatch.setattr(type(memory), asked, away)
-    with pytest.raises(UnavailableError, match=rf"^memory://.*{told} \(slow down\)"):
-        shards.manifest("memory://slow")
+    monkeypatch.setattr(type(memory), method, fail)
+    with pytest.raises(UnavailableError, match=rf"^memory://.*{expected} \(slow down\)"):
+        shards.list_shards("memory://slow")
 
 
-def test_a_store_that_does_not_answer_loses_no_shard(train, test_frame, tmp_path, monkeypatch):
+def test_an_unreachable_address_is_no_fault_of_its_shards(train, test_frame, tmp_path, monkeypatch):
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
         memory.pipe(f"/away/{path.name}", path.read_bytes())
     tests = cut(test_frame, tmp_path / "test", 1)
 
-    def away(*_):
+    def fail(*_):
         raise ConnectionError("no route")
 
-    monkeypatch.setattr(type(memory), "get_file", away)
+    monkeypatch.setattr(type(memory), "get_file", fail)
     with pytest.raises(UnavailableError, match=r"memory://.*can't be fetched \(no route\)"):
         inspected("memory://away", tests, tmp_path / "work", RULES.model_copy(update={"max_quarantined": 1}))
 
 
 @pytest.mark.parametrize("kind", [UnavailableError, StorageError, StoreError])
-def test_a_store_that_cannot_keep_a_shard_loses_none(train, test_frame, tmp_path, monkeypatch, kind):
-    """A shard is at fault for what is in it, not for where it was to be staged."""
+def test_a_cache_that_cannot_be_written_is_no_fault_of_a_shard(train, test_frame, tmp_path, monkeypatch, kind):
+    """A shard is at fault for its content, not for where it is cached."""
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
-        memory.pipe(f"/kept/{path.name}", path.read_bytes())
+        memory.pipe(f"/uncached/{path.name}", path.read_bytes())
     tests = cut(test_frame, tmp_path / "test", 1)
     rules = RULES.model_copy(update={"max_quarantined": 1})
     with monkeypatch.context() as patch:
-        patch.setattr(shard_cache, "_stage", fails_once(shard_cache._stage, kind("the store: not now")))
+        patch.setattr(shard_cache, "_write", fails_once(shard_cache._write, kind("the store: not now")))
         with pytest.raises(kind, match="the store: not now"):
-            inspected("memory://kept", tests, tmp_path / "work", rules)
-    _, dataset = inspected("memory://kept", tests, tmp_path / "work", rules)
+            inspected("memory://uncached", tests, tmp_path / "work", rules)
+    _, dataset = inspected("memory://uncached", tests, tmp_path / "work", rules)
     assert len(dataset.train) > 550
 
 
 def fails_once(function, error):
-    """Give a function whose first call fails."""
+    """Return a function whose first call fails."""
     failed = []
 
     def call(*arguments):
@@ -253,13 +255,13 @@ def fails_once(function, error):
 
 
 @pytest.mark.parametrize("large", [False, True])
-def test_a_store_that_gives_no_footer_loses_no_shard(train, tmp_path, monkeypatch, large):
-    """As object stores say that they are busy: by OSError, which a damaged file is told by, too."""
+def test_a_busy_object_store_is_no_fault_of_a_shard(train, tmp_path, monkeypatch, large):
+    """Object stores raise OSError when they are busy; damaged files do so, too."""
     memory = fsspec.filesystem("memory")
     (path,) = cut(train, tmp_path / "train", 1).iterdir()
     memory.pipe("/busy/0.parquet", path.read_bytes())
-    monkeypatch.setattr(shards, "TAIL", 64 if large else shards.TAIL)
-    assert shards.manifest("memory://busy").shards[0].rows == len(train)
+    monkeypatch.setattr(shards, "TAIL_BYTES", 64 if large else shards.TAIL_BYTES)
+    assert shards.list_shards("memory://busy").shards[0].n_rows == len(train)
     read, calls = MemoryFile.read, []
 
     def busy(self, *given):
@@ -270,7 +272,7 @@ def test_a_store_that_gives_no_footer_loses_no_shard(train, tmp_path, monkeypatc
 
     monkeypatch.setattr(MemoryFile, "read", busy)
     with pytest.raises(UnavailableError, match=r"^memory://.*0\.parquet: can't be read \(SlowDown\)"):
-        shards.manifest("memory://busy")
+        shards.list_shards("memory://busy")
 
 
 @pytest.mark.parametrize(
@@ -283,8 +285,8 @@ def test_a_store_that_gives_no_footer_loses_no_shard(train, tmp_path, monkeypatc
         ),
     ],
 )
-def test_a_shard_that_is_gone_is_a_bad_one_but_not_what_may_not_be_read(train, tmp_path, monkeypatch, error, found):
-    """Credentials that end meanwhile would else take all shards away that are looked at after that."""
+def test_a_missing_shard_is_bad_but_a_forbidden_one_ends_the_run(train, tmp_path, monkeypatch, error, found):
+    """Otherwise, credentials that expire would make all later shards bad ones."""
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
         memory.pipe(f"/own/{path.name}", path.read_bytes())
@@ -297,12 +299,12 @@ def test_a_shard_that_is_gone_is_a_bad_one_but_not_what_may_not_be_read(train, t
 
     monkeypatch.setattr(type(memory), "open", refuse)
     with found:
-        first, gone, last = shards.manifest("memory://own").shards
+        first, gone, last = shards.list_shards("memory://own").shards
         assert (first.n_rows, gone.n_rows, last.n_rows) == (200, None, 200)
         assert gone.fault == "memory:///own/part-001.parquet: can't be read (no such key)"
 
 
-def test_credentials_that_lack_are_not_waited_for(monkeypatch):
+def test_missing_credentials_are_a_storage_error(monkeypatch):
     from botocore.exceptions import NoCredentialsError
 
     def refuse(*_, **__):
@@ -310,81 +312,83 @@ def test_credentials_that_lack_are_not_waited_for(monkeypatch):
 
     monkeypatch.setattr(fsspec.get_filesystem_class("memory"), "isdir", refuse)
     with pytest.raises(StorageError, match=r"memory://mine: can't be listed \(Unable to locate credentials\)"):
-        shards.manifest("memory://mine")
+        shards.list_shards("memory://mine")
 
 
 def rewritten(path):
-    """Write a shard anew, of other images."""
+    """Replace a shard by one with other images."""
     labelled_frame(*draw_digits(150, seed=9)).to_parquet(path, index=False)
 
 
 @pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
-def test_a_shard_that_changes_while_it_is_staged_may_be_read_again(train, test_frame, tmp_path, monkeypatch, change):
+def test_a_shard_that_changes_while_it_is_cached_is_unavailable(train, test_frame, tmp_path, monkeypatch, change):
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
-    write, changed = shard_cache._Writer.write, []
+    write, changed = shard_cache.write_shard, []
 
-    def meanwhile(writer, batches, job):
-        if not changed and job.shard.item == "part-002.parquet":
-            changed.append(change(source / "part-002.parquet"))
-        write(writer, batches, job)
+    def write_late(path, *args, **options):
+        if not changed and path.name == "part-002.parquet":
+            changed.append(change(path))
+        write(path, *args, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_cache._Writer, "write", meanwhile)
+        patch.setattr(shard_cache, "write_shard", write_late)
         with pytest.raises(UnavailableError, match=r"part-002\.parquet: changed while the run read it$"):
             inspected(source, tests, tmp_path / "work")
-    assert not list((tmp_path / "work").glob(".*")), "nothing half staged is left"
+    assert not list((tmp_path / "work").glob(".*")), "nothing half-written is left"
     rules = RULES.model_copy(update={"max_quarantined": 0.3})
     again, _ = inspected(source, tests, tmp_path / "work", rules)
     fresh, _ = inspected(source, tests, tmp_path / "other", rules)
-    assert counted(again) == counted(fresh), "nothing of what it was is taken for what it is"
+    assert counted(again) == counted(fresh), "nothing of the old file is used for the new one"
 
 
 @pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
-def test_rows_set_aside_are_never_those_of_another_file(train, test_frame, tmp_path, change):
-    """A shard that changes after it was staged, before the rows that it lost are shown, is to be read again."""
+def test_quarantined_rows_are_never_those_of_a_replaced_file(train, test_frame, tmp_path, change):
+    """A shard that changes between caching and reading its quarantined rows is unavailable."""
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
 
-    def then_changed(jobs):
-        staged = in_threads(jobs)
+    def cache_then_change(jobs):
+        cached = in_threads(jobs)
         if jobs[0].shard.address.startswith(str(source)):
             change(source / "part-000.parquet")
-        return staged
+        return cached
 
     loaded = formats.load(str(source), str(tests), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(
-            loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), then_changed)
+            loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_change)
         )
 
 
-def test_nor_those_of_an_object_that_is_gone(train, test_frame, tmp_path):
+def test_quarantined_rows_of_a_removed_object_are_unavailable(train, test_frame, tmp_path):
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
         memory.pipe(f"/going/{path.name}", path.read_bytes())
 
-    def then_gone(jobs):
-        staged = in_threads(jobs)
+    def cache_then_remove(jobs):
+        cached = in_threads(jobs)
         if jobs[0].shard.address.startswith("memory"):
             memory.rm("/going/part-000.parquet")
-        return staged
+        return cached
 
     loaded = formats.load("memory://going", str(cut(test_frame, tmp_path / "test", 1)), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
-        inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), then_gone))
+        inspection.inspect(
+            loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_remove)
+        )
 
 
-def test_a_shard_that_goes_before_it_is_staged_is_named(train, test_frame, tmp_path):
+def test_a_shard_that_is_removed_before_it_is_cached_is_named(train, test_frame, tmp_path):
     source = cut(train, tmp_path / "train", 6)
     loaded = formats.load(str(source), str(cut(test_frame, tmp_path / "test", 1)), RULES)
     (source / "part-003.parquet").unlink()
     place = FolderStorage(tmp_path / "work")
     found, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
     assert dataset is not None, found.refusal
-    (told,) = [finding.message for finding in found.findings if finding.check == "shards"]
-    assert "part-003.parquet: can't be read (No such file or directory)" in told
+    (message,) = [finding.message for finding in found.findings if finding.check == "shards"]
+    assert "part-003.parquet: can't be read (No such file or directory)" in message
 
 
-def test_all_bad_shards_are_told_at_once(train, test_frame, tmp_path):
+def test_all_bad_shards_are_reported_at_once(train, test_frame, tmp_path):
     source = cut(train, tmp_path / "train", 5)
     truncated(source / "part-001.parquet")
     emptied(source / "part-003.parquet")
@@ -395,43 +399,43 @@ def test_all_bad_shards_are_told_at_once(train, test_frame, tmp_path):
     assert "--max-quarantined allows 0.2 of them" in found.refusal
 
 
-def test_another_row_group_layout_is_no_fault(train, test_frame, tmp_path):
+def test_shards_may_have_different_row_group_layouts(train, test_frame, tmp_path):
     source = cut(train, tmp_path / "train", 2)
     pd.read_parquet(source / "part-001.parquet").to_parquet(source / "part-001.parquet", index=False, row_group_size=7)
     found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
     assert dataset is not None, found.refusal
 
 
-def test_a_rerun_stages_new_shards_alone(train, test_frame, tmp_path, monkeypatch):
-    staged = []
-    stage = shard_cache._stage
-    monkeypatch.setattr(shard_cache, "_stage", lambda path, *rest: (staged.append(path.name), stage(path, *rest)))
+def test_a_rerun_caches_only_new_shards(train, test_frame, tmp_path, monkeypatch):
+    cached = []
+    write = shard_cache._write
+    monkeypatch.setattr(shard_cache, "_write", lambda path, *rest: (cached.append(path.name), write(path, *rest)))
     source, tests = cut(train.iloc[:500], tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
     inspected(source, tests, tmp_path / "work")
-    assert len(staged) == 5
-    staged.clear()
+    assert len(cached) == 5
+    cached.clear()
     train.iloc[500:].to_parquet(source / "part-900.parquet", index=False)
     _, dataset = inspected(source, tests, tmp_path / "work")
-    assert staged == ["part-900.parquet"]
+    assert cached == ["part-900.parquet"]
     assert len(dataset.train) > 550
 
 
-def test_what_is_staged_and_was_damaged_is_staged_anew(train, test_frame, tmp_path):
+def test_damaged_cached_shards_are_cached_again(train, test_frame, tmp_path):
     source, tests = cut(train, tmp_path / "train", 3), cut(test_frame, tmp_path / "test", 1)
     _, before = inspected(source, tests, tmp_path / "work")
-    staged = sorted(path for path in (tmp_path / "work").iterdir())
-    (staged[0] / "summary.json").unlink()
-    (staged[1] / "pixels.npy").write_bytes(b"short")
-    (staged[2] / "labels.npy").unlink()
+    cached = sorted(path for path in (tmp_path / "work").iterdir())
+    (cached[0] / "summary.json").unlink()
+    (cached[1] / "pixels.npy").write_bytes(b"short")
+    (cached[2] / "labels.npy").unlink()
     _, again = inspected(source, tests, tmp_path / "work")
     assert again.fingerprint == before.fingerprint
     np.testing.assert_array_equal(again.train.read(slice(None)), before.train.read(slice(None)))
-    assert sorted((tmp_path / "work").iterdir()) == staged
+    assert sorted((tmp_path / "work").iterdir()) == cached
 
 
-def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
+def test_shards_unused_for_two_weeks_are_swept(tmp_path):
     under_way = f"{TEMPORARY}under_wy"
-    killed = (f"{TEMPORARY}killed__", f"{RETIRED}{'0' * 32}", f"{shards.FETCHED}killed")
+    killed = (f"{TEMPORARY}killed__", f"{RETIRED}{'0' * 32}", f"{shards.COPY_PREFIX}killed")
     for name, days in (("used", 13), ("unused", 15), *((name, 2) for name in killed), (under_way, 0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pixels.npy").touch()
@@ -441,11 +445,9 @@ def test_what_no_run_has_used_for_two_weeks_goes(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"used", under_way}
 
 
-def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_goes_on(
-    train, test_frame, tmp_path, monkeypatch
-):
+def test_a_full_disk_is_reported_and_a_rerun_goes_on(train, test_frame, tmp_path, monkeypatch):
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
-    write, calls = shard_cache._Writer._finish, []
+    write, calls = shard_writer._Writer.write_summary, []
 
     def full(writer):
         calls.append(1)
@@ -454,9 +456,9 @@ def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_go
         write(writer)
 
     with monkeypatch.context() as patch:
-        patch.setattr(shard_cache._Writer, "_finish", full)
+        patch.setattr(shard_writer._Writer, "write_summary", full)
         with pytest.raises(
-            StoreError, match=r"part-00\d.parquet: can't be staged in .*the disk is full.*a rerun goes on"
+            StoreError, match=r"part-00\d.parquet: can't be cached in .*the disk is full.*run again to go on"
         ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
@@ -466,7 +468,7 @@ def test_a_full_disk_is_said_plainly_leaves_nothing_half_staged_and_the_rerun_go
     assert dataset is not None
 
 
-def test_a_pattern_and_an_address_are_sources_too(train, test_frame, tmp_path):
+def test_folder_pattern_and_address_give_the_same_dataset(train, test_frame, tmp_path):
     folder = cut(train, tmp_path / "train", 3)
     tests = cut(test_frame, tmp_path / "test", 1)
     _, of_folder = inspected(folder, tests, tmp_path / "work")
@@ -478,27 +480,27 @@ def test_a_pattern_and_an_address_are_sources_too(train, test_frame, tmp_path):
     assert of_folder.fingerprint == of_pattern.fingerprint == of_address.fingerprint
 
 
-def test_a_pattern_at_an_address_means_what_it_does_on_this_machine(train, tmp_path):
-    """Engines leave `_SUCCESS` and hidden files; of several folders each row is named by where it is."""
+def test_patterns_at_an_address_skip_hidden_and_marker_files(train, tmp_path):
+    """Engines leave `_SUCCESS` and hidden files. Rows are named by folder and file."""
     folder, memory = cut(train, tmp_path / "train", 2), fsspec.filesystem("memory")
     for path in folder.iterdir():
         for day in ("monday", "tuesday"):
             memory.pipe(f"/days/{day}/{path.name}", path.read_bytes())
     for name in ("monday/_SUCCESS", "monday/.part.crc", ".staging/part-003.parquet"):
         memory.pipe(f"/days/{name}", b"")
-    found = shards.manifest("memory://days/*/*").shards
+    found = shards.list_shards("memory://days/*/*").shards
     assert [shard.item for shard in found] == [
         f"{day}/part-00{number}.parquet" for day in ("monday", "tuesday") for number in (0, 1)
     ]
-    assert [shard.item for shard in shards.manifest("memory://days/monday/*").shards] == [
+    assert [shard.item for shard in shards.list_shards("memory://days/monday/*").shards] == [
         "part-000.parquet",
         "part-001.parquet",
     ]
     for spelled in (".staging", ".st*"):
-        assert [shard.item for shard in shards.manifest(f"memory://days/{spelled}/*").shards] == ["part-003.parquet"]
+        assert [shard.item for shard in shards.list_shards(f"memory://days/{spelled}/*").shards] == ["part-003.parquet"]
 
 
-def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypatch):
+def test_a_sharded_path_may_be_given_as_a_file_uri(train, test_frame, tmp_path, monkeypatch):
     cut(train, tmp_path / "train", 2)
     tests = cut(test_frame, tmp_path / "test", 1)
     monkeypatch.chdir(tmp_path)
@@ -508,14 +510,14 @@ def test_a_path_may_be_given_as_an_address(train, test_frame, tmp_path, monkeypa
     assert formats.load("file://train", None, RULES).source == str(tmp_path / "train"), "from anywhere, later"
 
 
-def test_a_link_to_itself_that_a_pattern_names_is_a_bad_shard(train, tmp_path):
+def test_a_link_to_itself_in_a_pattern_is_a_bad_shard(train, tmp_path):
     folder = cut(train, tmp_path / "train", 2)
     (folder / "part-002.parquet").symlink_to("part-002.parquet")
-    *_, looped = shards.manifest(f"{folder}/*.parquet").shards
+    *_, looped = shards.list_shards(f"{folder}/*.parquet").shards
     assert looped.fault.endswith("part-002.parquet: can't be read (Too many levels of symbolic links)")
 
 
-def test_shards_may_be_called_as_the_parts_of_mnist_are(train, tmp_path):
+def test_shards_may_have_names_like_mnists_files(train, tmp_path):
     folder = cut(train, tmp_path / "train", 2)
     for path in folder.iterdir():
         path.rename(path.with_name(f"train-images-{path.name}"))
@@ -523,22 +525,20 @@ def test_shards_may_be_called_as_the_parts_of_mnist_are(train, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("source", "told"),
+    ("source", "expected"),
     [
         ("memory://nothing-here", "can't be listed|no shards"),
         ("nothing://digits", "nothing://digits: "),
         ("shards/*.parquet", r"shards/\*\.parquet: "),
     ],
 )
-def test_no_shards_are_said_plainly(source, told):
-    with pytest.raises(InputError, match=told):
-        shards.manifest(source)
+def test_sources_without_shards_are_refused(source, expected):
+    with pytest.raises(InputError, match=expected):
+        shards.list_shards(source)
 
 
-def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
-    train, test_frame, tmp_path, bucket, monkeypatch
-):
-    """As on two machines: one stages, another one, which has no copies, trains; then one that has all stages again."""
+def test_shards_cached_at_an_address_are_fetched_on_another_machine(train, test_frame, tmp_path, bucket, monkeypatch):
+    """One machine caches, another one without copies trains, then one with all copies caches again."""
     source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
     _, of_folder = inspected(source, tests, tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
@@ -556,11 +556,20 @@ def test_shards_are_staged_at_an_address_and_fetched_where_they_are_needed(
     files = fsspec.filesystem("s3")
     (gone, *_others) = place.names()
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
-    staged, stage = [], shard_cache._stage
-    monkeypatch.setattr(shard_cache, "_stage", lambda *given: (staged.append(given[1]), stage(*given)))
+    cached, write = [], shard_cache._write
+    monkeypatch.setattr(shard_cache, "_write", lambda *given: (cached.append(given[1]), write(*given)))
     _, again = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
-    assert staged == [gone]
+    assert cached == [gone]
     np.testing.assert_array_equal(again.train.read(slice(None)), pixels)
     place.remove_folder(gone)
-    with pytest.raises(StoreError, match=rf"{gone}: is gone; a rerun stages it anew"):
+    with pytest.raises(StoreError, match=rf"{gone}: removed; run again to cache the shard again"):
         [images.read(slice(None)) for images in (again.train, again.test)]
+
+
+def test_the_shard_cache_depends_on_the_code_of_every_shard_reader(monkeypatch, tmp_path):
+    """A registry names readers by strings, which the digest of what imports say wouldn't cover."""
+    digested = []
+    monkeypatch.setattr(shard_cache, "code_digest", lambda *modules: digested.append(modules) or "code")
+    job = ShardJob(Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), (), rescale=False, batch_rows=1024)
+    shard_cache._key("content", job)
+    assert set(digested[0]) >= {"tasks.sources.csv_table", "tasks.sources.parquet_table"}

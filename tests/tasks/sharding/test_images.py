@@ -1,4 +1,4 @@
-"""Staged images: read from their files by any numbers, in a memory that doesn't grow with what lies between them."""
+"""Images in files: read by any row numbers, in a memory that doesn't grow with what lies between them."""
 
 import tracemalloc
 
@@ -7,7 +7,7 @@ import pytest
 from samples import pixel_file
 
 from schemas.digits import PIXEL_COUNT
-from schemas.images import NEAR, ShardedImages
+from tasks.sharding.images import MAX_GAP, ShardedImages
 
 ROWS = 50_000
 
@@ -18,8 +18,8 @@ def pixels():
 
 
 @pytest.fixture(scope="module")
-def staged(pixels, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("staged")
+def images(pixels, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
     files = []
     for number, piece in enumerate(np.split(pixels, [1000])):
         np.save(folder / f"{number}.npy", piece)
@@ -28,22 +28,22 @@ def staged(pixels, tmp_path_factory):
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "indices",
     [
         slice(900, 9000),
-        slice(None, None, NEAR),
+        slice(None, None, MAX_GAP),
         slice(None, None, 1000),
         np.random.default_rng(1).permutation(ROWS)[:500],
         np.array([5, 5, 4, 2047, 2048, 0]),
     ],
 )
-def test_any_images_are_read_by_their_numbers(staged, pixels, wanted):
-    np.testing.assert_array_equal(staged.read(wanted), pixels[wanted])
+def test_sharded_images_are_read_by_any_row_numbers(images, pixels, indices):
+    np.testing.assert_array_equal(images.read(indices), pixels[indices])
 
 
-def test_what_lies_between_the_wanted_ones_is_not_in_memory(staged):
+def test_rows_between_those_read_are_not_kept_in_memory(images):
     tracemalloc.start()
-    few = staged.read(slice(None, None, NEAR))
+    few = images.read(slice(None, None, MAX_GAP))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < few.nbytes + (8 << 20) < ROWS * PIXEL_COUNT / 2

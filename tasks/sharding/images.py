@@ -1,0 +1,107 @@
+"""Images in files on disk: no more of them is in memory than is asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from schemas.digits import PIXEL_COUNT
+from schemas.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+HEADER_BYTES = 128
+PIECE_ROWS = 16_384
+"""Rows that are read at a time where one row after another is wanted."""
+MAX_GAP = 32
+"""Rows up to this far apart are read together, with those between them: that takes less time than a second read."""
+MAX_READ_ROWS = 2048
+"""Rows that one read takes at most, into a buffer that stays in a processor's cache."""
+
+
+class File(Protocol):
+    """A file that may have to be fetched."""
+
+    def path(self) -> Path:
+        """Return its path on this machine."""
+
+    def absolute(self) -> File:
+        """Return the same file for a process with another working directory."""
+
+
+class PixelFile(NamedTuple):
+    """An `.npy` file of `n_rows` × 784 `uint8`, whose header takes 128 bytes."""
+
+    file: File
+    n_rows: int
+
+
+@dataclass(frozen=True, eq=False)
+class ShardedImages:
+    """Images in files, one after another; `numbers` are the rows of these that belong to the images, in their order.
+
+    They are read, not mapped: nothing stays in memory, and a disk that fails raises an error, not a signal.
+    """
+
+    files: Sequence[PixelFile]
+    labels: NDArray[np.uint8]
+    numbers: NDArray[np.integer]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, indices: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
+        """Read the pixels of some images; neighbours in a file are read together."""
+        numbers = self.numbers[indices].astype(np.int64)
+        pixels = np.empty((len(numbers), PIXEL_COUNT), np.uint8) if out is None else out
+        ends = np.cumsum([file.n_rows for file in self.files])
+        file_numbers = np.searchsorted(ends, numbers, side="right")
+        for file_number in np.unique(file_numbers):
+            targets = np.flatnonzero(file_numbers == file_number)
+            file = self.files[file_number]
+            _read(file, numbers[targets] - (ends[file_number] - file.n_rows), targets, pixels)
+        return pixels
+
+    def take(self, indices: NDArray[np.integer]) -> ShardedImages:
+        """Return some of the images, without reading any."""
+        return ShardedImages(self.files, self.labels[indices], self.numbers[indices])
+
+    def pieces(self) -> Iterator[slice]:
+        """Divide the images into pieces of 16,384."""
+        return (slice(start, min(start + PIECE_ROWS, len(self))) for start in range(0, len(self), PIECE_ROWS))
+
+    def absolute(self) -> ShardedImages:
+        """Return the same images for a process with another working directory."""
+        files = [PixelFile(file.file.absolute(), file.n_rows) for file in self.files]
+        return ShardedImages(files, self.labels, self.numbers)
+
+
+def _read(file: PixelFile, rows: NDArray[np.int64], targets: NDArray[np.intp], pixels: NDArray[np.uint8]) -> None:
+    """Read some rows of a file into the rows `targets` of `pixels`."""
+    steps = np.diff(rows)
+    breaks = np.flatnonzero((steps < 1) | (steps > MAX_GAP) | (np.diff(rows // MAX_READ_ROWS) != 0)) + 1
+    buffer = np.empty((MAX_READ_ROWS, PIXEL_COUNT), np.uint8)
+    try:
+        with file.file.path().open("rb", buffering=0) as stream:
+            for start, stop in zip([0, *breaks], [*breaks, len(rows)], strict=True):
+                first, last = int(rows[start]), int(rows[stop - 1]) + 1
+                # Neighbours that stay neighbours need no buffer.
+                direct = last - first == stop - start == targets[stop - 1] + 1 - targets[start]
+                block = pixels[targets[start] : targets[start] + stop - start] if direct else buffer[: last - first]
+                stream.seek(HEADER_BYTES + first * PIXEL_COUNT)
+                if stream.readinto(block.data) != block.size:
+                    raise StoreError(
+                        f"{file.file}: ends before row {last:,} of {file.n_rows:,}; run again to cache the shard again"
+                    )
+                if not direct:
+                    pixels[targets[start:stop]] = block[rows[start:stop] - first]
+    except OSError as error:
+        raise StoreError(
+            f"{file.file}: can't be read ({error.strerror}); run again to cache the shard again if it is damaged"
+        ) from error
