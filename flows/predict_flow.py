@@ -25,8 +25,9 @@ def check(input: str, version: int | None, store: str, output: Path, **_own_boun
     """Refuse what can't work, before anything is started; give the version that is meant."""
     check_output(output)
     inputs.check(input, output)
-    meant = Store(store).resolve_version(version)
-    Store(store).check_intact(meant)
+    versions = Store(store)
+    meant = versions.resolve_version(version)
+    versions.check_intact(meant)
     return meant
 
 
@@ -49,7 +50,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
         rules: What the images have to keep.
         batch_size: Images that are in memory at a time.
     """
-    predictor = open_version(store, check(input, version, store, output))
+    predictor = open_version(Store(store), check(input, version, store, output))
     prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
     return Completed(message=prediction.summary, data=prediction)
 

@@ -14,8 +14,9 @@ from tasks.verify import verify
 
 def check(version: int | None, store: str, **_others: object) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
-    meant = Store(store).resolve_version(version)
-    Store(store).card(meant)
+    versions = Store(store)
+    meant = versions.resolve_version(version)
+    versions.card(meant)
     return meant
 
 
@@ -30,7 +31,7 @@ def verify_flow(
         store: The folder that keeps the versions, or an object store's address.
         reproduce: Train anew by the card's recipe and compare the weights, bit for bit.
     """
-    verified = verify(store, check(version, store), reproduce=reproduce)
+    verified = verify(Store(store), check(version, store), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 
 

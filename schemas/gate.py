@@ -63,7 +63,8 @@ class Decision:
 
     `fixed` are the mistakes of the champion that the candidate doesn't make, `made` its own new ones. `difference` is
     the candidate's accuracy less the champion's, `lower` the lower end of its interval at the level 1 - `alpha`, all
-    in points. Without a champion to compare with these are None.
+    in points. Without a champion to compare with these are None. The decision counts only if
+    `after_event` is still the newest event in the store's history when it is recorded.
     """
 
     promoted: bool
@@ -85,6 +86,7 @@ class Decision:
     model_mib: float | None = None
     latency_ms: float | None = None
     forced: bool = False
+    after_event: int = 0
     changes: tuple[ChangedPrediction, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Open a version: verify it, load its model, make it ready to be asked."""
+"""Open a version: verify it, load its model, and compile its predictions."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import TYPE_CHECKING
 
 from prefect import task
 
-from artifacts.store.store import Store
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
+    from artifacts.store.store import Store
     from schemas.prediction import Predictor
 
 
 @task(task_run_name="open version {version}", **RETRIED)
 @timed
-def open_version(store: str, version: int) -> Predictor:
-    """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
+def open_version(store: Store, version: int) -> Predictor:
+    """Return a version that can predict; raise StoreError if its files have changed since it was published."""
     from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()
     from tasks.prediction import stream
 
-    return stream.predictor(Store(store), version)
+    return stream.predictor(store, version)

@@ -12,7 +12,6 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store.store import Store
 from schemas.errors import InputError
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
@@ -23,6 +22,7 @@ from tasks.orchestration.stopwatch import timed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from artifacts.store.store import Store
     from schemas.compute import Compute
     from schemas.profile import Profile
     from schemas.results import Dataset, RawDataset, Validation
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 @task(task_run_name="validate {loaded.name}", **RETRIED)
 @timed
-def validate(loaded: RawDataset, rules: Rules, store: str, compute: Compute) -> Dataset:
+def validate(loaded: RawDataset, rules: Rules, store: Store, compute: Compute) -> Dataset:
     """Give the rows that pass as pixel frames; raise InputError when too many don't, or the whole is wrong.
 
     Either way the report goes to Prefect, and rows set aside to the store's quarantine.
@@ -40,14 +40,14 @@ def validate(loaded: RawDataset, rules: Rules, store: str, compute: Compute) -> 
     from tasks.sharding.shard_cache import ShardCache
     from tasks.validation import inspection
 
-    staging = ShardCache(Store(store).shards, partial(cache_shards, compute=compute))
-    found, dataset = inspection.inspect(loaded, rules, _reference(Store(store)), staging)
+    staging = ShardCache(store.shards, partial(cache_shards, compute=compute))
+    found, dataset = inspection.inspect(loaded, rules, _reference(store), staging)
     sheet = plots.data_sheet(found.means, found.reference_means, found.drifts)
     pictures = {validation_report.MEANS: plots.png(sheet)}
     kept_in = None
     if not found.quarantined.empty:
         pictures[validation_report.SHEET] = quarantine.sheet(found)
-        kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
+        kept_in = _keep(store, found, pictures[validation_report.SHEET])
     _report(found, pictures, kept_in)
     events.of_drift(found.name, found.drifts)
     if dataset is None:
@@ -79,7 +79,7 @@ def _keep(store: Store, found: Validation, sheet: bytes) -> str:
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
     with store.quarantine(run) as folder:
         quarantine.write(folder, found.quarantined, sheet)
-    return store.quarantined(run)
+    return store.quarantine_uri(run)
 
 
 def _report(found: Validation, pictures: Mapping[str, bytes], kept_in: str | None) -> None:

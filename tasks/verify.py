@@ -6,17 +6,20 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import VerificationResult
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 from tasks.verification.differences import differences
+
+if TYPE_CHECKING:
+    from artifacts.store.store import Store
 
 VERIFICATION_KEY = "verification"
 ROOT = Path(__file__).parents[1]
@@ -24,13 +27,12 @@ ROOT = Path(__file__).parents[1]
 
 @task(task_run_name="verify version {version}", **RETRIED)
 @timed
-def verify(store: str, version: int, *, reproduce: bool) -> VerificationResult:
+def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult:
     """Hash every file, score the model in a fresh process, compare with the card; raise StoreError naming what differs.
 
     `reproduce` also trains anew by the card's recipe and compares the weights, bit for bit.
     """
-    versions = Store(store)
-    faults = versions.faults(version) or _differences(versions, version, reproduce=reproduce)
+    faults = store.faults(version) or _differences(store, version, reproduce=reproduce)
     proven = "its files, its figures" + (" and its weights, trained anew" if reproduce else "")
     told = "; ".join(faults) or f"version {version} is what its card says: {proven}"
     verdict = "not what its card says" if faults else "verified"

@@ -49,8 +49,8 @@ def of_version(store: Store, version: int) -> Callable[[NDArray[np.uint8]], NDAr
 
     Raises StoreError when it isn't what it was when it was published, or can't be loaded.
     """
-    store.check_intact(version)
-    ask = partial(probabilities, predictor(load(store.local_dir(version) / MODEL)))
+    folder = store.verified_dir(version)
+    ask = partial(probabilities, predictor(load(folder / MODEL)))
     total = float(ask(np.zeros((1, SIDE * SIDE), np.uint8)).sum())
     if abs(total - 1) > ROUNDING:
         raise StoreError(f"version {version}: its model gives no probabilities, they add up to {total:.3g}")

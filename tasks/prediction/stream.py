@@ -35,7 +35,7 @@ def predictor(store: Store, version: int) -> Predictor:
     return Predictor(
         version=version,
         threshold=_threshold(store, version),
-        profile=reference_profile.read(store.local_dir(version) / reference_profile.NAME),
+        profile=reference_profile.read(store.verified_dir(version) / reference_profile.NAME),
         probabilities=ask,
     )
 

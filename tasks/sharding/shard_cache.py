@@ -37,7 +37,7 @@ from tasks.validation.check_rows import judge
 from tasks.validation.repairs import highest, repaired
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -215,9 +215,7 @@ def sweep(place: Storage) -> None:
     """
     try:
         folder = FolderStorage(place.scratch())
-        place.tidy(idle_seconds=DAY)
-        if str(folder) != str(place):
-            folder.tidy(idle_seconds=DAY)
+        place.tidy(DAY)
     except (InputError, OSError):  # staging tells of it
         return
     for name in folder.names():
@@ -230,20 +228,21 @@ def sweep(place: Storage) -> None:
 def _whole(place: Storage, key: str) -> Path | None:
     """Give the folder of a shard that is staged; one that was damaged goes, or is fetched anew if it is a copy."""
     for _ in range(2):
-        if not place.has_dir(key):
+        try:
+            folder = place.local_dir(key)
+        except FileNotFoundError:
             break
-        folder = place.local_dir(key)
-        if _is_whole(folder):
+        if _is_whole(folder, place.child(key).sizes()):
             return folder
         place.discard(key)
     return None
 
 
-def _is_whole(folder: Path) -> bool:
-    """Tell whether what is staged is whole, all its files as long as they were."""
+def _is_whole(folder: Path, there: Mapping[str, int]) -> bool:
+    """Tell whether what is staged is whole, all its files as long as they were, here and in the store."""
     try:
         sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+        return all(there.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
 
@@ -309,8 +308,9 @@ def _batches(path: Path, count: int) -> Iterator[pd.DataFrame]:
 def _stage(path: Path, key: str, job: Job, check: Callable[[], None]) -> None:
     """Judge a shard batch by batch into a new folder, which is there whole or not at all, after a last check."""
     try:
-        with job.place.new_folder(key, check) as new:
+        with job.place.new_folder(key) as new:
             _Writer(new).write(_batches(path, _batch_rows(path, job)), job)
+            check()
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _whole(job.place, key):
             raise  # else another run has staged the same meanwhile
