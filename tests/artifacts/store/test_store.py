@@ -195,16 +195,20 @@ def count_operations(monkeypatch: pytest.MonkeyPatch, point: int) -> None:
 
 
 KILLED = """
-import os, io, signal, sys
+import os, signal, sys
 sys.path.insert(0, "tests/artifacts/store")
 sys.path.insert(0, "tests")
 import pytest
 import test_store
 from artifacts.store.store import Store
 
+class Sigkill(BaseException):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
 store = Store(sys.argv[1])
+test_store.Killed = Sigkill
 with pytest.MonkeyPatch.context() as patch:
-    test_store.Killed = lambda: os.kill(os.getpid(), signal.SIGKILL)
     test_store.count_operations(patch, int(sys.argv[2]))
     test_store.use(store)
 """
