@@ -1,7 +1,6 @@
 """What tests are made of: the project's folder, an environment, digits that are learned within seconds."""
 
 import dataclasses
-import json
 import os
 import time
 from pathlib import Path

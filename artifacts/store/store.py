@@ -35,11 +35,10 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from artifacts.files import sums
-from artifacts.store.history import History
+from artifacts.store.history import History, State, new_event
 from artifacts.store.storage import DAY, storage_at
 from artifacts.uri import error_reason
 from schemas.errors import StoreError
@@ -60,29 +59,6 @@ OLD_LAYOUT = {VERSIONS, "champion", "history.jsonl"}
 """Names in a store that an earlier release made; `migrate` moves it."""
 REPORTED = ".reported"
 """The file in a version's folder that says that its report is in Prefect."""
-
-
-class State(NamedTuple):
-    """What holds after an event, whose number is `event`, 0 before the first.
-
-    `refusals` counts the candidates that the champion has beaten, `last_version` is the newest version's number, and
-    versions below `oldest_kept` are removed, but for the champion and the previous one.
-    """
-
-    event: int = 0
-    champion: int | None = None
-    previous_champion: int | None = None
-    refusals: int = 0
-    last_version: int = 0
-    oldest_kept: int = 0
-
-    def promoted(self, version: int) -> State:
-        """Return the state in which a version is the champion."""
-        return self._replace(champion=version, previous_champion=self.champion, refusals=0)
-
-    def is_kept(self, version: int) -> bool:
-        """Return whether a version stays, and may be promoted."""
-        return version >= self.oldest_kept or version in (self.champion, self.previous_champion)
 
 
 class Store:
@@ -111,7 +87,8 @@ class Store:
     def state(self) -> State:
         """Return what holds after the newest event."""
         self._check_layout()
-        return _state(*self._history.newest())
+        state, _ = self._history.newest()
+        return state
 
     def history(self, limit: int | None = None) -> list[Event]:
         """Return the newest events, or all, the oldest first: decisions, promotions and rollbacks."""
@@ -300,11 +277,8 @@ class Store:
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
         """Create the event after the one of a state; return False if there is another one."""
         self._write_newest_card()
-        after = state._asdict()
-        del after["event"]
-        time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
-        content = {"time": time, "event": event, "version": version, "run": run, "reason": reason, "state": after}
-        return self._history.append(state.event + 1, content | details)
+        content = new_event(event, version, run, reason, **details)
+        return self._history.append(content, state._replace(event=state.event + 1))
 
     def _write_newest_card(self) -> None:
         """Write the card of the version that the newest event has published, unless it is there."""
@@ -370,7 +344,3 @@ class Store:
 def layout() -> bytes:
     """Return what `store.json` says in a new store."""
     return f"{json.dumps({'layout': LAYOUT, 'id': uuid.uuid4().hex})}\n".encode()
-
-
-def _state(number: int, event: Event) -> State:
-    return State(number, **event["state"]) if event else State()

@@ -15,7 +15,8 @@ import pytest
 from samples import ROOT, VERSION_FILES, fill_version, promote, publish
 
 from artifacts.store import store as store_module
-from artifacts.store.store import State, Store
+from artifacts.store.history import State
+from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
 
 
@@ -135,12 +136,12 @@ def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
 @pytest.mark.parametrize("rival", [lambda store: publish(store, promoted=True), lambda store: promote(store, 3)])
 def test_race_that_is_lost_at_the_last_moment_leaves_no_version(store, monkeypatch, rival):
     """The rival decides after the loser has looked, and has written its files."""
-    create = store_module.History.append
+    append = store_module.History.append
 
-    def late(self, number, event):
+    def late(self, *args):
         monkeypatch.undo()
         rival(Store(store.uri))
-        return create(self, number, event)
+        return append(self, *args)
 
     state = store.state()
     with store.new_version() as (number, files):
@@ -155,10 +156,10 @@ def test_race_that_is_lost_at_the_last_moment_leaves_no_version(store, monkeypat
 def test_promotion_by_hand_goes_on_after_a_refusal_came_first(store, monkeypatch):
     append = store_module.History.append
 
-    def late(self, number, event):
+    def late(self, *args):
         monkeypatch.undo()
         publish(Store(store.uri))
-        return append(self, number, event)
+        return append(self, *args)
 
     monkeypatch.setattr(store_module.History, "append", late)
     promote(store, 3)
