@@ -285,7 +285,8 @@ class Store:
         _, event = self._history.newest()
         if card := event.get("card"):
             folder = self._versions.child(str(event["version"]))
-            if CARD not in folder.names():
+            names = folder.names()
+            if names and CARD not in names:  # a folder that a person has removed stays away
                 folder.create(CARD, f"{json.dumps(card, indent=2)}\n".encode())
 
     def _card_faults(self, card: dict[str, Any]) -> list[str]:

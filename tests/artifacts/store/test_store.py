@@ -54,6 +54,7 @@ def test_number_of_a_removed_version_is_not_given_again(tmp_path):
     publish(store)
     shutil.rmtree(store.local_dir(2))
     assert publish(store) == 3
+    assert store.versions() == [1, 3]
 
 
 def test_number_of_a_failed_publication_is_not_given_again(tmp_path):
