@@ -5,8 +5,8 @@
       history/000012.json    one event an object: a decision on a new version, a promotion or a rollback by hand
       history/newest         a hint where to look for the newest event
       versions/7/            a version's files; card.json, with the SHA-256 of the others, is written last
-      claims/7               the number 7 is taken, for ever
-      work/  quarantine/     checkpoints and cached shards; rows that were set aside
+      claims/7               the number 7 is taken for good
+      work/  quarantine/     checkpoints and cached shards; quarantined rows
 
 Two operations are all that it asks of a disk or an object store: *create this object unless it exists*, and list. There
 are no locks, no leases and no clocks.
@@ -24,7 +24,7 @@ finds there. So no decision is ever made about a champion of the past, and of th
 those before it.
 
 **A kill** before event 13 leaves a folder without a card, which nobody sees. A kill after it leaves a version whose card
-is in the event: whoever writes or lists next writes `card.json`. Files are removed by two rules that need no clock: a
+is in the event: the next process that writes or lists adds `card.json`. Files are removed by two rules that need no clock: a
 folder without a card, whose number is below that of a published version, can't become a version any more; and a version
 below `oldest_kept` that isn't the champion or the one before can't be promoted any more. The event that publishes a
 version also raises `oldest_kept`, so that removing never races with promoting.
