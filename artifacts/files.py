@@ -1,4 +1,6 @@
-"""Write files and folders so that they are there whole or not at all, whatever happens meanwhile."""
+"""Write files and folders so that they are there complete or not at all, even if the process is killed."""
+
+from __future__ import annotations
 
 import contextlib
 import errno
@@ -7,52 +9,88 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
-"""What a full disk ails."""
+"""Error numbers of a full disk."""
 TEMPORARY = ".new-"
-"""What a folder under way begins with; one that a killed process left may be removed."""
+"""How the names of incomplete files and folders start; those that a killed process left may be removed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content in one step; after a crash the old content or the new one is there."""
-    with new_file(path) as temporary, temporary.open("wb") as file:
-        file.write(content)
+    """Replace a file's content in one step; after a crash, the old content or the new one is there."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def create_atomically(path: Path, content: bytes) -> bool:
+    """Create a file together with its content and return True; return False if the file exists.
+
+    A file opened with mode `x` would be empty for a moment. A hard link appears complete, and never replaces a file.
+    """
+    with _temporary_file(path) as temporary:
+        temporary.write_bytes(content)
+        _sync(temporary)
+        try:
+            os.link(temporary, path)
+        except FileExistsError:
+            return False
+    sync_folder(path.parent)
+    return True
 
 
 @contextlib.contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """Give an empty file to fill; it takes its place, in one step, when the `with` ends well."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}")
-    try:
+    """Yield an empty file to fill, which replaces `path` in one step when the `with` block ends without an error."""
+    with _temporary_file(path) as temporary:
         temporary.touch(exist_ok=False)
         if path.exists():
             shutil.copymode(path, temporary)
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
     sync_folder(path.parent)
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Give an empty folder to fill; it gets its name, which must be new, when the `with` ends well."""
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=TEMPORARY))
+def _temporary_file(path: Path) -> Iterator[Path]:
+    """Yield a path for a file beside another one; remove what is there in the end."""
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
-        for file in temporary.iterdir():
-            _sync(file)
-        sync_folder(temporary)
-        temporary.chmod(0o755)
-        temporary.rename(path)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """Yield an empty folder to fill, which is renamed to `path`, a new name, when the `with` ends without an error."""
+    with temporary_folder(path.parent) as folder:
+        yield folder
+        move_folder(folder, path)
+
+
+@contextlib.contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """Yield an empty folder, which is removed in the end unless it was moved."""
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=TEMPORARY))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def move_folder(folder: Path, path: Path) -> None:
+    """Bring a folder's files to the disk and rename it, on the same disk, to a new name."""
+    for file in folder.iterdir():
+        _sync(file)
+    sync_folder(folder)
+    folder.chmod(0o755)
+    folder.rename(path)
     sync_folder(path.parent)
 
 
@@ -70,27 +108,12 @@ def _sync(path: Path) -> None:
 
 
 def sums(folder: Path) -> dict[str, str]:
-    """Give the SHA-256 of every file in a folder, by name; nothing for what is no file, such as a link to nowhere."""
-    found = {}
+    """Return the SHA-256 of each file in a folder by its name, and "" for what isn't a file, such as a broken link."""
+    digests = {}
     for path in sorted(folder.iterdir()):
         if not path.is_file():
-            found[path.name] = ""
+            digests[path.name] = ""
             continue
         with path.open("rb") as file:
-            found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
-
-
-def append_line(path: Path, line: str) -> None:
-    """Append a line and bring it to the disk; what a killed process left of its own is taken away first."""
-    with path.open("ab+") as file:
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(0)
-            whole = file.read().rfind(b"\n") + 1
-            if whole < end:
-                file.truncate(whole)
-        file.write(line.encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    sync_folder(path.parent)
+            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
+    return digests

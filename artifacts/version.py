@@ -1,15 +1,14 @@
-"""What a version holds: everything that is told of a run, and the files it is told in."""
+"""Write the files of a version: everything that is known about a run."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from artifacts.files import sums
 from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown, environment
 from artifacts.store import reference_profile
-from artifacts.store.store import CARD
 from schemas.run import Run
 
 if TYPE_CHECKING:
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 def describe(
     dataset: Dataset, trained: TrainingResult, evaluation: Evaluation, decision: Decision, seconds: Mapping[str, float]
 ) -> Run:
-    """Gather everything that is told of a run."""
+    """Collect everything that the report and the card say about a run."""
     return Run(
         validation=dataset.validation,
         decision=decision,
@@ -41,16 +40,16 @@ def describe(
     )
 
 
-def write(  # noqa: PLR0913, what a version holds
+def write(  # noqa: PLR0913, all that a version consists of
     folder: Path, number: int, name: str, run: Run, profile: Profile, pictures: Mapping[str, bytes]
-) -> None:
-    """Write all that a version tells into its folder, the model beside it; the card, with all sums, comes last."""
+) -> dict[str, Any]:
+    """Write a version's files beside its model; return its card, with the SHA-256 of all of them."""
     reference_profile.write(folder / reference_profile.NAME, profile)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
     (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n")
     (folder / "report.md").write_text(training_report.training_report(run, number, markdown.linked))
     for title, picture in pictures.items():
         (folder / f"{title}.png").write_bytes(picture)
-    told = card(run, number, name)
-    (folder / "card.md").write_text(card_markdown(told))
-    (folder / CARD).write_text(json.dumps(told | {"files": sums(folder)}, indent=2) + "\n")
+    contents = card(run, number, name)
+    (folder / "card.md").write_text(card_markdown(contents))
+    return contents | {"files": sums(folder)}

@@ -11,20 +11,21 @@ from flows import command_line
 from schemas.errors import InputError
 from schemas.results import Promotion
 from tasks.promote import promote
-from tasks.update_leaderboard import rank
+from tasks.update_leaderboard import update_leaderboard
 
 
 def check(version: int | None, store: str, reason: str, *, previous: bool) -> int:
-    """Refuse what can't work, before anything is started; give the version that is meant."""
+    """Raise InputError for parameters that can't work; return the number of the version to promote."""
     if (version is None) == (not previous):
         raise InputError("either --version or --previous is needed, and not both")
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who read the history")
-    meant = Store(store).previous_champion() if version is None else version
-    if meant is None:
+    versions = Store(store)
+    number = versions.previous_champion() if version is None else version
+    if number is None:
         raise InputError(f"store {store}: no version was the champion before; --version names one")
-    Store(store).check_intact(meant)
-    return meant
+    versions.check_intact(number)
+    return number
 
 
 @flow(name="promote", flow_run_name="promote")
@@ -39,10 +40,13 @@ def promote_flow(
         reason: Why, for the history.
         previous: Go back to the version that was the champion before.
     """
-    crowned = promote(store, check(version, store, reason, previous=previous), reason)
-    rank(store)
-    return Completed(message=crowned.summary, data=crowned)
+    number = check(version, store, reason, previous=previous)
+    versions = Store(store)
+    versions.settle()
+    promotion = promote(versions, number, reason)
+    update_leaderboard(versions)
+    return Completed(message=promotion.summary, data=promotion)
 
 
 if __name__ == "__main__":
-    command_line.run(promote_flow, check=check, tell=lambda crowned: crowned.summary)
+    command_line.run(promote_flow, check=check, tell=lambda promotion: promotion.summary)

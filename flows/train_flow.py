@@ -34,7 +34,7 @@ from tasks.report_training import report_training
 from tasks.sharding.memory import WORKERS
 from tasks.sources import formats
 from tasks.train import preload, train
-from tasks.update_leaderboard import rank
+from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
 
 
@@ -80,7 +80,7 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, an .npz, .parquet or .csv file, a folder of pictures or IDX files, or shards.
+        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
         test_source: Where those to test with come from, if not from the source.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
         store: The folder that keeps the versions, or an object store's address; created when it isn't there.
@@ -94,21 +94,23 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
         retrain: Train even if a version of the same data, recipe, code and libraries is there.
     """
     whole_recipe = check(source, test_source, inbox, store, recipe, overrides, compute)
-    Store(store).settle()
+    versions = Store(store)
+    versions.settle()
     with stopwatch() as watch, joined(compute):
         loaded = load(source, test_source, rules)
         if inbox is not None:
             loaded = merge_inbox(loaded, inbox, rules)
-        dataset, data_plots = validate(loaded, rules, Store(store), compute)
-        published = None if retrain or force else find_cached_version(dataset, whole_recipe, store, compute)
+        dataset, data_plots = validate(loaded, rules, versions, compute)
+        published = None if retrain or force else find_cached_version(dataset, whole_recipe, versions, compute)
         if published is None:
-            trained = train(dataset, whole_recipe, Store(store).work, compute)
+            trained = train(dataset, whole_recipe, versions.work, compute)
             evaluation = evaluate(trained, dataset)
-            decision = compare(trained, evaluation, dataset, store, gate, force)
-            pictures = data_plots | plot(trained, evaluation, decision, dataset)
-            published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
-    published = report_training(published, store)
-    rank(store)
+            while published is None:  # again if another run's decision came first
+                decision = compare(trained, evaluation, dataset, versions, gate, force)
+                pictures = data_plots | plot(trained, evaluation, decision, dataset)
+                published = publish(versions, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
+    published = report_training(published, versions)
+    update_leaderboard(versions)
     name = "Unchanged" if published.unchanged else "Completed"
     return Completed(name=name, message=published.summary, data=published)
 

@@ -53,7 +53,8 @@ class Decision:
     `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
     `fixed_rows` and `broken_rows` are the first of these test rows. `difference` is the candidate's accuracy minus the
     champion's, `lower` its lower bound at the confidence level 1 - `alpha`, both in percentage points. All of these are
-    None, or empty, where there is no champion to compare with.
+    None, or empty, where there is no champion to compare with. The decision counts only if `after_event` is still the
+    newest event of the store's history when it is recorded.
     """
 
     promoted: bool
@@ -77,6 +78,7 @@ class Decision:
     forced: bool = False
     fixed_rows: tuple[int, ...] = ()
     broken_rows: tuple[int, ...] = ()
+    after_event: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """Return the decision as `card.json` and `metrics.json` hold it, without the row numbers."""

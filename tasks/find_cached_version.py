@@ -1,4 +1,4 @@
-"""Unchanged: find the version that training would only make again."""
+"""Find cached version: look for the version that training would only produce again."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import Store
 from schemas.results import PublishedVersion
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
@@ -16,6 +15,7 @@ from tasks.orchestration.stopwatch import timed
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from artifacts.store.store import Store
     from schemas.compute import Compute
     from schemas.recipe import Recipe
     from schemas.results import Dataset
@@ -25,30 +25,29 @@ UNCHANGED_KEY = "training-unchanged"
 
 @task(task_run_name="find cached version", **RETRIED)
 @timed
-def find_cached_version(dataset: Dataset, recipe: Recipe, store: str, compute: Compute) -> PublishedVersion | None:
-    """Give the newest whole version of the same data, recipe, code and libraries, if there is one, and tell of it."""
+def find_cached_version(dataset: Dataset, recipe: Recipe, store: Store, compute: Compute) -> PublishedVersion | None:
+    """Return the newest intact version of the same data, recipe, code and libraries, or None; report it in Prefect."""
     from tasks.training.fingerprint import fingerprint
 
-    versions = Store(store)
-    number = versions.find_by_fingerprint(fingerprint(dataset, recipe, compute.workers))
+    number = store.find_by_fingerprint(fingerprint(dataset, recipe, compute.workers))
     if number is None:
         return None
-    card, champion = versions.card(number), versions.champion()
-    figures = card["figures"]
-    made = f"version {number} was made of the same data, recipe, training code and libraries"
-    told = f"{made}; --retrain trains all the same"
-    get_run_logger().info("unchanged: %s", told)
-    text = f"# Unchanged\n\nNothing was trained: {told}. Its test accuracy is {figures['accuracy']:.2%}.\n"
+    card, champion = store.card(number), store.champion()
+    metrics = card["figures"]
+    same = f"version {number} was made of the same data, recipe, training code and libraries"
+    summary = f"{same}; --retrain trains all the same"
+    get_run_logger().info("unchanged: %s", summary)
+    text = f"# Unchanged\n\nNothing was trained: {summary}. Its test accuracy is {metrics['accuracy']:.2%}.\n"
     artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
-    low, high = figures["interval"]
+    low, high = metrics["interval"]
     return PublishedVersion(
         version=number,
-        folder=versions.place(number),
+        folder=store.version_uri(number),
         promoted=champion == number,
         reason=f"the champion is version {champion}" if champion else "there is no champion",
-        accuracy=figures["accuracy"],
+        accuracy=metrics["accuracy"],
         interval=(low, high),
-        errors=figures["errors"],
+        errors=metrics["errors"],
         n_rows=card["data"]["rows"]["test"],
         unchanged=True,
         artifact=cast("UUID", artifact),

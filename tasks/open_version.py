@@ -1,4 +1,4 @@
-"""Open a version: verify it, load its model, make it ready to be asked."""
+"""Open a version: verify it, load its model, and compile its predictions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @task(task_run_name="open version {version}", **RETRIED)
 @timed
 def open_version(store: Store, version: int) -> Predictor:
-    """Give a version that can be asked; raise StoreError when it isn't what it was when it was published."""
+    """Return a version that can predict; raise StoreError if its files have changed since it was published."""
     from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()

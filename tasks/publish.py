@@ -1,15 +1,14 @@
-"""Publish: put the model and everything about it into the store, and make it the champion if it may be."""
+"""Publish: put the model and everything about it into the store, and record the decision."""
 
 from __future__ import annotations
 
-import dataclasses
 from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store.store import MODEL, Store
+from artifacts.store.store import MODEL
 from schemas.results import PublishedVersion
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
@@ -17,14 +16,15 @@ from tasks.orchestration.stopwatch import timed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from artifacts.store.store import Store
     from schemas.gate import Decision
     from schemas.results import Dataset, Evaluation, TrainingResult
 
 
 @task(task_run_name="publish", **ONCE)
 @timed
-def publish(  # noqa: PLR0913, what a report tells of
-    store: str,
+def publish(  # noqa: PLR0913, all that a report covers
+    store: Store,
     dataset: Dataset,
     trained: TrainingResult,
     evaluation: Evaluation,
@@ -32,23 +32,25 @@ def publish(  # noqa: PLR0913, what a report tells of
     pictures: Mapping[str, bytes],
     seconds: Mapping[str, float],
     keep: int,
-) -> PublishedVersion:
-    """Make a version of the run, the champion if so decided; old versions go. Prefect hears of it afterwards.
+) -> PublishedVersion | None:
+    """Publish the run as a version, the champion if so decided, and remove old versions.
 
-    Not tried again when it fails: that would make a second version. The checkpoints stay, and the next run goes on.
+    Returns None, and publishes nothing, if another decision was recorded since this one was made: then the candidate
+    has to be compared again. A failure isn't retried, as that might publish twice; the next run resumes from the
+    checkpoints.
     """
     from artifacts import version
 
-    versions, name = Store(store), run_name()
-    with versions.new_version() as (number, folder):
-        decision = _in_force(decision, versions)
+    with store.new_version() as (number, folder):
         run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / MODEL)
-        version.write(folder, number, name, run, dataset.profile, pictures)
-    versions.prune(keep)
+        card = version.write(folder, number, run_name(), run, dataset.profile, pictures)
+        if not store.publish(number, folder, card, keep):
+            get_run_logger().warning("another run's decision came first: the candidate is compared again")
+            return None
     return PublishedVersion(
         version=number,
-        folder=versions.place(number),
+        folder=store.version_uri(number),
         promoted=decision.promoted,
         reason=decision.reason,
         accuracy=evaluation.accuracy,
@@ -59,15 +61,5 @@ def publish(  # noqa: PLR0913, what a report tells of
 
 
 def run_name() -> str:
-    """Give the flow run's name and id, as the history and the card have it."""
+    """Return the flow run's name and id, for the history and the card."""
     return f"{flow_run.get_name() or 'by hand'} {(flow_run.get_id() or '')[:8]}".strip()
-
-
-def _in_force(decision: Decision, store: Store) -> Decision:
-    """Give the decision; it doesn't stand when another run has changed the champion that it was about."""
-    champion = store.champion()
-    if not decision.promoted or champion == decision.champion:
-        return decision
-    changed = f"version {champion} has become the champion meanwhile, in place of {decision.champion}"
-    get_run_logger().warning("not promoted: %s", changed)
-    return dataclasses.replace(decision, promoted=False, reason=changed)

@@ -1,4 +1,4 @@
-"""Report a training: publish in Prefect what the store's newest versions tell of themselves."""
+"""Report a training: publish in Prefect what the store's newest versions say about themselves."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import Store
+from artifacts.store.store import DECISION, PROMOTION
+from schemas.errors import StoreError
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from uuid import UUID
 
+    from artifacts.store.store import Store
     from schemas.results import PublishedVersion
 
 REPORT_KEY = "training-report"
@@ -26,30 +29,36 @@ CLASSES_KEY = "training-classes"
 
 @task(task_run_name="report training", **RETRIED)
 @timed
-def report_training(published: PublishedVersion, store: str) -> PublishedVersion:
-    """Publish report, per-class table and event of each version that has none in Prefect; give the run's with its id.
+def report_training(published: PublishedVersion, store: Store) -> PublishedVersion:
+    """Publish the report, table and event of each version that has none in Prefect; return the run's with its id.
 
-    They are made of what lies in the store: what couldn't be told while the server was away, the next run tells.
+    All of it is read from the store: a run that can't reach the Prefect server leaves it to the next run.
     """
+    for version in store.unreported():
+        try:
+            folder = store.verified_dir(version)
+        except StoreError as error:
+            get_run_logger().warning("not reported: %s", error)
+        else:
+            artifact = _report(version, folder, store)
+            if version == published.version:
+                published = dataclasses.replace(published, artifact=artifact)
+        store.mark_reported(version)
+    return published
+
+
+def _report(version: int, folder: Path, store: Store) -> UUID:
+    """Publish one version's report, its per-class table, and the event that it was promoted or refused."""
     from artifacts.reports import markdown, training_report
 
-    versions = Store(store)
-    for version in versions.unreported():
-        if faults := versions.faults(version):
-            get_run_logger().warning("not reported: %s", "; ".join(faults))
-            versions.mark_reported(version)
-            continue
-        folder = versions.local_dir(version)
-        metrics = json.loads((folder / "metrics.json").read_text())
-        verdict = "promoted" if metrics["decision"]["promoted"] else "not promoted"
-        told = f"Version {version}: {metrics['accuracy']:.2%}, {verdict}"
-        text = markdown.embed_pictures(folder / "report.md")
-        artifact = create_markdown_artifact(text, key=REPORT_KEY, description=told)
-        table = training_report.class_table(metrics)
-        create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
-        if outcome := versions.first_event(version):
-            events.of_decision(store, outcome, metrics["decision"])
-        versions.mark_reported(version)
-        if version == published.version:
-            published = dataclasses.replace(published, artifact=cast("UUID", artifact))
-    return published
+    metrics = json.loads((folder / "metrics.json").read_text())
+    decision = metrics["decision"]
+    outcome = "promoted" if decision["promoted"] else "not promoted"
+    text = markdown.embed_pictures(folder / "report.md")
+    summary = f"Version {version}: {metrics['accuracy']:.2%}, {outcome}"
+    artifact = create_markdown_artifact(text, key=REPORT_KEY, description=summary)
+    table = training_report.class_table(metrics)
+    create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
+    event = PROMOTION if decision["promoted"] else DECISION
+    events.of_decision(store.uri, {"event": event, "version": version, "reason": decision["reason"]}, decision)
+    return cast("UUID", artifact)

@@ -1,28 +1,31 @@
-"""Rank: show how the store's versions compare, in Prefect."""
+"""Update leaderboard: show in Prefect how the store's versions compare."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from artifacts.store.store import Store
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
+
+if TYPE_CHECKING:
+    from artifacts.store.store import Store
 
 LEADERBOARD_KEY, HISTORY_KEY = "leaderboard", "history"
 
 
 @task(task_run_name="update leaderboard", **RETRIED)
 @timed
-def rank(store: str) -> None:
+def update_leaderboard(store: Store) -> None:
     """Publish the table of the last versions, and the plot of their accuracy with promotions and rollbacks."""
     from artifacts.reports import leaderboard, markdown, plots
 
-    versions = Store(store)
-    summaries = leaderboard.summaries(versions)
-    champion = versions.champion()
-    told = "No champion so far" if champion is None else f"Champion: version {champion}"
-    create_table_artifact(leaderboard.table(summaries), key=LEADERBOARD_KEY, description=told)
+    history, champion = store.history(leaderboard.EVENTS), store.champion()
+    summaries = leaderboard.summaries(store, history)
+    description = "No champion so far" if champion is None else f"Champion: version {champion}"
+    create_table_artifact(leaderboard.table(summaries), key=LEADERBOARD_KEY, description=description)
     pictures = {leaderboard.HISTORY: plots.png(plots.history_plot(summaries))}
-    text = leaderboard.history_report(versions, markdown.embedded(pictures))
-    create_markdown_artifact(text, key=HISTORY_KEY, description=told)
+    text = leaderboard.history_report(history, markdown.embedded(pictures))
+    create_markdown_artifact(text, key=HISTORY_KEY, description=description)

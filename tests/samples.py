@@ -1,7 +1,6 @@
 """What tests are made of: the project's folder, an environment, digits that are learned within seconds."""
 
 import dataclasses
-import json
 import os
 import time
 from pathlib import Path
@@ -58,35 +57,38 @@ def pixel_file(path: Path, rows: int):
     return PixelFile(CachedFile(FolderStorage(path.parent.parent), path.parent.name, path.name), rows)
 
 
-def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:
-    """Write the least that a version holds, its card with what was decided, if that is said."""
+def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> dict:
+    """Write the least that a version consists of; return its card."""
     from artifacts.files import sums
 
     (folder / "model.keras").write_bytes(b"weights")
     (folder / "metrics.json").write_text("{}")
-    card = {
+    return {
         "version": number,
         "made": "2026-01-01T00:00:00+00:00",
         "fingerprint": fingerprint,
         "figures": {"accuracy": 0.99, "interval": [0.98, 0.995], "errors": 100},
         "run": "test",
-        "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", **decision},
+        "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", "promoted": False, **decision},
         "recipe": {"network": "mlp", "epochs": 14},
         "files": sums(folder),
     }
-    (folder / "card.json").write_text(json.dumps(card))
 
 
-def publish(store, fingerprint: str = "f", **decision: object) -> int:
-    """Publish the least that a version holds; give its number."""
-    with store.new_version() as (number, folder):
-        fill_version(number, folder, fingerprint, **decision)
-    return number
+def publish(store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False) -> int:
+    """Publish the least that a version consists of, whatever happens meanwhile; return its number."""
+    while True:
+        state = store.state()
+        with store.new_version() as (number, folder):
+            decision = {"after_event": state.event, "champion": state.champion, "promoted": promoted}
+            card = fill_version(number, folder, fingerprint, **decision)
+            if store.publish(number, folder, card, keep):
+                return number
 
 
-def crown(store, version: int) -> None:
+def promote(store, version: int) -> None:
     """Make a version the champion."""
-    store.promote(version, over=store.champion(), run="test", reason="better")
+    store.promote(version, replaced=store.champion(), run="test", reason="better")
 
 
 def accepted(source: object):

@@ -1,4 +1,4 @@
-"""How the versions of a store compare: a table of the last of them, and a plot with promotions and rollbacks marked."""
+"""How the versions of a store compare: a table of the last ones, and a plot that marks promotions and rollbacks."""
 
 from __future__ import annotations
 
@@ -11,19 +11,22 @@ from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK
 from schemas.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
+    from artifacts.store.history import Event
     from artifacts.store.store import Store
 
 SHOWN = 20
+EVENTS = 500
+"""How many of the newest events to search for promotions: reading all of a long history takes time."""
 PROMOTED, ROLLED_BACK = "promoted", "rolled back to"
 HISTORY = "history"
-"""The picture that the report refers to."""
+"""The name of the plot that the report refers to."""
 
 
 @dataclass(frozen=True)
 class VersionSummary:
-    """What a version reached, and what came of it: `crowned` tells by what events it became the champion."""
+    """A version's metrics, and by which events it became the champion."""
 
     version: int
     made: str
@@ -34,33 +37,33 @@ class VersionSummary:
     fixed: int | None
     newly_made: int | None
     champion: bool
-    crowned: tuple[str, ...]
+    promotions: tuple[str, ...]
 
 
-def summaries(store: Store) -> list[VersionSummary]:
-    """Give the standing of each of the last versions whose card can be read, the oldest first."""
-    champion, crowned = store.champion(), _crownings(store.history())
+def summaries(store: Store, history: Iterable[Event]) -> list[VersionSummary]:
+    """Summarize each of the last versions whose card can be read, the oldest first."""
+    champion, promotions = store.champion(), _promotions(history)
     found = []
     for version in store.versions()[-SHOWN:]:
-        with contextlib.suppress(StoreError, KeyError, TypeError):  # of a damaged card it is `verify` that tells
+        with contextlib.suppress(StoreError, KeyError, TypeError):  # `verify` reports a damaged card
             card = store.card(version)
-            found.append(_standing(version, card, tuple(crowned.get(version, ())), champion=version == champion))
+            found.append(_summary(version, card, tuple(promotions.get(version, ())), champion=version == champion))
     return found
 
 
-def history_report(store: Store, address: Callable[[str], str]) -> str:
-    """Write the report that shows the plot, with the last promotions and rollbacks, the newest first."""
-    crowned = [event for event in reversed(store.history()) if event["event"] in PROMOTION_EVENTS]
-    rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in crowned]
-    told = markdown.table(["time, UTC", "version", "what", "why"], rows[:SHOWN], left=4) if rows else "None so far."
+def history_report(history: Sequence[Event], address: Callable[[str], str]) -> str:
+    """Write the report with the plot and the last promotions and rollbacks, the newest first."""
+    promotions = [event for event in reversed(history) if event["event"] in PROMOTION_EVENTS]
+    rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in promotions]
+    table = markdown.table(["time, UTC", "version", "what", "why"], rows[:SHOWN], left=4) if rows else "None so far."
     return (
         f"# Accuracy over versions\n\n![Accuracy of each version, champions marked]({address(HISTORY)})\n\n"
-        f"## Promotions and rollbacks\n\n{told}\n"
+        f"## Promotions and rollbacks\n\n{table}\n"
     )
 
 
 def table(summaries: Iterable[VersionSummary]) -> list[dict[str, str | int]]:
-    """Give the standings as the rows of a table artifact, the newest first."""
+    """Return the rows of a table artifact, the newest version first."""
     return [
         {
             "version": one.version,
@@ -69,7 +72,7 @@ def table(summaries: Iterable[VersionSummary]) -> list[dict[str, str | int]]:
             "mistakes": one.errors,
             "fixed": "" if one.fixed is None else one.fixed,
             "newly made": "" if one.newly_made is None else one.newly_made,
-            "decision": " then ".join(one.crowned) or "not promoted",
+            "decision": " then ".join(one.promotions) or "not promoted",
             "trained": one.recipe,
             "made, UTC": _minute(one.made),
         }
@@ -78,30 +81,31 @@ def table(summaries: Iterable[VersionSummary]) -> list[dict[str, str | int]]:
 
 
 def _minute(time: str) -> str:
-    """Write an ISO 8601 time in UTC as `2026-01-31 07:05`."""
+    """Format an ISO 8601 time in UTC as `2026-01-31 07:05`."""
     return time[:16].replace("T", " ")
 
 
-def _standing(version: int, card: dict[str, Any], crowned: tuple[str, ...], *, champion: bool) -> VersionSummary:
-    figures, decision, recipe = card["figures"], card["decision"], card["recipe"]
+def _summary(version: int, card: dict[str, Any], promotions: tuple[str, ...], *, champion: bool) -> VersionSummary:
+    metrics, decision, recipe = card["figures"], card["decision"], card["recipe"]
     return VersionSummary(
         version=version,
         made=card["made"],
         recipe=f"{recipe['network']}, {recipe['epochs']} epochs",
-        accuracy=figures["accuracy"],
-        interval=tuple(figures["interval"]),
-        errors=figures["errors"],
+        accuracy=metrics["accuracy"],
+        interval=tuple(metrics["interval"]),
+        errors=metrics["errors"],
         fixed=decision["fixed"],
         newly_made=decision["made"],
         champion=champion,
-        crowned=crowned,
+        promotions=promotions,
     )
 
 
-def _crownings(history: Iterable[dict[str, Any]]) -> dict[int, list[str]]:
+def _promotions(history: Iterable[Event]) -> dict[int, list[str]]:
+    """Return how each version became the champion, in words."""
     found: dict[int, list[str]] = {}
-    told = {PROMOTION: PROMOTED, ROLLBACK: ROLLED_BACK}
+    words = {PROMOTION: PROMOTED, ROLLBACK: ROLLED_BACK}
     for event in history:
-        if event["event"] in told:
-            found.setdefault(event["version"], []).append(told[event["event"]])
+        if event["event"] in words:
+            found.setdefault(event["version"], []).append(words[event["event"]])
     return found

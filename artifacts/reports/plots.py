@@ -139,12 +139,12 @@ def history_plot(summaries: Sequence[VersionSummary]) -> Figure:
     axes = figure.subplots()
     for one in summaries:
         low, high = one.interval
-        color = BLUE if one.crowned else GREY
+        color = BLUE if one.promotions else GREY
         axes.plot([one.version] * 2, [low, high], color=color, linewidth=1)
-        axes.plot(one.version, one.accuracy, "o", color=color, markerfacecolor=color if one.crowned else "white")
+        axes.plot(one.version, one.accuracy, "o", color=color, markerfacecolor=color if one.promotions else "white")
         if one.champion:
             axes.plot(one.version, one.accuracy, "o", markersize=14, markerfacecolor="none", color=ORANGE)
-        notes = ["champion"] * one.champion + [ROLLED_BACK] * (ROLLED_BACK in one.crowned)
+        notes = ["champion"] * one.champion + [ROLLED_BACK] * (ROLLED_BACK in one.promotions)
         axes.annotate(
             "\n".join(notes), (one.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8
         )

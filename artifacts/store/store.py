@@ -1,75 +1,153 @@
-"""The store: numbered versions, each complete or absent and never changed, and which of them is in use.
+"""The store of versions: a log of decisions, and a folder for each version.
 
-`champion` names the version in use, `history.jsonl` tells how it came to that. Every change is made under one lock, in
-one step each; what a killed process left half done is finished or taken away by the next one that settles the store or
-changes it.
+    store/
+      store.json             the layout's number and the store's id
+      history/000012.json    one event an object: a decision on a new version, a promotion or a rollback by hand
+      history/newest         a hint where to look for the newest event
+      versions/7/            a version's files; card.json, with the SHA-256 of the others, is written last
+      claims/7               the number 7 is taken for good
+      work/  quarantine/     checkpoints and cached shards; quarantined rows
+
+Two operations are all that it asks of a disk or an object store: *create this object unless it exists*, and list. There
+are no locks, no leases and no clocks.
+
+**Publish.** A run reads the newest event, say 12, compares its candidate with the champion that it names, and claims a
+number by creating `claims/7`. It writes the version's files, but for the card, and creates event 13, which holds the
+decision, the card, and the state after it: champion, previous champion, refusals so far. That one step makes the
+decision, and makes the folder a version. `card.json` is then written from the event; without it, a folder isn't a
+version.
+
+**Promote.** A person's promotion or rollback verifies the version's files and creates event 13 in the same way.
+
+**Two runs at once.** Both compared with the champion of event 12, and one of them creates event 13. The other one
+can't, so that its decision never counts: it removes its files, reads event 13, and compares again with the champion
+that it finds there. So no decision is ever made about a champion of the past, and of the versions each has a larger
+number than those before it.
+
+**A kill** before event 13 leaves a folder without a card, which nobody sees. A kill after it leaves a version whose
+card is in the event: the next process that writes or lists adds `card.json`. Files are removed by two rules that need
+no clock: a folder without a card, whose number is below that of a published version, can't become a version any more;
+and a version below `oldest_kept` that isn't the champion or the one before can't be promoted any more. The event that
+publishes a version also raises `oldest_kept`, so that removing never races with promoting.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from datetime import UTC, datetime
+import uuid
 from typing import TYPE_CHECKING, Any
 
-from artifacts.uri import error_reason
+from artifacts.files import sums
+from artifacts.store.history import History, State, new_event
 from artifacts.store.storage import DAY, storage_at
+from artifacts.uri import error_reason
 from schemas.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
+
+    from artifacts.store.history import Event
 
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
-VERSIONS, WORK, CHAMPION, HISTORY = "versions", "work", "champion", "history.jsonl"
-LAST, OWED = ".last", ".unreported-"
+HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE = "history", "versions", "claims", "work", "quarantine"
+LAYOUT_FILE, LAYOUT = "store.json", 2
+OLD_LAYOUT = {VERSIONS, "champion", "history.jsonl"}
+"""Names in a store that an earlier release made; `migrate` moves it."""
+REPORTED = ".reported"
+"""The file in a version's folder that says that its report is in Prefect."""
 
 
 class Store:
-    """A store of versions at a path or an address; nothing is created before something is kept in it."""
+    """A store at a path or URI; nothing is created before something is written."""
 
-    def __init__(self, path: str | Path) -> None:
-        """Name where it is; raise InputError for an address of a kind that no installed package knows."""
-        self.path = path
-        self._place = storage_at(path)
-        self._versions = self._place.child(VERSIONS)
-        self._quarantine = self._place.child("quarantine")
-        self.work = self._place.child(WORK)
+    def __init__(self, uri: str | Path) -> None:
+        """Raise InputError for a URI with a protocol that no installed package knows."""
+        self.uri = str(uri)
+        self._root = storage_at(uri)
+        self._versions = self._root.child(VERSIONS)
+        self._claims = self._root.child(CLAIMS)
+        self._quarantine = self._root.child(QUARANTINE)
+        self._history = History(self._root.child(HISTORY))
+        self._has_layout = False
+        self._verified: set[int] = set()
+        self.work = self._root.child(WORK)
         self.shards = self.work.child("shards").keeping_copies()
-        self._check_held: Callable[[], None] = lambda: None
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
         self._versions.check_writable()
+        self._check_layout()
+
+    # The history and what it says
+
+    def state(self) -> State:
+        """Return what holds after the newest event."""
+        self._check_layout()
+        state, _ = self._history.newest()
+        return state
+
+    def history(self, limit: int | None = None) -> list[Event]:
+        """Return the newest events, or all, the oldest first: decisions, promotions and rollbacks."""
+        self._check_layout()
+        return self._history.events(limit)
+
+    def champion(self) -> int | None:
+        """Return the version in use."""
+        return self.state().champion
+
+    def previous_champion(self) -> int | None:
+        """Return the version that was in use before the champion."""
+        return self.state().previous_champion
+
+    def refusals(self) -> int:
+        """Return how many candidates were refused since the champion was promoted."""
+        return self.state().refusals
+
+    def resolve_version(self, version: int | None = None) -> int:
+        """Return a version, by default the champion; raise StoreError if there is none."""
+        number = self.champion() if version is None else version
+        if number is None:
+            raise StoreError(f"store {self.uri}: there is no champion; --version names a version")
+        return number
+
+    # Versions and their files
 
     def versions(self) -> list[int]:
-        """Give the numbers of all versions, ascending."""
-        return sorted(int(name) for name in self._versions.names() if name.isdecimal())
+        """Return the numbers of all versions, ascending."""
+        self._check_layout()
+        self._write_newest_card()
+        return self._folders_with(CARD)
 
-    def place(self, version: int) -> str:
-        """Tell where a version is, for people."""
+    def version_uri(self, version: int) -> str:
+        """Return the path or URI of a version's folder."""
         return str(self._versions.child(str(version)))
 
     def local_dir(self, version: int) -> Path:
-        """Give the path of a version's folder, or that of a copy on this machine; raise StoreError if there is none."""
-        try:
-            return self._versions.local_dir(str(version))
-        except FileNotFoundError:
-            raise StoreError(f"store {self.path}: there is no version {version}") from None
-        except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
+        """Return the path of a version's folder or of its copy on this machine; raise StoreError if there is none."""
+        return self._local_dir(version, fresh=False)
+
+    def verified_dir(self, version: int) -> Path:
+        """Return the same after the files were verified, once for this object; raise StoreError naming every fault."""
+        if version not in self._verified:
+            self.check_intact(version)
+        return self.local_dir(version)
 
     def card(self, version: int) -> dict[str, Any]:
-        """Give a version's card; raise StoreError when it isn't there or can't be read."""
+        """Return a version's card; raise StoreError if there is none or it can't be read."""
+        folder = self._versions.child(str(version))
         try:
-            card: dict[str, Any] = json.loads(self._versions.child(str(version)).read(CARD))
+            if CARD not in folder.names():
+                self._write_newest_card()
+            card: dict[str, Any] = json.loads(folder.read(CARD))
         except FileNotFoundError:
-            carded = [number for number in self.versions() if CARD in self._versions.child(str(number)).names()]
-            known = ", ".join(map(str, carded[-5:])) or "none"
+            known = ", ".join(map(str, self.versions()[-5:])) or "none"
             raise StoreError(
-                f"store {self.path}: there is no version {version} with a card; there are {known}"
+                f"store {self.uri}: there is no version {version} with a card; there are {known}"
             ) from None
         except (OSError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
@@ -79,241 +157,192 @@ class Store:
         return card
 
     def faults(self, version: int) -> list[str]:
-        """Tell in what a version's files differ from its card; empty when it is what it was."""
+        """Return how a version's files differ from its card, and the card from the history; hashes all files."""
         try:
             card = self.card(version)
         except StoreError as error:
             return [str(error)]
+        digests = sums(self._local_dir(version, fresh=True))
         expected = card["files"]
-        found = self._versions.sums(str(version))
-        found.pop(CARD)
         faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
-        for name in sorted({*expected, *found}):
-            if name not in found:
+        faults += self._card_faults(card)
+        for name in sorted({*expected, *(name for name in digests if name[0] != "." and name != CARD)}):
+            if name not in digests:
                 faults.append(f"{name} is missing")
             elif name not in expected:
                 faults.append(f"{name} doesn't belong to it")
-            elif found[name] != expected[name]:
-                faults.append(f"{name} was changed: its SHA-256 is {found[name][:12]}…, not {expected[name][:12]}…")
-        if not faults and not self._versions.has_dir(str(version)):  # the card itself isn't in its sums
-            faults.append(f"{CARD} has another length than when it was put there")
+            elif digests[name] != expected[name]:
+                faults.append(f"{name} was changed: its SHA-256 is {digests[name][:12]}…, not {expected[name][:12]}…")
+        if not faults:
+            self._verified.add(version)
         return [f"version {version}: {fault}" for fault in faults]
 
     def check_intact(self, version: int) -> None:
-        """Raise StoreError, naming every fault, unless a version is what it was when it was published."""
+        """Raise StoreError, naming every fault, unless a version is as it was published."""
         faults = self.faults(version)
         if faults:
             raise StoreError("; ".join(faults))
 
-    def verified_dir(self, version: int) -> Path:
-        """Return the path of a version's folder on this machine; raise StoreError unless its files match its card."""
-        self.check_intact(version)
-        return self.local_dir(version)
-
     def find_by_fingerprint(self, fingerprint: str) -> int | None:
-        """Give the newest whole version of a fingerprint, if there is one."""
+        """Return the newest intact version with a fingerprint, or None."""
         for version in reversed(self.versions()):
             with contextlib.suppress(StoreError):
                 if self.card(version).get("fingerprint") == fingerprint and not self.faults(version):
                     return version
         return None
 
-    @contextlib.contextmanager
-    def new_version(self) -> Iterator[tuple[int, Path]]:
-        """Give the next number and an empty folder to fill; it becomes that version when the `with` ends well.
-
-        What its card says was decided comes into force with it. Other processes wait meanwhile. A number is never given
-        twice, even when its version was removed or came to nothing.
-        """
-        with self._locked():
-            number = max([self._last_number(), *self.versions()]) + 1
-            self._check_held()
-            self._versions.write(LAST, f"{number}\n".encode())
-            self._versions.claim(f"{OWED}{number}")
-            with self._versions.new_folder(str(number), self._check_held) as folder:
-                yield number, folder
-            self.check_intact(number)
-            self._carry_out(number)
-
-    def settle(self) -> None:
-        """Finish what a killed process left half done: what its version's card says was decided comes into force."""
-        if self._versions.names():
-            with self._locked():
-                pass
-
-    def first_event(self, version: int) -> dict[str, Any]:
-        """Give the first line of the history on a version, what became of its candidate; nothing if there is none."""
-        return next((event for event in self.history() if event.get("version") == version), {})
-
     def unreported(self) -> list[int]:
-        """Give the versions whose reports aren't in Prefect yet, ascending."""
-        owed = {name.removeprefix(OWED) for name in self._versions.names() if name.startswith(OWED)}
-        return [version for version in self.versions() if str(version) in owed]
+        """Return the versions whose reports aren't in Prefect yet, ascending."""
+        return sorted({*self.versions()} - {*self._folders_with(REPORTED)})
 
     def mark_reported(self, version: int) -> None:
         """Note that a version's report is in Prefect."""
-        self._versions.remove(f"{OWED}{version}")
+        self._versions.child(str(version)).create(REPORTED, b"")
 
-    @contextlib.contextmanager
-    def quarantine(self, run: str) -> Iterator[Path]:
-        """Give an empty folder for the rows that a run sets aside; it is there when the `with` ends well."""
-        with self._quarantine.new_folder(run) as folder:
-            yield folder
+    # Quarantine
+
+    def quarantine(self, run: str) -> AbstractContextManager[Path]:
+        """Yield an empty folder for the rows that a run quarantines; it is kept if the `with` ends without an error."""
+        return self._quarantine.new_folder(run)
 
     def quarantine_uri(self, run: str) -> str:
-        """Return the URI of the rows that a run has quarantined."""
+        """Return the path or URI of the rows that a run has quarantined."""
         return str(self._quarantine.child(run))
 
-    def champion(self) -> int | None:
-        """Give the version in use."""
-        crowned = self._crowned()
-        return None if crowned is None else int(crowned["version"])
-
-    def resolve_version(self, version: int | None = None) -> int:
-        """Give a version that was named, or the one in use; raise StoreError if there is none."""
-        meant = self.champion() if version is None else version
-        if meant is None:
-            raise StoreError(f"store {self.path}: there is no champion; --version names a version")
-        return meant
-
-    def previous_champion(self) -> int | None:
-        """Give the version that was in use before the one that is."""
-        crowned = self._crowned()
-        return None if crowned is None else crowned.get("over")
-
-    def history(self) -> list[dict[str, Any]]:
-        """Give every decision, promotion and rollback, the oldest first."""
-        return self._told() + self._untold()
-
-    def refusals(self) -> int:
-        """Count the candidates that were refused since the champion came into force."""
-        champion, count = self.champion(), 0
-        for event in self.history():
-            count = 0 if event["event"] in PROMOTION_EVENTS else count + (event.get("champion") == champion)
-        return count
-
-    def promote(self, version: int, *, over: int | None, run: str, reason: str, event: str = PROMOTION) -> None:
-        """Make a version the champion; raise StoreError if it isn't whole, or if `over` is no longer the champion."""
-        with self._locked():
-            self.check_intact(version)
-            champion = self.champion()
-            if champion == version:
-                raise StoreError(f"version {version} is the champion already")
-            if champion != over:
-                raise StoreError(f"version {champion} has become the champion meanwhile, in place of {over}")
-            self._crown(self._event(event, version, run, reason, over=over))
-
-    def prune(self, keep: int) -> list[int]:
-        """Remove the oldest versions but so many, never the champion, the one before it, or the newest; give them."""
-        with self._locked():
-            versions = self.versions()
-            spared = {self.champion(), self.previous_champion(), *versions[-max(keep, 1) :]}
-            removed = [version for version in versions if version not in spared]
-            for version in removed:
-                self._check_held()
-                self._versions.remove_folder(str(version))
-            return removed
+    # Changes
 
     @contextlib.contextmanager
-    def _locked(self) -> Iterator[None]:
-        """Hold the store's lock, which ends with its process, and put right what a killed one left."""
-        with self._place.locked() as self._check_held:
-            self._sweep()
-            for event in self._untold():
-                self._tell(event)
-            last = self._last_told()
-            for version in self.versions():
-                if version > last and not self.faults(version):
-                    self._carry_out(version)
-            yield
+    def new_version(self) -> Iterator[tuple[int, Path]]:
+        """Claim the next number; yield it with an empty folder for the version's files, to be published."""
+        number = self._claim()
+        with self._versions.temporary_folder() as folder:
+            yield number, folder
 
-    def _carry_out(self, version: int) -> None:
-        """Bring what a version's card says was decided into force and into the history; a card may say nothing.
+    def publish(self, number: int, folder: Path, card: dict[str, Any], keep: int) -> bool:
+        """Make files the version of a claimed number, and record the decision on its card, in one step.
 
-        Its checkpoints aren't needed any more. They go first: a version in the history is done with.
+        Returns False, and leaves no version, if another event came after the decision's `after_event`: the candidate
+        has to be compared again. Versions but for the newest `keep`, the champion and the previous one are removed.
         """
-        card = self.card(version)
-        decision = card.get("decision")
-        if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
-            return
-        self._remove_work(str(card.get("fingerprint")))
-        run, reason, over = str(card.get("run")), decision["reason"], decision["champion"]
-        if decision["promoted"] and self.champion() == over:
-            self._crown(self._event(PROMOTION, version, run, reason, over=over))
-        else:
-            figures = {"promoted": False, "accuracy": decision["accuracy"], "champion": over}
-            self._tell(self._event(DECISION, version, run, reason, **figures))
+        state, decision = self.state(), card["decision"]
+        if state.event != decision["after_event"] or number <= state.last_version:
+            return False
+        self._versions.add_folder(folder, str(number))
+        kept = [*self.versions(), number][-keep:]
+        after = state.promoted(number) if decision["promoted"] else state._replace(refusals=state.refusals + 1)
+        after = after._replace(last_version=number, oldest_kept=max(state.oldest_kept, kept[0]))
+        details = {"promoted": decision["promoted"], "accuracy": decision["accuracy"], "card": card}
+        event = PROMOTION if decision["promoted"] else DECISION
+        if not self._append(event, number, card["run"], decision["reason"], after, **details):
+            self._versions.remove_folder(str(number))
+            return False
+        self._write_newest_card()
+        self._remove_work(card)
+        self._remove_unused_versions()
+        return True
 
-    def _remove_work(self, fingerprint: str) -> None:
-        """Remove the checkpoints of a training that is published; a card may be touched, and name another folder."""
-        self._check_held()
+    def promote(self, version: int, *, replaced: int | None, run: str, reason: str) -> None:
+        """Make a version the champion; raise StoreError if it isn't intact, or `replaced` isn't the champion."""
+        self.check_intact(version)
+        while True:
+            state = self.state()
+            if state.champion == version:
+                raise StoreError(f"version {version} is the champion already")
+            if state.champion != replaced:
+                raise StoreError(f"version {state.champion} has become the champion meanwhile, in place of {replaced}")
+            if not state.is_kept(version):
+                raise StoreError(f"version {version} is being removed, as it is older than the versions to --keep")
+            event = ROLLBACK if replaced is not None and version < replaced else PROMOTION
+            if self._append(event, version, run, reason, state.promoted(version)):
+                return
+
+    def settle(self) -> None:
+        """Finish and remove what killed processes left."""
+        self._write_newest_card()
+        self._remove_unused_versions()
+        for version in self.unreported():  # of the others they are gone
+            with contextlib.suppress(StoreError):
+                self._remove_work(self.card(version))
+        self._root.tidy(DAY)
+        for name in (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, *(f"{VERSIONS}/{n}" for n in self.versions())):
+            self._root.child(name).tidy(DAY)
+
+    def _claim(self) -> int:
+        """Return a number that nobody else gets."""
+        number = self.state().last_version + 1
+        self._root.create(LAYOUT_FILE, layout())
+        while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
+            number += 1
+        return number
+
+    def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
+        """Create the event after the one of a state; return False if there is another one."""
+        self._write_newest_card()
+        content = new_event(event, version, run, reason, **details)
+        return self._history.append(content, state._replace(event=state.event + 1))
+
+    def _write_newest_card(self) -> None:
+        """Write the card of the version that the newest event has published, unless it is there."""
+        _, event = self._history.newest()
+        if card := event.get("card"):
+            folder = self._versions.child(str(event["version"]))
+            names = folder.names()
+            if names and CARD not in names:  # a folder that a person has removed stays away
+                folder.create(CARD, f"{json.dumps(card, indent=2)}\n".encode())
+
+    def _card_faults(self, card: dict[str, Any]) -> list[str]:
+        """Compare a card with the event that published it; versions of earlier releases have none."""
+        after = card["decision"].get("after_event") if isinstance(card.get("decision"), dict) else None
+        if after is None:
+            return []
+        event = (self._history.read(after + 1) if isinstance(after, int) else None) or {}
+        return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} isn't what the history has"]
+
+    def _local_dir(self, version: int, *, fresh: bool) -> Path:
+        try:
+            return self._versions.local_dir(str(version), fresh=fresh)
+        except FileNotFoundError:
+            raise StoreError(f"store {self.uri}: there is no version {version}") from None
+        except OSError as error:
+            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
+
+    def _folders_with(self, name: str) -> list[int]:
+        paths = (path.split("/") for path in self._versions.sizes())
+        return sorted(int(folder) for folder, *rest in paths if rest == [name] and folder.isdecimal())
+
+    def _remove_unused_versions(self) -> None:
+        """Remove versions that aren't kept, the card first, and folders that can't become versions any more."""
+        state, versions = self.state(), self.versions()
+        for version in (int(name) for name in self._versions.names() if name.isdecimal()):
+            if version < state.last_version and not (version in versions and state.is_kept(version)):
+                self._versions.child(str(version)).remove(CARD)
+                self._versions.remove_folder(str(version))
+
+    def _remove_work(self, card: dict[str, Any]) -> None:
+        """Remove the checkpoints of a published training; a card that was changed may name another folder."""
+        fingerprint = str(card.get("fingerprint"))
         if fingerprint.isalnum():
             with contextlib.suppress(OSError):  # they do no harm
                 self.work.remove_folder(fingerprint)
-        self._place.remove_empty(WORK)
 
-    def _crown(self, crowned: dict[str, Any]) -> None:
-        self._check_held()
-        self._place.write(CHAMPION, f"{json.dumps(crowned)}\n".encode())
-        self._tell(crowned)
-
-    def _tell(self, event: dict[str, Any]) -> None:
-        self._check_held()
-        self._place.append(HISTORY, json.dumps(event))
-
-    def _crowned(self) -> dict[str, Any] | None:
+    def _check_layout(self) -> None:
+        """Raise StoreError for a store that another release made."""
+        if self._has_layout:
+            return
         try:
-            crowned: dict[str, Any] = json.loads(self._place.read(CHAMPION))
-            int(crowned["version"])
+            found = json.loads(self._root.read(LAYOUT_FILE))["layout"]
         except FileNotFoundError:
-            return None
-        except (OSError, ValueError, KeyError, TypeError):
-            # Damaged: the history knows as well, and the next promotion writes it anew.
-            return next((event for event in reversed(self._told()) if event.get("event") in PROMOTION_EVENTS), None)
-        return crowned
+            if OLD_LAYOUT & {*self._root.names()}:
+                command = f"python -m artifacts.store.migrate {self.uri}"
+                raise StoreError(f"store {self.uri}: an earlier release made it; move it with `{command}`") from None
+            return
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); restore it") from error
+        if found != LAYOUT:
+            raise StoreError(f"store {self.uri}: its layout is {found}, this release reads {LAYOUT}")
+        self._has_layout = True
 
-    def _told(self) -> list[dict[str, Any]]:
-        try:
-            lines = self._place.read(HISTORY).split(b"\n")[:-1]
-            return [json.loads(line) for line in lines]
-        except FileNotFoundError:
-            return []
-        except ValueError as error:
-            place = self._place.child(HISTORY)
-            raise StoreError(f"{place}: a line isn't JSON ({error}); mend or remove it") from error
 
-    def _last_told(self) -> int:
-        """Give the newest version that the history names, if only as the champion before, or that of a candidate."""
-        named = (event.get(role) for event in self._told() for role in ("version", "over", "champion"))
-        return max(filter(None, named), default=0)
-
-    def _untold(self) -> list[dict[str, Any]]:
-        """Give the promotion that isn't in the history, if its process was killed before it could write that."""
-        crowned = self._crowned()
-        return [] if crowned is None or crowned in self._told() else [crowned]
-
-    @staticmethod
-    def _event(event: str, version: int, run: str, reason: str, **figures: object) -> dict[str, Any]:
-        time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
-        return {"time": time, "event": event, "version": version, "run": run, "reason": reason, **figures}
-
-    def _last_number(self) -> int:
-        try:
-            return int(self._versions.read(LAST))
-        except (FileNotFoundError, ValueError):
-            return 0
-
-    def _sweep(self) -> None:
-        """Remove what killed processes left; whoever holds the lock knows that nobody is writing.
-
-        The quarantine is written without it.
-        """
-        for place, names in ((self._versions, (LAST,)), (self._place, (CHAMPION,)), (self.work, ())):
-            self._check_held()
-            place.tidy(*names)
-        versions = self.versions()
-        for name in self._versions.names():
-            if name.startswith(OWED) and name.removeprefix(OWED) not in map(str, versions):
-                self._check_held()
-                self._versions.remove(name)
-        self._quarantine.tidy(idle_seconds=DAY)
+def layout() -> bytes:
+    """Return what `store.json` says in a new store."""
+    return f"{json.dumps({'layout': LAYOUT, 'id': uuid.uuid4().hex})}\n".encode()

@@ -31,7 +31,7 @@ from tasks.sources.formats import FORMATS
 from tasks.sources.shards import COPY_PREFIX, local_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pandas as pd
     from numpy.typing import NDArray
@@ -212,9 +212,7 @@ def sweep(storage: Storage) -> None:
     """
     try:
         folder = FolderStorage(storage.scratch())
-        storage.tidy(idle_seconds=DAY)
-        if str(folder) != str(storage):
-            folder.tidy(idle_seconds=DAY)
+        storage.tidy(DAY)
     except (InputError, OSError):  # caching reports it
         return
     for name in folder.names():
@@ -227,20 +225,21 @@ def sweep(storage: Storage) -> None:
 def _find_folder(storage: Storage, key: str) -> Path | None:
     """Return the folder of a cached shard; a damaged one is removed, or fetched again if it is a copy."""
     for _ in range(2):
-        if not storage.has_dir(key):
+        try:
+            folder = storage.local_dir(key)
+        except FileNotFoundError:
             break
-        folder = storage.local_dir(key)
-        if _is_intact(folder):
+        if _is_intact(folder, storage.child(key).sizes()):
             return folder
         storage.discard(key)
     return None
 
 
-def _is_intact(folder: Path) -> bool:
-    """Return whether all files of a cached shard have the sizes that they were written with."""
+def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
+    """Return whether all files of a cached shard, here and in the store, have the sizes that they were written with."""
     try:
         sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
-        return all((folder / name).stat().st_size == size for name, size in sizes.items())
+        return all(stored.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
 

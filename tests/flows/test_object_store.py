@@ -1,4 +1,4 @@
-"""The whole work on a store at an address, each step of it by a process of its own: trained, asked, proven."""
+"""All flows on a store in an object store, each in a process of its own: train, promote, predict, verify."""
 
 import json
 
@@ -12,7 +12,7 @@ from artifacts.store.store import Store
 pytestmark = pytest.mark.prefect
 
 
-def test_the_whole_work_is_done_on_a_store_in_an_object_store(run_flow, bucket, tmp_path, monkeypatch):
+def test_all_flows_work_on_a_store_in_an_object_store(run_flow, bucket, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     store, files = f"{bucket}/models", fsspec.filesystem("s3")
     shards = write_shards(tmp_path / "shards", rows=1200, count=3)
@@ -49,11 +49,11 @@ def test_the_whole_work_is_done_on_a_store_in_an_object_store(run_flow, bucket, 
     files.pipe(place, json.dumps(card).encode())
     named = run_flow("verify", "--store", store)
     assert named.returncode == 1
-    assert "version 1: card.json has another length than when it was put there" in named.stderr
+    assert "version 1: card.json isn't what the history has" in named.stderr
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("s3")]
 
 
-def test_a_store_that_cannot_be_had_is_one_line(run_flow, bucket, monkeypatch):
+def test_object_store_that_cannot_be_used_is_one_line(run_flow, bucket, monkeypatch):
     ended = run_flow("train", "--store", "s3://no-such-bucket/models")
     assert ended.returncode == 1
     assert ended.stderr.count("\n") == 1

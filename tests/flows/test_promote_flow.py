@@ -1,9 +1,9 @@
-"""Promotion by hand: one command to go back, a reason on record, and nothing that isn't whole comes into use."""
+"""Promotion by hand: one command to go back, a reason on record, and only intact versions."""
 
 import json
 
 import pytest
-from samples import fill_version, newest_artifact
+from samples import newest_artifact, promote, publish
 
 from artifacts.store.store import Store
 from flows.promote_flow import check, promote_flow
@@ -12,39 +12,38 @@ from schemas.errors import InputError, StoreError
 
 @pytest.fixture
 def store(tmp_path):
-    """Give a store of three versions, the second of them the champion, after the first."""
+    """Return a store of three versions, the second of them the champion, after the first."""
     store = Store(tmp_path / "store")
     for _ in range(3):
-        with store.new_version() as (number, folder):
-            fill_version(number, folder)
-    for version in (1, 2):
-        store.promote(version, over=store.champion(), run="test", reason="better")
+        publish(store)
+    promote(store, 1)
+    promote(store, 2)
     return store
 
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
-def test_back_to_the_one_before_and_forth_again(store):
-    crowned = promote_flow(store=str(store.path), previous=True, reason="worse in the field")
-    assert (crowned.version, crowned.over) == (1, 2)
+def test_previous_champion_is_promoted_and_the_next_again(store):
+    promotion = promote_flow(store=store.uri, previous=True, reason="worse in the field")
+    assert (promotion.version, promotion.replaced) == (1, 2)
     assert store.champion() == 1
     event = store.history()[-1]
     assert (event["event"], event["reason"]) == ("rollback", "worse in the field")
     assert "champion" in json.loads(newest_artifact("leaderboard").data)[-1]["in use"]
-    assert promote_flow(store=str(store.path), previous=True).version == 2
-    assert promote_flow(3, str(store.path), "by hand").version == 3
-    assert [event["event"] for event in store.history()[2:]] == ["rollback", "promotion", "promotion"]
+    assert promote_flow(store=store.uri, previous=True).version == 2
+    assert promote_flow(3, store.uri, "by hand").version == 3
+    assert [event["event"] for event in store.history()[5:]] == ["rollback", "promotion", "promotion"]
 
 
-def test_a_version_that_was_touched_is_refused_before_anything_starts(store):
+def test_tampered_version_is_refused_before_anything_starts(store):
     (store.local_dir(3) / "model.keras").write_bytes(b"")
     with pytest.raises(StoreError, match=r"version 3: model\.keras was changed"):
-        check(3, str(store.path), "by hand", previous=False)
+        check(3, store.uri, "by hand", previous=False)
     assert store.champion() == 2
 
 
 @pytest.mark.parametrize(
-    ("version", "previous", "reason", "told"),
+    ("version", "previous", "reason", "message"),
     [
         (None, False, "r", "either --version or --previous is needed, and not both"),
         (1, True, "r", "not both"),
@@ -52,12 +51,12 @@ def test_a_version_that_was_touched_is_refused_before_anything_starts(store):
         (1, False, " ", "--reason is empty"),
     ],
 )
-def test_what_cannot_be_promoted_is_told(store, version, previous, reason, told):
-    with pytest.raises(InputError, match=told):
-        check(version, str(store.path), reason, previous=previous)
+def test_bad_parameters_are_refused(store, version, previous, reason, message):
+    with pytest.raises(InputError, match=message):
+        check(version, store.uri, reason, previous=previous)
 
 
-def test_without_a_champion_there_is_no_previous_one(tmp_path):
+def test_previous_champion_of_an_empty_store_is_refused(tmp_path):
     with pytest.raises(InputError, match="no version was the champion before"):
         check(None, tmp_path, "r", previous=True)
 
@@ -70,6 +69,31 @@ def test_bad_input_is_one_line(run_flow, tmp_path):
     assert not (tmp_path / "store").exists()
 
 
-def test_the_history_is_lines_of_json(store):
-    lines = (store.path / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["version"] for line in lines] == [1, 2]
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_server")
+def test_training_that_loses_a_race_compares_again_with_the_new_champion(tmp_path, tiny_npz, monkeypatch):
+    from flows.train_flow import train_flow
+    from schemas.recipe import Overrides
+
+    quick = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
+    arguments = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "retrain": True}
+    first = train_flow(**arguments, overrides=quick)
+    assert first.promoted
+    original, rivals = Store.publish, []
+
+    def late(self, *args):
+        monkeypatch.undo()
+        rivals.append(publish(Store(self.uri), promoted=True))
+        self.mark_reported(rivals[0])
+        return original(self, *args)
+
+    monkeypatch.setattr(Store, "publish", late)
+    loser = train_flow(**arguments, overrides=quick, force="better than version 1")
+    store = Store(arguments["store"])
+    assert rivals == [3]
+    assert (loser.version, loser.promoted, store.champion(), store.previous_champion()) == (4, True, 4, 3)
+    assert store.card(4)["decision"]["champion"] == 3
+    assert store.versions() == [1, 3, 4]
+    assert [(event["event"], event["version"]) for event in store.history()] == [
+        ("promotion", 1), ("promotion", 3), ("promotion", 4),
+    ]  # fmt: skip

@@ -37,9 +37,9 @@ def local_dir(published):
 
 def test_a_run_leaves_a_whole_version_and_nothing_else(published, folder):
     assert published.version == 1
-    assert {file.name for file in folder.iterdir()} == FILES
+    assert {file.name for file in folder.iterdir()} == FILES | {".reported"}
     store = folder.parents[1]
-    left = {"versions", "champion", "history.jsonl", ".lock"}
+    left = {"versions", "history", "claims", "store.json", "work"}
     assert {entry.name for entry in store.iterdir()} == left, "the checkpoints are gone"
     assert Store(store).faults(1) == []
 
@@ -157,7 +157,7 @@ def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder
     before = store.champion()
     poor = QUICK.model_copy(update={"epochs": 1, "learning_rate": 0.001})
     gate = GateRules(min_accuracy=0)
-    outcome = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate)
+    outcome = train_flow(str(tiny_npz), store=store.uri, recipe="plain", overrides=poor, gate=gate)
     assert not outcome.promoted
     assert store.champion() == before
     assert "is too high (--max-calibration-error 0.05)" in outcome.reason
@@ -166,7 +166,7 @@ def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder
     report = newest_artifact("training-report").data
     assert "**Not promoted**" in report
     assert "mistakes fixed" in report
-    forced = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate, force="a test")
+    forced = train_flow(str(tiny_npz), store=store.uri, recipe="plain", overrides=poor, gate=gate, force="a test")
     assert forced.promoted
     assert store.champion() == forced.version
     assert store.history()[-1]["reason"] == "forced: a test"
@@ -212,23 +212,23 @@ def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server,
     assert "](confusion_matrix.png)" not in report
 
 
-def test_a_version_whose_run_was_killed_before_its_crowning_is_crowned_by_the_next(
+def test_run_that_was_killed_after_its_decision_is_finished_by_the_next(
     prefect_server, tmp_path, tiny_npz, monkeypatch
 ):
     run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
     store = Store(tmp_path / "store")
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "_carry_out", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(Store, "_remove_work", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             train_flow(**run)
-    assert (store.versions(), store.champion(), store.unreported()) == ([1], None, [1])
+    assert (store.versions(), store.champion(), store.unreported()) == ([1], 1, [1])
     assert store.work.names()
     again = train_flow(**run)
     assert again.unchanged
     assert again.promoted
     assert store.champion() == 1
     assert not store.work.names()
-    event = awaited_events("digits.version.promoted", f"digits.store.{store.path.resolve()}")[0]["payload"]
+    event = awaited_events("digits.version.promoted", f"digits.store.{Path(store.uri).resolve()}")[0]["payload"]
     assert event["version"] == 1
 
 

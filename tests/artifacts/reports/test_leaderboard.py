@@ -1,7 +1,7 @@
 """The leaderboard tells the last versions apart: who is in use, who was, who never."""
 
 import pytest
-from samples import fill_version
+from samples import publish
 
 from artifacts.reports import leaderboard, plots
 from artifacts.store.store import Store
@@ -12,17 +12,16 @@ def store(tmp_path):
     """Give a store of four versions: 1 and 3 were promoted, then 1 was gone back to; the card of 4 is lost."""
     store = Store(tmp_path / "store")
     for _ in range(4):
-        with store.new_version() as (number, folder):
-            fill_version(number, folder)
-    store.promote(1, over=None, run="test", reason="the first")
-    store.promote(3, over=1, run="test", reason="better")
-    store.promote(1, over=3, run="test", reason="worse in the field", event="rollback")
+        publish(store)
+    store.promote(1, replaced=None, run="test", reason="the first")
+    store.promote(3, replaced=1, run="test", reason="better")
+    store.promote(1, replaced=3, run="test", reason="worse in the field")
     (store.local_dir(4) / "card.json").unlink()
     return store
 
 
 def test_the_newest_come_first_and_the_champion_is_marked(store):
-    rows = leaderboard.table(leaderboard.summaries(store))
+    rows = leaderboard.table(leaderboard.summaries(store, store.history()))
     assert [row["version"] for row in rows] == [3, 2, 1]
     assert [row["in use"] for row in rows] == ["", "", "champion"]
     assert [row["decision"] for row in rows] == ["promoted", "not promoted", "promoted then rolled back to"]
@@ -30,7 +29,7 @@ def test_the_newest_come_first_and_the_champion_is_marked(store):
 
 
 def test_every_promotion_and_rollback_is_told_with_its_reason_the_newest_first(store):
-    report = leaderboard.history_report(store, lambda name: f"{name}.png")
+    report = leaderboard.history_report(store.history(), lambda name: f"{name}.png")
     lines = [line.split(" | ")[1:] for line in report.splitlines() if "promotion" in line or "rollback" in line][1:]
     assert lines == [
         ["1", "rollback", "worse in the field |"],
@@ -41,7 +40,7 @@ def test_every_promotion_and_rollback_is_told_with_its_reason_the_newest_first(s
 
 
 def test_the_plot_rings_the_champion_and_names_a_rollback(store):
-    (axes,) = plots.history_plot(leaderboard.summaries(store)).axes
+    (axes,) = plots.history_plot(leaderboard.summaries(store, store.history())).axes
     notes = {text.get_text(): text.xy[0] for text in axes.texts if text.get_text()}
     assert notes == {"champion\nrolled back to": 1}
     rings = [line for line in axes.lines if line.get_markersize() > 10]
@@ -49,5 +48,5 @@ def test_the_plot_rings_the_champion_and_names_a_rollback(store):
 
 
 def test_an_empty_store_has_an_empty_board(tmp_path):
-    assert leaderboard.table(leaderboard.summaries(Store(tmp_path / "none"))) == []
-    assert "None so far." in leaderboard.history_report(Store(tmp_path / "none"), str)
+    assert leaderboard.table(leaderboard.summaries(Store(tmp_path / "none"), [])) == []
+    assert "None so far." in leaderboard.history_report([], str)

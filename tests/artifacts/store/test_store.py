@@ -1,5 +1,6 @@
-"""The store keeps its word: numbered, whole or absent, whatever happens to the process that writes."""
+"""The store of versions in a folder: numbers, decisions, races, kills and tampering."""
 
+import io
 import json
 import multiprocessing
 import os
@@ -11,21 +12,32 @@ import time
 from pathlib import Path
 
 import pytest
-from samples import ROOT, VERSION_FILES, crown, publish
+from samples import ROOT, VERSION_FILES, fill_version, promote, publish
 
+from artifacts.store import store as store_module
+from artifacts.store.history import State
 from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
 
 
 @pytest.fixture
 def store(tmp_path) -> Store:
-    """Give a store of three versions, the second of them the champion, after the first."""
+    """Return a store of three versions, the second of them the champion, after the first."""
     store = Store(tmp_path / "store")
     for _ in range(3):
         publish(store)
-    crown(store, 1)
-    crown(store, 2)
+    promote(store, 1)
+    promote(store, 2)
     return store
+
+
+@pytest.fixture
+def folder(store) -> Path:
+    return Path(store.uri)
+
+
+def visible_files(store: Store, version: int) -> set[str]:
+    return {file.name for file in store.local_dir(version).iterdir() if not file.name.startswith(".")}
 
 
 def test_versions_count_from_one(tmp_path):
@@ -33,18 +45,19 @@ def test_versions_count_from_one(tmp_path):
     assert store.versions() == []
     assert [publish(store), publish(store)] == [1, 2]
     assert store.versions() == [1, 2]
-    assert {file.name for file in store.local_dir(2).iterdir()} == VERSION_FILES
+    assert visible_files(store, 2) == VERSION_FILES
 
 
-def test_a_number_is_not_given_again_when_its_version_was_removed(tmp_path):
+def test_number_of_a_removed_version_is_not_given_again(tmp_path):
     store = Store(tmp_path)
     publish(store)
     publish(store)
     shutil.rmtree(store.local_dir(2))
     assert publish(store) == 3
+    assert store.versions() == [1, 3]
 
 
-def test_a_failure_leaves_no_version_and_no_debris(tmp_path):
+def test_number_of_a_failed_publication_is_not_given_again(tmp_path):
     store = Store(tmp_path)
 
     def fail_half_way() -> None:
@@ -55,316 +68,517 @@ def test_a_failure_leaves_no_version_and_no_debris(tmp_path):
     with pytest.raises(OSError, match="disk full"):
         fail_half_way()
     assert store.versions() == []
-    assert not list((tmp_path / "versions").glob(".new-*"))
+    assert not list((tmp_path / "versions").iterdir())
+    assert publish(store) == 2
+
+
+def test_empty_store_has_no_champion_and_reading_creates_nothing(tmp_path):
+    store = Store(tmp_path / "store")
+    assert (store.champion(), store.previous_champion(), store.history(), store.refusals()) == (None, None, [], 0)
+    store.settle()
+    assert not (tmp_path / "store").exists()
+
+
+# Decisions
+
+
+def test_champion_is_the_version_promoted_last(store):
+    assert (store.champion(), store.previous_champion()) == (2, 1)
+    store.promote(1, replaced=2, run="by hand", reason="worse in the field")
+    assert (store.champion(), store.previous_champion()) == (1, 2)
+    promotions = [event for event in store.history() if event["event"] != "decision"]
+    assert [(event["event"], event["version"], event["state"]["previous_champion"]) for event in promotions] == [
+        ("promotion", 1, None), ("promotion", 2, 1), ("rollback", 1, 2),
+    ]  # fmt: skip
+    assert promotions[-1]["reason"] == "worse in the field"
+
+
+def test_promotion_over_a_previous_champion_is_refused(store):
+    with pytest.raises(StoreError, match="version 2 has become the champion meanwhile, in place of 1"):
+        store.promote(3, replaced=1, run="test", reason="better than 1")
+    assert store.champion() == 2
+
+
+def test_champion_is_not_promoted_over_itself(store):
+    with pytest.raises(StoreError, match="version 2 is the champion already"):
+        promote(store, 2)
+    assert store.previous_champion() == 1
+
+
+def test_decision_on_the_card_takes_effect_with_its_version(store):
+    assert publish(store, promoted=True) == store.champion() == 4
+    assert publish(store) == 5
+    assert store.champion() == 4
+    newest = store.history(2)
+    assert [(event["event"], event["version"]) for event in newest] == [("promotion", 4), ("decision", 5)]
+    assert newest[-1]["reason"] == "said so"
+    assert newest[-1]["card"] == store.card(5)
+
+
+def test_refusals_are_counted_since_the_champion_was_promoted(store):
     publish(store)
-    assert len(store.versions()) == 1
+    publish(store)
+    assert store.refusals() == 2
+    promote(store, 3)
+    assert store.refusals() == 0
+
+
+def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
+    state = store.state()
+    with store.new_version() as (number, files):
+        card = fill_version(number, files, after_event=state.event, promoted=True)
+        assert publish(Store(store.uri), promoted=True) == 5
+        assert not store.publish(number, files, card, 20)
+    assert (store.champion(), store.versions()) == (5, [1, 2, 3, 5])
+    assert not (folder / "versions" / "4").exists()
+    assert store.state().event == state.event + 1, "the lost decision isn't in the history"
+
+
+@pytest.mark.parametrize("rival", [lambda store: publish(store, promoted=True), lambda store: promote(store, 3)])
+def test_race_that_is_lost_at_the_last_moment_leaves_no_version(store, monkeypatch, rival):
+    """The rival decides after the loser has looked, and has written its files."""
+    append = store_module.History.append
+
+    def late(self, *args):
+        monkeypatch.undo()
+        rival(Store(store.uri))
+        return append(self, *args)
+
+    state = store.state()
+    with store.new_version() as (number, files):
+        card = fill_version(number, files, after_event=state.event, promoted=True)
+        monkeypatch.setattr(store_module.History, "append", late)
+        assert not store.publish(number, files, card, 20)
+    assert number not in store.versions()
+    assert store.champion() != number
+    assert store.state().event == state.event + 1
+
+
+def test_promotion_by_hand_goes_on_after_a_refusal_came_first(store, monkeypatch):
+    append = store_module.History.append
+
+    def late(self, *args):
+        monkeypatch.undo()
+        publish(Store(store.uri))
+        return append(self, *args)
+
+    monkeypatch.setattr(store_module.History, "append", late)
+    promote(store, 3)
+    assert (store.champion(), store.refusals(), store.versions()) == (3, 0, [1, 2, 3, 4])
+
+
+# Kills
+
+
+class Killed(BaseException):
+    """Raised by every file operation of a process that was killed: none of its clean-up happens either."""
+
+
+OPERATIONS = ("open", "fsync", "mkdir", "rename", "replace", "link", "chmod", "unlink", "rmdir")
+
+
+def count_operations(monkeypatch: pytest.MonkeyPatch, point: int) -> None:
+    """Raise Killed at the file operation of a number, and at all later ones."""
+    count = 0
+
+    def counted(operation):
+        def call(*args, **kwargs):
+            nonlocal count
+            count += 1
+            if count > point:
+                raise Killed
+            return operation(*args, **kwargs)
+
+        return call
+
+    for name in OPERATIONS:
+        monkeypatch.setattr(os, name, counted(getattr(os, name)))
+    monkeypatch.setattr(io, "open", counted(io.open))
 
 
 KILLED = """
 import os, signal, sys
+sys.path.insert(0, "tests/artifacts/store")
 sys.path.insert(0, "tests")
-from pathlib import Path
-import filelock
+import pytest
+import test_store
 from artifacts.store.store import Store
-from samples import fill_version
 
-countdown = int(sys.argv[2])
-def counting(function):
-    def call(*args, **kwargs):
-        global countdown
-        countdown -= 1
-        if countdown < 0:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return function(*args, **kwargs)
-    return call
-store = Store(Path(sys.argv[1]))
-for name in "open fsync mkdir rename replace chmod unlink rmdir write truncate ftruncate".split():
-    setattr(os, name, counting(getattr(os, name)))
-with store.new_version() as (number, folder):
-    fill_version(number, folder)
-store.promote(number, over=store.champion(), run="killed", reason="better")
-with store.new_version() as (number, folder):
-    fill_version(number, folder, promoted=True, champion=store.champion())
-store.prune(2)
+class Sigkill(BaseException):
+    def __init__(self):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+store = Store(sys.argv[1])
+test_store.Killed = Sigkill
+with pytest.MonkeyPatch.context() as patch:
+    test_store.count_operations(patch, int(sys.argv[2]))
+    test_store.use(store)
 """
 
 
-def test_killed_at_any_file_operation_the_store_is_whole_and_goes_on(tmp_path):
-    for point in range(300):
-        store = Store(tmp_path / str(point))
-        for _ in range(3):
-            publish(store)
-        crown(store, 1)
-        crown(store, 2)
-        ended = subprocess.run([sys.executable, "-c", KILLED, store.path, str(point)], cwd=ROOT, check=False)
-        for version in store.versions():
-            assert {file.name for file in store.local_dir(version).iterdir()} == VERSION_FILES
-            assert store.faults(version) == []
-        champion = store.champion()
-        assert champion in (2, 4, 5)
-        assert champion in store.versions()
-        told = [event["version"] for event in store.history() if event["event"] == "promotion"]
-        assert told == [1, 2, 4, 5][: len(told)]
-        assert told[-1] == champion
-        before = store.versions()
-        number = publish(store)
-        if 5 in before:
-            assert store.champion() == 5, "what its card says was decided is done by whoever comes next"
-            told = [1, 2, 4, 5]
-        assert set(store.unreported()) == set(store.versions()), "no report is forgotten"
-        assert number not in before
-        crown(store, number)
-        store.prune(2)
-        assert [event["version"] for event in store.history() if event["event"] == "promotion"] == [*told, number]
-        left = {entry.name for entry in [*store.path.iterdir(), *(store.path / "versions").iterdir()]}
-        owed = {f".unreported-{version}" for version in [*before, number]}
-        assert {name for name in left if name.startswith(".")} <= {".lock", ".last"} | owed
+def use(store: Store) -> None:
+    """Publish, promote, publish a champion and remove old versions."""
+    promote(store, publish(store))
+    publish(store, promoted=True, keep=2)
+
+
+def prepared(path: Path) -> Store:
+    store = Store(path)
+    for _ in range(3):
+        publish(store)
+    promote(store, 1)
+    promote(store, 2)
+    return store
+
+
+def check_after_kill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Check that a store is whole, and that the next run can use it."""
+    versions, champion = store.versions(), store.champion()
+    assert champion in versions
+    for version in versions:
+        assert visible_files(store, version) == VERSION_FILES
+        assert store.faults(version) == []
+    history = store.history()
+    promoted = [event["version"] for event in history if event["event"] == "promotion"]
+    assert promoted == [1, 2, 4, 5][: len(promoted)]
+    assert promoted[-1] == champion
+    assert len(history) == store.state().event
+    assert store.unreported() == versions, "no report is forgotten"
+    published = [event["version"] for event in history if "card" in event]
+    number = publish(store)
+    assert number > max(published)
+    promote(store, number)
+    assert [event["version"] for event in store.history() if event["event"] == "promotion"] == [*promoted, number]
+    publish(store, keep=1)
+    monkeypatch.setattr(store_module, "DAY", -1)
+    store.settle()
+    assert store.versions() == sorted({champion, number, store.state().last_version})
+    folder = Path(store.uri)
+    assert {path.name for path in folder.glob("versions/*")} == set(map(str, store.versions()))
+    assert not [path for path in folder.rglob(".*")], "nothing half written is left"
+
+
+def test_killed_at_any_file_operation_the_store_is_whole(tmp_path, monkeypatch):
+    template = Path(prepared(tmp_path / "template").uri)
+    for point in range(1000):
+        store = Store(shutil.copytree(template, tmp_path / str(point)))
+        with monkeypatch.context() as patch:
+            count_operations(patch, point)
+            try:
+                use(store)
+                killed = False
+            except Killed:
+                killed = True
+        with monkeypatch.context() as patch:
+            check_after_kill(Store(store.uri), patch)
+        if not killed:
+            break
+        shutil.rmtree(store.uri)
+    assert 50 < point < 999, "the kills reached every operation, the last run none"
+
+
+def test_killed_by_sigkill_the_store_is_whole(tmp_path, monkeypatch):
+    template = Path(prepared(tmp_path / "template").uri)
+    for point in range(0, 1000, 15):
+        store = Store(shutil.copytree(template, tmp_path / str(point)))
+        command = [sys.executable, "-c", KILLED, store.uri, str(point)]
+        ended = subprocess.run(command, cwd=ROOT, check=False)
+        with monkeypatch.context() as patch:
+            check_after_kill(Store(store.uri), patch)
         if ended.returncode == 0:
             break
         assert ended.returncode == -signal.SIGKILL
-    assert 30 < point < 299, "the kills reached every operation, the last run none"
+    assert 50 < point < 999
 
 
-def _work_many(path: Path, queue: multiprocessing.Queue) -> None:
-    store = Store(path)
-    numbers, promotions = [], 0
+def test_card_of_a_version_whose_run_was_killed_is_written_by_the_next(store, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_write_newest_card", lambda _: None)
+        publish(store, promoted=True)
+    assert "card.json" not in {file.name for file in store.local_dir(4).iterdir()}
+    assert store.champion() == 4
+    assert Store(store.uri).card(4)["version"] == 4
+    assert Store(store.uri).versions() == [1, 2, 3, 4]
+
+
+def test_checkpoints_of_a_published_training_are_removed_by_the_next_run(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    store.work.child("f").write("epoch", b"")
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_remove_work", lambda *_: None)
+        publish(store)
+    assert store.work.names() == ["f"]
+    store.settle()
+    assert store.work.names() == []
+
+
+def test_full_disk_leaves_the_champion_as_it_was(store, monkeypatch):
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space"):
+            promote(store, 3)
+    assert store.champion() == 2
+    promote(store, 3)
+    assert store.champion() == 3
+
+
+# Many processes
+
+
+def _work(path: Path, queue: multiprocessing.Queue) -> None:
+    store, numbers = Store(path), []
     for _ in range(50):
         number = publish(store)
         numbers.append(number)
         while True:  # as a flow that is run again
             try:
-                crown(store, number)
+                promote(store, number)
             except StoreError:
                 continue
-            promotions += 1
             break
-    queue.put((numbers, promotions))
+    queue.put(numbers)
 
 
-def test_processes_that_publish_and_promote_at_once_lose_nothing(tmp_path):
+def test_eight_processes_that_publish_and_promote_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    processes = [context.Process(target=_work_many, args=(tmp_path, queue)) for _ in range(8)]
+    processes = [context.Process(target=_work, args=(tmp_path, queue)) for _ in range(8)]
     for process in processes:
         process.start()
-    done = [queue.get(timeout=300) for _ in processes]
+    numbers = sorted(number for _ in processes for number in queue.get(timeout=500))
     for process in processes:
         process.join()
-    assert sorted(number for numbers, _ in done for number in numbers) == list(range(1, 401))
     store = Store(tmp_path)
-    assert store.versions() == list(range(1, 401))
-    events = [json.loads(line) for line in (tmp_path / "history.jsonl").read_text().splitlines()]
-    assert sorted(event["version"] for event in events) == list(range(1, 401))
-    overs = [event["over"] for event in events]
-    assert overs == [None, *(event["version"] for event in events[:-1])], "each came after the one before it"
-    assert store.champion() == events[-1]["version"]
+    assert len(set(numbers)) == 400, "no number is given twice"
+    assert store.versions() == numbers
+    history = store.history()
+    assert len(history) == 800, "each decision and promotion is there once"
+    published = [event["version"] for event in history if event["event"] == "decision"]
+    assert published == numbers, "versions are published in the order of their numbers"
+    promoted = [event for event in history if event["event"] != "decision"]
+    assert sorted(event["version"] for event in promoted) == numbers
+    replaced = [event["state"]["previous_champion"] for event in promoted]
+    assert replaced == [None, *(event["version"] for event in promoted[:-1])], "each replaced the one before it"
+    assert store.champion() == promoted[-1]["version"]
 
 
-def test_the_champion_is_the_version_promoted_last(store):
-    assert (store.champion(), store.previous_champion()) == (2, 1)
-    store.promote(1, over=2, run="by hand", reason="worse in the field", event="rollback")
-    assert (store.champion(), store.previous_champion()) == (1, 2)
-    assert [(event["event"], event["version"], event["over"]) for event in store.history()] == [
-        ("promotion", 1, None), ("promotion", 2, 1), ("rollback", 1, 2),
-    ]  # fmt: skip
-    assert store.history()[-1]["reason"] == "worse in the field"
+# Removing versions
 
 
-def test_a_decision_about_a_champion_of_yesterday_is_refused(store):
-    with pytest.raises(StoreError, match="version 2 has become the champion meanwhile, in place of 1"):
-        store.promote(3, over=1, run="test", reason="better than 1")
-    assert store.champion() == 2
+def test_oldest_versions_go_but_not_the_champion_and_the_previous_one(store):
+    for _ in range(4):
+        publish(store)
+    assert publish(store, keep=2) == 8
+    assert store.versions() == [1, 2, 7, 8]
+    assert publish(store, keep=20) == 9, "numbers go on"
+    assert store.versions() == [1, 2, 7, 8, 9]
 
 
-def test_what_a_card_says_was_decided_comes_into_force_with_its_version(store):
-    assert publish(store, promoted=True, champion=2) == store.champion() == 4
-    assert publish(store, promoted=False, champion=4) == 5
-    assert store.champion() == 4
-    assert [(event["event"], event["version"]) for event in store.history()[-2:]] == [("promotion", 4), ("decision", 5)]
-    assert store.history()[-1]["reason"] == "said so"
-
-
-def test_a_decision_on_a_card_that_was_touched_is_not_carried_out(store, monkeypatch):
-    monkeypatch.setattr(Store, "_carry_out", lambda *_: None)  # as if killed before
-    publish(store, promoted=True, champion=2)
-    publish(store, promoted=True, champion=2)
-    monkeypatch.undo()
-    damaged_file(store.local_dir(4))
-    publish(store)
-    assert store.champion() == 5, "what was decided before the kill is done, but not for a model that was changed"
-
-
-def test_who_settles_the_store_finishes_what_a_killed_process_began(tmp_path, monkeypatch):
-    store = Store(tmp_path)
-    store.settle()
-    assert not list(tmp_path.iterdir()), "there is nothing to settle"
-    store.work.child("f").write("epoch", b"")
+def test_version_that_is_being_removed_is_not_promoted(store, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "_carry_out", lambda *_: None)  # as if killed before
-        publish(store, promoted=True, champion=None)
-    assert (store.champion(), store.first_event(1)) == (None, {})
+        patch.setattr(Store, "_remove_unused_versions", lambda _: None)  # killed before it removes anything
+        publish(store, keep=1)
+    assert store.versions() == [1, 2, 3, 4]
+    with pytest.raises(StoreError, match="version 3 is being removed"):
+        promote(store, 3)
     store.settle()
-    assert store.champion() == 1
-    assert store.first_event(1)["event"] == "promotion"
-    assert not (store.path / "work").exists()
+    assert store.versions() == [1, 2, 4]
 
 
-def test_reports_are_owed_until_they_are_made(store):
+def test_folder_of_a_run_that_may_still_publish_stays(store, folder):
+    for number in (2, 4, 5):
+        (folder / "versions" / str(number)).mkdir(exist_ok=True)
+    (folder / "versions" / "2" / "card.json").unlink()
+    store.settle()
+    assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "4", "5"}
+    for taken in (4, 5):
+        (folder / "claims" / str(taken)).touch()
+    publish(store)
+    assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "6"}, "below 6 nobody can publish any more"
+
+
+def test_work_of_a_published_training_goes_and_that_of_others_stays(tmp_path):
+    store = Store(tmp_path)
+    for fingerprint in ("mine", "theirs"):
+        store.work.child(fingerprint).write("epoch", b"")
+    publish(store, "mine", promoted=True)
+    assert store.work.names() == ["theirs"]
+    publish(store, "..")
+    publish(store, "theirs")
+    assert store.work.names() == []
+    assert store.versions() == [1, 2, 3], "no card makes it remove another folder"
+
+
+def test_interrupted_writing_of_quarantined_rows_goes_a_day_later(store, folder):
+    quarantine = folder / "quarantine"
+    for name, hours in ((".new-killed__", 25), (".new-under_wy", 1), ("whole", 25)):
+        (quarantine / name).mkdir(parents=True)
+        then = time.time() - hours * 3600
+        os.utime(quarantine / name, (then, then))
+    store.settle()
+    assert {path.name for path in quarantine.iterdir()} == {".new-under_wy", "whole"}
+
+
+# Reports
+
+
+def test_versions_are_unreported_until_they_are_marked(store):
     assert store.unreported() == [1, 2, 3]
     store.mark_reported(2)
     assert store.unreported() == [1, 3]
+    assert store.faults(2) == []
     shutil.rmtree(store.local_dir(3))
-    assert store.unreported() == [1], "of what is gone there is nothing to report"
+    assert store.unreported() == [1], "of a removed version there is nothing to report"
     assert publish(store) == 4
     store.mark_reported(1)
     assert store.unreported() == [4]
-    assert not list((store.path / "versions").glob(".unreported-3")), "nor is it remembered"
 
 
-def test_a_champion_never_named_is_none(tmp_path):
-    store = Store(tmp_path / "store")
-    assert (store.champion(), store.previous_champion(), store.history(), store.refusals()) == (None, None, [], 0)
-    assert not store.path.exists(), "looking makes nothing"
+# Tampering
 
 
-def damaged_file(folder):
-    (folder / "model.keras").write_bytes(b"wEights")
+def change(folder, name):
+    (folder / name).write_bytes(b"changed")
 
 
-def swapped(folder):
+def swap(folder):
     shutil.copy(folder / "metrics.json", folder / "model.keras")
 
 
-def another_card(folder):
+def copy_card(folder):
     shutil.copy(folder.parent / "1" / "card.json", folder / "card.json")
 
 
+def edit_card(folder):
+    card = json.loads((folder / "card.json").read_text())
+    card["figures"]["accuracy"] = 0.9999
+    (folder / "card.json").write_text(json.dumps(card))
+
+
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("tamper", "message"),
     [
-        (damaged_file, "model.keras was changed"),
-        (swapped, "model.keras was changed"),
+        *(
+            (lambda folder, name=name: change(folder, name), f"{name} was changed")
+            for name in ("model.keras", "metrics.json")
+        ),
+        (swap, "model.keras was changed"),
         (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
         (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt doesn't belong to it"),
         (lambda folder: (folder / "more").mkdir(), "more doesn't belong to it"),
         (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
         (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json isn't whole"),
-        (lambda folder: (folder / "card.json").unlink(), "there is no version 3 with a card"),
-        (another_card, "the card is that of version 1"),
+        (lambda folder: (folder / "card.json").unlink(), "there is no version 3 with a card; there are 1, 2"),
+        (copy_card, "the card is that of version 1"),
+        (edit_card, r"card\.json isn't what the history has"),
     ],
 )
-def test_a_version_that_was_touched_is_named_and_not_promoted(store, harm, told):
-    harm(store.local_dir(3))
-    with pytest.raises(StoreError, match=told):
-        crown(store, 3)
+def test_tampered_version_is_named_and_not_promoted(store, tamper, message):
+    tamper(store.local_dir(3))
+    with pytest.raises(StoreError, match=message):
+        promote(store, 3)
     assert store.champion() == 2
-    assert store.find_by_fingerprint("f") == 2, "nor is it taken for what need not be trained again"
+    assert store.find_by_fingerprint("f") == 2
 
 
-def test_a_line_that_a_killed_process_left_unfinished_goes(store):
-    with (store.path / "history.jsonl").open("ab") as history:
-        history.write(b'{"event": "deci')
-    assert len(store.history()) == 2
-    publish(store, promoted=False, champion=2)
-    lines = (store.path / "history.jsonl").read_text().splitlines()
-    assert [json.loads(line)["event"] for line in lines] == ["promotion", "promotion", "decision"]
-
-
-def test_a_full_disk_leaves_the_old_champion_in_force(store, monkeypatch):
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        crown(store, 3)
-    monkeypatch.undo()
-    assert store.champion() == 2
-    crown(store, 3)
-    assert store.champion() == 3
-
-
-@pytest.mark.parametrize("content", ["two", "", "{}", '{"version": "x"}'])
-def test_a_champion_file_that_cannot_be_read_is_told_by_the_history(store, content):
-    (store.path / "champion").write_text(content)
-    assert (store.champion(), store.previous_champion()) == (2, 1)
-    crown(store, 3)
-    assert (store.champion(), store.previous_champion()) == (3, 2)
-
-
-def test_a_history_that_cannot_be_read_is_said_so(store):
-    with (store.path / "history.jsonl").open("ab") as history:
-        history.write(b"scribble\n")
-    with pytest.raises(StoreError, match=r"history\.jsonl: a line isn't JSON"):
-        store.history()
-
-
-@pytest.mark.parametrize("later", [False, True])
-def test_a_line_that_the_history_has_lost_undoes_nothing(tmp_path, later):
-    """It is a person who removes one that isn't JSON any more; what its card says was decided is long over."""
-    store = Store(tmp_path)
-    publish(store, promoted=True, champion=None)
-    publish(store, promoted=True, champion=1)
-    store.promote(1, over=2, run="test", reason="worse in the field", event="rollback")
-    if later:
-        publish(store, promoted=False, champion=1)
-    lines = (tmp_path / "history.jsonl").read_text().splitlines(keepends=True)
-    (tmp_path / "history.jsonl").write_text("".join([lines[0], *lines[2:]]))
+def test_version_of_another_store_is_not_promoted(store, folder, tmp_path):
+    other = Store(tmp_path / "other")
+    for _ in range(6):
+        number = publish(other, promoted=True)
+    shutil.copytree(other.local_dir(number), folder / "versions" / str(number))
+    with pytest.raises(StoreError, match="card.json isn't what the history has"):
+        promote(store, number)
     store.settle()
-    assert store.champion() == 1
+    assert store.champion() == 2
 
 
-def test_quarantined_rows_half_written_go_a_day_later(store):
-    folder = store.path / "quarantine"
-    for name, hours in ((".new-killed__", 25), (".new-under_wy", 1), ("whole", 25)):
-        (folder / name).mkdir(parents=True)
-        then = time.time() - hours * 3600
-        os.utime(folder / name, (then, then))
-    publish(store)
-    assert {path.name for path in folder.iterdir()} == {".new-under_wy", "whole"}
+def test_verified_version_is_hashed_once(store, monkeypatch):
+    hashed = []
+    sums = store_module.sums
+    monkeypatch.setattr(store_module, "sums", lambda path: (hashed.append(path.name), sums(path))[1])
+    assert store.verified_dir(3) == store.verified_dir(3) == store.local_dir(3)
+    assert hashed == ["3"]
+    change(store.local_dir(3), "model.keras")
+    with pytest.raises(StoreError, match=r"model\.keras was changed"):
+        Store(store.uri).verified_dir(3)
 
 
-def test_the_champion_is_not_promoted_over_itself(store):
-    with pytest.raises(StoreError, match="version 2 is the champion already"):
-        crown(store, 2)
-    assert store.previous_champion() == 1
-
-
-def test_refusals_are_counted_since_the_champion_came(store):
-    for champion in (2, 2, 1):
-        publish(store, promoted=False, champion=champion)
-    assert store.refusals() == 2, "one of them never met this champion"
-    crown(store, 3)
-    assert store.refusals() == 0
-
-
-def test_pruning_spares_the_champion_the_one_before_and_the_newest(store):
-    for _ in range(4):
-        publish(store)
-    assert store.prune(2) == [3, 4, 5]
-    assert store.versions() == [1, 2, 6, 7]
-    assert store.prune(2) == []
-    assert publish(store) == 8, "numbers go on"
-
-
-def test_an_unchanged_training_is_found_by_its_fingerprint(store):
+def test_unchanged_training_is_found_by_its_fingerprint(store):
     assert publish(store, "other") == 4
     assert store.find_by_fingerprint("f") == 3
     assert store.find_by_fingerprint("other") == 4
     assert store.find_by_fingerprint("none") is None
 
 
-def test_the_check_accepts_what_can_be_made_and_leaves_nothing(tmp_path):
+# The history
+
+
+@pytest.mark.parametrize("hint", [None, b"", b"two", b"0", b"2", b"99"])
+def test_newest_event_is_found_whatever_the_hint_says(store, folder, hint):
+    path = folder / "history" / "newest"
+    if hint is None:
+        path.unlink()
+    else:
+        path.write_bytes(hint)
+    assert Store(store.uri).state() == State(5, champion=2, previous_champion=1, last_version=3, oldest_kept=1)
+    assert publish(store) == 4
+    assert path.read_bytes() == b"6"
+
+
+def test_newest_of_ten_thousand_events_is_found_by_a_few_reads(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    publish(store, promoted=True)
+    event = (tmp_path / "history" / "000001.json").read_text()
+    for number in range(2, 10_001):
+        (tmp_path / "history" / f"{number:06}.json").write_text(event)
+    (tmp_path / "history" / "newest").write_text("9998")
+    reads = []
+    read = store_module.History.read
+    monkeypatch.setattr(
+        store_module.History, "read", lambda self, number: (reads.append(number), read(self, number))[1]
+    )
+    assert store.champion() == 1
+    assert reads == [9998, 9999, 10_000, 10_001]
+    assert len(store.history(limit=3)) == 3
+
+
+def test_lost_event_changes_nothing_but_the_list(store, folder):
+    (folder / "history" / "000004.json").unlink()
+    assert [event["version"] for event in store.history()] == [1, 2, 3, 2]
+    assert (store.champion(), store.previous_champion()) == (2, 1)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
+def test_damaged_event_is_named(store, folder, content):
+    (folder / "history" / "000005.json").write_bytes(content)
+    with pytest.raises(StoreError, match=r"history/000005\.json: not an event .*; restore it from a backup"):
+        store.champion()
+
+
+def test_store_of_a_later_release_is_refused(store, folder):
+    (folder / "store.json").write_text('{"layout": 3}')
+    with pytest.raises(StoreError, match="its layout is 3, this release reads 2"):
+        Store(folder).champion()
+
+
+# Paths that can't be used
+
+
+def test_check_of_a_new_folder_creates_nothing(tmp_path):
     Store(tmp_path / "a" / "b").check_writable()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_in_the_place_of_the_store_is_refused(tmp_path):
+def test_file_in_place_of_the_store_is_refused(tmp_path):
     (tmp_path / "store").write_text("")
     with pytest.raises(InputError, match="can't be written"):
         Store(tmp_path / "store").check_writable()
 
 
-def test_a_place_that_may_not_be_looked_at_is_refused(monkeypatch, tmp_path):
+def test_folder_without_permission_is_refused(monkeypatch, tmp_path):
     def forbidden(_path, **_):
         raise PermissionError(13, "Permission denied")
 
@@ -373,18 +587,15 @@ def test_a_place_that_may_not_be_looked_at_is_refused(monkeypatch, tmp_path):
         Store(tmp_path / "store").check_writable()
 
 
-def test_a_place_that_takes_no_files_is_refused():
+def test_disk_without_hard_links_is_refused(monkeypatch, tmp_path):
+    def unsupported(*_):
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "link", unsupported)
+    with pytest.raises(InputError, match="Operation not supported.*on a disk with hard links"):
+        Store(tmp_path / "store").check_writable()
+
+
+def test_folder_that_takes_no_files_is_refused():
     with pytest.raises(InputError, match="can't be written"):
         Store(Path("/proc/store")).check_writable()
-
-
-def test_the_work_of_a_published_training_goes_that_of_others_stays(tmp_path):
-    store = Store(tmp_path)
-    for fingerprint in ("mine", "theirs"):
-        store.work.child(fingerprint).write("epoch", b"")
-    publish(store, "mine", promoted=True, champion=None)
-    assert store.work.names() == ["theirs"]
-    publish(store, "..", promoted=False, champion=1)
-    publish(store, "theirs", promoted=False, champion=1)
-    assert not (store.path / "work").exists()
-    assert store.versions() == [1, 2, 3], "no card makes it remove another folder"

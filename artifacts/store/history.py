@@ -1,0 +1,129 @@
+"""The history of a store: one object an event, `000012.json`, created once and never changed, numbers without gaps.
+
+`newest` holds the number of an event that was the newest one lately. It is a hint that saves listing ten thousand
+events, never the truth: later events are looked for by their numbers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from schemas.errors import InputError, StoreError
+
+if TYPE_CHECKING:
+    from artifacts.store.storage import Storage
+
+HINT, SUFFIX = "newest", ".json"
+READERS = 16
+"""Events that are read at a time."""
+
+Event = dict[str, Any]
+
+
+class State(NamedTuple):
+    """What holds after an event, whose number is `event`, 0 before the first.
+
+    `refusals` counts the candidates that the champion has beaten, `last_version` is the newest version's number, and
+    versions below `oldest_kept` are removed, but for the champion and the previous one.
+    """
+
+    event: int = 0
+    champion: int | None = None
+    previous_champion: int | None = None
+    refusals: int = 0
+    last_version: int = 0
+    oldest_kept: int = 0
+
+    def promoted(self, version: int) -> State:
+        """Return the state in which a version is the champion."""
+        return self._replace(champion=version, previous_champion=self.champion, refusals=0)
+
+    def is_kept(self, version: int) -> bool:
+        """Return whether a version stays, and may be promoted."""
+        return version >= self.oldest_kept or version in (self.champion, self.previous_champion)
+
+
+class History:
+    """The events in a storage."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+
+    def newest(self) -> tuple[State, Event]:
+        """Return the newest event and the state after it; an empty event if there is none."""
+        number = self._hint()
+        event = self.read(number)
+        if event is None:  # the hint is wrong, or there is none
+            number = max((_number(name) for name in self._storage.names()), default=0)
+            event = self.read(number)
+        while (later := self.read(number + 1)) is not None:
+            number, event = number + 1, later
+        return (State(number, **event["state"]), event) if event else (State(), {})
+
+    def read(self, number: int) -> Event | None:
+        """Return an event, or None if there is none of that number; raise StoreError if it is damaged."""
+        if number < 1:
+            return None
+        try:
+            event = json.loads(self._storage.read(_name(number)))
+        except FileNotFoundError:
+            return None
+        except ValueError as error:
+            raise self._damaged(number, str(error)) from error
+        if not isinstance(event, dict) or "event" not in event or "state" not in event:
+            raise self._damaged(number, "event and state are needed")
+        return event
+
+    def append(self, event: Event, state: State) -> bool:
+        """Create the event with the state after it and return True; return False if another event has its number."""
+        if not self._storage.create(_name(state.event), _content(event, state)):
+            return False
+        with contextlib.suppress(InputError, OSError):  # without the hint, events are listed
+            self._storage.write(HINT, str(state.event).encode())
+        return True
+
+    def replace(self, event: Event, state: State) -> None:
+        """Write an event of a store that nobody uses yet."""
+        self._storage.write(_name(state.event), _content(event, state))
+
+    def events(self, limit: int | None = None) -> list[Event]:
+        """Return the newest events, or all, the oldest first."""
+        number = self.newest()[0].event
+        first = 1 if limit is None else max(number - limit + 1, 1)
+        with ThreadPoolExecutor(READERS) as pool:
+            events = pool.map(self.read, range(first, number + 1))
+            return [event for event in events if event is not None]
+
+    def _hint(self) -> int:
+        try:
+            return int(self._storage.read(HINT))
+        except (FileNotFoundError, ValueError):
+            return 0
+
+    def _damaged(self, number: int, reason: str) -> StoreError:
+        return StoreError(f"{self._storage.child(_name(number))}: not an event ({reason}); restore it from a backup")
+
+
+def new_event(event: str, version: int | None, run: str, reason: str, **details: object) -> Event:
+    """Return an event of this moment."""
+    time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
+    return {"time": time, "event": event, "version": version, "run": run, "reason": reason, **details}
+
+
+def _content(event: Event, state: State) -> bytes:
+    after = state._asdict()
+    del after["event"]
+    return f"{json.dumps({**event, 'state': after}, indent=1)}\n".encode()
+
+
+def _name(number: int) -> str:
+    return f"{number:06}{SUFFIX}"
+
+
+def _number(name: str) -> int:
+    stem = name.removesuffix(SUFFIX)
+    return int(stem) if name.endswith(SUFFIX) and stem.isdecimal() else 0
