@@ -21,7 +21,7 @@ from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
 
 
-def check(input: str, version: int | None, store: str, output: Path, **_own_bounds: object) -> int:  # noqa: A002
+def check(input: str, version: int | None, store: str, output: Path) -> int:  # noqa: A002
     """Refuse what can't work, before anything is started; give the version that is meant."""
     check_output(output)
     inputs.check(input, output)
@@ -57,4 +57,6 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
 NOTHING = "interrupted; nothing was written"
 
 if __name__ == "__main__":
-    command_line.run(predict_flow, check=check, tell=command_line.predicted, preload=preload, interrupted=NOTHING)
+    command_line.run(
+        predict_flow, check=check, summary=command_line.prediction_summary, preload=preload, interrupted=NOTHING
+    )

@@ -12,7 +12,7 @@ from schemas.results import VerificationResult
 from tasks.verify import verify
 
 
-def check(version: int | None, store: str, **_others: object) -> int:
+def check(version: int | None, store: str) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
     meant = Store(store).resolve_version(version)
     Store(store).card(meant)
@@ -35,4 +35,4 @@ def verify_flow(
 
 
 if __name__ == "__main__":
-    command_line.run(verify_flow, check=check, tell=lambda verified: verified.summary)
+    command_line.run(verify_flow, check=check, summary=lambda verified: verified.summary)

@@ -10,7 +10,7 @@ import pytest
 from schemas.compute import LOCAL, Compute
 from schemas.errors import InputError, UnavailableError
 from tasks.orchestration import ray_cluster
-from tasks.orchestration.ray_cluster import check_engine, joined
+from tasks.orchestration.ray_cluster import check_engine, cluster
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def served(monkeypatch):
 
 def test_this_process_needs_nothing():
     check_engine(LOCAL)
-    with joined(LOCAL):
+    with cluster(LOCAL):
         pass
 
 
@@ -57,7 +57,7 @@ def test_without_a_server_that_runs_it_is_told_how_to_have_one():
 def test_an_address_where_nobody_listens_may_be_tried_again(served):
     compute = Compute(engine="ray", ray_address="127.0.0.1:1")
     check_engine(compute)
-    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: no Ray cluster answers there"), joined(compute):
+    with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1: no Ray cluster answers there"), cluster(compute):
         pass
 
 
@@ -67,7 +67,7 @@ def test_a_server_that_answers_otherwise_is_told_from_ray(served):
         address = f"127.0.0.1:{other.server_port}"
         with (
             pytest.raises(UnavailableError, match=rf"--ray-address {address}: no Ray cluster answers there \(\S"),
-            joined(Compute(engine="ray", ray_address=address)),
+            cluster(Compute(engine="ray", ray_address=address)),
         ):
             pass
         other.shutdown()
@@ -81,5 +81,5 @@ def test_a_server_that_never_answers_is_told_from_ray(served, monkeypatch):
         other.listen()
         address = f"127.0.0.1:{other.getsockname()[1]}"
         told = rf"--ray-address {address}: no Ray cluster answers there \(what listens there isn't Ray\)"
-        with pytest.raises(UnavailableError, match=told), joined(Compute(engine="ray", ray_address=address)):
+        with pytest.raises(UnavailableError, match=told), cluster(Compute(engine="ray", ray_address=address)):
             pass
