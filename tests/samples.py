@@ -1,4 +1,4 @@
-"""What tests are made of: the project's folder, an environment, digits that are learned within seconds."""
+"""Test data and helpers: drawn digits, sources, versions in a store, Prefect's events and artifacts."""
 
 import dataclasses
 import json
@@ -11,11 +11,11 @@ import numpy as np
 
 ROOT = Path(__file__).parents[1]
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
-"""What `fill_version` writes."""
+"""The files that `fill_version` writes."""
 
 
 def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw images that are learned within seconds: class k is a bright bar at its own height, with noise."""
+    """Return images that are learned within seconds, and labels: class k is a bar at its own height, with noise."""
     random = np.random.default_rng(seed)
     labels = np.arange(rows, dtype=np.uint8) % 10
     pixels = random.integers(0, 60, (rows, 28, 28), dtype=np.uint8)
@@ -25,7 +25,7 @@ def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_shards(folder: Path, rows: int, count: int) -> Path:
-    """Write drawn digits as so many Parquet shards into a new folder; give it."""
+    """Write drawn digits as `count` Parquet shards into a new folder; return it."""
     import pandas as pd
 
     folder.mkdir()
@@ -38,7 +38,7 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
 
 
 def on_disk(dataset: object, folder: Path, count: int, memory: int):
-    """Give a dataset whose training images are in so many files, and to be trained on with so many MiB of memory."""
+    """Return the dataset with its training images in `count` files, to be trained on within `memory` MiB."""
     from schemas.images import ShardedImages
 
     files = []
@@ -50,7 +50,7 @@ def on_disk(dataset: object, folder: Path, count: int, memory: int):
 
 
 def pixel_file(path: Path, rows: int):
-    """Give a file of so many rows at a path, as staged images have them."""
+    """Return the cached file at a path, of `rows` images."""
     from artifacts.store.storage import FolderStorage
     from schemas.images import PixelFile
     from tasks.sharding.shard_cache import CachedFile
@@ -59,7 +59,7 @@ def pixel_file(path: Path, rows: int):
 
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:
-    """Write the least that a version holds, its card with what was decided, if that is said."""
+    """Write the minimal files of a version; `decision` overrides fields of the card's decision."""
     from artifacts.files import sums
 
     (folder / "model.keras").write_bytes(b"weights")
@@ -78,7 +78,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
 
 
 def publish(store, fingerprint: str = "f", **decision: object) -> int:
-    """Publish the least that a version holds; give its number."""
+    """Publish a minimal version; return its number."""
     with store.new_version() as (number, folder):
         fill_version(number, folder, fingerprint, **decision)
     return number
@@ -90,7 +90,7 @@ def crown(store, version: int) -> None:
 
 
 def accepted(source: object):
-    """Read a source by the default rules; give its dataset, which has to pass."""
+    """Return the dataset of a source that passes the default rules."""
     from schemas.rules import DEFAULT_RULES
     from tasks.sources import formats
     from tasks.validation import inspection, profiles
@@ -102,7 +102,7 @@ def accepted(source: object):
 
 
 def fingerprint_of(train: object, test: object) -> str:
-    """Give the fingerprint of two pixel frames."""
+    """Return the fingerprint of a training and a test frame."""
     from tasks.validation import check_rows, inspection
 
     return inspection.fingerprint(*(_labelled_digests(check_rows.of_frame(frame, ())) for frame in (train, test)))
@@ -113,13 +113,13 @@ def _labelled_digests(part: object) -> SimpleNamespace:
 
 
 def clean_environment(prefect_home: Path) -> dict[str, str]:
-    """Give the environment without what would reach a test from outside."""
+    """Return the environment without the variables that would change a test."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}
     return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
 
 
 def awaited_events(name: str, resource: str) -> list[dict]:
-    """Give the events of a name and a resource, the newest first, once the Prefect server of the tests has some."""
+    """Return the events of a name and a resource, newest first, once the tests' Prefect server has some."""
     from prefect.client.orchestration import get_client
 
     wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}}
@@ -133,7 +133,7 @@ def awaited_events(name: str, resource: str) -> list[dict]:
 
 
 def newest_artifact(key: str):
-    """Give the newest artifact of a key from the Prefect server of the tests."""
+    """Return the newest artifact of a key from the tests' Prefect server."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
     from prefect.client.schemas.sorting import ArtifactSort

@@ -74,7 +74,7 @@ def retrained(browser, source, tmp_path_factory):
     store, quick = home / "store", {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
     common = {"source": str(source), "store": str(store), "inbox": None, "recipe": "plain"}
     with serving.served(home) as api:
-        serving.ask_each_champion(api, enabled=False)  # the reports are to be those of the runs below
+        serving.enable_predict_trigger(api, enabled=False)  # the reports are to be those of the runs below
         runs = [serving.run(api, "train/retrain", common | {"overrides": quick | {"seed": seed}}) for seed in (0, 1, 1)]
         output = str(home / "predictions.csv")
         predicted = {"input": str(source), "store": str(store), "output": output}
@@ -170,7 +170,7 @@ def test_the_form_starts_a_run_with_what_was_filled_in_and_tells_what_came_of_it
     missing = str(tmp_path / "missing.csv")
     ui.open_form("retrain")
     ui.page.locator("textarea").first.fill(missing)
-    run = serving.ended(retrained.api, submitted(ui)["id"])
+    run = serving.wait_for_run(retrained.api, submitted(ui)["id"])
     given = serving.deployment(retrained.api, "train/retrain")["parameters"]
     assert {name: run["parameters"][name] for name in given} == given | {"source": missing}
     assert run["state_name"] == "Failed"

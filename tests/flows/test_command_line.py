@@ -204,7 +204,7 @@ def test_killed_and_interrupted_trainings_resume_and_publish(prefect_home, tiny_
 
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "going on after epoch" in ended.stderr
+    assert "resuming after epoch" in ended.stderr
     assert json.loads((tmp_path / "store" / "versions" / "1" / "metrics.json").read_text())["accuracy"] > 0.9
 
 
