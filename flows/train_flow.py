@@ -94,13 +94,11 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
     """
     if __name__ != "__main__":  # a script's parameters were checked by command_line.run
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    whole_recipe = overrides.applied_to(recipe)
-    versions = Store(store)
+    whole_recipe, versions = overrides.applied_to(recipe), Store(store)
     versions.settle()
     with stopwatch() as watch, cluster(compute):
         loaded = load(source, test_source, rules)
-        if inbox is not None:
-            loaded = merge_inbox(loaded, inbox, rules)
+        loaded = merge_inbox(loaded, inbox, rules) if inbox else loaded
         dataset, data_plots = validate(loaded, rules, versions, compute)
         published = None if retrain or force else find_cached_version(dataset, whole_recipe, versions, compute)
         if published is None:

@@ -34,6 +34,7 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def digits() -> pd.DataFrame:
     """Return a pixel frame of 400 MNIST digits, 40 of each class."""
     frame = formats.load("mnist", None, DEFAULT_RULES).train
+    assert isinstance(frame, pd.DataFrame)
     first = frame.index.isin(frame.groupby("label").head(40).index)
     return row_faults.take(frame, first).reset_index(drop=True)
 
@@ -54,7 +55,7 @@ def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[st
         return subprocess.run(
             [sys.executable, ROOT / "flows" / f"{flow}_flow.py", *map(str, flags)],
             cwd=cwd or prefect_home,
-            env=clean_environment(prefect_home) | env,
+            env=clean_environment(prefect_home) | dict(env),
             capture_output=True,
             text=True,
             timeout=600,

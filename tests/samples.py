@@ -1,20 +1,33 @@
 """Test data and helpers: drawn digits, sources, versions in a store, Prefect's events and artifacts."""
 
+from __future__ import annotations
+
 import dataclasses
 import json
 import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from prefect.client.schemas.objects import Artifact
+
+    from artifacts.store.store import Store
+    from schemas.images import PixelFile
+    from schemas.results import Dataset
+    from tasks.validation.check_rows import CheckedPart
 
 ROOT = Path(__file__).parents[1]
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
 """The files that `fill_version` writes."""
 
 
-def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def draw_digits(rows: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Return images that are learned within seconds, and labels: class k is a bar at its own height, with noise."""
     random = np.random.default_rng(seed)
     labels = np.arange(rows, dtype=np.uint8) % 10
@@ -37,7 +50,7 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
     return folder
 
 
-def on_disk(dataset: object, folder: Path, count: int, memory: int):
+def on_disk(dataset: Dataset, folder: Path, count: int, memory: int) -> Dataset:
     """Return the dataset with its training images in `count` files, to be trained on within `memory` MiB."""
     from schemas.images import ShardedImages
 
@@ -49,7 +62,7 @@ def on_disk(dataset: object, folder: Path, count: int, memory: int):
     return dataclasses.replace(dataset, train=train, memory=memory)
 
 
-def pixel_file(path: Path, rows: int):
+def pixel_file(path: Path, rows: int) -> PixelFile:
     """Return the cached file at a path, of `rows` images."""
     from artifacts.store.storage import FolderStorage
     from schemas.images import PixelFile
@@ -77,19 +90,19 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
     (folder / "card.json").write_text(json.dumps(card))
 
 
-def publish(store, fingerprint: str = "f", **decision: object) -> int:
+def publish(store: Store, fingerprint: str = "f", **decision: object) -> int:
     """Publish a minimal version; return its number."""
     with store.new_version() as (number, folder):
         fill_version(number, folder, fingerprint, **decision)
     return number
 
 
-def crown(store, version: int) -> None:
+def crown(store: Store, version: int) -> None:
     """Make a version the champion."""
     store.promote(version, over=store.champion(), run="test", reason="better")
 
 
-def accepted(source: object):
+def accepted(source: object) -> Dataset:
     """Return the dataset of a source that passes the default rules."""
     from schemas.rules import DEFAULT_RULES
     from tasks.sources import formats
@@ -101,14 +114,14 @@ def accepted(source: object):
     return dataset
 
 
-def fingerprint_of(train: object, test: object) -> str:
+def fingerprint_of(train: pd.DataFrame, test: pd.DataFrame) -> str:
     """Return the fingerprint of a training and a test frame."""
     from tasks.validation import check_rows, inspection
 
     return inspection.fingerprint(*(_labelled_digests(check_rows.of_frame(frame, ())) for frame in (train, test)))
 
 
-def _labelled_digests(part: object) -> SimpleNamespace:
+def _labelled_digests(part: CheckedPart) -> SimpleNamespace:
     return SimpleNamespace(labels=part.images.labels, digests=part.digests)
 
 
@@ -118,7 +131,7 @@ def clean_environment(prefect_home: Path) -> dict[str, str]:
     return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
 
 
-def awaited_events(name: str, resource: str) -> list[dict]:
+def awaited_events(name: str, resource: str) -> list[dict[str, Any]]:
     """Return the events of a name and a resource, newest first, once the tests' Prefect server has some."""
     from prefect.client.orchestration import get_client
 
@@ -126,13 +139,14 @@ def awaited_events(name: str, resource: str) -> list[dict]:
     deadline = time.monotonic() + 30
     with get_client(sync_client=True) as client:
         while True:
-            found = client.request("POST", "/events/filter", json={"filter": wanted}).json()["events"]
+            response = client.request("POST", "/events/filter", json={"filter": wanted})
+            found: list[dict[str, Any]] = response.json()["events"]
             if found or time.monotonic() > deadline:
                 return found
             time.sleep(0.3)
 
 
-def newest_artifact(key: str):
+def newest_artifact(key: str) -> Artifact:
     """Return the newest artifact of a key from the tests' Prefect server."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey

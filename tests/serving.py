@@ -21,7 +21,8 @@ def free_port() -> int:
     """Return a port that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
 class RetryTransport(httpx.HTTPTransport):

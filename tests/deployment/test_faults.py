@@ -256,9 +256,7 @@ def test_ten_simultaneous_runs_are_queued_and_publish_ten_versions(deployed, par
 
 def test_schedule_starts_a_run(deployed, parameters):
     found = deployment(deployed.api, "train/retrain")
-    every_minute = [
-        {"schedule": {"cron": "* * * * *", "timezone": "Etc/UTC"}, "active": True, "parameters": parameters}
-    ]
+    schedules = [{"schedule": {"cron": "* * * * *", "timezone": "Etc/UTC"}, "active": True, "parameters": parameters}]
     created = deployed.api.post(f"/deployments/{found['id']}/schedules", json=schedules).raise_for_status().json()
     try:
         store = Store(Path(parameters["store"]))
