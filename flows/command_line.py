@@ -12,7 +12,7 @@ from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import httpx
 from cyclopts import App, CycloptsError, Parameter
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from schemas.prediction import Prediction
     from schemas.results import PublishedVersion
 
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 SERVER_POLL_SECONDS = 0.5
 SIGTERM_EXIT_CODES = -signal.SIGTERM, 0
@@ -54,7 +56,7 @@ SETTINGS = {
 def run(  # noqa: PLR0913, the differences between flows
     flow: Flow[..., Any],
     *,
-    check: Callable[..., None],
+    check: Callable[..., object],
     summary: Callable[[Any], str],
     preload: Callable[[], None] = lambda: None,
     interrupted: str = "interrupted",
@@ -67,8 +69,7 @@ def run(  # noqa: PLR0913, the differences between flows
 
     Args:
         flow: Its signature defines the flags.
-        check: Called before a server starts, with those of the flow's parameters that its own signature names; raises
-            InputError.
+        check: Called with the flow's parameters before a server starts; raises InputError for bad ones.
         summary: Formats the flow's result for the terminal.
         preload: Imports heavy libraries while a temporary server starts.
         interrupted: The message after Ctrl-C or SIGTERM.
@@ -81,7 +82,7 @@ def run(  # noqa: PLR0913, the differences between flows
     # SIGTERM's default would end this process without its exit handlers, and leave the temporary server running.
     signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
     try:
-        check(**{name: parameters[name] for name in inspect.signature(check).parameters})
+        check(**parameters)
         _check_server()
         with temporary_settings(SETTINGS), tags("digits", flow.name), _server(preload, interrupted):
             result = _without_task_tags(flow)(**parameters)
@@ -91,6 +92,16 @@ def run(  # noqa: PLR0913, the differences between flows
         fail(INTERRUPTED, interrupted)
     print(summary(result))
     sys.exit(0)
+
+
+def fill_docstring(**texts: str) -> Callable[[Function], Function]:
+    """Fill in a flow's docstring, from which `--help`, the form in the Prefect UI and README.md take their texts."""
+
+    def decorate(function: Function) -> Function:
+        function.__doc__ = (function.__doc__ or "").format(**texts)
+        return function
+
+    return decorate
 
 
 def parse(flow: Flow[..., Any], arguments: Sequence[str] | None) -> dict[str, Any]:

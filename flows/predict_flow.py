@@ -21,7 +21,7 @@ from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
 
 
-def check(input: str, version: int | None, store: str, output: Path) -> int:  # noqa: A002
+def check(input: str, version: int | None, store: str, output: Path, **_own_bounds: object) -> int:  # noqa: A002
     """Refuse what can't work, before anything is started; give the version that is meant."""
     check_output(output)
     inputs.check(input, output)

@@ -46,6 +46,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     recipe: RecipeName,
     overrides: Overrides,
     compute: Compute,
+    **_others: object,
 ) -> None:
     """Raise InputError for parameters that can't work, within a second and before anything is started."""
     formats.check(source, test_source)
@@ -61,6 +62,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     flow_run_name="train {recipe} on {source}",
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
+@command_line.fill_docstring(sources=formats.source_help())
 def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
     source: str = "mnist",
     test_source: str | None = None,
@@ -79,7 +81,7 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
+        source: {sources}.
         test_source: The source of the test rows, if not the source itself.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
         store: The folder of the versions, or an object store's address; created if missing.

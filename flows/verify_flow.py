@@ -12,7 +12,7 @@ from schemas.results import VerificationResult
 from tasks.verify import verify
 
 
-def check(version: int | None, store: str) -> int:
+def check(version: int | None, store: str, **_others: object) -> int:
     """Refuse what can't work, before anything is started; give the version that is meant."""
     meant = Store(store).resolve_version(version)
     Store(store).card(meant)
