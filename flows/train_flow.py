@@ -13,7 +13,7 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.store.store import Store
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
@@ -52,7 +52,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(formats.place, (source, test_source)), path_of(store))
+        Inbox(inbox).check(*map(formats.place, (source, test_source)), local_path(store))
     Store(store).check_writable()
     overrides.applied_to(recipe)
 
@@ -94,7 +94,7 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
         keep: Number of versions to keep; older ones are removed, but never the champion or its predecessor.
         retrain: Train even if a version of the same data, recipe, code and libraries exists.
     """
-    if __name__ != "__main__":  # a script's parameters were checked by command_line.run
+    if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
     whole_recipe, versions = overrides.applied_to(recipe), Store(store)
     versions.settle()
@@ -106,13 +106,13 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
         if published is None:
             trained = train(dataset, whole_recipe, versions.work, compute)
             evaluation = evaluate(trained, dataset)
-            decision = compare(trained, evaluation, dataset, versions, gate, force)
-            plots = plot(trained, evaluation, decision, dataset) | data_plots
-            published = publish(versions, dataset, trained, evaluation, decision, plots, watch.seconds(), keep)
+            while published is None:  # again if another run's decision came first
+                decision = compare(trained, evaluation, dataset, versions, gate, force)
+                plots = plot(trained, evaluation, decision, dataset) | data_plots
+                published = publish(versions, dataset, trained, evaluation, decision, plots, watch.seconds(), keep)
     published = report_training(published, versions)
     update_leaderboard(versions)
-    name = "Unchanged" if published.unchanged else "Completed"
-    return Completed(name=name, message=published.summary, data=published)
+    return Completed(name="Unchanged" if published.unchanged else None, message=published.summary, data=published)
 
 
 INTERRUPTED = "interrupted; the same command goes on from the last checkpoint, if there is one"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.events import emit_event
 
 from artifacts.store.store import PROMOTION
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +27,7 @@ def emit_decision(store: str, entry: Mapping[str, Any], decision: Mapping[str, A
 
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
     """Emit an event of a version in the store at a path or an address."""
-    path = path_of(store)
+    path = local_path(store)
     uri = store if path is None else str(path.resolve())
     payload = {"version": version, "store": uri, "reason": reason, **metrics}
     emit_event(event, resource=_resource("store", uri), payload=payload)
