@@ -19,7 +19,7 @@ from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
 from tasks.predict import predict, preload
 from tasks.report_prediction import report_prediction
-from tasks.sources import inputs
+from tasks.sources import formats, inputs
 
 
 def check(input: str, version: int | None, store: str, output: Path, **_others: object) -> None:  # noqa: A002
@@ -31,6 +31,7 @@ def check(input: str, version: int | None, store: str, output: Path, **_others: 
 
 
 @flow(name="predict", flow_run_name="predict {input}")
+@command_line.fill_docstring(inputs=formats.input_help())
 def predict_flow(  # noqa: PLR0913, what a person may want to change
     input: str = "mnist",  # noqa: A002, the word for it
     version: int | None = None,
@@ -42,7 +43,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
     """Predict which digits images show, and flag the predictions not to trust.
 
     Args:
-        input: mnist, fashion-mnist, an .npz, .parquet, picture, IDX or .csv file, a folder, a pattern or an address.
+        input: {inputs}.
         version: The number of the version to use; the champion if there is none.
         store: The folder that keeps the versions, or an object store's address.
         output: The file to write, .csv or .parquet: each image's label, confidence, and whether to trust it.
@@ -58,4 +59,6 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
 INTERRUPTED = "interrupted; nothing was written"
 
 if __name__ == "__main__":
-    command_line.run(predict_flow, check=check, tell=command_line.predicted, preload=preload, interrupted=INTERRUPTED)
+    command_line.run(
+        predict_flow, check=check, summary=command_line.prediction_summary, preload=preload, interrupted=INTERRUPTED
+    )

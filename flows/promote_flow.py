@@ -49,4 +49,4 @@ def promote_flow(
 
 
 if __name__ == "__main__":
-    command_line.run(promote_flow, check=check, tell=lambda promotion: promotion.summary)
+    command_line.run(promote_flow, check=check, summary=lambda promotion: promotion.summary)

@@ -46,7 +46,7 @@ def _report_unreadable(source: str, fault: str) -> None:
 
     text = validation_report.unreadable(source, fault)
     create_markdown_artifact(text, key=DATA_KEY, description=f"{source}: not read")
-    events.of_refused_data(source, fault)
+    events.emit_refused_data(source, fault)
 
 
 def _summary(rows: pd.DataFrame | ShardManifest) -> str:

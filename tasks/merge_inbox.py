@@ -160,7 +160,7 @@ def _report_refused(path: Path, place: str, error: InputError) -> FileReport:
         raise error
     reason = printable(str(error))
     get_run_logger().warning("inbox: not added: %s", reason)
-    events.of_refused_data(printable(path), reason)
+    events.emit_refused_data(printable(path), reason)
     return _report(path, place, reason)
 
 

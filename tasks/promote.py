@@ -30,7 +30,7 @@ def promote(store: Store, version: int, reason: str) -> Promotion:
     before = "none" if replaced is None else f"version {replaced}"
     summary = f"version {version} is the champion, in place of {before}: {reason}"
     get_run_logger().info(summary)
-    events.of_version(events.PROMOTED, store.uri, version, reason, accuracy=accuracy)
+    events.emit_version(events.PROMOTED, store.uri, version, reason, accuracy=accuracy)
     text = f"# Version {version} is the champion\n\n{summary}\n"
     create_markdown_artifact(text, key=PROMOTION_KEY, description=summary)
     return Promotion(version=version, replaced=replaced, reason=reason, accuracy=accuracy)

@@ -60,5 +60,5 @@ def _report(version: int, folder: Path, store: Store) -> UUID:
     table = training_report.class_table(metrics)
     create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
     event = PROMOTION if decision["promoted"] else DECISION
-    events.of_decision(store.uri, {"event": event, "version": version, "reason": decision["reason"]}, decision)
+    events.emit_decision(store.uri, {"event": event, "version": version, "reason": decision["reason"]}, decision)
     return cast("UUID", artifact)

@@ -49,9 +49,9 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
     _log(validation, quarantine_uri)
     _report(validation, plots, quarantine_uri)
-    events.of_drift(validation.name, validation.drifts)
+    events.emit_drift(validation.name, validation.drifts)
     if dataset is None:
-        events.of_refused_data(validation.name, validation.refusal)
+        events.emit_refused_data(validation.name, validation.refusal)
         note = f"; quarantined rows{validation.truncation_note} are in {quarantine_uri}" if quarantine_uri else ""
         raise InputError(f"{validation.refusal}{note}")
     return dataset, plots

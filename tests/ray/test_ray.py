@@ -34,9 +34,9 @@ TWO_WORKERS = Compute(engine="ray", workers=2)
 @pytest.fixture(scope="module")
 def cluster():
     """Join a Ray cluster of this machine alone, as a flow does."""
-    from tasks.orchestration.ray_cluster import joined
+    from tasks.orchestration.ray_cluster import cluster as ray_cluster
 
-    with joined(TWO_WORKERS):
+    with ray_cluster(TWO_WORKERS):
         yield
 
 

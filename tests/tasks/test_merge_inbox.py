@@ -56,7 +56,7 @@ def tables(monkeypatch):
     tables = []
     monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
     monkeypatch.setattr(step, "create_table_artifact", lambda table, **_: tables.append(table))
-    monkeypatch.setattr(step.events, "of_refused_data", lambda *_: None)
+    monkeypatch.setattr(step.events, "emit_refused_data", lambda *_: None)
     return tables
 
 

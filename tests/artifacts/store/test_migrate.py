@@ -99,7 +99,7 @@ def test_versions_champion_and_history_are_moved(store_uri):
 
 
 class Killed(BaseException):
-    pass
+    """Stands for SIGKILL."""
 
 
 @pytest.mark.parametrize("method", ["create", "write", "remove", "remove_folder"])

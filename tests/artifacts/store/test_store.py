@@ -255,7 +255,7 @@ def check_after_kill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert store.versions() == sorted({champion, number, store.state().last_version})
     folder = Path(store.uri)
     assert {path.name for path in folder.glob("versions/*")} == set(map(str, store.versions()))
-    assert not [path for path in folder.rglob(".*")], "nothing half written is left"
+    assert not list(folder.rglob(".*")), "nothing half written is left"
 
 
 def test_killed_at_any_file_operation_the_store_is_whole(tmp_path, monkeypatch):
@@ -489,7 +489,7 @@ def test_version_of_another_store_is_not_promoted(store, folder, tmp_path):
     for _ in range(6):
         number = publish(other, promoted=True)
     shutil.copytree(other.local_dir(number), folder / "versions" / str(number))
-    with pytest.raises(StoreError, match="card.json isn't what the history has"):
+    with pytest.raises(StoreError, match=r"card\.json isn't what the history has"):
         promote(store, number)
     store.settle()
     assert store.champion() == 2
@@ -592,7 +592,7 @@ def test_disk_without_hard_links_is_refused(monkeypatch, tmp_path):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "link", unsupported)
-    with pytest.raises(InputError, match="Operation not supported.*on a disk with hard links"):
+    with pytest.raises(InputError, match=r"Operation not supported.*on a disk with hard links"):
         Store(tmp_path / "store").check_writable()
 
 
