@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -23,16 +22,17 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
 MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 COPIED = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """Pages that are files of the top-level folder."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are files of the top-level folder."""
+    """Add the pages that are files of the top-level folder; their links lead to the pages of the manual."""
     for page, name in COPIED.items():
         text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
+        for target, linked in COPIED.items():
+            text = text.replace(f"]({linked})", f"]({target})")
         files.append(File.generated(config, page, content=text))
     return files
 
