@@ -107,13 +107,18 @@ def shown(default: object) -> str:
     return "none" if default is None or default == () else f"`{default}`"
 
 
+def number(value: object) -> str:
+    """Return a value as tables show it."""
+    return f"{value:g}" if isinstance(value, float) else f"{value}"
+
+
 def recipes() -> str:
     """Return every field of every recipe, a column for each network and preset."""
     from schemas.recipe import PRESETS, Recipe
 
     presets = [(network, preset) for network in PRESETS["fast"] for preset in PRESETS]
     rows = [
-        (f"`{field}`", *(f"{getattr(PRESETS[preset][network], field)}" for network, preset in presets))
+        (f"`{field}`", *(number(getattr(PRESETS[preset][network], field)) for network, preset in presets))
         for field in Recipe.model_fields
         if field != "network"
     ]
@@ -141,7 +146,8 @@ def gate_criteria() -> str:
     from tasks.scoring.gate import CRITERIA
 
     rows = [
-        (c.name, f"`--{c.threshold.replace('_', '-')}`", f"{getattr(DEFAULT_GATE, c.threshold):g}") for c in CRITERIA
+        (c.name, f"`--{c.threshold.replace('_', '-')}`", f"{number(getattr(DEFAULT_GATE, c.threshold))}")
+        for c in CRITERIA
     ]
     return table(("criterion", "threshold", "default"), rows)
 
