@@ -18,6 +18,7 @@ from samples import ROOT
 README = ROOT / "README.md"
 MANUAL = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *MANUAL]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 MAX_README_LINES = 130
 FLOWS = ("train", "predict", "promote", "verify")
 PYTHON = ".venv/bin/python "
@@ -72,6 +73,11 @@ def test_the_readme_quotes_figures_of_the_benchmark():
     figures = re.findall(r"\d+(?:\.\d+)? (?:%|s\b|MiB)", section)
     assert len(figures) > 12
     assert [figure for figure in figures if figure not in results] == []
+
+
+def test_the_readme_shows_the_output_that_the_tutorial_shows():
+    readme, tutorial = (re.search(r"```text\n(.*?)```", page.read_text(), re.DOTALL)[1] for page in (README, TUTORIAL))
+    assert readme.startswith(tutorial)
 
 
 def test_readme_and_manual_show_the_most_important_commands():
@@ -145,6 +151,14 @@ def test_the_layout_names_all_top_level_folders():
     assert set(re.findall(r"^(\w+)/", layout, re.MULTILINE)) == folders - untracked
 
 
+def test_the_architecture_page_has_every_step_of_train():
+    flow = (ROOT / "flows" / "train_flow.py").read_text()
+    steps = set(re.findall(r"^from tasks\.(\w+) import (?:.*, )?\1$", flow, re.MULTILINE))
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    assert {"load", "publish"} <= steps
+    assert [step for step in steps if f"`{step}`" not in page or not re.search(rf"─ {step}\b|\b{step} ─", page)] == []
+
+
 def test_the_manual_is_built_strictly_and_loads_nothing_from_elsewhere(site):
     pages = list(site.rglob("*.html"))
     assert len(pages) > len(MANUAL)
@@ -193,6 +207,14 @@ def test_the_reference_has_every_exit_code():
     page = (ROOT / "docs" / "reference" / "command-line.md").read_text()
     codes = [command_line.BAD_INPUT, command_line.BAD_FLAGS, command_line.INTERRUPTED, command_line.TERMINATED]
     assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", *map(str, codes)]
+
+
+def test_the_kaggle_script_writes_a_submission(tmp_path, monkeypatch):
+    script = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "kaggle.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "predictions.csv").write_text("item,label\n0,7\n1,\n")
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})  # noqa: S102, the page's own
+    assert (tmp_path / "submission.csv").read_text() == "ImageId,Label\n1,7\n2,0\n"
 
 
 def message_texts() -> str:

@@ -1,5 +1,6 @@
 """The tutorial, followed to the letter: its commands succeed and print what it shows."""
 
+import json
 import re
 import subprocess
 import sys
@@ -10,6 +11,9 @@ import pytest
 from samples import ROOT, clean_environment
 
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+USE_THE_MODEL = "import numpy as np\nimages = np.zeros((2, 28, 28))\n" + "".join(
+    re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "use-the-model.md").read_text(), re.DOTALL)
+)
 SETTLE_SECONDS = 5
 """The wait that the tutorial asks for after files were copied into the inbox."""
 
@@ -48,3 +52,7 @@ def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path, prefect_home):
             time.sleep(SETTLE_SECONDS)
     assert n_compared > 15
     assert (tmp_path / "tutorial" / "predictions.csv").is_file()
+    subprocess.run([sys.executable, "-c", USE_THE_MODEL], cwd=tmp_path, env=environment, check=True)
+    files = json.loads((tmp_path / "store" / "versions" / "1" / "card.json").read_text())["files"]
+    reference = (ROOT / "docs" / "reference" / "store.md").read_text()
+    assert [name for name in files if not name.endswith(".png") and f"| `{name}` |" not in reference] == []
