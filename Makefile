@@ -1,4 +1,4 @@
-# Everything a person runs by name. `make train` and `make test` work in a fresh clone.
+# `make train` and `make test` work in a fresh clone.
 PYTHON ?= python3
 BIN := .venv/bin
 
@@ -14,11 +14,11 @@ test: .venv/.installed-dev
 test-all: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
 
-# A Prefect server on loopback, the deployments of prefect.yaml, and a worker, until Ctrl-C; PORT=4300 moves it.
+# Runs a Prefect server on 127.0.0.1, the deployments of prefect.yaml and a worker until Ctrl-C; PORT=4300 sets the port.
 up: .venv/.installed
 	@$(BIN)/python deployment/up.py
 
-# Ends what a killed `make up` left behind.
+# Ends the processes of a `make up` that was killed.
 down: .venv/.installed
 	@$(BIN)/python deployment/down.py
 
@@ -30,7 +30,7 @@ bench: .venv/.installed
 bench-large: .venv/.installed
 	$(BIN)/python benchmarks/large.py $(ARGS)
 
-# Takes the pictures in docs/ anew, of runs on MNIST; needs Chromium and some minutes.
+# Replaces the screenshots in docs/, of runs on MNIST; needs Chromium and some minutes.
 screenshots: .venv/.installed-dev
 	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py
 
@@ -66,7 +66,7 @@ clean:
 	rm -rf .venv build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --no-deps for the project itself: a dependency that isn't locked must fail the tests, not be installed without a lock.
-# An interrupted installation leaves no stamp, so the next call goes on where it was.
+# An interrupted installation leaves no stamp file, so the next call continues it.
 .venv/.installed: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed; name one with PYTHON=…" if sys.version_info < (3, 11) else 0)'
 	$(PYTHON) -m venv .venv

@@ -1,6 +1,6 @@
-"""Bring the automations of automations.yaml to the Prefect server; those that are there are made what the file says.
+"""Create the automations of automations.yaml on the Prefect server, or update those of the same name.
 
-`make up` runs it; for a server of your own, PREFECT_API_URL=… .venv/bin/python deployment/automations.py
+`make up` runs it; for another server: PREFECT_API_URL=… .venv/bin/python deployment/automations.py
 """
 
 from pathlib import Path
@@ -9,17 +9,17 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.automations import AutomationCore
 
-DECLARED = Path(__file__).with_name("automations.yaml")
+AUTOMATIONS = Path(__file__).with_name("automations.yaml")
 
 
 def main() -> None:
-    """Create or update each automation, by its name."""
+    """Create or update each automation; `prefect automation create` would add a second one of the same name."""
     with get_client(sync_client=True) as client:
-        for fields in yaml.safe_load(DECLARED.read_text()):
+        for fields in yaml.safe_load(AUTOMATIONS.read_text()):
             automation = AutomationCore.model_validate(fields)
-            there = client.read_automations_by_name(automation.name)
-            if there:
-                client.update_automation(there[0].id, automation)
+            existing = client.read_automations_by_name(automation.name)
+            if existing:
+                client.update_automation(existing[0].id, automation)
             else:
                 client.create_automation(automation)
 

@@ -1,57 +1,56 @@
-"""End what `make up` started and couldn't end itself, because it was killed: its server, its worker.
+"""End the server and the worker of a `make up` that was killed, and so couldn't end them itself.
 
-A run that is under way in a process of its own goes on.
+Flow runs have processes of their own, and go on.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import sys
 from pathlib import Path
 
 import psutil
 
-RECORD = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser() / "make-up.json"
-PATIENCE = 60
+PREFECT_HOME = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+RECORD = PREFECT_HOME / "make-up.json"
+STOP_SECONDS = 60
 
 
-def record(processes: dict[str, int]) -> None:
-    """Note the processes by name, each with the time of its start: numbers are given again."""
-    started = {name: [number, psutil.Process(number).create_time()] for name, number in processes.items()}
-    RECORD.write_text(json.dumps(started))
+def write_record(pids: dict[str, int]) -> None:
+    """Write each process's name, PID and start time, which tells it from a later process with the same PID."""
+    RECORD.write_text(json.dumps({name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}))
 
 
-def running() -> dict[str, psutil.Process]:
-    """Give the processes on record that still run, by name."""
+def recorded_processes() -> dict[str, psutil.Process]:
+    """Return the recorded processes that still run, by name."""
     try:
-        noted = json.loads(RECORD.read_text())
+        record = json.loads(RECORD.read_text())
     except (FileNotFoundError, ValueError):
         return {}
-    found = {}
-    for name, (number, started) in noted.items():
-        if psutil.pid_exists(number):
-            process = psutil.Process(number)
-            if process.create_time() == started and process.status() != psutil.STATUS_ZOMBIE:
-                found[name] = process
-    return found
+    running = {}
+    for name, (pid, create_time) in record.items():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process = psutil.Process(pid)
+            if process.create_time() == create_time and process.status() != psutil.STATUS_ZOMBIE:
+                running[name] = process
+    return running
 
 
 def main() -> None:
-    """End them: `make up` itself, if it is there, and with it the others; else each by itself."""
-    found = running()
-    if not found:
+    """End `make up`, which ends the others, or else each of them."""
+    processes = recorded_processes()
+    if not processes:
         print("nothing of make up is running")
         return
-    first = [found["make up"]] if "make up" in found else list(found.values())
-    for process in first:
+    for process in [processes["make up"]] if "make up" in processes else processes.values():
         process.terminate()
-    _, left = psutil.wait_procs(found.values(), PATIENCE)
-    for process in left:
+    _, alive = psutil.wait_procs(processes.values(), STOP_SECONDS)
+    for process in alive:
         process.kill()
     RECORD.unlink(missing_ok=True)
-    print(f"ended: {', '.join(found)}")
+    print(f"ended: {', '.join(processes)}")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -1,4 +1,4 @@
-"""Run a flow from the command line: flags from its signature, one plain line for bad input, a quick start."""
+"""Run a flow as a script: flags from its signature, one-line errors, exit codes, a temporary Prefect server."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import httpx
-import psutil
 from cyclopts import App, CycloptsError, Parameter
-from prefect import get_client, tags
+from prefect import Flow, get_client, tags
+from prefect.client.base import ServerType
 from prefect.context import TagsContext
 from prefect.settings import (
     PREFECT_API_URL,
@@ -32,63 +32,80 @@ from pydantic import ValidationError
 from schemas.errors import InputError, TrainingError, UnavailableError, first_line
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator, Sequence
     from uuid import UUID
-
-    from prefect.flows import Flow
 
     from schemas.prediction import Prediction
     from schemas.results import PublishedVersion
 
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-POLL_SECONDS = 0.5
-SIGTERMED = -signal.SIGTERM, 0
-"""How a server ends by SIGTERM: by it, or of its own accord once it has put its things in order."""
+SERVER_POLL_SECONDS = 0.5
+SIGTERM_EXIT_CODES = -signal.SIGTERM, 0
+"""Exit codes of a server after SIGTERM: killed by it, or shut down cleanly."""
 SETTINGS = {
-    # Not left to pyproject.toml, which Prefect reads only where it is the working directory's.
+    # Also in pyproject.toml, but Prefect reads that only in the working directory.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
-    PREFECT_CLIENT_MAX_RETRIES: 7,  # each after twice the time: four minutes for a server that is started anew
+    PREFECT_CLIENT_MAX_RETRIES: 7,  # exponential backoff: four minutes for a server that restarts
 }
 
 
-def run(  # noqa: PLR0913, what differs between flows
+def run(  # noqa: PLR0913, the differences between flows
     flow: Flow[..., Any],
     *,
     check: Callable[..., object],
-    tell: Callable[[Any], str],
+    summary: Callable[[Any], str],
     preload: Callable[[], None] = lambda: None,
     interrupted: str = "interrupted",
     arguments: Sequence[str] | None = None,
 ) -> NoReturn:
     """Run the flow with the command line's flags and exit.
 
-    0 when it did its work, 1 with one line for bad input or a training that came to nothing, 2 for bad flags, 130 and
-    143 when Ctrl-C or SIGTERM ended it. `check` takes the flow's parameters and refuses bad ones before a server is
-    started; `tell` says what came of it; `preload` imports what the flow needs, while a temporary server starts;
-    `interrupted` is what a person reads after Ctrl-C.
+    The exit code is 0 on success, 1 for bad input or a failed training, 2 for bad flags, and 130 or 143 after Ctrl-C or
+    SIGTERM.
+
+    Args:
+        flow: Its signature defines the flags.
+        check: Called with the flow's parameters before a server starts; raises InputError for bad ones.
+        summary: Formats the flow's result for the terminal.
+        preload: Imports heavy libraries while a temporary server starts.
+        interrupted: The message after Ctrl-C or SIGTERM.
+        arguments: The command line, sys.argv by default.
     """
     try:
         parameters = parse(flow, arguments)
     except CycloptsError as error:
-        fail(BAD_FLAGS, _told(error))
-    # Exit as Python does, which ends the temporary server too; the signal's own default would leave it running.
+        fail(BAD_FLAGS, _flag_error(error))
+    # SIGTERM's default would end this process without its exit handlers, and leave the temporary server running.
     signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
     try:
         check(**parameters)
         _check_server()
-        with temporary_settings(SETTINGS), tags("digits", flow.name), _started(preload, interrupted):
-            outcome = _with_plain_steps(flow)(**parameters)
+        with temporary_settings(SETTINGS), tags("digits", flow.name), _server(preload, interrupted):
+            result = _without_task_tags(flow)(**parameters)
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
-    print(tell(outcome))
+    print(summary(result))
     sys.exit(0)
 
 
+def fill_docstring(**texts: str) -> Callable[[Function], Function]:
+    """Fill in a flow's docstring, from which `--help`, the form in the Prefect UI and README.md take their texts."""
+
+    def decorate(function: Function) -> Function:
+        function.__doc__ = (function.__doc__ or "").format(**texts)
+        return function
+
+    return decorate
+
+
 def parse(flow: Flow[..., Any], arguments: Sequence[str] | None) -> dict[str, Any]:
-    """Turn flags into the flow's parameters, defaults included; print the help and exit if it is asked for."""
+    """Return the flow's parameters, defaults included; for `--help`, print it and exit."""
     app = App(
         name=f"python flows/{Path(inspect.getfile(flow.fn)).name}",
         help=inspect.getdoc(flow.fn),
@@ -99,58 +116,55 @@ def parse(flow: Flow[..., Any], arguments: Sequence[str] | None) -> dict[str, An
     )
     app.default(flow.fn)
     function, bound, _ = app.parse_args(arguments)
-    if function is not flow.fn:  # the help
+    if function is not flow.fn:  # the help command
         function(*bound.args, **bound.kwargs)
         sys.exit(0)
     bound.apply_defaults()
     return dict(bound.arguments)
 
 
-def fail(code: int, line: str) -> NoReturn:
-    """Exit with one plain line on standard error."""
-    print(f"error: {' '.join(line.split())}", file=sys.stderr)
+def fail(code: int, message: str) -> NoReturn:
+    """Exit with the message as one line on standard error."""
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
 
 
-def published(outcome: PublishedVersion) -> str:
-    """Say what was reached and decided, where the report is, and how to open it in the Prefect UI."""
+def training_summary(published: PublishedVersion) -> str:
+    """Format the decision, the metrics, and where to find the report."""
     return (
-        f"\n{outcome.decision_message}\n{outcome.metrics_message}\n"
-        f"report:     {outcome.folder}/report.md\n"
-        f"Prefect UI: {_page(outcome.artifact)}"
+        f"\n{published.decision_message}\n{published.metrics_message}\n"
+        f"report:     {published.folder}/report.md\n"
+        f"Prefect UI: {_artifact_page(published.artifact)}"
     )
 
 
-def predicted(prediction: Prediction) -> str:
-    """Say what was recognised, and where the predictions and the report are."""
-    from artifacts.reports import prediction_report  # noqa: PLC0415, pandas comes with it
+def prediction_summary(prediction: Prediction) -> str:
+    """Format the counts, and where to find the predictions and their report."""
+    from artifacts.reports import prediction_report  # noqa: PLC0415, imports pandas
 
     return (
         f"\n{prediction_report.summary(prediction)}\n"
         f"predictions: {prediction.output}\n"
-        f"Prefect UI:  {_page(prediction.artifact)}"
+        f"Prefect UI:  {_artifact_page(prediction.artifact)}"
     )
 
 
-def _with_plain_steps(flow: Flow[..., Any]) -> Flow[..., Any]:
-    """Give a flow whose runs have the tags that are set around it, but whose steps have none.
+def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
+    """Return the flow so that its runs, but not their tasks, have the tags of the `tags` block around it.
 
-    For each step with a tag Prefect asks the server whether it may begin, and a server that is busy just then has it
-    ask again two seconds later.
+    Before a task with tags, Prefect asks the server for concurrency slots; while the server is busy, that takes two
+    seconds a try.
     """
-    plain = flow.with_options()
 
     @wraps(flow.fn)
-    def run(*arguments: Any, **parameters: Any) -> Any:  # noqa: ANN401, as the flow's
-        with TagsContext(current_tags=set()):
+    def function(*arguments: Any, **parameters: Any) -> Any:  # noqa: ANN401, the flow's own types
+        with TagsContext(current_tags=set()):  # `tags()` can only add
             return flow.fn(*arguments, **parameters)
 
-    plain.fn = run
-    return plain
+    return Flow(function, name=flow.name, flow_run_name=flow.flow_run_name, task_runner=flow.task_runner)
 
 
-def _page(artifact: UUID | None) -> str:
-    """Tell where an artifact is to be seen."""
+def _artifact_page(artifact: UUID | None) -> str:
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
         return f"{PREFECT_UI_URL.value()}/{page}"
@@ -159,7 +173,7 @@ def _page(artifact: UUID | None) -> str:
 
 
 def _check_server() -> None:
-    """Raise UnavailableError unless the Prefect server that a person has named, if there is one, answers."""
+    """Raise UnavailableError if PREFECT_API_URL is set and no Prefect server answers there."""
     url = PREFECT_API_URL.value()
     if not url:
         return
@@ -167,84 +181,84 @@ def _check_server() -> None:
         with get_client(sync_client=True) as client:
             if fault := client.api_healthcheck():
                 raise fault
-            if client.server_type.name != "CLOUD":  # which has no such page
+            if client.server_type is not ServerType.CLOUD:  # it has no such endpoint
                 client.api_version()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError is no JSON: a page, as without /api
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, such as without /api
         raise UnavailableError(
-            f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); an address such as "
-            "http://127.0.0.1:4200/api of one that runs is needed, and its password, if it has one"
+            f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); set it to the "
+            "address of a running one, such as http://127.0.0.1:4200/api, with its password, if it has one"
         ) from error
 
 
 @contextlib.contextmanager
-def _started(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
-    """Import the heavy libraries while the temporary Prefect server starts, if there is no other; both take seconds.
+def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
+    """Start a temporary Prefect server unless PREFECT_API_URL names one; preload meanwhile, since both take seconds.
 
-    Where that one ends inside the `with`, this process does, too.
+    When the temporary server ends before the `with` does, this process ends, too.
     """
-    waking = Thread(target=copy_context().run, args=(_wake_server,), daemon=True)
-    waking.start()
+    starting = Thread(target=copy_context().run, args=(_start_temporary_server,), daemon=True)
+    starting.start()
     preload()
-    waking.join()
+    starting.join()
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_worth_reading)
+        handler.addFilter(_is_not_reported)
     done = Event()
-    for server in _temporary_servers():
-        Thread(target=_end_with, args=(server, done, interrupted), daemon=True).start()
+    if server := _temporary_server():
+        Thread(target=_exit_with, args=(server, done, interrupted), daemon=True).start()
     try:
         yield
     finally:
         done.set()
+        # Prefect would log after our last line that its temporary server ends.
+        logging.getLogger("prefect").setLevel(logging.WARNING)
 
 
-def _temporary_servers() -> list[psutil.Process]:
-    """Find the temporary Prefect server among this process' children."""
-    found = []
-    for child in psutil.Process().children():
-        with contextlib.suppress(psutil.Error):  # ended by now
-            if any("uvicorn" in part for part in child.cmdline()):
-                found.append(child)
-    return found
-
-
-def _end_with(server: psutil.Process, done: Event, interrupted: str) -> None:
-    """End this process when its temporary server has, by a SIGTERM to all, say: Prefect would ask it for minutes.
-
-    What is on disk is whole, as after a kill.
-    """
-    while not done.wait(POLL_SECONDS):
-        with contextlib.suppress(psutil.TimeoutExpired):
-            code = server.wait(0)
-            signalled = code in SIGTERMED
-            told = interrupted if signalled else f"the temporary Prefect server has ended by itself: {interrupted}"
-            print(f"error: {told}", file=sys.stderr, flush=True)
-            sys.stdout.flush()
-            os._exit(TERMINATED if signalled else BAD_INPUT)
-
-
-def _wake_server() -> None:
-    """Start the temporary server, if there is no other, deaf to Ctrl-C: it has to outlive the epoch under way."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # this thread's, and so that of what it starts
-    with get_client(sync_client=True):
+def _start_temporary_server() -> None:
+    """Start the temporary server, which ignores Ctrl-C: it has to outlive the epoch that is being trained."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread, inherited by the server
+    with get_client(sync_client=True):  # starts it if no other is named
         pass
 
 
-def _worth_reading(record: logging.LogRecord) -> bool:
-    """Keep off the terminal what the last line says better: tracebacks of bad input, the temporary server's end."""
-    known = record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError))
-    return not known and "temporary server" not in str(record.msg)
+def _temporary_server() -> subprocess.Popen[bytes] | None:
+    """Return the process of Prefect's temporary server, if this process has started one."""
+    if PREFECT_API_URL.value():
+        return None
+    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415, takes a second to import
+
+    return SubprocessASGIServer().server_process  # a singleton, which Prefect's clients share
 
 
-def _told(error: CycloptsError) -> str:
-    """Give the reason of a refused flag in one line, naming the flag."""
+def _exit_with(server: subprocess.Popen[bytes], done: Event, interrupted: str) -> None:
+    """Exit when the temporary server ends, such as by a SIGTERM to all: Prefect would retry its requests for minutes.
+
+    Files stay intact, as after a kill.
+    """
+    while not done.wait(SERVER_POLL_SECONDS):
+        code = server.poll()
+        if code is not None:
+            terminated = code in SIGTERM_EXIT_CODES
+            message = interrupted if terminated else f"the temporary Prefect server has ended by itself: {interrupted}"
+            print(f"error: {message}", file=sys.stderr, flush=True)
+            sys.stdout.flush()
+            os._exit(TERMINATED if terminated else BAD_INPUT)
+
+
+def _is_not_reported(record: logging.LogRecord) -> bool:
+    """Filter out tracebacks of errors that the last line reports."""
+    return not (record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)))
+
+
+def _flag_error(error: CycloptsError) -> str:
+    """Return why a flag was refused, with its name."""
     reason = error.__cause__
     if isinstance(reason, ValidationError):
         return "; ".join(f"{_flag(error, fault['loc'])} {fault['input']}: {fault['msg']}" for fault in reason.errors())
     return str(error)
 
 
-def _flag(error: CycloptsError, place: Sequence[str | int]) -> str:
-    """Name the flag: that of a model's field, else the argument's own."""
-    if place or error.argument is None:
-        return f"--{'-'.join(map(str, place)).replace('_', '-')}"
+def _flag(error: CycloptsError, location: Sequence[str | int]) -> str:
+    """Return the flag's name: that of a model's field, else the argument's own."""
+    if location or error.argument is None:
+        return f"--{'-'.join(map(str, location)).replace('_', '-')}"
     return error.argument.name

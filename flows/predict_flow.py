@@ -57,4 +57,6 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
 NOTHING = "interrupted; nothing was written"
 
 if __name__ == "__main__":
-    command_line.run(predict_flow, check=check, tell=command_line.predicted, preload=preload, interrupted=NOTHING)
+    command_line.run(
+        predict_flow, check=check, summary=command_line.prediction_summary, preload=preload, interrupted=NOTHING
+    )

@@ -45,4 +45,4 @@ def promote_flow(
 
 
 if __name__ == "__main__":
-    command_line.run(promote_flow, check=check, tell=lambda crowned: crowned.summary)
+    command_line.run(promote_flow, check=check, summary=lambda crowned: crowned.summary)

@@ -1,4 +1,4 @@
-"""Retrain the digit classifier: load, collect, validate, train, evaluate, compare, plot, publish, report.
+"""Retrain the digit classifier: load, merge_inbox, validate, train, evaluate, compare, plot, publish, report.
 
 Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 """
@@ -13,11 +13,11 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts.store.store import Store
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
-from schemas.recipe import Overrides, Recipe, RecipeName
+from schemas.recipe import Overrides, RecipeName
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.shards import WORKERS
@@ -27,18 +27,18 @@ from tasks.find_cached_version import find_cached_version
 from tasks.inbox.folder import Inbox
 from tasks.load import load
 from tasks.merge_inbox import merge_inbox
-from tasks.orchestration.ray_cluster import check_engine, joined
+from tasks.orchestration.ray_cluster import check_engine, cluster
 from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
 from tasks.publish import publish
 from tasks.report_training import report_training
 from tasks.sources import formats
 from tasks.train import preload, train
-from tasks.update_leaderboard import rank
+from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
 
 
-def check(  # noqa: PLR0913, what can be looked at before anything is started
+def check(  # noqa: PLR0913, the parameters that can be checked without reading data
     source: str,
     test_source: str | None,
     inbox: Path | None,
@@ -46,23 +46,24 @@ def check(  # noqa: PLR0913, what can be looked at before anything is started
     recipe: RecipeName,
     overrides: Overrides,
     compute: Compute,
-    **_own_bounds: object,
-) -> Recipe:
-    """Refuse what can't work, before anything is started; give the whole recipe."""
+    **_others: object,
+) -> None:
+    """Raise InputError for parameters that can't work, within a second and before anything is started."""
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(formats.place, (source, test_source)), path_of(store))
+        Inbox(inbox).check(*map(formats.place, (source, test_source)), local_path(store))
     Store(store).check_writable()
-    return overrides.applied_to(recipe)
+    overrides.applied_to(recipe)
 
 
 @flow(
     name="train",
     flow_run_name="train {recipe} on {source}",
-    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's own, invariant
+    task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
-def train_flow(  # noqa: PLR0913, what a person may want to change
+@command_line.fill_docstring(sources=formats.source_help())
+def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
     source: str = "mnist",
     test_source: str | None = None,
     inbox: Path | None = None,
@@ -80,40 +81,43 @@ def train_flow(  # noqa: PLR0913, what a person may want to change
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards.
-        test_source: Where those to test with come from, if not from the source.
+        source: {sources}.
+        test_source: The source of the test rows, if not the source itself.
         inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
-        store: The folder that keeps the versions, or an object store's address; created when it isn't there.
-        recipe: How to train: plain as the original project did, fast for seconds, best for minutes of work.
-        overrides: Fields of the recipe that are to differ.
-        rules: What the data has to keep.
-        gate: What makes a candidate the champion.
-        compute: Where shards are staged and the network is trained.
-        force: Train, and make the candidate the champion whatever the gate says, for this reason.
-        keep: Versions to keep; older ones are removed, but never the champion or the one before it.
-        retrain: Train even if a version of the same data, recipe, code and libraries is there.
+        store: The folder of the versions, or an object store's address; created if missing.
+        recipe: How to train: plain as the original project did, fast for seconds, best for minutes.
+        overrides: Fields of the recipe to change.
+        rules: Rules that the data is validated against.
+        gate: Conditions for promoting the candidate to champion.
+        compute: Where shards are cached and the network is trained.
+        force: Train, and promote the candidate whatever the gate decides, for this reason.
+        keep: Number of versions to keep; older ones are removed, but never the champion or its predecessor.
+        retrain: Train even if a version of the same data, recipe, code and libraries exists.
     """
-    whole_recipe = check(source, test_source, inbox, store, recipe, overrides, compute)
-    Store(store).settle()
-    with stopwatch() as watch, joined(compute):
+    if __name__ != "__main__":  # command_line.run has checked a script's parameters
+        check(source, test_source, inbox, store, recipe, overrides, compute)
+    whole_recipe, versions = overrides.applied_to(recipe), Store(store)
+    versions.settle()
+    with stopwatch() as watch, cluster(compute):
         loaded = load(source, test_source, rules)
-        if inbox is not None:
-            loaded = merge_inbox(loaded, inbox, rules)
-        dataset = validate(loaded, rules, store, compute)
-        published = None if retrain or force else find_cached_version(dataset, whole_recipe, store, compute)
+        loaded = merge_inbox(loaded, inbox, rules) if inbox else loaded
+        dataset, data_plots = validate(loaded, rules, versions, compute)
+        published = None if retrain or force else find_cached_version(dataset, whole_recipe, versions, compute)
         if published is None:
-            trained = train(dataset, whole_recipe, Store(store).work, compute)
+            trained = train(dataset, whole_recipe, versions.work, compute)
             evaluation = evaluate(trained, dataset)
-            decision = compare(trained, evaluation, dataset, store, gate, force)
-            pictures = plot(trained, evaluation, decision)
-            published = publish(store, dataset, trained, evaluation, decision, pictures, watch.seconds(), keep)
-    published = report_training(published, store)
-    rank(store)
-    name = "Unchanged" if published.unchanged else "Completed"
-    return Completed(name=name, message=published.summary, data=published)
+            while published is None:  # again if another run's decision came first
+                decision = compare(trained, evaluation, dataset, versions, gate, force)
+                plots = plot(trained, evaluation, decision, dataset) | data_plots
+                published = publish(versions, dataset, trained, evaluation, decision, plots, watch.seconds(), keep)
+    published = report_training(published, versions)
+    update_leaderboard(versions)
+    return Completed(name="Unchanged" if published.unchanged else None, message=published.summary, data=published)
 
 
-GOES_ON = "interrupted; the same command goes on from the last checkpoint, if there is one"
+INTERRUPTED = "interrupted; the same command goes on from the last checkpoint, if there is one"
 
 if __name__ == "__main__":
-    command_line.run(train_flow, check=check, tell=command_line.published, preload=preload, interrupted=GOES_ON)
+    command_line.run(
+        train_flow, check=check, summary=command_line.training_summary, preload=preload, interrupted=INTERRUPTED
+    )

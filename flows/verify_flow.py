@@ -35,4 +35,4 @@ def verify_flow(
 
 
 if __name__ == "__main__":
-    command_line.run(verify_flow, check=check, tell=lambda verified: verified.summary)
+    command_line.run(verify_flow, check=check, summary=lambda verified: verified.summary)

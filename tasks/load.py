@@ -41,7 +41,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
         create_markdown_artifact(
             validation_report.unreadable(source, str(error)), key=DATA_KEY, description=f"{source}: not read"
         )
-        events.of_refused_data(source, str(error))
+        events.emit_refused_data(source, str(error))
         raise
     told = " and ".join(f"{part} part {_told(held)}" for part, held in loaded.parts.items())
     get_run_logger().info("%s: %s", loaded.name, told)

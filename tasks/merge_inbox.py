@@ -104,7 +104,7 @@ def _refused(path: Path, now: str, error: InputError) -> Told:
         raise error
     reason = printable(str(error))
     get_run_logger().warning("inbox: not added: %s", reason)
-    events.of_refused_data(printable(path), reason)
+    events.emit_refused_data(printable(path), reason)
     return _told(path, now, reason)
 
 

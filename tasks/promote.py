@@ -27,6 +27,6 @@ def promote(store: str, version: int, reason: str) -> Promotion:
     accuracy = float(versions.card(version)["figures"]["accuracy"])
     told = f"version {version} is the champion, in place of {'none' if over is None else f'version {over}'}: {reason}"
     get_run_logger().info(told)
-    events.of_version(events.PROMOTED, store, version, reason, accuracy=accuracy)
+    events.emit_version(events.PROMOTED, store, version, reason, accuracy=accuracy)
     create_markdown_artifact(f"# Version {version} is the champion\n\n{told}\n", key=PROMOTION_KEY, description=told)
     return Promotion(version=version, replaced=over, reason=reason, accuracy=accuracy)

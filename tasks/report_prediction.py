@@ -30,5 +30,5 @@ def report_prediction(prediction: Prediction) -> Prediction:
     text = prediction_report(prediction, markdown.embedded(plots.prediction_plots(prediction)))
     told = f"{prediction.source}: {prediction.n_rows:,} images by version {prediction.version}"
     artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=told)
-    events.of_drift(prediction.source, prediction.drifts)
+    events.emit_drift(prediction.source, prediction.drifts)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

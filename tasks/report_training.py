@@ -48,7 +48,7 @@ def report_training(published: PublishedVersion, store: str) -> PublishedVersion
         table = training_report.class_table(metrics)
         create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
         if outcome := versions.first_event(version):
-            events.of_decision(store, outcome, metrics["decision"])
+            events.emit_decision(store, outcome, metrics["decision"])
         versions.mark_reported(version)
         if version == published.version:
             published = dataclasses.replace(published, artifact=cast("UUID", artifact))

@@ -49,9 +49,9 @@ def validate(loaded: RawDataset, rules: Rules, store: str, compute: Compute) -> 
         pictures[validation_report.SHEET] = quarantine.sheet(found)
         kept_in = _keep(Store(store), found, pictures[validation_report.SHEET])
     _report(found, pictures, kept_in)
-    events.of_drift(found.name, found.drifts)
+    events.emit_drift(found.name, found.drifts)
     if dataset is None:
-        events.of_refused_data(found.name, found.refusal)
+        events.emit_refused_data(found.name, found.refusal)
         place = f"; the rows set aside{found.cut} are in {kept_in}" if kept_in else ""
         raise InputError(f"{found.refusal}{place}")
     return dataclasses.replace(dataset, pictures=pictures)

@@ -1,4 +1,4 @@
-"""What several tests share: tiny digits, a Prefect server for the session, the project as a person finds it."""
+"""Shared fixtures: small data, a Prefect server, an object store, and flows run as scripts."""
 
 import logging
 import signal
@@ -22,7 +22,7 @@ from tasks.validation import row_faults
 
 @pytest.fixture(scope="session")
 def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give an .npz source of 600 training and 200 test rows."""
+    """Return an .npz source of 600 training and 200 test rows."""
     path = tmp_path_factory.mktemp("data") / "tiny.npz"
     x_train, y_train = draw_digits(600, seed=1)
     x_test, y_test = draw_digits(200, seed=2)
@@ -32,21 +32,22 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def digits() -> pd.DataFrame:
-    """Give a pixel frame of 400 of MNIST's digits, forty of each class."""
+    """Return a pixel frame of 400 MNIST digits, 40 of each class."""
     frame = formats.load("mnist", None, DEFAULT_RULES).train
+    assert isinstance(frame, pd.DataFrame)
     first = frame.index.isin(frame.groupby("label").head(40).index)
     return row_faults.take(frame, first).reset_index(drop=True)
 
 
 @pytest.fixture(scope="session")
 def prefect_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Give a folder for Prefect's database, kept away from the person's own."""
+    """Return a folder for Prefect's database, apart from the user's own."""
     return tmp_path_factory.mktemp("prefect")
 
 
 @pytest.fixture(scope="session")
 def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Run a flow's file as a person does, from another directory than the project's."""
+    """Return a function that runs a flow's file as a script, outside the project's folder."""
 
     def run(
         flow: str, *flags: object, cwd: Path | None = None, env: Mapping[str, str] = MappingProxyType({})
@@ -54,7 +55,7 @@ def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[st
         return subprocess.run(
             [sys.executable, ROOT / "flows" / f"{flow}_flow.py", *map(str, flags)],
             cwd=cwd or prefect_home,
-            env=clean_environment(prefect_home) | env,
+            env=clean_environment(prefect_home) | dict(env),
             capture_output=True,
             text=True,
             timeout=600,
@@ -75,7 +76,7 @@ def prefect_server(prefect_home: Path) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[dict[str, str]]:
-    """Serve an object store with S3's interface on loopback; give the environment that leads to it."""
+    """Serve an S3 object store on loopback; yield the environment variables that point to it."""
     from moto.server import ThreadedMotoServer
 
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
@@ -92,7 +93,7 @@ def object_store() -> Iterator[dict[str, str]]:
 
 @pytest.fixture
 def bucket(object_store: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str:
-    """Give the address of a new bucket in an object store, which this process and its children reach."""
+    """Return the address of a new bucket, reachable from this process and its children."""
     import fsspec
 
     for name, value in object_store.items():
@@ -103,13 +104,13 @@ def bucket(object_store: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add what CI uses, a skipped test is a failed run, and how long to look for what readers can't take."""
-    parser.addoption("--fuzz", type=int, default=60, help="damaged files to try of each format (default 60)")
+    """Add --no-skips, for CI, and --fuzz."""
+    parser.addoption("--fuzz", type=int, default=60, help="number of damaged files per format (default 60)")
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
 
 
 def pytest_configure() -> None:
-    """Take Ctrl-C as a terminal gives it: what a shell runs in the background ignores it, and children inherit that."""
+    """Handle SIGINT as in a terminal: shells let background processes, and so their children, ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -125,7 +126,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail a run that skipped a test, where that was forbidden."""
-    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # of several processes the first has it
+    """Fail a run that skipped a test under --no-skips."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # with xdist only in the main process
     if reporter and session.config.getoption("--no-skips") and reporter.stats.get("skipped"):
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

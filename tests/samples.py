@@ -1,4 +1,6 @@
-"""What tests are made of: the project's folder, an environment, digits that are learned within seconds."""
+"""Test data and helpers: drawn digits, sources, versions in a store, Prefect's events and artifacts."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
@@ -6,16 +8,27 @@ import os
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+    from prefect.client.schemas.objects import Artifact
+
+    from artifacts.store.store import Store
+    from schemas.images import PixelFile
+    from schemas.results import Dataset
+    from tasks.validation.check_rows import CheckedPart
+
 ROOT = Path(__file__).parents[1]
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
-"""What `fill_version` writes."""
+"""The files that `fill_version` writes."""
 
 
-def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Draw images that are learned within seconds: class k is a bright bar at its own height, with noise."""
+def draw_digits(rows: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Return images that are learned within seconds, and labels: class k is a bar at its own height, with noise."""
     random = np.random.default_rng(seed)
     labels = np.arange(rows, dtype=np.uint8) % 10
     pixels = random.integers(0, 60, (rows, 28, 28), dtype=np.uint8)
@@ -25,7 +38,7 @@ def draw_digits(rows: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_shards(folder: Path, rows: int, count: int) -> Path:
-    """Write drawn digits as so many Parquet shards into a new folder; give it."""
+    """Write drawn digits as `count` Parquet shards into a new folder; return it."""
     import pandas as pd
 
     folder.mkdir()
@@ -37,8 +50,8 @@ def write_shards(folder: Path, rows: int, count: int) -> Path:
     return folder
 
 
-def on_disk(dataset: object, folder: Path, count: int, memory: int):
-    """Give a dataset whose training images are in so many files, and to be trained on with so many MiB of memory."""
+def on_disk(dataset: Dataset, folder: Path, count: int, memory: int) -> Dataset:
+    """Return the dataset with its training images in `count` files, to be trained on within `memory` MiB."""
     from schemas.images import ShardedImages
 
     files = []
@@ -49,8 +62,8 @@ def on_disk(dataset: object, folder: Path, count: int, memory: int):
     return dataclasses.replace(dataset, train=train, memory=memory)
 
 
-def pixel_file(path: Path, rows: int):
-    """Give a file of so many rows at a path, as staged images have them."""
+def pixel_file(path: Path, rows: int) -> PixelFile:
+    """Return the cached file at a path, of `rows` images."""
     from artifacts.store.storage import FolderStorage
     from schemas.images import PixelFile
     from tasks.sharding.shard_cache import CachedFile
@@ -59,7 +72,7 @@ def pixel_file(path: Path, rows: int):
 
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> None:
-    """Write the least that a version holds, its card with what was decided, if that is said."""
+    """Write the minimal files of a version; `decision` overrides fields of the card's decision."""
     from artifacts.files import sums
 
     (folder / "model.keras").write_bytes(b"weights")
@@ -77,20 +90,20 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
     (folder / "card.json").write_text(json.dumps(card))
 
 
-def publish(store, fingerprint: str = "f", **decision: object) -> int:
-    """Publish the least that a version holds; give its number."""
+def publish(store: Store, fingerprint: str = "f", **decision: object) -> int:
+    """Publish a minimal version; return its number."""
     with store.new_version() as (number, folder):
         fill_version(number, folder, fingerprint, **decision)
     return number
 
 
-def crown(store, version: int) -> None:
+def crown(store: Store, version: int) -> None:
     """Make a version the champion."""
     store.promote(version, over=store.champion(), run="test", reason="better")
 
 
-def accepted(source: object):
-    """Read a source by the default rules; give its dataset, which has to pass."""
+def accepted(source: object) -> Dataset:
+    """Return the dataset of a source that passes the default rules."""
     from schemas.rules import DEFAULT_RULES
     from tasks.sources import formats
     from tasks.validation import inspection, profiles
@@ -101,39 +114,40 @@ def accepted(source: object):
     return dataset
 
 
-def fingerprint_of(train: object, test: object) -> str:
-    """Give the fingerprint of two pixel frames."""
+def fingerprint_of(train: pd.DataFrame, test: pd.DataFrame) -> str:
+    """Return the fingerprint of a training and a test frame."""
     from tasks.validation import check_rows, inspection
 
     return inspection.fingerprint(*(_labelled_digests(check_rows.of_frame(frame, ())) for frame in (train, test)))
 
 
-def _labelled_digests(part: object) -> SimpleNamespace:
+def _labelled_digests(part: CheckedPart) -> SimpleNamespace:
     return SimpleNamespace(labels=part.images.labels, digests=part.digests)
 
 
 def clean_environment(prefect_home: Path) -> dict[str, str]:
-    """Give the environment without what would reach a test from outside."""
+    """Return the environment without the variables that would change a test."""
     ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}
     return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
 
 
-def awaited_events(name: str, resource: str) -> list[dict]:
-    """Give the events of a name and a resource, the newest first, once the Prefect server of the tests has some."""
+def awaited_events(name: str, resource: str) -> list[dict[str, Any]]:
+    """Return the events of a name and a resource, newest first, once the tests' Prefect server has some."""
     from prefect.client.orchestration import get_client
 
     wanted = {"event": {"name": [name]}, "resource": {"id": [resource]}}
     deadline = time.monotonic() + 30
     with get_client(sync_client=True) as client:
         while True:
-            found = client.request("POST", "/events/filter", json={"filter": wanted}).json()["events"]
+            response = client.request("POST", "/events/filter", json={"filter": wanted})
+            found: list[dict[str, Any]] = response.json()["events"]
             if found or time.monotonic() > deadline:
                 return found
             time.sleep(0.3)
 
 
-def newest_artifact(key: str):
-    """Give the newest artifact of a key from the Prefect server of the tests."""
+def newest_artifact(key: str) -> Artifact:
+    """Return the newest artifact of a key from the tests' Prefect server."""
     from prefect.client.orchestration import get_client
     from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
     from prefect.client.schemas.sorting import ArtifactSort

@@ -1,4 +1,4 @@
-"""The project as `make up` runs it: server, deployments and worker from nothing, runs through the API."""
+"""Start the server, the deployments and the worker of `make up`, and run deployments through the API."""
 
 import contextlib
 import signal
@@ -13,55 +13,55 @@ from typing import Any
 import httpx
 from samples import ROOT, clean_environment
 
-PATIENCE = 300
-ENDED = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+TIMEOUT_SECONDS = 300
+FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
-class Patient(httpx.HTTPTransport):
-    """Ask again where the server says that its database is busy, as Prefect's own client does."""
+class RetryTransport(httpx.HTTPTransport):
+    """Retry requests while the server's database is busy, as Prefect's own client does."""
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        """Wait half a second in between; what only reads is asked again when it took too long, too."""
         while True:
             try:
-                answer = super().handle_request(request)
+                response = super().handle_request(request)
             except httpx.ReadTimeout:
                 if request.method != "GET" and not request.url.path.endswith("/filter"):
-                    raise
+                    raise  # it may have written
                 continue
-            if answer.status_code != httpx.codes.SERVICE_UNAVAILABLE:
-                return answer
+            if response.status_code != httpx.codes.SERVICE_UNAVAILABLE:
+                return response
             time.sleep(0.5)
 
 
 def api_client(url: str) -> httpx.Client:
-    """Give a client of a server's API."""
-    return httpx.Client(base_url=url, timeout=120, transport=Patient())  # its machine may be at work on ten runs
+    """Return a client of the API at a URL."""
+    return httpx.Client(base_url=url, timeout=120, transport=RetryTransport())  # ten runs may keep the machine busy
 
 
 @contextlib.contextmanager
 def served(home: Path) -> Iterator[httpx.Client]:
-    """Start everything with its database and words in a folder; give a client of the API; end everything by Ctrl-C."""
-    port, words = free_port(), home / "make-up.log"
-    # The worker asks for work every second instead of every ten: tests wait for each of their runs.
+    """Run `make up` with its database and log in a folder; yield a client of the API; end it by Ctrl-C."""
+    port, log = free_port(), home / "make-up.log"
+    # The worker polls every second instead of every ten, since tests wait for their runs.
     environment = clean_environment(home) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    with words.open("wb") as log:  # no pipe: the worker's words would fill it
+    with log.open("wb") as output:  # no pipe, which the worker's output would fill
         process = subprocess.Popen(
             [sys.executable, ROOT / "deployment" / "up.py"],
             env=environment,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
     try:
-        _await_ready(process, words)
+        _await_ready(process, log)
         with api_client(f"http://127.0.0.1:{port}/api") as api:
             yield api
     finally:
@@ -69,39 +69,40 @@ def served(home: Path) -> Iterator[httpx.Client]:
         process.wait(60)
 
 
-def _await_ready(process: subprocess.Popen[bytes], words: Path) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while "Ctrl-C ends" not in words.read_text():
+def _await_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while "Ctrl-C ends" not in log.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
-            raise AssertionError(f"make up didn't come up:\n{words.read_text()}")
+            raise AssertionError(f"make up didn't start:\n{log.read_text()}")
         time.sleep(0.2)
 
 
 def deployment(api: httpx.Client, name: str) -> dict[str, Any]:
-    """Give a deployment by its name, `train/retrain`."""
-    return api.get(f"/deployments/name/{name}").raise_for_status().json()
+    """Return the deployment of a name such as `train/retrain`."""
+    found: dict[str, Any] = api.get(f"/deployments/name/{name}").raise_for_status().json()
+    return found
 
 
-def ask_each_champion(api: httpx.Client, *, enabled: bool) -> None:
-    """Let predict run whenever a version becomes champion, as prefect.yaml has it, or not."""
-    wanted = {"automations": {"name": {"any_": ["predict__automation_1"]}}}
-    (automation,) = api.post("/automations/filter", json=wanted).raise_for_status().json()
+def enable_predict_trigger(api: httpx.Client, *, enabled: bool) -> None:
+    """Turn on or off that predict runs whenever a version becomes champion, as in prefect.yaml."""
+    name_filter = {"automations": {"name": {"any_": ["predict__automation_1"]}}}
+    (automation,) = api.post("/automations/filter", json=name_filter).raise_for_status().json()
     api.patch(f"/automations/{automation['id']}", json={"enabled": enabled}).raise_for_status()
 
 
 def run(api: httpx.Client, name: str, parameters: Mapping[str, object]) -> dict[str, Any]:
-    """Run a deployment as the UI does; give the run when it has ended."""
-    identity = deployment(api, name)["id"]
-    created = api.post(f"/deployments/{identity}/create_flow_run", json={"parameters": parameters})
-    return ended(api, created.raise_for_status().json()["id"])
+    """Run a deployment as the UI does; return the run when it has ended."""
+    deployment_id = deployment(api, name)["id"]
+    created = api.post(f"/deployments/{deployment_id}/create_flow_run", json={"parameters": parameters})
+    return wait_for_run(api, created.raise_for_status().json()["id"])
 
 
-def ended(api: httpx.Client, identity: str) -> dict[str, Any]:
-    """Give a run when it has ended."""
-    deadline = time.monotonic() + PATIENCE
+def wait_for_run(api: httpx.Client, run_id: str) -> dict[str, Any]:
+    """Return the run when it has ended."""
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while time.monotonic() < deadline:
-        found = api.get(f"/flow_runs/{identity}").raise_for_status().json()
-        if found["state_type"] in ENDED:
-            return found
+        flow_run: dict[str, Any] = api.get(f"/flow_runs/{run_id}").raise_for_status().json()
+        if flow_run["state_type"] in FINAL_STATES:
+            return flow_run
         time.sleep(0.5)
-    raise AssertionError(f"{found['name']} didn't end: {found['state']}")
+    raise AssertionError(f"{flow_run['name']} didn't end: {flow_run['state']}")

@@ -17,7 +17,7 @@ from artifacts.store.storage import FolderStorage
 from schemas.compute import Compute
 from schemas.recipe import PRESETS, Overrides
 from tasks.inference.start_up import import_tensorflow
-from tasks.orchestration.ray_cluster import joined
+from tasks.orchestration.ray_cluster import cluster
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +43,7 @@ def main() -> None:
     from tasks.training import engine, ray_engine
 
     measured = {0: timed(engine.train, dataset, recipe, options.work / "alone")}
-    with joined(Compute(engine="ray", workers=options.most)):
+    with cluster(Compute(engine="ray", workers=options.most)):
         for workers in range(1, options.most + 1):
             work = options.work / f"by-{workers}"
             measured[workers] = timed(partial(ray_engine.train, workers=workers), dataset, recipe, work)

@@ -1,1 +1,1 @@
-"""What tasks share and what knows Prefect: retries, timing, events, progress, the Ray cluster."""
+"""Helpers for tasks that need Prefect: retries, timing, events, progress, and the Ray cluster."""

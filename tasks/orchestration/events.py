@@ -1,4 +1,4 @@
-"""Tell Prefect's event bus what an automation may want to act on: versions promoted or refused, data refused, drift."""
+"""Emit Prefect events that an automation may act on: a version promoted or refused, data refused, drift."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from prefect.events import emit_event
 
 from artifacts.store.store import PROMOTION
-from artifacts.uri import path_of
+from artifacts.uri import local_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,34 +18,35 @@ PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
 DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"
 
 
-def of_decision(store: str, told: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
-    """Tell that a candidate was promoted, or refused, and why: as the history has it, with the decision's figures."""
-    event = PROMOTED if told["event"] == PROMOTION else REFUSED
-    figures = {name: decision[name] for name in ("accuracy", "fixed", "made")}
-    of_version(event, store, told["version"], told["reason"], **figures)
+def emit_decision(store: str, entry: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
+    """Emit that a candidate was promoted or refused, from its entry in the history and the decision's metrics."""
+    event = PROMOTED if entry["event"] == PROMOTION else REFUSED
+    metrics = {name: decision[name] for name in ("accuracy", "fixed", "made")}
+    emit_version(event, store, entry["version"], entry["reason"], **metrics)
 
 
-def of_version(event: str, store: str, version: int, reason: str, **figures: Any) -> None:  # noqa: ANN401, any figure
-    """Tell of a version in a store."""
-    path = path_of(store)
-    place = store if path is None else str(path.resolve())
-    payload = {"version": version, "store": place, "reason": reason, **figures}
-    emit_event(event, resource=_resource("store", place), payload=payload)
+def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
+    """Emit an event of a version in the store at a path or an address."""
+    path = local_path(store)
+    uri = store if path is None else str(path.resolve())
+    payload = {"version": version, "store": uri, "reason": reason, **metrics}
+    emit_event(event, resource=_resource("store", uri), payload=payload)
 
 
-def of_refused_data(name: str, reason: str) -> None:
-    """Tell that data was refused, and why."""
+def emit_refused_data(name: str, reason: str) -> None:
+    """Emit that data was refused, and why."""
     emit_event(DATA_REFUSED, resource=_resource("data", name), payload={"reason": reason})
 
 
-def of_drift(name: str, drifts: tuple[Drift, ...]) -> None:
-    """Tell that data has drifted, and how far; nothing where all is near."""
-    far = [
-        {"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in drifts if d.exceeds_threshold
-    ]
-    if far:
-        reason = "; ".join(f"{drift.part} part: {drift.summary}" for drift in drifts if drift.exceeds_threshold)
-        emit_event(DRIFTED, resource=_resource("data", name), payload={"reason": reason, "drifts": far})
+def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
+    """Emit the drifts that exceed their thresholds, if any."""
+    exceeding = [drift for drift in drifts if drift.exceeds_threshold]
+    if exceeding:
+        payload = {
+            "reason": "; ".join(f"{drift.part} part: {drift.summary}" for drift in exceeding),
+            "drifts": [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in exceeding],
+        }
+        emit_event(DRIFTED, resource=_resource("data", name), payload=payload)
 
 
 def _resource(kind: str, name: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Show how far a training is: a bar in the terminal, an artifact in the Prefect UI, a log line an epoch."""
+"""Show a training's progress: a bar in the terminal, an artifact in the Prefect UI, a log line per epoch."""
 
 from __future__ import annotations
 
@@ -22,35 +22,34 @@ if TYPE_CHECKING:
 
     from schemas.results import EpochRecord
 
-SECONDS_BETWEEN_UPDATES = 2.0  # each is a request to the server
-PATIENCE_SECONDS = 5.0  # with the last of them
+UPDATE_SECONDS = 2.0  # each update is a request to the server
+LAST_UPDATE_SECONDS = 5.0
 
 
 class Progress:
-    """Follows the epochs of a training inside a `with`."""
+    """Context manager that shows the epochs of a training."""
 
     def __init__(self, epochs: int) -> None:
-        """Expect so many epochs."""
         self._epochs = epochs
         self._logger = get_run_logger()
-        self._shares: SimpleQueue[float] = SimpleQueue()
+        self._fractions: SimpleQueue[float] = SimpleQueue()
         self._ended = Event()
-        # A thread of its own: a training doesn't wait for a server that is away for minutes.
-        self._teller = Thread(target=copy_context().run, args=(self._tell,), daemon=True)
+        # In a thread, so that training goes on while the server is away for minutes.
+        self._updater = Thread(target=copy_context().run, args=(self._update_artifact,), daemon=True)
 
     def __enter__(self) -> Self:
-        """Show the bar, if a person is watching, and begin the artifact."""
-        watched = sys.stderr.isatty()
-        self._open = ExitStack()
-        if watched:
-            self._open.enter_context(logging_redirect_tqdm())
-        self._bar = self._open.enter_context(tqdm(total=self._epochs, unit="epoch", disable=not watched, leave=False))
-        self._shares.put(0.0)
-        self._teller.start()
+        is_terminal = sys.stderr.isatty()
+        self._resources = ExitStack()
+        if is_terminal:
+            self._resources.enter_context(logging_redirect_tqdm())
+        bar = tqdm(total=self._epochs, unit="epoch", disable=not is_terminal, leave=False)
+        self._bar = self._resources.enter_context(bar)
+        self._fractions.put(0.0)
+        self._updater.start()
         return self
 
     def epoch_done(self, record: EpochRecord) -> None:
-        """Tell of an epoch that is done."""
+        """Log the epoch's metrics."""
         held_out = (
             ""
             if record.validation_accuracy is None
@@ -66,48 +65,47 @@ class Progress:
             held_out,
         )
 
-    def block_done(self, share: float) -> None:
-        """Show what share of all epochs is done."""
-        self._bar.update(share * self._epochs - self._bar.n)
-        self._shares.put(share)
+    def block_done(self, fraction: float) -> None:
+        """Show the fraction of all epochs that is done."""
+        self._bar.update(fraction * self._epochs - self._bar.n)
+        self._fractions.put(fraction)
 
     def __exit__(
         self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        """Take the bar away; a training that ended well is at 100 %, however early it stopped."""
-        self._open.close()
+        self._resources.close()
         if kind is None:
-            self._shares.put(1.0)
+            self._fractions.put(1.0)  # even if it stopped early
         self._ended.set()
-        self._teller.join(PATIENCE_SECONDS)
+        self._updater.join(LAST_UPDATE_SECONDS)
 
-    def _tell(self) -> None:
-        """Tell Prefect the newest share, every two seconds and once more at the end."""
+    def _update_artifact(self) -> None:
+        """Send the newest fraction to Prefect every two seconds, and once more at the end."""
         artifact: UUID | None = None
         while True:
-            last = self._ended.is_set()
-            share = self._newest()
-            if share is not None:
-                artifact = self._told(artifact, 100 * share)
-            if last:
+            is_last = self._ended.is_set()
+            fraction = self._newest_fraction()
+            if fraction is not None:
+                artifact = self._send(artifact, 100 * fraction)
+            if is_last:
                 return
-            self._ended.wait(SECONDS_BETWEEN_UPDATES)
+            self._ended.wait(UPDATE_SECONDS)
 
-    def _newest(self) -> float | None:
+    def _newest_fraction(self) -> float | None:
         newest = None
         while True:
             try:
-                newest = self._shares.get_nowait()
+                newest = self._fractions.get_nowait()
             except Empty:
                 return newest
 
-    def _told(self, artifact: UUID | None, percent: float) -> UUID | None:
-        """Create or update the artifact; a training is worth more than its progress bar."""
+    def _send(self, artifact: UUID | None, percent: float) -> UUID | None:
+        """Create or update the artifact; failing to show progress must not fail the training."""
         try:
             if artifact is None:
-                told = create_progress_artifact(percent, key="training-progress", description="Epochs done")
-                return cast("UUID", told)
+                created = create_progress_artifact(percent, key="training-progress", description="Epochs done")
+                return cast("UUID", created)
             update_progress_artifact(artifact, percent)
         except (httpx.HTTPError, PrefectException) as error:
-            self._logger.warning("the progress couldn't be shown: %s", type(error).__name__)
+            self._logger.warning("progress not shown: %s", type(error).__name__)
         return artifact

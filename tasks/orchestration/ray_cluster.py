@@ -1,4 +1,4 @@
-"""The Ray cluster that a run computes on, if it is to: checked before anything starts, joined, left at the end."""
+"""Join the Ray cluster that a run computes on, after checks that answer within seconds."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from schemas.compute import Compute
 
-NEEDED = ("ray", "prefect_ray")
+PACKAGES = ("ray", "prefect_ray")
 THIS_MACHINE = "local"
 QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-KNOCKING_SECONDS, ASKING_SECONDS = 10, 60
+CONNECT_SECONDS, HEALTH_CHECK_SECONDS = 10, 60
 
 
 def check_engine(compute: Compute) -> None:
-    """Raise InputError if what is asked for contradicts itself, or Ray, or the server that it needs, isn't there."""
+    """Raise InputError if flags contradict each other, or if Ray or the Prefect server that it needs is missing."""
     if compute.engine == "local":
         for flag, given in (("--ray-address", compute.ray_address is not None), ("--workers", compute.workers > 1)):
             if given:
@@ -38,24 +38,24 @@ def check_engine(compute: Compute) -> None:
         return
     if (compute.ray_address or "").startswith("ray://"):
         raise InputError(
-            f"--ray-address {compute.ray_address}: Ray's client can't train; run the flow on a machine of the cluster "
+            f"--ray-address {compute.ray_address}: a Ray client can't train; run the flow on a machine of the cluster "
             "and give host:port or auto"
         )
-    if not all(map(importlib.util.find_spec, NEEDED)):
+    if not all(map(importlib.util.find_spec, PACKAGES)):
         raise InputError(
             "--engine ray: Ray isn't installed; "
-            "pip install --require-hashes --requirement requirements-ray.txt does that"
+            "install it with pip install --require-hashes --requirement requirements-ray.txt"
         )
     if not PREFECT_API_URL.value():
         raise InputError(
-            "--engine ray needs a Prefect server that all its processes reach, or each would start one of its own: "
-            "start one (`make up`, `prefect server start`) and name it in PREFECT_API_URL"
+            "--engine ray needs a Prefect server that all its processes reach: without one each would start its own; "
+            "start one (`make up`, `prefect server start`) and set PREFECT_API_URL to its address"
         )
 
 
 @contextmanager
-def joined(compute: Compute) -> Iterator[None]:
-    """Be part of a Ray cluster inside the `with`, if the engine is Ray: of the one named or one of this machine alone.
+def cluster(compute: Compute) -> Iterator[None]:
+    """Join a Ray cluster inside the `with`, if the engine is Ray: the one at the address, or a new one on this machine.
 
     Raises UnavailableError when the cluster doesn't answer.
     """
@@ -63,35 +63,32 @@ def joined(compute: Compute) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # as with Prefect's analytics
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # or who still asks for something at the end would begin anew
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a late call at the end would start a new cluster
     import ray
 
-    there = "Ray can't be started on this machine"
+    fault = "Ray can't be started on this machine"
     try:
         if compute.ray_address:
-            there = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
+            fault = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
             _check_answers(compute.ray_address)
             start = partial(ray.init, compute.ray_address)
         else:
             processors = max(os.cpu_count() or 1, compute.workers)
             start = partial(ray.init, THIS_MACHINE, num_cpus=processors, include_dashboard=False)
-        with _own_sigterm():
+        with _keep_sigterm_handler():
             start(**QUIET)
     except (OSError, ValueError, RuntimeError) as error:
-        raise UnavailableError(f"{there} ({first_line(error)})") from error
+        raise UnavailableError(f"{fault} ({first_line(error)})") from error
     try:
         yield
     finally:
-        with _own_sigterm():
+        with _keep_sigterm_handler():
             ray.shutdown()
 
 
 @contextmanager
-def _own_sigterm() -> Iterator[None]:
-    """Have SIGTERM end this process as before the `with`: Ray takes it over, and at its end sets it to its default.
-
-    It would print where it stood and abort, or later end without a word.
-    """
+def _keep_sigterm_handler() -> Iterator[None]:
+    """Restore the SIGTERM handler: `ray.init` sets its own, which prints a stack and aborts; `shutdown` the default."""
     before = signal.getsignal(signal.SIGTERM)
     yield
     if threading.current_thread() is threading.main_thread():
@@ -99,17 +96,26 @@ def _own_sigterm() -> Iterator[None]:
 
 
 def _check_answers(address: str) -> None:
-    """Raise OSError unless Ray answers at host:port: it would itself ask nobody, or another server, for minutes."""
+    """Raise OSError unless a Ray cluster answers at host:port: `ray.init` would wait minutes, or retry another server.
+
+    Ray has no such check in Python, only on its command line.
+    """
     host, _, port = address.rpartition(":")
     if not host:
         return
-    socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCKING_SECONDS).close()
-    ask = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check", "--address", address]
+    socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check", "--address"]
+    not_ray = "the server there isn't Ray"
     try:
-        ended = subprocess.run(  # noqa: S603, Ray's own program
-            ask, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=ASKING_SECONDS, check=False
+        process = subprocess.run(  # noqa: S603, Ray's own program
+            [*command, address],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=HEALTH_CHECK_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise OSError("what listens there isn't Ray") from error
-    if ended.returncode:
-        raise OSError((ended.stderr.strip().splitlines() or ["what listens there isn't Ray"])[-1])
+        raise OSError(not_ray) from error
+    if process.returncode:
+        raise OSError((process.stderr.strip().splitlines() or [not_ray])[-1])

@@ -18,7 +18,7 @@ TRANSIENT_ERRNOS = {
     errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT,
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH, errno.ENETUNREACH,
 }  # fmt: skip
-"""Errors of a disk or a network that may pass. Other kinds of OSError stay: no such file, not a picture."""
+"""Disk and network errors that may pass. Others, such as a missing file, are permanent."""
 
 
 def is_transient(error: BaseException | None) -> bool:

@@ -1,4 +1,4 @@
-"""Measure what each task of a flow takes."""
+"""Measure the wall time of each task of a flow."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _seconds: ContextVar[dict[str, float] | None] = ContextVar("seconds", default=No
 
 
 def timed(function: Callable[P, R]) -> Callable[P, R]:
-    """Record the wall time of each call in the stopwatch around it, if there is one."""
+    """Record the wall time of the last call in the surrounding `stopwatch()`, if any."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -39,7 +39,7 @@ def timed(function: Callable[P, R]) -> Callable[P, R]:
 
 
 class Stopwatch:
-    """Knows where the time of a flow went."""
+    """The wall time of a flow, by task."""
 
     def __init__(self, seconds: dict[str, float]) -> None:
         self._seconds = seconds
@@ -47,9 +47,9 @@ class Stopwatch:
         self._started = time.perf_counter()
 
     def seconds(self) -> dict[str, float]:
-        """Return the seconds of the process's start-up, of each task so far, and of Prefect between them."""
-        between = time.perf_counter() - self._started - sum(self._seconds.values())
-        return {START_UP: self._start_up, **self._seconds, ORCHESTRATION: between}
+        """Return the seconds of the process's start-up, of each finished task, and of Prefect between them."""
+        orchestration = time.perf_counter() - self._started - sum(self._seconds.values())
+        return {START_UP: self._start_up, **self._seconds, ORCHESTRATION: orchestration}
 
 
 @contextmanager

@@ -71,6 +71,11 @@ READERS = {
 many rows to have in memory at a time, and gives frames to predict on, with labels where the source has some."""
 
 
+def source_help() -> str:
+    """Return what can be trained on, for `--source`."""
+    return "mnist, fashion-mnist, an .npz, .csv or .parquet file, a folder of IDX files or pictures, or shards"
+
+
 def check(*sources: str | None) -> None:
     """Raise InputError, in a few hundredths of a second, if one of the sources can't be what is wanted."""
     for source in sources:

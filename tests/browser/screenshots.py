@@ -1,4 +1,4 @@
-"""Take the README's pictures anew, of runs on MNIST in the newer Prefect UI: `make screenshots`, minutes of work."""
+"""Take the README's screenshots, of runs on MNIST in the newer Prefect UI: `make screenshots`, which takes minutes."""
 
 import sys
 import tempfile
@@ -17,84 +17,84 @@ RUNS = {
     "with another seed": {"overrides": {"seed": 1}},
     "the other network": {"overrides": {"network": "cnn"}},
 }
-REPORTED = "as make train does"
-WIDTH, WIDE, HEIGHT = 1300, 1700, 2000  # high enough for the menu to reach below every picture
+REPORTED_RUN = "as make train does"
+WIDTH, WIDE, HEIGHT = 1300, 1700, 2000  # so high that the menu reaches below every screenshot
 MARGIN = 12
 
 
 def main() -> None:
-    """Train, look, and only when all pictures are there replace the old ones."""
+    """Train, take all screenshots, and only then replace the old ones."""
     try:
-        pictures = taken()
+        screenshots = take_all()
     except NoBrowserError as error:
         sys.exit(f"error: {error}")
-    for name, picture in pictures.items():
+    for name, screenshot in screenshots.items():
         path = DOCS / f"{name}.png"
-        path.write_bytes(picture)
-        print(f"{path.relative_to(ROOT)}: {len(picture) / 1024:.0f} KiB")
+        path.write_bytes(screenshot)
+        print(f"{path.relative_to(ROOT)}: {len(screenshot) / 1024:.0f} KiB")
 
 
-def taken() -> dict[str, bytes]:
-    """Give the pictures as PNGs by name."""
+def take_all() -> dict[str, bytes]:
+    """Return the screenshots as PNGs by name."""
     with tempfile.TemporaryDirectory() as folder, browser() as chromium, serving.served(Path(folder)) as api:
-        report = reports(api, Path(folder) / "store")[REPORTED]
+        report = train(api, Path(folder) / "store")[REPORTED_RUN]
         with PrefectUi.opened(chromium, str(api.base_url).removesuffix("/api/"), NEWER, (WIDTH, HEIGHT)) as ui:
             return {
-                "report": of_report(ui, report),
-                "form": of_form(ui),
-                "history": of_history(ui),
-                "leaderboard": of_leaderboard(ui),
+                "report": report_screenshot(ui, report),
+                "form": form_screenshot(ui),
+                "history": history_screenshot(ui),
+                "leaderboard": leaderboard_screenshot(ui),
             }
 
 
-def reports(api: httpx.Client, store: Path) -> dict[str, str]:
-    """Run the deployment as often as there are RUNS; give the id of each run's report."""
-    found = {}
+def train(api: httpx.Client, store: Path) -> dict[str, str]:
+    """Run the deployment with the parameters of each of RUNS; return the id of each run's report."""
+    reports = {}
     for name, parameters in RUNS.items():
         print(f"training: {name}", flush=True)
         run = serving.run(api, "train/retrain", parameters | {"store": str(store), "inbox": None})
         if run["state_type"] != "COMPLETED":
             sys.exit(f"error: a run ended as {run['state_name']}: {run['state']['message']}")
-        wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}, "artifacts": {"key": {"any_": ["training-report"]}}}
-        (artifact,) = api.post("/artifacts/filter", json=wanted).raise_for_status().json()
-        found[name] = artifact["id"]
-    return found
+        query = {"flow_runs": {"id": {"any_": [run["id"]]}}, "artifacts": {"key": {"any_": ["training-report"]}}}
+        (artifact,) = api.post("/artifacts/filter", json=query).raise_for_status().json()
+        reports[name] = artifact["id"]
+    return reports
 
 
-def of_report(ui: PrefectUi, artifact: str) -> bytes:
-    """Take a whole page, menu and all, as far as the decision goes."""
+def report_screenshot(ui: PrefectUi, artifact: str) -> bytes:
+    """Take the page down to the decision, with the menu."""
     ui.open_artifact(artifact)
-    return taken_above(ui, ui.page.get_by_role("heading", name="Confusion matrix"), 0, WIDTH)
+    return take_above(ui, ui.page.get_by_role("heading", name="Confusion matrix"), 0, WIDTH)
 
 
-def of_form(ui: PrefectUi) -> bytes:
+def form_screenshot(ui: PrefectUi) -> bytes:
     """Take the beginning of the form of parameters."""
     ui.open_form("retrain")
-    return taken_above(ui, ui.page.get_by_text("Batch Size (Optional)"), edges(ui, "form")[0], WIDTH)
+    return take_above(ui, ui.page.get_by_text("Batch Size (Optional)"), edges(ui, "form")[0], WIDTH)
 
 
-def of_history(ui: PrefectUi) -> bytes:
-    """Take the plot and the table beneath it, without what stands to the right of them."""
+def history_screenshot(ui: PrefectUi) -> bytes:
+    """Take the plot and the table below it, without the column on the right."""
     ui.open_newest("history")
-    return taken_above(ui, ui.page.get_by_role("button", name="Show Raw Data"), *edges(ui, "table"))
+    return take_above(ui, ui.page.get_by_role("button", name="Show Raw Data"), *edges(ui, "table"))
 
 
-def of_leaderboard(ui: PrefectUi) -> bytes:
-    """Take the table, in a window where all of its columns have room."""
+def leaderboard_screenshot(ui: PrefectUi) -> bytes:
+    """Take the table in a window wide enough for all columns."""
     ui.page.set_viewport_size({"width": WIDE, "height": HEIGHT})
     ui.open_newest("leaderboard")
-    return taken_above(ui, ui.page.get_by_text("Items per page"), *edges(ui, "table"))
+    return take_above(ui, ui.page.get_by_text("Items per page"), *edges(ui, "table"))
 
 
 def edges(ui: PrefectUi, selector: str) -> tuple[float, float]:
-    """Give the left and the right edge of the first element of a kind, with a margin, in pixels."""
-    found = ui.page.locator(selector).first
-    found.wait_for()
-    box = found.bounding_box()
+    """Return the left and the right edge of the first matching element, with a margin, in pixels."""
+    element = ui.page.locator(selector).first
+    element.wait_for()
+    box = element.bounding_box()
     return box["x"] - MARGIN, box["x"] + box["width"] + MARGIN
 
 
-def taken_above(ui: PrefectUi, end: Locator, left: float, right: float) -> bytes:
+def take_above(ui: PrefectUi, end: Locator, left: float, right: float) -> bytes:
     """Take the page between two edges, from its top down to an element."""
     end.wait_for()
     clip = {"x": left, "y": 0, "width": right - left, "height": end.bounding_box()["y"] - MARGIN}

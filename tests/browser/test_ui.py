@@ -1,4 +1,4 @@
-"""What a person sees in both of Prefect's UIs after runs of the deployments: reports, runs, the form of parameters."""
+"""Both Prefect UIs after runs of the deployments: reports, runs, the form of parameters."""
 
 import itertools
 import json
@@ -23,12 +23,12 @@ pytestmark = [pytest.mark.browser, pytest.mark.prefect]
 
 MARKDOWNS = ["training-report", "data-validation", "prediction-report", "history"]
 TABLES = ["leaderboard", "training-classes"]
-RAW = ("|--", ":--", "--:", "![", "](", "**", "data:image", "<br", "# ", "`")
+RAW_MARKUP = ("|--", ":--", "--:", "![", "](", "**", "data:image", "<br", "# ", "`")
 
 
 @dataclass(frozen=True)
-class Retrained:
-    """A server after its deployments ran: two versions trained, one run that found nothing to do, a prediction."""
+class Deployed:
+    """A server after runs of its deployments: two trained versions, one unchanged run, and a prediction."""
 
     api: httpx.Client
     store: Store
@@ -36,19 +36,19 @@ class Retrained:
     unchanged: dict[str, Any]
 
     def artifact(self, key: str) -> dict[str, Any]:
-        """Give the newest artifact of a key."""
-        wanted = {"artifacts": {"key": {"any_": [key]}}, "sort": "UPDATED_DESC", "limit": 1}
-        (found,) = self.api.post("/artifacts/filter", json=wanted).raise_for_status().json()
-        return found
+        """Return the newest artifact of a key."""
+        query = {"artifacts": {"key": {"any_": [key]}}, "sort": "UPDATED_DESC", "limit": 1}
+        (artifact,) = self.api.post("/artifacts/filter", json=query).raise_for_status().json()
+        return artifact
 
     def newest(self, name: str) -> dict[str, Any]:
-        """Give a JSON file of the newest version."""
+        """Return a JSON file of the newest version."""
         return json.loads((self.store.local_dir(self.store.versions()[-1]) / name).read_text())
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory) -> Path:
-    """Give a source of tiny digits of which four are mislabelled, so that there are mistakes to be shown."""
+    """Return a small source whose test part has four wrong labels, so that the report has mistakes."""
     x_train, y_train = draw_digits(600, seed=1)
     x_test, y_test = draw_digits(200, seed=2)
     y_test[:4] = (y_test[:4] + 1) % 10
@@ -68,32 +68,35 @@ def browser():
 
 
 @pytest.fixture(scope="module")
-def retrained(browser, source, tmp_path_factory):
-    """Start everything from nothing and run the deployments as the UI does."""
+def deployed(browser, source, tmp_path_factory):
+    """Run `make up`, and the deployments as the UI does."""
     home = tmp_path_factory.mktemp("served")
-    store, quick = home / "store", {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
+    store = home / "store"
+    overrides = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
     common = {"source": str(source), "store": str(store), "inbox": None, "recipe": "plain"}
     with serving.served(home) as api:
-        serving.ask_each_champion(api, enabled=False)  # the reports are to be those of the runs below
-        runs = [serving.run(api, "train/retrain", common | {"overrides": quick | {"seed": seed}}) for seed in (0, 1, 1)]
+        serving.enable_predict_trigger(api, enabled=False)  # only the runs below make reports
+        runs = [
+            serving.run(api, "train/retrain", common | {"overrides": overrides | {"seed": seed}}) for seed in (0, 1, 1)
+        ]
         output = str(home / "predictions.csv")
         predicted = {"input": str(source), "store": str(store), "output": output}
         runs.append(serving.run(api, "predict/predict", predicted))
         assert {run["state_type"] for run in runs} == {"COMPLETED"}
-        yield Retrained(api, Store(store), runs[1], runs[2])
+        yield Deployed(api, Store(store), runs[1], runs[2])
 
 
 @pytest.fixture(params=[NEWER, OLDER])
-def ui(request, browser, retrained):
-    """Give each UI in a page of its own; no script of it may fail, nor any answer of the server."""
-    address = str(retrained.api.base_url).removesuffix("/api/")
+def ui(request, browser, deployed):
+    """Yield a page of each UI; check that neither its scripts nor the server's responses failed."""
+    address = str(deployed.api.base_url).removesuffix("/api/")
     with PrefectUi.opened(browser, address, request.param) as opened:
         yield opened
         assert opened.faults == []
 
 
-def test_the_training_report_has_the_accuracy_of_the_card_and_the_whole_confusion_matrix(ui, retrained):
-    card, metrics = retrained.newest("card.json"), retrained.newest("metrics.json")
+def test_training_report_shows_accuracy_and_confusion_matrix(ui, deployed):
+    card, metrics = deployed.newest("card.json"), deployed.newest("metrics.json")
     ui.open_newest("training-report")
     assert f"Version 2: {card['figures']['accuracy']:.2%} of 200 test digits" in ui.lines()
     (matrix,) = [table for table in ui.tables() if table[0][0] == "true"]
@@ -102,30 +105,30 @@ def test_the_training_report_has_the_accuracy_of_the_card_and_the_whole_confusio
 
 
 @pytest.mark.parametrize("key", MARKDOWNS)
-def test_a_report_is_drawn_with_every_picture_and_table_and_without_raw_markup(ui, retrained, key):
-    written = retrained.artifact(key)["data"]
+def test_report_shows_all_pictures_and_tables_and_no_raw_markup(ui, deployed, key):
+    text = deployed.artifact(key)["data"]
     ui.open_newest(key)
     pictures = ui.pictures()
-    assert len(pictures) == written.count("](data:image/png;base64,") > 0
+    assert len(pictures) == text.count("](data:image/png;base64,") > 0
     assert all(pictures)
-    assert len(ui.tables()) == written.count("\n| :--")
-    assert ui.cut_off() == []
-    assert [line for line in ui.lines() if any(mark in line for mark in RAW)] == []
+    assert len(ui.tables()) == text.count("\n| :--")
+    assert ui.clipped_tables() == []
+    assert [line for line in ui.lines() if any(mark in line for mark in RAW_MARKUP)] == []
 
 
 @pytest.mark.parametrize("key", TABLES)
-def test_a_table_shows_every_cell(ui, retrained, key):
-    rows = json.loads(retrained.artifact(key)["data"])
+def test_table_shows_every_cell(ui, deployed, key):
+    rows = json.loads(deployed.artifact(key)["data"])
     ui.open_newest(key)
     (table,) = ui.tables()
     assert table == [list(rows[0]), *([str(cell) for cell in row.values()] for row in rows)]
 
 
-def test_a_run_shows_its_name_its_tasks_and_what_it_published(ui, retrained):
-    run = retrained.trained
+def test_run_shows_its_name_tasks_and_artifacts(ui, deployed):
+    run = deployed.trained
     ui.open_run(run["id"], "Task Runs")
-    wanted = {"flow_runs": {"id": {"any_": [run["id"]]}}}
-    names = {task["name"] for task in retrained.api.post("/task_runs/filter", json=wanted).json()}
+    query = {"flow_runs": {"id": {"any_": [run["id"]]}}}
+    names = {task["name"] for task in deployed.api.post("/task_runs/filter", json=query).json()}
     assert len(names) >= 9
     for name in [run["name"], *names]:
         ui.page.get_by_text(name, exact=True).first.wait_for()
@@ -134,16 +137,16 @@ def test_a_run_shows_its_name_its_tasks_and_what_it_published(ui, retrained):
         ui.page.get_by_text(key, exact=True).first.wait_for()
 
 
-def test_a_run_that_found_nothing_to_do_says_so(ui, retrained):
-    run = retrained.unchanged
+def test_unchanged_run_shows_its_message(ui, deployed):
+    run = deployed.unchanged
     assert run["state"]["message"]
     ui.open_message(run["id"])
     ui.page.get_by_text("Unchanged", exact=True).first.wait_for()
     ui.page.get_by_text(run["state"]["message"]).first.wait_for()
 
 
-def test_the_form_shows_every_parameter_with_its_description(ui, retrained):
-    schema = serving.deployment(retrained.api, "train/retrain")["parameter_openapi_schema"]
+def test_form_shows_every_parameter_with_its_description(ui, deployed):
+    schema = serving.deployment(deployed.api, "train/retrain")["parameter_openapi_schema"]
     ui.open_form("retrain")
     shown = set(itertools.pairwise(line for line in ui.lines() if line != "Open menu"))
     models = [schema, *schema["definitions"].values()]
@@ -154,31 +157,31 @@ def test_the_form_shows_every_parameter_with_its_description(ui, retrained):
     assert [field for field in fields if (f"{field[0]} (Optional)", field[1]) not in shown] == []
 
 
-def submitted(ui) -> dict[str, Any]:
-    """Click on Submit, and again where the server refuses because its database is busy: the UI says so to a person."""
+def submit(ui) -> dict[str, Any]:
+    """Click on Submit, again while the server's database is busy (the UI then shows an error), and return the run."""
     faults, statuses = list(ui.faults), []
     while not statuses or (statuses[-1] == httpx.codes.SERVICE_UNAVAILABLE and len(statuses) < 5):
-        with ui.page.expect_response("**/create_flow_run") as answer:
+        with ui.page.expect_response("**/create_flow_run") as response:
             ui.page.get_by_role("button", name="Submit").click()
-        statuses.append(answer.value.status)
+        statuses.append(response.value.status)
     if len(statuses) > 1:
         ui.faults[:] = faults
-    return answer.value.json()
+    return response.value.json()
 
 
-def test_the_form_starts_a_run_with_what_was_filled_in_and_tells_what_came_of_it(ui, retrained, tmp_path):
+def test_form_starts_a_run_with_its_parameters_and_shows_the_result(ui, deployed, tmp_path):
     missing = str(tmp_path / "missing.csv")
     ui.open_form("retrain")
     ui.page.locator("textarea").first.fill(missing)
-    run = serving.ended(retrained.api, submitted(ui)["id"])
-    given = serving.deployment(retrained.api, "train/retrain")["parameters"]
+    run = serving.wait_for_run(deployed.api, submit(ui)["id"])
+    given = serving.deployment(deployed.api, "train/retrain")["parameters"]
     assert {name: run["parameters"][name] for name in given} == given | {"source": missing}
     assert run["state_name"] == "Failed"
     ui.open_message(run["id"])
     ui.page.get_by_text(f"InputError: {missing}: no such file or folder").first.wait_for()
 
 
-def test_without_chromium_tests_are_skipped_which_fails_ci():
+def test_missing_chromium_skips_the_tests_which_fails_ci():
     command = [sys.executable, "-m", "pytest", "--no-header", "-q", __file__, "-k", "accuracy and v2", "--no-skips"]
     ended = subprocess.run(
         command, cwd=ROOT, env={**os.environ, "PATH": ""}, capture_output=True, text=True, check=False

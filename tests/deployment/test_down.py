@@ -1,4 +1,4 @@
-"""What `make up` started is on record as soon as it runs, so that `make down` finds it."""
+"""`make up` records each process as soon as it runs, so that `make down` finds it."""
 
 import contextlib
 import subprocess
@@ -10,7 +10,7 @@ from samples import ROOT
 
 @pytest.fixture
 def deployment(monkeypatch):
-    """Give the modules as `make up` and `make down` import them: their folder isn't a package."""
+    """Return the modules up and down; their folder isn't a package."""
     monkeypatch.syspath_prepend(str(ROOT / "deployment"))
     import down
     import up
@@ -18,21 +18,21 @@ def deployment(monkeypatch):
     return up, down
 
 
-def test_the_server_is_on_record_before_the_worker_runs(deployment, tmp_path, monkeypatch):
+def test_server_is_recorded_before_the_worker_starts(deployment, tmp_path, monkeypatch):
     up, down = deployment
     monkeypatch.setattr(down, "RECORD", tmp_path / "make-up.json")
-    monkeypatch.setattr(up, "LOG", tmp_path / "log")
+    monkeypatch.setattr(up, "SERVER_LOG", tmp_path / "log")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     def killed(*_):
         raise SystemExit
 
-    monkeypatch.setattr(up, "check_free", lambda _: None)
-    monkeypatch.setattr(up, "await_ready", killed)
+    monkeypatch.setattr(up, "check_port", lambda _: None)
+    monkeypatch.setattr(up, "await_server", killed)
     monkeypatch.setattr(up, "PREFECT", sys.executable)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
         monkeypatch.setattr(up, "started", lambda *_: contextlib.nullcontext(server))
-        with pytest.raises(SystemExit), contextlib.ExitStack() as running:
-            up.up(running, "4200")
-        assert {name: process.pid for name, process in down.running().items()}["server"] == server.pid
+        with pytest.raises(SystemExit), contextlib.ExitStack() as stack:
+            up.up(stack, "4200")
+        assert {name: process.pid for name, process in down.recorded_processes().items()}["server"] == server.pid
         server.communicate()

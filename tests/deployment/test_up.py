@@ -1,4 +1,4 @@
-"""`make up` for real: server, deployments and worker; a run through the API, a second one, and the end of all."""
+"""`make up` with a real server, deployments and worker: runs through the API, and how everything ends."""
 
 import os
 import signal
@@ -28,47 +28,47 @@ def start(environment):
 
 
 def await_ready(process):
-    """Read what it says until it is ready."""
-    told = []
+    """Return its output, once it is ready."""
+    lines = []
     for line in process.stdout:
-        told.append(line)
+        lines.append(line)
         if "Ctrl-C ends" in line:
             break
-    assert process.poll() is None, "".join(told)
-    return told
+    assert process.poll() is None, "".join(lines)
+    return lines
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory):
-    """Start everything from nothing; give a client of the API, and end everything by Ctrl-C."""
+    """Run `make up`; yield a client of the API; end it by Ctrl-C."""
     port = free_port()
     environment = clean_environment(tmp_path_factory.mktemp("up")) | {"PORT": str(port)}
     process = start(environment)
-    told = await_ready(process)
-    assert any(f"Prefect UI:  http://127.0.0.1:{port}" in line for line in told)
+    lines = await_ready(process)
+    assert any(f"Prefect UI:  http://127.0.0.1:{port}" in line for line in lines)
     with api_client(f"http://127.0.0.1:{port}/api") as client:
         yield client
     os.killpg(process.pid, signal.SIGINT)
-    rest, _ = process.communicate(timeout=60)
-    assert process.returncode == 0, rest
-    assert rest.endswith("all has ended\n")
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, output
+    assert output.endswith("everything has ended\n")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
 
 
 @pytest.fixture
 def parameters(tiny_npz, tmp_path_factory):
-    quick = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
+    overrides = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
     return {
         "source": str(tiny_npz),
         "store": str(tmp_path_factory.getbasetemp() / "deployed"),
         "inbox": None,
         "recipe": "plain",
-        "overrides": quick,
+        "overrides": overrides,
     }
 
 
-def test_a_run_of_the_deployment_publishes_and_a_second_one_is_unchanged(api, parameters):
+def test_retrain_publishes_a_version_and_a_second_run_is_unchanged(api, parameters):
     first = run(api, "train/retrain", parameters)
     assert first["state_name"] == "Completed", first["state"]["message"]
     store = Store(Path(parameters["store"]))
@@ -81,32 +81,31 @@ def test_a_run_of_the_deployment_publishes_and_a_second_one_is_unchanged(api, pa
 
 
 @pytest.mark.ray
-def test_shards_are_staged_and_trained_on_by_ray(api, parameters, tmp_path):
-    """As retrain-large has it: by two workers."""
-    asked = parameters | {"source": str(write_shards(tmp_path / "shards", rows=2400, count=6)), "test_source": None}
-    asked["store"] = str(tmp_path / "store")
-    ended = run(api, "train/retrain-large", asked)
-    assert ended["state_name"] == "Completed", ended["state"]["message"]
+def test_retrain_large_trains_on_shards_with_two_ray_workers(api, parameters, tmp_path):
+    sharded = parameters | {"source": str(write_shards(tmp_path / "shards", rows=2400, count=6)), "test_source": None}
+    sharded["store"] = str(tmp_path / "store")
+    flow_run = run(api, "train/retrain-large", sharded)
+    assert flow_run["state_name"] == "Completed", flow_run["state"]["message"]
     card = Store(tmp_path / "store").card(1)
     assert card["environment"]["workers"] == 2
     assert card["figures"]["accuracy"] > 0.9
 
 
-def test_bad_data_fails_at_once_with_its_reason(api, parameters, tmp_path):
+def test_bad_data_fails_the_run_with_its_reason(api, parameters, tmp_path):
     (tmp_path / "bad.csv").write_text("label,pixel0\n1,2\n3\n")
-    ended = run(api, "train/retrain", parameters | {"source": str(tmp_path / "bad.csv")})
-    assert ended["state_name"] == "Failed"
-    assert "line 3: 1 columns; 2 are needed" in ended["state"]["message"]
+    flow_run = run(api, "train/retrain", parameters | {"source": str(tmp_path / "bad.csv")})
+    assert flow_run["state_name"] == "Failed"
+    assert "line 3: 1 columns; 2 are needed" in flow_run["state"]["message"]
 
 
-def test_every_parameter_of_the_form_has_its_description(api):
+def test_every_parameter_of_the_form_has_a_description(api):
     schema = deployment(api, "train/retrain")["parameter_openapi_schema"]
     assert all(field.get("description") for field in schema["properties"].values())
     for model in schema["definitions"].values():
         assert all(field.get("description") for field in model.get("properties", {}).values())
 
 
-def test_one_run_at_a_time_and_a_schedule_with_a_time_zone(api):
+def test_retrain_runs_one_at_a_time_on_a_schedule_with_a_time_zone(api):
     found = deployment(api, "train/retrain")
     assert found["global_concurrency_limit"]["limit"] == 1
     assert found["concurrency_options"]["collision_strategy"] == "ENQUEUE"
@@ -126,13 +125,12 @@ def test_deploying_twice_changes_nothing(api, tmp_path):
     ]
 
 
-def test_a_run_that_fell_silent_is_the_servers_to_end(api):
-    """What tests/deployment/test_faults.py tries for real has to be there however often one deploys."""
+def test_deploying_creates_each_automation_once(api):
     found = api.post("/automations/filter", json={}).json()
     assert sorted(automation["name"] for automation in found) == ["digits-lost-runs", "predict__automation_1"]
 
 
-def test_make_down_ends_what_a_killed_make_up_left(tmp_path):
+def test_make_down_ends_the_processes_of_a_killed_make_up(tmp_path):
     port = free_port()
     environment = clean_environment(tmp_path) | {"PORT": str(port)}
     process = start(environment)
@@ -150,30 +148,30 @@ def test_make_down_ends_what_a_killed_make_up_left(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("environment", "told"),
+    ("environment", "message"),
     [
         ({"PORT": "99999"}, "error: PORT=99999: 1 to 65535 is allowed\n"),
         ({"PORT": "http"}, "error: PORT=http: 1 to 65535 is allowed\n"),
         (
             {"PREFECT_API_URL": "http://127.0.0.1:9/api"},
-            "error: PREFECT_API_URL names http://127.0.0.1:9/api, which doesn't",
+            "error: PREFECT_API_URL=http://127.0.0.1:9/api: no Prefect server answers there",
         ),
     ],
 )
-def test_what_cannot_be_started_or_used_is_said_plainly(environment, told, tmp_path):
+def test_bad_port_or_server_address_is_a_one_line_error(environment, message, tmp_path):
     process = start(clean_environment(tmp_path) | environment)
-    said, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert said.startswith(told)
-    assert len(said.splitlines()) == 1
+    assert output.startswith(message)
+    assert len(output.splitlines()) == 1
 
 
-def test_a_port_in_use_is_said_plainly(tmp_path):
+def test_port_in_use_is_a_one_line_error(tmp_path):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         process = start(clean_environment(tmp_path) | {"PORT": str(port)})
-        told, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert told == f"error: port {port} is in use; PORT=4300 make up takes another one\n"
+    assert output == f"error: port {port} is in use; choose another one with PORT=4300 make up\n"

@@ -1,4 +1,4 @@
-"""The command line as a person meets it: help, bad input, exit codes, a killed run, a quiet one."""
+"""The command line: help, bad input, exit codes, signals, and what it prints."""
 
 import json
 import os
@@ -22,15 +22,15 @@ from schemas.recipe import Overrides
 NOISE = ("oneDNN", "cuda", "cuInit", "absl", "TF_", "I0000", "E0000", "WARNING", "Warning", "telemetry", "Traceback")
 
 
-def one_line(ended):
-    assert ended.stdout == ""
-    assert len(ended.stderr.splitlines()) == 1, ended.stderr
-    assert ended.stderr.startswith("error: ")
-    return ended.stderr
+def error_line(process):
+    assert process.stdout == ""
+    assert len(process.stderr.splitlines()) == 1, process.stderr
+    assert process.stderr.startswith("error: ")
+    return process.stderr
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Answers as a proxy does that wants a password, and else with a page, whatever it is asked for."""
+class OtherServer(BaseHTTPRequestHandler):
+    """Answers 401 below /locked/, as a proxy with a password, and an HTML page everywhere else."""
 
     def do_GET(self):
         self.send_response(401 if self.path.startswith("/locked/") else 200)
@@ -38,19 +38,19 @@ class Answering(BaseHTTPRequestHandler):
         self.wfile.write(b"<!doctype html>")
 
     def log_message(self, *_):
-        """Keep quiet."""
+        pass
 
 
 @pytest.fixture(scope="module")
 def other_server():
-    with HTTPServer(("127.0.0.1", 0), Answering) as server:
+    with HTTPServer(("127.0.0.1", 0), OtherServer) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
 
 
 @pytest.mark.parametrize(
-    ("place", "told"),
+    ("address", "message"),
     [
         ("{other}", "Expecting value"),
         ("{other}/locked/api", "401 Unauthorized"),
@@ -58,29 +58,29 @@ def other_server():
         ("http://127.0.0.1:abc/api", "Invalid port"),
     ],
 )
-def test_a_prefect_server_that_does_not_answer_is_one_line(run_flow, other_server, place, told):
-    url = place.format(other=other_server, free=free_port())
+def test_unreachable_prefect_server_is_a_one_line_error(run_flow, other_server, address, message):
+    url = address.format(other=other_server, free=free_port())
     ended = run_flow("train", env={"PREFECT_API_URL": url})
     assert ended.returncode == 1
-    assert one_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server's API answers there (")
-    assert told in ended.stderr
+    assert error_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server's API answers there (")
+    assert message in ended.stderr
 
 
-def test_help_lists_every_flag_with_default_and_meaning(run_flow):
+def test_help_lists_every_flag_with_default_and_description(run_flow):
     ended = run_flow("train", "--help")
     assert ended.returncode == 0
     assert ended.stderr == ""
     cells = [line.strip("│ ").split("  ", 1)[-1] for line in ended.stdout.splitlines()]
-    told = " ".join(" ".join(cells).split())
+    descriptions = " ".join(" ".join(cells).split())
     for name, field in Overrides.model_fields.items():
         assert f"--{name.replace('_', '-')} " in ended.stdout
-        assert field.description in told, name
-    for shown in ("--source", "[default: mnist]", "--store", "[default: store]", "--recipe", "[default: fast]"):
-        assert shown in ended.stdout
+        assert field.description in descriptions, name
+    for text in ("--source", "[default: mnist]", "--store", "[default: store]", "--recipe", "[default: fast]"):
+        assert text in ended.stdout
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "told"),
+    ("flags", "code", "message"),
     [
         (["--source", "mnits"], 1, "mnits: no such file or folder; mnist or fashion-mnist, an .npz"),
         (["--source", "gone.npz"], 1, "gone.npz: no such file or folder"),
@@ -104,15 +104,15 @@ def test_help_lists_every_flag_with_default_and_meaning(run_flow):
         (["--patience", "3", "--validation-fraction", "0"], 1, "validation fraction above 0"),
     ],
 )
-def test_bad_input_is_answered_with_one_line_and_writes_nothing(run_flow, tmp_path, flags, code, told):
+def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp_path, flags, code, message):
     ended = run_flow("train", *flags, cwd=tmp_path)
     assert ended.returncode == code
-    assert told in one_line(ended)
+    assert message in error_line(ended)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "told"),
+    ("flags", "code", "message"),
     [
         ([], 1, "store store: there is no champion; --version names a version"),
         (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
@@ -124,16 +124,15 @@ def test_bad_input_is_answered_with_one_line_and_writes_nothing(run_flow, tmp_pa
         (["--drift", "never"], 2, "--drift never: Input should be 'error' or 'warning'"),
     ],
 )
-def test_predicting_answers_bad_input_likewise(run_flow, tmp_path, flags, code, told):
+def test_bad_prediction_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp_path, flags, code, message):
     ended = run_flow("predict", *flags, cwd=tmp_path)
     assert ended.returncode == code
-    assert told in one_line(ended)
+    assert message in error_line(ended)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_corrupted_mnist_is_answered_with_one_line(prefect_home, tmp_path):
-    """In a copy of the project, so that the real file isn't touched."""
-    project = tmp_path / "project"
+def test_damaged_mnist_file_is_a_one_line_error(prefect_home, tmp_path):
+    project = tmp_path / "project"  # a copy, so that the real file stays intact
     for part in ("flows", "tasks", "schemas", "artifacts", "data"):
         shutil.copytree(ROOT / part, project / part)
     with (project / "data" / "mnist.npz").open("r+b") as file:
@@ -147,12 +146,12 @@ def test_a_corrupted_mnist_is_answered_with_one_line(prefect_home, tmp_path):
         check=False,
     )
     assert ended.returncode == 1
-    assert "mnist.npz: damaged" in one_line(ended)
+    assert "mnist.npz: damaged" in error_line(ended)
     assert not (tmp_path / "store").exists()
 
 
 @pytest.mark.prefect
-def test_a_fault_found_in_the_data_is_one_line_too(run_flow, tmp_path, tiny_npz):
+def test_refused_data_ends_with_a_one_line_error(run_flow, tmp_path, tiny_npz):
     with np.load(tiny_npz) as whole:
         arrays = dict(whole) | {"y_test": whole["y_test"] + 5}
     np.savez(tmp_path / "bad.npz", **arrays)
@@ -164,55 +163,54 @@ def test_a_fault_found_in_the_data_is_one_line_too(run_flow, tmp_path, tiny_npz)
     assert not (tmp_path / "store" / "versions").exists()
 
 
-def run_until(line_with, command, environment, number, *, to_all=True) -> tuple[int, str]:
-    """Run a command until it prints a line on standard error, then signal it; give its code and what followed.
+def signal_after(text, command, environment, number, *, to_group=True) -> tuple[int, str]:
+    """Run a command until standard error has the text, then signal it; return its exit code and the rest of the output.
 
-    The signal goes to the whole group, as from a power cut, a terminal or `timeout`, or to the process alone.
+    A terminal or `timeout` signals the whole process group, a person with `kill` the process alone.
     """
     with subprocess.Popen(
         command, env=environment, text=True, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
     ) as process:
         for line in process.stderr:
-            if line_with in line:
+            if text in line:
                 break
-        if to_all:
+        if to_group:
             os.killpg(process.pid, number)
         else:
             process.send_signal(number)
-        rest = process.stderr.read()  # to the end: no child holds it open any more
+        rest = process.stderr.read()  # ends when no child holds it open any more
     return process.returncode, rest
 
 
 @pytest.mark.prefect
-def test_killed_and_interrupted_the_next_run_goes_on_and_publishes(prefect_home, tiny_npz, tmp_path):
+def test_killed_and_interrupted_trainings_resume_and_publish(prefect_home, tiny_npz, tmp_path):
     command = [sys.executable, ROOT / "flows" / "train_flow.py", "--source", tiny_npz, "--store", tmp_path / "store"]
     command += ["--epochs", "150", "--batch-size", "8", "--recipe", "plain"]
     environment = clean_environment(prefect_home)
 
-    code, _ = run_until("epoch   5/150", command, environment, signal.SIGKILL)
+    code, _ = signal_after("epoch   5/150", command, environment, signal.SIGKILL)
     assert code == -signal.SIGKILL
     assert not (tmp_path / "store" / "versions").exists()
 
-    goes_on = "error: interrupted; the same command goes on from the last checkpoint, if there is one"
-    for line, number, to_all, expected in (
+    resumes = "error: interrupted; the same command goes on from the last checkpoint, if there is one"
+    for text, number, to_group, expected in (
         ("epoch  20/150", signal.SIGINT, True, 130),
         ("epoch  40/150", signal.SIGTERM, False, 143),
         ("epoch  60/150", signal.SIGTERM, True, 143),
     ):
-        code, rest = run_until(line, command, environment, number, to_all=to_all)
+        code, rest = signal_after(text, command, environment, number, to_group=to_group)
         assert code == expected, rest
-        assert rest.splitlines()[-1] == goes_on
+        assert rest.splitlines()[-1] == resumes
 
     ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 0, ended.stderr
-    assert "going on after epoch" in ended.stderr
+    assert "resuming after epoch" in ended.stderr
     assert json.loads((tmp_path / "store" / "versions" / "1" / "metrics.json").read_text())["accuracy"] > 0.9
 
 
 @pytest.mark.prefect
 @pytest.mark.mnist
-def test_two_whole_runs_on_mnist(run_flow, tmp_path):
-    """What the README promises: better than the original project, quietly, and the same again with the same seed."""
+def test_mnist_runs_are_accurate_reproducible_and_print_no_noise(run_flow, tmp_path):
     runs = [run_flow("train", "--store", tmp_path / "store", *further) for further in ([], ["--retrain"])]
     metrics = [json.loads((tmp_path / "store" / "versions" / n / "metrics.json").read_text()) for n in ("1", "2")]
     for number, (ended, found) in enumerate(zip(runs, metrics, strict=True), start=1):
@@ -233,14 +231,14 @@ def test_two_whole_runs_on_mnist(run_flow, tmp_path):
 
 
 @pytest.mark.prefect
-def test_a_run_by_hand_has_tags_but_its_steps_ask_for_no_slots(prefect_server):
+def test_runs_from_the_command_line_have_tags_but_their_tasks_none(prefect_server):
     @task
-    def step():
+    def tagged_task():
         return task_run.tags
 
     @flow
-    def steps(wanted: str = "none"):
-        return wanted, flow_run.tags, step()
+    def tagged_flow(parameter: str = "default"):
+        return parameter, flow_run.tags, tagged_task()
 
     with tags("digits"):
-        assert command_line._with_plain_steps(steps)(wanted="all") == ("all", ["digits"], [])
+        assert command_line._without_task_tags(tagged_flow)(parameter="given") == ("given", ["digits"], [])

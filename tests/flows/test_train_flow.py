@@ -1,4 +1,4 @@
-"""The training flow inside a Prefect server: what it leaves in the store and in Prefect."""
+"""The training flow with a Prefect server: the versions in the store, and the artifacts and events in Prefect."""
 
 import json
 import re
@@ -15,6 +15,7 @@ from schemas.errors import InputError, TrainingError
 from schemas.gate import GateRules
 from schemas.recipe import Overrides
 from schemas.rules import Rules
+from tasks.sources import formats
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
@@ -35,46 +36,46 @@ def local_dir(published):
     return Path(published.folder)
 
 
-def test_a_run_leaves_a_whole_version_and_nothing_else(published, folder):
+def test_run_leaves_a_complete_version_and_nothing_else(published, local_dir):
     assert published.version == 1
-    assert {file.name for file in folder.iterdir()} == FILES
-    store = folder.parents[1]
+    assert {file.name for file in local_dir.iterdir()} == FILES
+    store = local_dir.parents[1]
     left = {"versions", "champion", "history.jsonl", ".lock"}
     assert {entry.name for entry in store.iterdir()} == left, "the checkpoints are gone"
     assert Store(store).faults(1) == []
 
 
-def test_metrics_agree_with_what_the_flow_returns(published, folder, tiny_npz):
-    metrics = json.loads((folder / "metrics.json").read_text())
+def test_metrics_agree_with_the_result_of_the_flow(published, local_dir, tiny_npz):
+    metrics = json.loads((local_dir / "metrics.json").read_text())
     assert metrics["accuracy"] == published.accuracy > 0.9
     assert sum(map(sum, metrics["confusion_matrix"])) == published.n_rows == 200
     assert metrics["recipe"]["epochs"] == 4
     assert metrics["dataset"]["name"] == tiny_npz.name
     assert set(metrics["seconds"]) == {
-        "start-up", "load", "validate", "find_unchanged", "train", "evaluate", "compare", "plot", "orchestration",
+        "start-up", "load", "validate", "find_cached_version", "train", "evaluate", "compare", "plot", "orchestration",
     }  # fmt: skip
 
 
-def test_the_saved_model_scores_what_the_metrics_say(published, folder):
+def test_saved_model_has_the_accuracy_of_the_metrics(published, local_dir):
     import keras
 
     pixels, labels = draw_digits(200, seed=2)
-    predicted = keras.models.load_model(folder / "model.keras").predict(pixels, verbose=0).argmax(axis=1)
+    predicted = keras.models.load_model(local_dir / "model.keras").predict(pixels, verbose=0).argmax(axis=1)
     assert (predicted == labels).mean() == published.accuracy
 
 
-def test_data_that_passes_is_reported_in_prefect_and_in_the_version(published, folder):
+def test_accepted_data_is_reported_in_prefect_and_in_the_version(published, local_dir):
     report = newest_artifact("data-validation")
     assert report.data.startswith("# tiny.npz: 800 rows, accepted")
-    found = json.loads((folder / "validation.json").read_text())
-    assert found["rows"]["kept"] == {"train": 600, "test": 200}
-    assert {finding["check"] for finding in found["findings"]} == {"drift"}, "bars aren't digits"
-    written = (folder / "report.md").read_text()
-    assert "| **warning** | drift |" in written
-    assert "](data.png)" in written
+    validation = json.loads((local_dir / "validation.json").read_text())
+    assert validation["rows"]["valid"] == {"train": 600, "test": 200}
+    assert {finding["check"] for finding in validation["findings"]} == {"drift"}, "bars aren't digits"
+    text = (local_dir / "report.md").read_text()
+    assert "| **warning** | drift |" in text
+    assert "](data.png)" in text
 
 
-def test_the_report_is_published_as_an_artifact_with_its_pictures_inside(published):
+def test_report_is_an_artifact_with_embedded_plots(published):
     report = newest_artifact("training-report")
     assert report.type == "markdown"
     assert report.data.startswith(f"# Version 1: {published.accuracy:.2%}")
@@ -82,7 +83,7 @@ def test_the_report_is_published_as_an_artifact_with_its_pictures_inside(publish
     assert len(report.data) < 500_000
 
 
-def test_the_per_class_figures_are_a_table_artifact(published):
+def test_per_class_metrics_are_a_table_artifact(published):
     table = newest_artifact("training-classes")
     assert table.type == "table"
     rows = json.loads(table.data)
@@ -90,8 +91,8 @@ def test_the_per_class_figures_are_a_table_artifact(published):
     assert sum(row["images"] for row in rows) == published.n_rows
 
 
-def test_a_promotion_and_drift_are_events(published, folder, tiny_npz):
-    store = folder.parents[1]
+def test_promotion_and_drift_are_events(published, local_dir, tiny_npz):
+    store = local_dir.parents[1]
     resource = f"digits.store.{store.resolve()}"
     promoted = awaited_events("digits.version.promoted", resource)[-1]["payload"]
     assert (promoted["version"], promoted["reason"]) == (published.version, published.reason)
@@ -101,7 +102,7 @@ def test_a_promotion_and_drift_are_events(published, folder, tiny_npz):
     ]  # fmt: skip
 
 
-def test_the_leaderboard_and_the_history_are_artifacts(published, folder):
+def test_leaderboard_and_history_are_artifacts(published, local_dir):
     board = newest_artifact("leaderboard")
     assert board.type == "table"
     newest = json.loads(board.data)[0]
@@ -116,20 +117,20 @@ def test_progress_ends_at_100_percent(published):
     assert newest_artifact("training-progress").data == 100
 
 
-def test_the_same_seed_gives_the_same_model_as_the_next_version(published, folder, tiny_npz):
-    again = train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK, retrain=True)
+def test_same_seed_gives_the_same_weights(published, local_dir, tiny_npz):
+    again = train_flow(str(tiny_npz), store=str(local_dir.parents[1]), recipe="plain", overrides=QUICK, retrain=True)
     assert again.version == 2
-    assert not again.promoted, "it is the same, but 200 rows can't show that it is as good"
+    assert not again.promoted, "200 rows are too few to show that it is as good"
     assert "may be" in again.reason
-    told = awaited_events("digits.version.refused", f"digits.store.{folder.parents[1].resolve()}")[0]["payload"]
-    assert (told["version"], told["reason"]) == (2, again.reason)
-    one, two = (json.loads((folder.parent / str(n) / "metrics.json").read_text()) for n in (1, 2))
+    refused = awaited_events("digits.version.refused", f"digits.store.{local_dir.parents[1].resolve()}")[0]["payload"]
+    assert (refused["version"], refused["reason"]) == (2, again.reason)
+    one, two = (json.loads((local_dir.parent / str(n) / "metrics.json").read_text()) for n in (1, 2))
     assert one["weights_digest"] == two["weights_digest"]
     assert one["confusion_matrix"] == two["confusion_matrix"]
 
 
-def test_the_first_version_is_the_champion_and_the_card_says_why(published, folder):
-    store = Store(folder.parents[1])
+def test_first_version_is_the_champion_and_its_card_has_the_reason(published, local_dir):
+    store = Store(local_dir.parents[1])
     assert published.promoted
     assert published.reason == f"the first champion, {published.accuracy:.2%} of 200 rows"
     assert store.history()[0]["event"] == "promotion"
@@ -139,30 +140,32 @@ def test_the_first_version_is_the_champion_and_the_card_says_why(published, fold
     assert store.card(1)["abstention"]["coverage"] > 0
 
 
-def test_the_same_data_and_recipe_is_not_trained_again(published, folder, tiny_npz):
-    state = train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK, return_state=True)
+def test_same_data_and_recipe_are_not_trained_again(published, local_dir, tiny_npz):
+    state = train_flow(
+        str(tiny_npz), store=str(local_dir.parents[1]), recipe="plain", overrides=QUICK, return_state=True
+    )
     assert state.is_completed()
     assert state.name == "Unchanged"
     assert "unchanged: version" in state.message
-    outcome = state.result()
-    assert outcome.unchanged
-    assert outcome.accuracy == published.accuracy
+    result = state.result()
+    assert result.unchanged
+    assert result.accuracy == published.accuracy
     assert "Nothing was trained: version" in newest_artifact("training-unchanged").data
-    direct = train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK)
-    assert (direct.version, direct.unchanged) == (outcome.version, True)
+    direct = train_flow(str(tiny_npz), store=str(local_dir.parents[1]), recipe="plain", overrides=QUICK)
+    assert (direct.version, direct.unchanged) == (result.version, True)
 
 
-def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder, tiny_npz):
-    store = Store(folder.parents[1])
+def test_worse_candidate_is_published_but_not_promoted(published, local_dir, tiny_npz):
+    store = Store(local_dir.parents[1])
     before = store.champion()
     poor = QUICK.model_copy(update={"epochs": 1, "learning_rate": 0.001})
     gate = GateRules(min_accuracy=0)
-    outcome = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate)
-    assert not outcome.promoted
+    poor_version = train_flow(str(tiny_npz), store=str(store.path), recipe="plain", overrides=poor, gate=gate)
+    assert not poor_version.promoted
     assert store.champion() == before
-    assert "calibration error is more than --max-calibration-error, 0.05" in outcome.reason
+    assert "calibration error is more than --max-calibration-error, 0.05" in poor_version.reason
     event = store.history()[-1]
-    assert (event["event"], event["version"], event["promoted"]) == ("decision", outcome.version, False)
+    assert (event["event"], event["version"], event["promoted"]) == ("decision", poor_version.version, False)
     report = newest_artifact("training-report").data
     assert "**Not promoted**" in report
     assert "mistakes fixed" in report
@@ -172,7 +175,7 @@ def test_a_worse_candidate_is_published_but_the_champion_stays(published, folder
     assert store.history()[-1]["reason"] == "forced: a test"
 
 
-def test_a_champion_that_was_touched_never_blocks_for_ever(tmp_path, tiny_npz):
+def test_damaged_champion_can_be_replaced_by_force(tmp_path, tiny_npz):
     arguments = {"store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK, "retrain": True}
     first = train_flow(str(tiny_npz), **arguments)
     (Path(first.folder) / "model.keras").write_bytes(b"another model")
@@ -182,27 +185,27 @@ def test_a_champion_that_was_touched_never_blocks_for_ever(tmp_path, tiny_npz):
     assert train_flow(str(tiny_npz), **arguments, force="version 1 was damaged").promoted
 
 
-def test_drift_is_measured_against_the_champions_data(published, folder, tiny_npz, tmp_path):
-    train_flow(str(tiny_npz), store=str(folder.parents[1]), recipe="plain", overrides=QUICK)
+def test_drift_is_measured_against_the_champions_data(published, local_dir, tiny_npz, tmp_path):
+    train_flow(str(tiny_npz), store=str(local_dir.parents[1]), recipe="plain", overrides=QUICK)
     report = newest_artifact("data-validation").data
     assert re.search(r"Drift from the reference, tiny\.npz of version \d+, 600 rows", report)
-    assert "Nothing to complain of." in report, "beside MNIST it would have drifted"
+    assert "Nothing to complain of." in report, "compared with MNIST it would have drifted"
 
 
-def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server, tmp_path, tiny_npz, monkeypatch):
+def test_next_run_publishes_a_report_that_failed(prefect_server, tmp_path, tiny_npz, monkeypatch):
     from tasks import report_training
 
-    def away(*_args, **_kwargs):
-        raise httpx.ConnectError("the server is away")
+    def fail(*_args, **_kwargs):
+        raise httpx.ConnectError("the server is down")
 
     run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
     with monkeypatch.context() as patch:
-        patch.setattr(report_training, "create_markdown_artifact", away)
+        patch.setattr(report_training, "create_markdown_artifact", fail)
         patch.setattr(report_training.report_training, "retries", 0)
         with pytest.raises(httpx.ConnectError):
             train_flow(**run)
     store = Store(tmp_path / "store")
-    assert store.champion() == 1, "the model is in use all the same"
+    assert store.champion() == 1, "the model is promoted nevertheless"
     assert store.unreported() == [1]
     assert train_flow(**run).unchanged
     assert store.unreported() == []
@@ -212,7 +215,7 @@ def test_a_report_that_could_not_be_told_is_told_by_the_next_run(prefect_server,
     assert "](confusion_matrix.png)" not in report
 
 
-def test_a_version_whose_run_was_killed_before_its_crowning_is_crowned_by_the_next(
+def test_next_run_promotes_the_version_of_a_run_killed_before_promotion(
     prefect_server, tmp_path, tiny_npz, monkeypatch
 ):
     run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
@@ -232,7 +235,7 @@ def test_a_version_whose_run_was_killed_before_its_crowning_is_crowned_by_the_ne
     assert event["version"] == 1
 
 
-def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
+def test_old_versions_are_removed_except_the_champion(tmp_path, tiny_npz):
     arguments = {"store": str(tmp_path / "store"), "recipe": "plain", "retrain": True, "keep": 1}
     gate = GateRules(min_accuracy=0, max_calibration_error=0)
     for seed in range(3):
@@ -241,7 +244,7 @@ def test_old_versions_go_but_never_the_champion(tmp_path, tiny_npz):
     assert Store(tmp_path / "store").versions() == [1, 3]
 
 
-def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
+def test_refused_data_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
     with np.load(tiny_npz) as whole:
         arrays = dict(whole)
     arrays["y_train"][17] = 12
@@ -262,7 +265,7 @@ def test_data_that_breaks_the_schema_fails_the_run_and_publishes_nothing(tmp_pat
     assert report.data.count("data:image/png;base64,") == 2
 
 
-def test_data_that_cannot_be_read_is_reported_too(tmp_path):
+def test_unreadable_data_is_reported(tmp_path):
     path = tmp_path / "cut.csv"
     path.write_text("label,pixel0\n1,2\n3\n")
     with pytest.raises(InputError, match="line 3: 1 columns; 2 are needed"):
@@ -271,20 +274,21 @@ def test_data_that_cannot_be_read_is_reported_too(tmp_path):
     assert "line 3: 1 columns; 2 are needed" in newest_artifact("data-validation").data
 
 
-def test_a_training_that_comes_to_nothing_publishes_nothing(tmp_path, tiny_npz):
+def test_training_that_does_not_converge_publishes_nothing(tmp_path, tiny_npz):
     hopeless = Overrides(epochs=40, batch_size=32, learning_rate=1e-9)
     with pytest.raises(TrainingError, match="still guesses"):
         train_flow(str(tiny_npz), store=str(tmp_path / "store"), recipe="plain", overrides=hopeless)
     assert not (tmp_path / "store" / "versions").exists()
 
 
-def test_the_form_in_the_ui_has_every_parameter_with_description_and_bounds():
+def test_form_has_every_parameter_with_description_and_bounds():
     schema = train_flow.parameters.model_dump()
     assert all(
         schema["properties"][name].get("description")
         for name in ("source", "test_source", "store", "recipe", "overrides", "rules", "gate", "keep")
     )
     assert all(field["description"] for field in schema["definitions"]["Rules"]["properties"].values())
+    assert schema["properties"]["source"]["description"] == f"{formats.source_help()}."
     fields = schema["definitions"]["Overrides"]["properties"]
     assert all(field["description"] for field in fields.values())
     assert {"type": "integer", "minimum": 1, "maximum": 10_000} in fields["epochs"]["anyOf"]

@@ -33,9 +33,9 @@ BOTH = Compute(engine="ray", workers=2)
 @pytest.fixture(scope="module")
 def cluster():
     """Join a Ray cluster of this machine alone, as a flow does."""
-    from tasks.orchestration.ray_cluster import joined
+    from tasks.orchestration.ray_cluster import cluster
 
-    with joined(BOTH):
+    with cluster(BOTH):
         yield
 
 

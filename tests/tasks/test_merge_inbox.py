@@ -62,7 +62,7 @@ def quiet(monkeypatch):
     told = []
     monkeypatch.setattr(tasks.merge_inbox, "get_run_logger", lambda: logging.getLogger("collect"))
     monkeypatch.setattr(tasks.merge_inbox, "create_table_artifact", lambda table, **_: told.append(table))
-    monkeypatch.setattr(tasks.merge_inbox.events, "of_refused_data", lambda *_: None)
+    monkeypatch.setattr(tasks.merge_inbox.events, "emit_refused_data", lambda *_: None)
     return told
 
 

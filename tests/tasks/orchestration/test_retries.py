@@ -11,9 +11,9 @@ from tasks.orchestration.retries import RETRIED, is_transient
 
 
 def caused_by(error):
-    told = InputError("unreadable")
-    told.__cause__ = error
-    return told
+    raised = InputError("unreadable")
+    raised.__cause__ = error
+    return raised
 
 
 @pytest.mark.parametrize(
@@ -34,12 +34,12 @@ def test_errors_of_disk_and_network_are_transient(error):
     "error",
     [
         InputError("bad data"),
-        StoreError("touched"),
+        StoreError("changed on disk"),
         TrainingError("diverged"),
-        ValueError("a fault of the program"),
+        ValueError("a bug"),
         FileNotFoundError(errno.ENOENT, "No such file"),
         caused_by(PermissionError(errno.EACCES, "Permission denied")),
-        OSError("not a picture"),  # as Pillow says it
+        OSError("not a picture"),  # as Pillow raises it
         None,
     ],
 )

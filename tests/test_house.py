@@ -1,0 +1,48 @@
+"""House rules on size and names."""
+
+import ast
+from pathlib import Path
+
+from samples import ROOT
+
+PRODUCT = sorted(
+    path
+    for folder in ("flows", "tasks", "schemas", "artifacts", "deployment")
+    for path in (ROOT / folder).rglob("*.py")
+)
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+MAX_FILE_LINES, MAX_FUNCTION_LINES, MAX_TEST_NAME = 350, 50, 70
+CONJUNCTIONS = ("test_and_", "test_but_", "test_nor_", "test_or_", "test_so_")
+
+
+def functions(path: Path) -> list[ast.FunctionDef]:
+    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+
+
+def is_fixture(function: ast.FunctionDef) -> bool:
+    return any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)
+
+
+def test_no_product_file_is_longer_than_350_lines():
+    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PRODUCT}
+    assert {name: n_lines for name, n_lines in lines.items() if n_lines > MAX_FILE_LINES} == {}
+
+
+def test_no_product_function_is_longer_than_50_lines():
+    lines = {
+        f"{path.relative_to(ROOT)}:{function.name}": function.end_lineno - function.lineno + 1
+        for path in PRODUCT
+        for function in functions(path)
+    }
+    assert {name: n_lines for name, n_lines in lines.items() if n_lines > MAX_FUNCTION_LINES} == {}
+
+
+def test_test_names_are_short_and_stand_alone():
+    names = [f.name for path in TESTS for f in functions(path) if f.name.startswith("test_") and not is_fixture(f)]
+    assert [name for name in names if len(name) > MAX_TEST_NAME or name.startswith(CONJUNCTIONS)] == []
+
+
+def test_only_tests_begin_with_test():
+    fixtures = [f.name for path in TESTS for f in functions(path) if is_fixture(f)]
+    product = [f.name for path in PRODUCT for f in functions(path)]
+    assert [name for name in (*fixtures, *product) if name.startswith("test_")] == []
