@@ -34,10 +34,11 @@ bench-large: .venv/.installed
 screenshots: .venv/.installed-dev
 	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py
 
-# Builds the manual into site/; a broken link is an error. The warning says that Material for MkDocs is maintained until
-# May 2027; Zensical, its successor, reads the same mkdocs.yml, but runs no hooks yet.
+# Brings the manual's tables up to date and builds it into site/; a broken link is an error. The variable turns off the
+# news that Material for MkDocs is maintained until May 2027; Zensical, its successor, reads the same mkdocs.yml.
 docs: .venv/.installed-dev
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@$(BIN)/python docs/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "the manual: site/index.html"
 
 lint: .venv/.installed-dev

@@ -1,6 +1,7 @@
-"""A hook of MkDocs: tables of the reference, generated from the code while the manual is built.
+"""Write the tables of the manual that come from the code: `make docs` does so before it builds the manual.
 
-A line `<!-- generated: NAME -->` in a page becomes what the function NAME of GENERATED returns.
+In a page, what is between `<!-- generated: NAME -->` and `<!-- end -->` is what the function NAME of GENERATED returns.
+This file is also a hook of MkDocs, which adds the pages that are files of the top-level folder.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[1]
-MARKER = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
+DOCS = ROOT / "docs"
+BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 COPIED = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """Pages that are files of the top-level folder."""
 
@@ -37,9 +39,17 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
-def on_page_markdown(markdown: str, **_page: object) -> str:
-    """Fill in the generated parts of a page."""
-    return MARKER.sub(lambda marker: GENERATED[marker[1]](), markdown)
+def main() -> None:
+    """Bring the tables of all pages up to date."""
+    for page in DOCS.rglob("*.md"):
+        text = page.read_text(encoding="utf-8")
+        if (filled := fill(text)) != text:
+            page.write_text(filled, encoding="utf-8")
+
+
+def fill(text: str) -> str:
+    """Return a page with its tables up to date."""
+    return BLOCK.sub(lambda block: f"{block[1]}\n{GENERATED[block[2]]()}\n\n{block[3]}", text)
 
 
 def train_flags() -> str:
@@ -198,3 +208,6 @@ GENERATED = {
         packages,
     )
 }
+
+if __name__ == "__main__":
+    main()
