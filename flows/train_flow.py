@@ -20,7 +20,6 @@ from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.recipe import Overrides, RecipeName
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
-from schemas.shards import WORKERS
 from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.find_cached_version import find_cached_version
@@ -32,6 +31,7 @@ from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
 from tasks.publish import publish
 from tasks.report_training import report_training
+from tasks.sharding.memory import WORKERS
 from tasks.sources import formats
 from tasks.train import preload, train
 from tasks.update_leaderboard import update_leaderboard
