@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-all up down bench bench-large screenshots readme lint format lock clean
+.PHONY: train test test-all up down bench bench-large screenshots docs lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
@@ -34,9 +34,12 @@ bench-large: .venv/.installed
 screenshots: .venv/.installed-dev
 	@PYTHONPATH=tests $(BIN)/python tests/browser/screenshots.py
 
-# Rewrites the tables of flags in README.md.
-readme: .venv/.installed-dev
-	@PYTHONPATH=.:tests $(BIN)/python tests/readme_tables.py
+# Brings the manual's tables up to date and builds it into site/; a broken link is an error. The variable turns off the
+# news that Material for MkDocs is maintained until May 2027; Zensical, its successor, reads the same mkdocs.yml.
+docs: .venv/.installed-dev
+	@$(BIN)/python docs/generate.py
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "the manual: site/index.html"
 
 lint: .venv/.installed-dev
 	$(BIN)/ruff check .
@@ -54,14 +57,14 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 lock: .venv/.installed-dev
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
 	$(LOCK) --extra ray --constraint requirements.txt pyproject.toml --output-file requirements-ray.txt
-	$(LOCK) --extra ray --extra dev --constraint requirements-ray.txt pyproject.toml --output-file requirements-dev.txt
+	$(LOCK) --extra ray --extra dev --extra docs --constraint requirements-ray.txt pyproject.toml --output-file requirements-dev.txt
 	for file in requirements.txt requirements-ray.txt requirements-dev.txt; do \
 	  awk '/^[^ ]/ { extras = /\[/ } { print } extras { sub(/\[.*\]/, ""); plain = plain $$0 "\n" } END { printf "%s", plain }' \
 	    $$file > $$file.new && mv $$file.new $$file || exit; \
 	done
 
 clean:
-	rm -rf .venv build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf .venv build site *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 # --no-deps for the project itself: a dependency that isn't locked must fail the tests, not be installed without a lock.
 # An interrupted installation leaves no stamp file, so the next call continues it.

@@ -1,0 +1,247 @@
+"""README and manual against the code: commands, flags, links, pictures, quoted messages and figures."""
+
+import ast
+import importlib
+import inspect
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from pydantic import BaseModel
+from samples import ROOT
+
+README = ROOT / "README.md"
+MANUAL = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *MANUAL]
+TUTORIAL = ROOT / "docs" / "tutorial.md"
+MAX_README_LINES = 130
+FLOWS = ("train", "predict", "promote", "verify")
+PYTHON = ".venv/bin/python "
+
+
+def relative(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def commands() -> list[str]:
+    """Return the commands of all shell blocks, without comments and variables before them."""
+    text = "\n".join(page.read_text() for page in PAGES)
+    lines = [
+        line
+        for block in re.findall(r"^ *```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE)
+        for line in block.splitlines()
+    ]
+    return sorted({re.sub(r"^([A-Z_]+=\S+ )+", "", line.split(" #")[0].strip()) for line in lines if line.strip()})
+
+
+def flow_of(name: str):
+    return getattr(importlib.import_module(f"flows.{name}_flow"), f"{name}_flow")
+
+
+def flags(flow) -> set[str]:
+    names = set()
+    for name, parameter in inspect.signature(flow.fn).parameters.items():
+        model = (get_args(parameter.annotation) or (None,))[0]
+        is_model = isinstance(model, type) and issubclass(model, BaseModel)
+        names |= set(model.model_fields) if is_model else {name}
+    return {f"--{name.replace('_', '-')}" for name in names} | {"--help"}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """Build the manual; return its folder. The variable turns off an announcement of a later MkDocs."""
+    folder = tmp_path_factory.mktemp("site")
+    environment = os.environ | {"NO_MKDOCS_2_WARNING": "1"}
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    built = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stdout + built.stderr
+    return folder
+
+
+def test_the_readme_is_short():
+    assert len(README.read_text().splitlines()) <= MAX_README_LINES
+
+
+def test_the_readme_quotes_figures_of_the_benchmark():
+    results = (ROOT / "benchmarks" / "results.md").read_text()
+    section = README.read_text().split("## Results")[1].split("## Quick start")[0]
+    figures = re.findall(r"\d+(?:\.\d+)? (?:%|s\b|MiB)", section)
+    assert len(figures) > 12
+    assert [figure for figure in figures if figure not in results] == []
+
+
+def test_the_readme_shows_the_output_that_the_tutorial_shows():
+    readme, tutorial = (re.search(r"```text\n(.*?)```", page.read_text(), re.DOTALL)[1] for page in (README, TUTORIAL))
+    assert readme.startswith(tutorial)
+
+
+def test_readme_and_manual_show_the_most_important_commands():
+    assert {"make train", "make test", "make up"} <= set(commands())
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
+def test_make_commands_name_targets(command):
+    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(PYTHON) and ".py" in c])
+def test_python_commands_name_scripts_and_flags(command):
+    _, script, *arguments = shlex.split(command)
+    assert (ROOT / script).is_file()
+    used = {argument for argument in arguments if argument.startswith("--")}
+    if script.startswith("flows/"):
+        assert used <= flags(flow_of(Path(script).stem.removesuffix("_flow")))
+    else:
+        assert [flag for flag in used if flag not in (ROOT / script).read_text()] == []
+
+
+@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(f"{PYTHON}-m ") and "pytest" not in c])
+def test_python_commands_name_modules(command):
+    module = command.split()[2]
+    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+
+
+def test_no_command_is_of_a_kind_that_nothing_checks():
+    known = ("make ", PYTHON, ".venv/bin/prefect ", ".venv/bin/pip ", "export ", "mkdir ", "cp ", "sudo ")
+    assert [command for command in commands() if not command.startswith(known)] == []
+
+
+def test_deployments_in_commands_exist():
+    deployments = re.findall(r"deployment run (\w+)/([\w-]+)", "\n".join(commands()))
+    prefect_yaml = (ROOT / "prefect.yaml").read_text()
+    assert deployments
+    assert [name for _, name in deployments if f"- name: {name}\n" not in prefect_yaml] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_links_and_pictures_lead_to_files(page):
+    targets = [target.split("#")[0] for target in re.findall(r"\]\(([^)]+)\)", page.read_text())]
+    generated = {"contributing.md", "changelog.md"} if page.parent == ROOT / "docs" else set()
+    paths = [target for target in targets if target and "://" not in target and target not in generated]
+    assert [path for path in paths if not (page.parent / path).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_flags_in_pages_exist(page):
+    known = set().union(*(flags(flow_of(name)) for name in FLOWS))
+    others = {"--port", "--head", "--address", "--require-hashes", "--requirement", "--host", "--from-file", "--watch"}
+    text = "\n".join(re.findall(r"`+(?!`)[^`]+`+", page.read_text()))
+    used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
+    assert used - known - others - {"--rows", "--out", "--long", "--data"} == set()
+
+
+def test_paths_in_pages_exist():
+    text = "\n".join(page.read_text() for page in PAGES)
+    paths = set(
+        re.findall(r"`((?:flows|tasks|schemas|artifacts|deployment|benchmarks|tests|docs|data)/[\w/.-]*)`", text)
+    )
+    assert len(paths) > 10
+    assert sorted(path for path in paths if not (ROOT / path).exists()) == []
+
+
+def test_the_layout_names_all_top_level_folders():
+    layout = re.search(r"## Layout\n\n```text\n(.*?)```", README.read_text(), re.DOTALL).group(1)
+    untracked = {"build", "site", "store", "inbox", "shards", "tutorial", "__pycache__"}
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isidentifier()}
+    assert set(re.findall(r"^(\w+)/", layout, re.MULTILINE)) == folders - untracked
+
+
+def test_the_architecture_page_has_every_step_of_train():
+    flow = (ROOT / "flows" / "train_flow.py").read_text()
+    steps = set(re.findall(r"^from tasks\.(\w+) import (?:.*, )?\1$", flow, re.MULTILINE))
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    assert {"load", "publish"} <= steps
+    assert [step for step in steps if f"`{step}`" not in page or not re.search(rf"─ {step}\b|\b{step} ─", page)] == []
+
+
+def test_the_manual_is_built_strictly_and_loads_nothing_from_elsewhere(site):
+    pages = list(site.rglob("*.html"))
+    assert len(pages) > len(MANUAL)
+    loaded = (
+        r"<(?:script|img|iframe)[^>]*\ssrc=\"(https?:[^\"]*)|<link[^>]*rel=\"stylesheet\"[^>]*href=\"(https?:[^\"]*)"
+    )
+    assert [page.name for page in pages if re.search(loaded, page.read_text())] == []
+
+
+def test_the_manuals_generated_tables_are_up_to_date():
+    sys.path.append(str(ROOT / "docs"))
+    import generate
+
+    assert [relative(page) for page in MANUAL if generate.fill(page.read_text()) != page.read_text()] == [], "make docs"
+
+
+@pytest.mark.parametrize("name", FLOWS)
+def test_the_reference_has_every_flag_with_description_and_default(site, name):
+    page = (site / "reference" / "command-line.html").read_text()
+    section = re.search(rf'<h2 id="{name}">.*?(?=<h2 )', page, re.DOTALL).group()
+    rows = re.findall(r"<tr>\s*<td><code>(--[a-z-]+)</code></td>\s*<td>(.+?)</td>\s*<td>(.+?)</td>", section)
+    assert {flag for flag, _, _ in rows} == flags(flow_of(name)) - {"--help"}
+
+
+def test_the_reference_has_every_event():
+    from tasks.orchestration import events
+
+    page = (ROOT / "docs" / "reference" / "events.md").read_text()
+    names = [value for value in vars(events).values() if isinstance(value, str) and value.startswith("digits.")]
+    assert len(names) > 3
+    assert [name for name in names if f"| `{name}` |" not in page] == []
+
+
+def test_the_reference_has_every_artifact():
+    sources = "\n".join(path.read_text() for path in (ROOT / "tasks").rglob("*.py"))
+    keys = re.findall(r"^[A-Z_]*_KEY = \"([a-z-]+)\"", sources, re.MULTILINE)
+    page = (ROOT / "docs" / "reference" / "reports.md").read_text()
+    assert len(keys) > 5
+    assert [key for key in keys if f"| `{key}` |" not in page] == []
+
+
+def test_the_reference_has_every_column_of_predictions():
+    from artifacts.predictions import COLUMNS
+
+    page = (ROOT / "docs" / "reference" / "predictions.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == COLUMNS.names
+
+
+def test_the_reference_has_every_exit_code():
+    from flows import command_line
+
+    page = (ROOT / "docs" / "reference" / "command-line.md").read_text()
+    codes = [command_line.BAD_INPUT, command_line.BAD_FLAGS, command_line.INTERRUPTED, command_line.TERMINATED]
+    assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", *map(str, codes)]
+
+
+def test_the_kaggle_script_writes_a_submission(tmp_path, monkeypatch):
+    script = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "kaggle.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "predictions.csv").write_text("item,label\n0,7\n1,\n")
+    monkeypatch.chdir(tmp_path)
+    exec(script, {})  # noqa: S102, the page's own
+    assert (tmp_path / "submission.csv").read_text() == "ImageId,Label\n1,7\n2,0\n"
+
+
+def message_texts() -> str:
+    """Return all strings of the code, the parts of an f-string joined by the places of its values."""
+    texts = [(ROOT / "Makefile").read_text()]
+    for folder in ("schemas", "artifacts", "tasks", "flows", "deployment"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.JoinedStr):
+                    texts.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
+                elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    texts.append(node.value)
+    return "\n".join(texts)
+
+
+def test_troubleshooting_quotes_messages_of_the_code():
+    texts = message_texts()
+    page = (ROOT / "docs" / "troubleshooting.md").read_text()
+    tables = page.split("## Prefect")
+    rows = re.findall(r"^\| (.*?) \| ", tables[0] + tables[1], re.MULTILINE)
+    quoted = [words for row in rows for words in re.findall(r"`([^`]+)`", row)]
+    own = [words for words in quoted if words not in {"make up", "Late", "Pending", "rejected/"}]
+    assert len(own) > 40
+    assert [words for words in own if words not in texts] == []

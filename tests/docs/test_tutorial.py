@@ -1,0 +1,58 @@
+"""The tutorial, followed to the letter: its commands succeed and print what it shows."""
+
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from samples import ROOT, clean_environment
+
+TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
+USE_THE_MODEL = "import numpy as np\nimages = np.zeros((2, 28, 28))\n" + "".join(
+    re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "use-the-model.md").read_text(), re.DOTALL)
+)
+SETTLE_SECONDS = 5
+"""The wait that the tutorial asks for after files were copied into the inbox."""
+
+
+def steps() -> list[tuple[str, list[str]]]:
+    """Return each block of commands with the lines of output that the tutorial shows after it."""
+    blocks = re.findall(r"```sh\n(.*?)```\s+(?:[^`\n][^\n]*\n)*\s*(?:```text\n(.*?)```)?", TUTORIAL, re.DOTALL)
+    return [
+        (command, [line for line in output.splitlines() if line.strip() not in {"", "…"}]) for command, output in blocks
+    ]
+
+
+def without_numbers(line: str) -> str:
+    return " ".join(re.sub(r"\d+([.,]\d+)*", "N", line).split())
+
+
+@pytest.mark.mnist
+@pytest.mark.prefect
+def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path, prefect_home):
+    for name, target in {"flows": ROOT / "flows", "docs": ROOT / "docs", ".venv": Path(sys.prefix)}.items():
+        (tmp_path / name).symlink_to(target)
+    environment = clean_environment(prefect_home)
+    n_compared = 0
+    for commands, shown in steps():
+        if "server start" in commands:
+            continue
+        script = commands.replace("make train", ".venv/bin/python flows/train_flow.py")
+        ran = subprocess.run(
+            ["/bin/sh", "-e", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+        )
+        assert ran.returncode == 0, ran.stderr
+        printed = {without_numbers(line) for line in ran.stdout.splitlines()}
+        assert [line for line in shown if without_numbers(line) not in printed] == [], ran.stdout
+        n_compared += len(shown)
+        if "cp -r" in commands:
+            time.sleep(SETTLE_SECONDS)
+    assert n_compared > 15
+    assert (tmp_path / "tutorial" / "predictions.csv").is_file()
+    subprocess.run([sys.executable, "-c", USE_THE_MODEL], cwd=tmp_path, env=environment, check=True)
+    files = json.loads((tmp_path / "store" / "versions" / "1" / "card.json").read_text())["files"]
+    reference = (ROOT / "docs" / "reference" / "store.md").read_text()
+    assert [name for name in files if not name.endswith(".png") and f"| `{name}` |" not in reference] == []
