@@ -1,205 +1,184 @@
-"""What the project set out to reach, each goal beside what was measured."""
+"""The project's goals: a bound each, and the measured value beside it."""
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from statistics import median
 from typing import TYPE_CHECKING, Literal
 
-import entrants
-import predicting
-import programs
-from summary import added, errors, held_pace, peak_share, ratio, spread, to_target, training, validating
-from tables import MEBIBYTE
+from metrics import (
+    cached_rows_per_second,
+    errors,
+    median_of,
+    median_seconds,
+    memory_per_frame,
+    orchestration_seconds,
+    peak_share,
+    ratio,
+    rows_per_second,
+    seconds_to_target,
+    seconds_to_target_or_end,
+    spread_of,
+    training_seconds,
+    training_seconds_per_row,
+    validated_rows_per_second,
+    validation_seconds_per_row,
+    warm_rows_per_second,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
-    from records import Large, Results, ShardedRun, Timed, Training
+    from metrics import Metric
+    from results import Measurement, Results
 
-PASSES_ACCURACY = {1_000_000: (1, 0.985), 8_100_000: (4, 0.992)}
-"""Of rows larger than memory: after how many passes which test accuracy is to be reached."""
+    Value = Callable[[Results], float | None]
+
+UNITS = {"×": "{:.2f} ×", "%": "{:.2%}", "s": "{:.1f} s", "MiB": "{:,.0f} MiB", "rows/s": "{:,.0f} rows a second"}
 
 
 @dataclass(frozen=True)
 class Goal:
-    """A bound and the figure that is held to it, None when it wasn't measured."""
+    """A bound, and how the bounded value is computed: None where it wasn't measured."""
 
-    what: str
+    text: str
     sense: Literal["at most", "at least"]
     bound: float
-    measured: float | None
-    unit: Literal["×", "%", "s", "MiB", "rows a second"]
+    unit: Literal["×", "%", "s", "MiB", "rows/s"]
+    value: Value
 
-    @property
-    def verdict(self) -> str:
-        """Tell whether the goal is met."""
-        if self.measured is None or math.isnan(self.measured):
-            return "not measured"
-        met = self.measured <= self.bound if self.sense == "at most" else self.measured >= self.bound
-        return "met" if met else "**missed**"
+    def row(self, results: Results) -> tuple[str, str, str, str]:
+        """Return the goal's row of the table."""
+        bound, value = f"{self.sense} {self._quantity(self.bound)}", self.value(results)
+        if value is None:
+            return self.text, bound, "—", "not measured"
+        is_met = value <= self.bound if self.sense == "at most" else value >= self.bound
+        return self.text, bound, self._quantity(value), "met" if is_met else "**missed**"
 
-
-def goals(results: Results, long: Results | None, large: Large | None) -> list[Goal]:
-    """Give every goal with its figure."""
-    return [
-        *_training_times(results),
-        Goal(
-            "Share of the matrix-product peak, an epoch without augmentation",
-            "at least",
-            0.60,
-            _median(peak_share(training) for training in results.trainings_of(entrants.ENGINE_PEAK)),
-            "%",
-        ),
-        *_whole_programs(results),
-        *_memory(results),
-        _accuracy("`fast`, mlp: median test accuracy", 0.9885, results.trainings_of(entrants.ENGINE_FAST)),
-        *_data(results.data),
-        *_predictings(results),
-        *_long(long),
-        *(_large(large) if large else []),
-    ]
+    def _quantity(self, value: float) -> str:
+        return UNITS[self.unit].format(value).replace("%", " %")
 
 
-def _training_times(results: Results) -> list[Goal]:
-    engine = to_target(results.trainings_of(entrants.ENGINE))
-    rivals = (
-        (entrants.KERAS_PLAIN, "the plain Keras script's", 1 / 10),
-        (entrants.SKLEARN, "scikit-learn's", 1 / 2),
-        (entrants.SKLEARN_SINGLE, "scikit-learn's on float32", 1 / 2),
-        (entrants.PYTORCH, "the PyTorch loop's", 1 / 3),
+def middle(suite: str, case: str, metric: Metric) -> Value:
+    """Return the median of a case's metric."""
+    return lambda results: median_of(results.select(suite, case=case), metric)
+
+
+def compare(suite: str, case: str, other: str, metric: Metric, other_metric: Metric | None = None) -> Value:
+    """Return the ratio of a case's median to that of another case."""
+    return lambda results: ratio(
+        spread_of(results.select(suite, case=case), metric),
+        spread_of(results.select(suite, case=other), other_metric or metric),
     )
-    return [
-        Goal(
-            f"Training time to 97.56 %, compilation included, of {whose}",
-            "at most",
-            bound,
-            ratio(engine, to_target(results.trainings_of(name), unreached=True)),
-            "×",
-        )
-        for name, whose, bound in rivals
-    ]
 
 
-def _whole_programs(results: Results) -> list[Goal]:
-    flow, plain = results.programs_of(programs.FLOW), results.programs_of(programs.PLAIN)
-    without = results.programs_of(programs.WITHOUT)
-    seconds = [spread(run.seconds for run in runs) for runs in (flow, plain)]
-    mistakes = [spread(errors(run) for run in runs) for runs in (flow, plain)]
-    alone = added(flow, without)
-    served = added(results.programs_of(programs.FLOW_SERVED), without)
-    return [
-        Goal("Whole `train_flow.py`, of the plain script's time", "at most", 1 / 2, ratio(*seconds), "×"),
-        Goal("Its test errors, of the plain script's", "at most", 1 / 2, ratio(*mistakes), "×"),
-        Goal("Orchestration adds, with the temporary server", "at most", 10, alone and alone.median, "s"),
-        Goal("Orchestration adds, with a server running", "at most", 1.5, served and served.median, "s"),
-    ]
+def highest(suite: str, metric: Callable[[Measurement], float], **equal: str) -> Value:
+    """Return the highest value of a metric."""
+    return lambda results: max(map(metric, results.select(suite, **equal)), default=None)
 
 
-def _memory(results: Results) -> list[Goal]:
-    runs = (results.programs_of(program) for program in (programs.FLOW, programs.PLAIN))
-    process = ratio(*(spread(run.peak_bytes for run in one) for one in runs))
-    peaks = results.tree_peaks
-    tree = peaks[programs.FLOW] / peaks[programs.PLAIN] if peaks else None
-    return [
-        Goal("Peak memory of a default run, its training process, of the plain script's", "at most", 1, process, "×"),
-        Goal("The same with its temporary server's process", "at most", 1, tree, "×"),
-    ]
+def to_target(baseline: str) -> Value:
+    """Return the engine's time to the target relative to a baseline's."""
+    return compare("training", "engine", baseline, seconds_to_target, seconds_to_target_or_end)
 
 
-def _data(timed: Sequence[Timed]) -> list[Goal]:
-    seconds = {one.what: median(one.seconds) for one in timed}
-    held = next((one for one in timed if one.peak_bytes is not None and one.frame_bytes is not None), None)
-    memory = held.peak_bytes / held.frame_bytes if held and held.peak_bytes and held.frame_bytes else None
-    return [
-        Goal("All checks of MNIST's 70,000 rows", "at most", 1.5, seconds.get("validation, everything"), "s"),
-        Goal("Their peak memory, of the frames'", "at most", 2, memory, "×"),
-        Goal("A CSV of 60,000 rows read", "at most", 3, seconds.get("reader: csv"), "s"),
-    ]
+def accuracy(suite: str, case: str) -> Value:
+    """Return the median test accuracy."""
+    return middle(suite, case, "accuracy")
 
 
-def _predictings(results: Results) -> list[Goal]:
-    own, plain = (
-        spread(one.rows / one.seconds for one in results.predictings_of(name))
-        for name in (predicting.ENGINE, predicting.KERAS)
-    )
-    many, few = (
-        spread(one.peak_bytes for one in results.predictings_of(name))
-        for name in (predicting.ENGINE_MANY, predicting.ENGINE)
-    )
-    return [
-        Goal("Images a second of `predict`, of a `model.predict` script's", "at least", 3, ratio(own, plain), "×"),
-        Goal("Its peak memory on a million images, of that on 50,000", "at most", 1.1, ratio(many, few), "×"),
-    ]
+def program(metric: Metric) -> Value:
+    """Return the whole training program's metric relative to the plain script's."""
+    return compare("programs", "flow", "plain_script", metric)
 
 
-def _long(long: Results | None) -> list[Goal]:
-    best = long.trainings_of(entrants.ENGINE_BEST) if long else []
-    cnn = long.trainings_of(entrants.ENGINE_CNN) if long else []
-    return [
-        _accuracy("`best`, mlp: median test accuracy", 0.992, best),
-        Goal("`best`, mlp: longest training", "at most", 600, _longest(best), "s"),
-        _accuracy("`best`, cnn: median test accuracy", 0.996, cnn),
-        Goal("`best`, cnn: longest training", "at most", 300, _longest(cnn), "s"),
-    ]
+def growth(metric: Metric) -> Value:
+    """Return how a metric of the flow differs between 8.1 million rows and one million."""
+    return compare("shards", "flow_8100000", "flow_1000000", metric)
 
 
-def _large(large: Large) -> list[Goal]:
-    return [*_large_accuracies(large), *_constant(large), *_paces(large)]
+def orchestration(case: str) -> Value:
+    """Return what orchestration costs a flow."""
+    return lambda results: orchestration_seconds(results, case)
 
 
-def _large_accuracies(large: Large) -> list[Goal]:
-    return [
-        Goal(
-            f"{rows:,} rows from disk, {passes} {'pass' if passes == 1 else 'passes'}: median test accuracy",
-            "at least",
-            bound,
-            _median(run.accuracy for run in large.flows_of(rows) if run.epochs == passes),
-            "%",
-        )
-        for rows, (passes, bound) in PASSES_ACCURACY.items()
-    ]
+def peak_mib(run: Measurement) -> float:
+    """Return a peak memory in MiB."""
+    return float(run["peak_bytes"] / 2**20)
 
 
-def _constant(large: Large) -> list[Goal]:
-    """Hold what must not grow with the rows to its bounds."""
-    sizes = sorted({run.rows for run in large.flows})
-    few, many = (large.flows_of(sizes[0]), large.flows_of(sizes[-1])) if len(sizes) > 1 else ([], [])
-    compared = f"with {sizes[-1]:,} rows, of that with {sizes[0]:,}" if few else "with many rows, of that with few"
+CHECKS = "validation, everything"
+TO_TARGET = "Training time to 97.56 %, compilation included, relative to"
+BIG_TO_SMALL = "8,100,000 rows relative to 1,000,000"
 
-    def grown(figure: Callable[[ShardedRun], float]) -> float | None:
-        return ratio(spread(map(figure, many)), spread(map(figure, few)))
-
-    highest = max((run.peak_bytes / MEBIBYTE for run in large.flows), default=None)
-    return [
-        Goal("Peak memory of a flow on rows from disk, the highest", "at most", 2048, highest, "MiB"),
-        Goal(f"Peak memory {compared}", "at most", 1.1, grown(lambda run: run.peak_bytes), "×"),
-        Goal(f"Loading and validating, a row, {compared}", "at most", 1.1, grown(validating), "×"),
-        Goal(f"Training, a row and pass, {compared}", "at most", 1.1, grown(training), "×"),
-    ]
-
-
-def _paces(large: Large) -> list[Goal]:
-    most = max((run.rows for run in (*large.flows, *large.stagings)), default=0)
-    first = _median(1 / validating(run) for run in large.flows_of(most))
-    again = _median(one.rows / one.again_seconds for one in large.stagings_of(most))
-    held = _median(map(held_pace, large.feedings))
-    return [
-        Goal("Rows staged and validated by the flow", "at least", 150_000, first, "rows a second"),
-        Goal("Rows validated again, all staged", "at least", 150_000, again, "rows a second"),
-        Goal("Pace of training in blocks from disk, of that in memory", "at least", 0.9, held, "%"),
-    ]
-
-
-def _accuracy(what: str, bound: float, trainings: list[Training]) -> Goal:
-    return Goal(what, "at least", bound, _median(training.final_accuracy for training in trainings), "%")
-
-
-def _longest(trainings: list[Training]) -> float | None:
-    return max((sum(training.epoch_seconds) for training in trainings), default=None)
-
-
-def _median(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return median(known) if known else None
+GOALS = (
+    Goal(f"{TO_TARGET} the plain Keras script", "at most", 1 / 10, "×", to_target("keras_plain")),
+    Goal(f"{TO_TARGET} scikit-learn", "at most", 1 / 2, "×", to_target("sklearn_mlp")),
+    Goal(f"{TO_TARGET} scikit-learn on float32", "at most", 1 / 2, "×", to_target("sklearn_mlp_float32")),
+    Goal(f"{TO_TARGET} the PyTorch loop", "at most", 1 / 3, "×", to_target("pytorch_loop")),
+    Goal("Share of the matrix-product peak", "at least", 0.60, "%", middle("training", "engine_peak", peak_share)),
+    Goal("Whole training program relative to the plain script", "at most", 1 / 2, "×", program("process_seconds")),
+    Goal("Its test errors relative to the plain script's", "at most", 1 / 2, "×", program(errors)),
+    Goal("Orchestration, with the temporary server", "at most", 10, "s", orchestration("flow")),
+    Goal("Orchestration, with a server running", "at most", 1.5, "s", orchestration("flow_served")),
+    Goal(
+        "Peak memory of the training process relative to the plain script's", "at most", 1, "×", program("peak_bytes")
+    ),
+    Goal(
+        "The same with the temporary server's process",
+        "at most",
+        1,
+        "×",
+        compare("memory", "flow", "plain_script", "all_processes_peak_bytes"),
+    ),
+    Goal("`fast`, mlp: median test accuracy", "at least", 0.9885, "%", accuracy("training", "engine_fast")),
+    Goal("All checks of MNIST's 70,000 rows", "at most", 1.5, "s", middle("data", CHECKS, median_seconds)),
+    Goal("Their peak memory relative to the table's", "at most", 2, "×", middle("data", CHECKS, memory_per_frame)),
+    Goal("A CSV file of 60,000 rows read", "at most", 3, "s", middle("data", "reader: csv", median_seconds)),
+    Goal(
+        "Images per second of `predict` relative to a `model.predict` script",
+        "at least",
+        3,
+        "×",
+        compare("prediction", "project", "keras", rows_per_second),
+    ),
+    Goal(
+        "Its peak memory on a million images relative to 50,000",
+        "at most",
+        1.1,
+        "×",
+        compare("prediction", "project_million", "project", "peak_bytes"),
+    ),
+    Goal("`best`, mlp: median test accuracy", "at least", 0.992, "%", accuracy("long", "engine_best")),
+    Goal("`best`, mlp: longest training", "at most", 600, "s", highest("long", training_seconds, case="engine_best")),
+    Goal("`best`, cnn: median test accuracy", "at least", 0.996, "%", accuracy("long", "engine_cnn")),
+    Goal("`best`, cnn: longest training", "at most", 300, "s", highest("long", training_seconds, case="engine_cnn")),
+    Goal(
+        "1,000,000 rows from disk, 1 epoch: test accuracy", "at least", 0.985, "%", accuracy("shards", "flow_1000000")
+    ),
+    Goal("8,100,000 rows, 4 epochs: test accuracy", "at least", 0.992, "%", accuracy("shards", "flow_8100000")),
+    Goal("Peak memory of the training program on rows from disk", "at most", 2048, "MiB", highest("shards", peak_mib)),
+    Goal(f"Peak memory, {BIG_TO_SMALL}", "at most", 1.1, "×", growth("peak_bytes")),
+    Goal(f"Loading and validating, per row, {BIG_TO_SMALL}", "at most", 1.1, "×", growth(validation_seconds_per_row)),
+    Goal(f"Training, per row and epoch, {BIG_TO_SMALL}", "at most", 1.1, "×", growth(training_seconds_per_row)),
+    Goal(
+        "Rows cached and validated by the flow",
+        "at least",
+        150_000,
+        "rows/s",
+        middle("shards", "flow_8100000", validated_rows_per_second),
+    ),
+    Goal(
+        "Rows validated again, all cached",
+        "at least",
+        150_000,
+        "rows/s",
+        middle("cache", "rows_8100000", cached_rows_per_second),
+    ),
+    Goal(
+        "Training in blocks from disk, pace relative to memory",
+        "at least",
+        0.90,
+        "%",
+        compare("blocks", "disk", "memory", warm_rows_per_second),
+    ),
+)
