@@ -11,15 +11,14 @@ import numpy as np
 from processes import ROOT, run
 from timing import load_digits
 
-MAKE_LARGE = Path(__file__).with_name("make_large.py")
 QUICK_ROWS, QUICK_IMAGES = 6_000, 5_000
 N_IMAGES = 50_000
 
 
-def environment(work: Path, name: str = "prefect") -> dict[str, str]:
+def environment(work: Path, home: str = "prefect") -> dict[str, str]:
     """Return a user's environment without settings of Prefect, whose database is in the work folder."""
-    inherited = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "PYTHONPATH"))}
-    return inherited | {"PREFECT_HOME": str(work / name)}
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PYTHONPATH"))}
+    return inherited | {"PREFECT_HOME": str(work / home)}
 
 
 def flow_command(store: Path, seed: int, *flags: str) -> list[str]:
@@ -32,8 +31,8 @@ def shards(data: Path, rows: int, *, quick: bool) -> Path:
     rows = min(rows, QUICK_ROWS) if quick else rows
     folder, made = data / f"digits-{rows}", data / f"digits-{rows}.json"
     if not made.exists() or json.loads(made.read_text())["shards"] != len(list(folder.glob("*.parquet"))):
-        finished = run([sys.executable, MAKE_LARGE, "--rows", str(rows), "--out", folder])
-        made.write_text(finished.output)
+        script = str(Path(__file__).with_name("make_large.py"))
+        made.write_text(run([sys.executable, script, "--rows", str(rows), "--out", str(folder)], os.environ).output)
     return folder
 
 

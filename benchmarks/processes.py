@@ -1,7 +1,6 @@
 """Run a program in a process of its own and measure its time and memory.
 
-Linux counts what the parent process held when it started a program into that program's peak, so keep whatever imports
-this module small.
+Linux counts what the parent process holds when it starts a program into that program's peak, so importers stay small.
 """
 
 from __future__ import annotations
@@ -12,14 +11,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+Sample = Callable[[psutil.Process], int]
 
 ROOT = Path(__file__).parents[1]
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
@@ -32,22 +31,15 @@ class ProgramError(Exception):
 
 
 class Finished(NamedTuple):
-    """A program that succeeded.
-
-    `peak_bytes` is the peak resident memory of its largest process, `sampled_peak_bytes` the highest sample, if any.
-    """
+    """A program that succeeded, with the peak memory of its largest process and the highest sample, if any."""
 
     seconds: float
     peak_bytes: int
     output: str
-    sampled_peak_bytes: int | None
+    sampled_bytes: int | None
 
 
-def run(
-    command: Sequence[str | Path],
-    environment: Mapping[str, str] | None = None,
-    sample: Callable[[psutil.Process], int] | None = None,
-) -> Finished:
+def run(command: Sequence[str], environment: Mapping[str, str], sample: Sample | None = None) -> Finished:
     """Run a program in the project's folder and wait for it; `sample` measures its memory ten times a second.
 
     Raises:
@@ -56,19 +48,19 @@ def run(
     with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, ThreadPoolExecutor(1) as sampler:
         started = time.perf_counter()
         with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err) as process:
-            samples = sampler.submit(_sampled_peak, process.pid, sample) if sample else None
+            samples = sampler.submit(_sampled_bytes, process.pid, sample) if sample else None
             try:
                 _, status, usage = os.wait4(process.pid, 0)  # has the peak memory, which Popen.wait doesn't
             except BaseException:
                 process.terminate()
                 raise
-            process.returncode = os.waitstatus_to_exitcode(status)
             seconds = time.perf_counter() - started
-        if process.returncode:
-            err.seek(0)
-            last_lines = "\n".join(err.read().splitlines()[-N_ERROR_LINES:])
-            raise ProgramError(f"{' '.join(map(str, command[1:]))}: exit code {process.returncode}\n{last_lines}")
+            process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
+        err.seek(0)
+        if process.returncode:
+            last_lines = "\n".join(err.read().splitlines()[-N_ERROR_LINES:])
+            raise ProgramError(f"{' '.join(command[1:])}: exit code {process.returncode}\n{last_lines}")
         return Finished(seconds, usage.ru_maxrss * RSS_UNIT, out.read(), samples.result() if samples else None)
 
 
@@ -88,7 +80,7 @@ def tree_bytes(root: psutil.Process) -> int:
     return total
 
 
-def _sampled_peak(pid: int, sample: Callable[[psutil.Process], int]) -> int | None:
+def _sampled_bytes(pid: int, sample: Sample) -> int | None:
     peak = 0
     with contextlib.suppress(psutil.Error, AttributeError):  # the process ended, or the system lacks the metric
         process = psutil.Process(pid)

@@ -1,30 +1,36 @@
-"""The measurements of all suites, kept in `results.json`: one JSON object per measurement and line.
+"""The measurements of all suites, kept in `results.json`: one flat JSON object per measurement and line.
 
-Every measurement has `suite`, `case`, `seed`, `date` and `machine`; the other keys are its metrics. Units are in the
-names: `_seconds`, `_bytes`. A list holds the values of repetitions or epochs.
+Each has `suite`, `case`, `seed`, `date` and `machine`; the other keys are metrics, their units in their names. A list
+holds the values of repetitions or epochs.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from metrics import Measurement, derive
 
 RESULTS = Path(__file__).with_name("results.json")
-REQUIRED = ("suite", "case", "seed", "date", "machine")
-
-Measurement = dict[str, Any]
 
 
-@dataclass
+class Spread(NamedTuple):
+    """A median with its range."""
+
+    median: float
+    low: float
+    high: float
+
+
 class Results:
-    """A list of measurements that can be filtered, replaced by suite, and kept as JSON."""
+    """Measurements that are looked up by suite and case, the derived metrics included."""
 
-    measurements: list[Measurement] = field(default_factory=list)
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self.measurements = sorted(measurements, key=lambda one: one["suite"])
+        self._derived = [one | derive(one) for one in self.measurements]
 
     @classmethod
     def load(cls, path: Path = RESULTS) -> Results:
@@ -32,19 +38,19 @@ class Results:
         return cls(json.loads(path.read_text()) if path.exists() else [])
 
     def save(self, path: Path = RESULTS) -> None:
-        """Write the measurements, sorted by suite."""
-        lines = [json.dumps(one) for one in sorted(self.measurements, key=lambda one: one["suite"])]
-        path.write_text("[\n" + ",\n".join(lines) + "\n]\n")
+        """Write the measurements."""
+        path.write_text("[\n" + ",\n".join(map(json.dumps, self.measurements)) + "\n]\n")
 
-    def select(self, suite: str, **equal: object) -> list[Measurement]:
-        """Return the measurements of a suite whose other keys have these values, in the order of their seeds."""
-        chosen = [
-            one
-            for one in self.measurements
-            if one["suite"] == suite and all(one.get(key) == value for key, value in equal.items())
-        ]
-        return sorted(chosen, key=lambda one: one["seed"])
-
-    def replaced(self, suites: Sequence[str], measurements: Sequence[Measurement]) -> Results:
+    def replaced(self, suites: Collection[str], measurements: Iterable[Measurement]) -> Results:
         """Return these results with new measurements in place of all those of some suites."""
         return Results([*(one for one in self.measurements if one["suite"] not in suites), *measurements])
+
+    def select(self, suite: str, case: str | None = None) -> list[Measurement]:
+        """Return the measurements of a suite, or of one of its cases."""
+        return [one for one in self._derived if one["suite"] == suite and case in (None, one["case"])]
+
+    def spread(self, suite: str, case: str, metric: str) -> Spread | None:
+        """Return the median and range of a case's metric, lists pooled; None if it wasn't measured."""
+        found = [one[metric] for one in self.select(suite, case) if metric in one]
+        values = sorted(value for one in found for value in (one if isinstance(one, list) else [one]))
+        return Spread(median(values), values[0], values[-1]) if values else None

@@ -1,41 +1,39 @@
 """All that the benchmarks import from the project, so that what is renamed there is adapted here alone.
 
-What a user can run, `flow.py` runs as a user does; this is for what is measured without Prefect around it.
+What a user can run, `flow.py` runs as a user does; this is for what is measured without Prefect.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+from timing import QUICK_EPOCHS
 
 from artifacts.storage import FolderStorage
 from artifacts.store import Store
-from schemas.images import InMemory
+from schemas.images import Images, InMemory
 from schemas.recipe import Overrides, Recipe
+from schemas.results import Dataset, Loaded
 from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES, KEPT_BYTES, TAKEN
 from tasks.sources import catalogue
 from tasks.training.start_up import import_tensorflow, preload
 from tasks.validation import inspection, profiles
 from tasks.validation.staging import Staging, in_threads
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import keras
-
-    from schemas.images import Images
-    from schemas.results import Dataset, Loaded
-
-__all__ = ["Recipe", "import_tensorflow"]
+__all__ = ["Dataset", "Recipe", "import_tensorflow"]
 
 
-def make_recipe(preset: str, seed: int, overrides: dict[str, Any]) -> Recipe:
-    """Return a preset with some fields changed."""
-    recipe: Recipe = Overrides.model_validate(overrides | {"seed": seed}).applied_to(preset)
+def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
+    """Return the recipe that the flags name, such as `--recipe fast --batch-size 128`; a quick one has few epochs."""
+    names = [flag.removeprefix("--").replace("-", "_") for flag in flags[::2]]
+    fields: dict[str, Any] = dict(zip(names, flags[1::2], strict=True)) | {"seed": seed}
+    fields |= {"epochs": QUICK_EPOCHS} if quick else {}
+    preset = fields.pop("recipe")
+    recipe: Recipe = Overrides.model_validate(fields).applied_to(preset)
     return recipe
 
 
@@ -74,13 +72,6 @@ def in_blocks(dataset: Dataset, blocks: int, recipe: Recipe) -> Dataset:
     return dataclasses.replace(dataset, memory=TAKEN + math.ceil(needed / 2**20))
 
 
-def read_rows(images: Images, rows: int) -> None:
-    """Read a block of the training rows as a training in blocks does."""
-    from tasks.training.plan import Plan
-
-    images.rows(Plan(len(images), rows, seed=0).block(0))
-
-
 class Trainer:
     """A training with the project's engine that runs epoch by epoch, with checkpoints only if there is a folder."""
 
@@ -92,18 +83,16 @@ class Trainer:
         from tasks.training.session import Session
 
         images, held_out = split(dataset, recipe)
-        layout = plan(dataset, len(images), recipe)
-        self.blocks = layout.blocks
-        self._resources = ExitStack()
-        feed = self._resources.enter_context(Feed(images, layout, recipe.epochs))
-        self._session = Session(images.labels, layout, feed, held_out, recipe)
+        self.plan = plan(dataset, len(images), recipe)
+        self._feed = Feed(images, self.plan, recipe.epochs)
+        self._session = Session(images.labels, self.plan, self._feed, held_out, recipe)
         self._predict = predictor(self._session.network)
         self._storage = FolderStorage(checkpoint_dir) if checkpoint_dir else None
 
     @property
-    def network(self) -> keras.Model:
-        """The network that is trained."""
-        return self._session.network
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the trained weights."""
+        return [tuple(weight.shape) for weight in self._session.network.trainable_variables]
 
     @property
     def is_done(self) -> bool:
@@ -123,7 +112,7 @@ class Trainer:
     def finish(self) -> None:
         """Leave the final weights in the network and stop reading ahead."""
         self._session.finished()
-        self._resources.close()
+        self._feed.__exit__(None, None, None)
 
     def accuracy(self, images: Images) -> float:
         """Return the accuracy on images in memory."""
@@ -137,10 +126,10 @@ def preload_prediction() -> None:
     preload("tasks.prediction.stream", "tasks.sources.npz")
 
 
-def predict(store_folder: Path, source: Path, output: Path, batch_size: int) -> int:
+def predict(store_dir: Path, source: Path, output: Path, batch_size: int) -> int:
     """Predict with the champion as the flow does; return the number of images."""
     from tasks.prediction import stream
 
-    store = Store(store_folder)
+    store = Store(store_dir)
     predictor = stream.predictor(store, store.in_use())
     return stream.predict(str(source), predictor, output, DEFAULT_INPUT_RULES, batch_size).rows

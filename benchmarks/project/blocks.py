@@ -11,41 +11,38 @@ from pathlib import Path
 
 import api
 from inputs import shards
-from timing import QUICK_EPOCHS, flag_parser, seconds_of
+from timing import flag_parser, seconds_of
 
-ROWS, BLOCKS, EPOCHS = 400_000, 4, 8
+BLOCKS = 4
+FLAGS = "--recipe plain --epochs 8 --batch-size 1024 --validation-fraction 0"
 
 
 def main() -> None:
     """Train both and print the seconds of their epochs, without the first, which compiles."""
-    options = flag_parser(__doc__).parse_args()
-    epochs = QUICK_EPOCHS if options.quick else EPOCHS
-    recipe = api.make_recipe("plain", options.seed, {"epochs": epochs, "batch_size": 1024, "validation_fraction": 0})
+    parser = flag_parser(__doc__)
+    parser.add_argument("--shards", type=int, required=True)
+    options = parser.parse_args()
+    recipe = api.parse_recipe(FLAGS.split(), options.seed, quick=options.quick)
     api.import_tensorflow()
     with tempfile.TemporaryDirectory(dir=options.work) as folder:
         work = Path(folder)
-        source = api.load(shards(options.data, ROWS, quick=options.quick), "mnist")
-        dataset = api.first_rows(api.validate(source, work / "cache"), ROWS)
+        dataset = api.validate(api.load(shards(options.data, options.shards, quick=options.quick), "mnist"), work)
         trainers = {
-            "memory": api.Trainer(api.in_memory(dataset), recipe, work / "memory"),
-            "disk": api.Trainer(api.in_blocks(dataset, BLOCKS, recipe), recipe, work / "disk"),
+            "in memory": api.Trainer(api.in_memory(dataset), recipe, work / "memory"),
+            "from disk": api.Trainer(api.in_blocks(dataset, BLOCKS, recipe), recipe, work / "disk"),
         }
-        seconds = [{case: seconds_of(trainer.run_epoch) for case, trainer in trainers.items()} for _ in range(epochs)]
+        seconds: dict[str, list[float]] = {case: [] for case in trainers}
+        while not all(trainer.is_done for trainer in trainers.values()):
+            for case, trainer in trainers.items():
+                seconds[case].append(seconds_of(trainer.run_epoch))
         for trainer in trainers.values():
             trainer.finish()
-    print(
-        json.dumps(
-            [
-                {
-                    "case": case,
-                    "rows": len(dataset.train),
-                    "blocks": trainer.blocks,
-                    "warm_epoch_seconds": [epoch[case] for epoch in seconds[1:]],
-                }
-                for case, trainer in trainers.items()
-            ]
-        )
-    )
+    head = {"rows": len(dataset.train)}
+    metrics = [
+        head | {"case": case, "blocks": trainer.plan.blocks, "warm_epoch_seconds": seconds[case][1:]}
+        for case, trainer in trainers.items()
+    ]
+    print(json.dumps(metrics))
 
 
 if __name__ == "__main__":

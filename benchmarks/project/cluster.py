@@ -1,4 +1,4 @@
-"""Measure what a cluster would spend on a batch: a worker's share of it, the exchange of gradients, reading from disk.
+"""Measure what a cluster would spend on a batch: a machine's share of it, the exchange of gradients, reading from disk.
 
 The share is trained by this process with all its cores, as on a machine of its own. The exchange is between two
 processes on loopback that do nothing else.
@@ -11,64 +11,61 @@ import math
 import os
 import socket
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import api
+import numpy as np
 from inputs import shards
+from metrics import MACHINES
 from timing import flag_parser, seconds_of
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from schemas.results import Dataset
-
-WORKERS = (1, 2, 8, 64)
-GROUP = 32  # images that share a deformation, and thus a worker
+GROUP = 32  # images that share a deformation, and thus a machine
+CHUNK = 64  # neighbours that are read together
 BATCHES, REPETITIONS, EXCHANGES = 32, 5, 200
-BLOCKS = 4
-LOOPBACK = "127.0.0.1"
 
 
 def main() -> None:
     """Print the seconds of each."""
     parser = flag_parser(__doc__)
     parser.add_argument("--shards", type=int, required=True)
-    parser.add_argument("--recipe", default="fast")
-    parser.add_argument("--network", default="mlp")
-    parser.add_argument("--batch-size", type=int)
-    options = parser.parse_args()
-    overrides = {"network": options.network, "batch_size": options.batch_size, "learning_rate": 1e-3}
-    overrides |= {"epochs": REPETITIONS + 1, "validation_fraction": 0}
-    recipe = api.make_recipe(options.recipe, options.seed, overrides)
+    options, flags = parser.parse_known_args()
+    recipe = api.parse_recipe([*flags, "--validation-fraction", "0"], options.seed, quick=False)
 
     api.import_tensorflow()
     mnist = api.validate(api.load("mnist"))
-    network = api.Trainer(mnist, recipe).network
-    with tempfile.TemporaryDirectory(dir=options.work) as cache:
-        source = api.load(shards(options.data, options.shards, quick=options.quick), "mnist")
-        train = api.validate(source, Path(cache)).train
-        block = math.ceil(len(train) / BLOCKS)
-        row_read_seconds = seconds_of(lambda: api.read_rows(train, block)) / block
+    shapes = api.Trainer(mnist, recipe).weight_shapes
     metrics = {
         "batch": recipe.batch_size,
-        "gradient_bytes": 4 * network.count_params(),
-        "row_read_seconds": row_read_seconds,
-        "exchange_seconds": exchange_seconds([tuple(weight.shape) for weight in network.trainable_variables]),
-        "step_seconds": {workers: step_seconds(mnist, recipe, workers) for workers in WORKERS},
+        "gradient_bytes": 4 * sum(map(math.prod, shapes)),
+        "row_read_seconds": row_read_seconds(shards(options.data, options.shards, quick=options.quick), options.work),
+        "exchange_seconds": exchange_seconds(shapes),
+        "step_seconds": {machines: step_seconds(mnist, recipe, machines) for machines in MACHINES},
     }
     print(json.dumps(metrics))
 
 
-def step_seconds(dataset: Dataset, recipe: api.Recipe, workers: int) -> list[float]:
-    """Return the seconds that one worker spends on its share of a batch, the weights' update included."""
-    rows = math.ceil(math.ceil(recipe.batch_size / GROUP) / workers) * GROUP
-    recipe = recipe.model_copy(update={"batch_size": rows})
-    trainer = api.Trainer(api.first_rows(dataset, BATCHES * rows), recipe)
-    seconds = [seconds_of(trainer.run_epoch) / BATCHES for _ in range(recipe.epochs)]
+def row_read_seconds(source: Path, work: Path) -> float:
+    """Return the seconds per row of reading a quarter of the rows, in chunks from everywhere."""
+    with tempfile.TemporaryDirectory(dir=work) as cache:
+        train = api.validate(api.load(source, "mnist"), Path(cache)).train
+        chunks = np.random.default_rng(0).permutation(len(train) // CHUNK)[: len(train) // CHUNK // 4]
+        rows = np.sort((chunks[:, None] * CHUNK + np.arange(CHUNK)).ravel())
+        return seconds_of(lambda: train.rows(rows)) / len(rows)
+
+
+def step_seconds(dataset: api.Dataset, recipe: api.Recipe, machines: int) -> list[float]:
+    """Return the seconds that one of several machines spends on its share of a batch, the update included."""
+    rows = math.ceil(math.ceil(recipe.batch_size / GROUP) / machines) * GROUP
+    # Small batches would diverge at the rate of large ones.
+    changes = {"batch_size": rows, "epochs": REPETITIONS + 1, "learning_rate": 1e-3}
+    trainer = api.Trainer(api.first_rows(dataset, BATCHES * rows), recipe.model_copy(update=changes))
+    seconds = [seconds_of(trainer.run_epoch) / BATCHES for _ in range(REPETITIONS + 1)]
     trainer.finish()
     return seconds[1:]  # the first one compiles
 
@@ -76,16 +73,14 @@ def step_seconds(dataset: Dataset, recipe: api.Recipe, workers: int) -> list[flo
 def exchange_seconds(shapes: Sequence[tuple[int, ...]]) -> list[float]:
     """Return the seconds of an exchange of gradients between two processes."""
     with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(2)]
-        for each in sockets:
-            each.bind((LOOPBACK, 0))
-        addresses = [f"{LOOPBACK}:{each.getsockname()[1]}" for each in sockets]
+        sockets = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)]
+        addresses = [f"127.0.0.1:{each.getsockname()[1]}" for each in sockets]
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        runs = [pool.submit(_exchange, addresses, index, shapes) for index in range(2)]
-        return next(run.result() for run in runs)
+        seconds, _ = pool.map(partial(_exchange, shapes, addresses), range(2))
+        return seconds
 
 
-def _exchange(addresses: Sequence[str], index: int, shapes: Sequence[tuple[int, ...]]) -> list[float]:
+def _exchange(shapes: Sequence[tuple[int, ...]], addresses: Sequence[str], index: int) -> list[float]:
     """Exchange gradients with the other process again and again, as a training does."""
     cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
     os.environ["TF_CONFIG"] = json.dumps(cluster)
@@ -94,7 +89,8 @@ def _exchange(addresses: Sequence[str], index: int, shapes: Sequence[tuple[int, 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
 
     def add_up(values: Any) -> Any:  # noqa: ANN401, tensors
-        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, values)
+        here = [tf.identity(value) for value in values]  # on this worker's device: a loop's values are on none
+        return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, here)
 
     def exchange() -> Any:  # noqa: ANN401
         values = [tf.zeros(shape) for shape in shapes]
@@ -103,8 +99,7 @@ def _exchange(addresses: Sequence[str], index: int, shapes: Sequence[tuple[int, 
         return tf.add_n([tf.reduce_sum(value) for value in values])
 
     compiled = tf.function(exchange)
-    seconds = [seconds_of(lambda: float(compiled())) / EXCHANGES for _ in range(REPETITIONS + 1)]
-    return seconds[1:]
+    return [seconds_of(lambda: float(compiled())) / EXCHANGES for _ in range(REPETITIONS + 1)][1:]
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Train with this project's engine: a recipe, with some of its fields changed.
+"""Train with this project's engine: a recipe, and fields of it as flags, such as `--batch-size 128`.
 
 Without checkpoints, which no baseline writes.
 """
@@ -10,7 +10,7 @@ import time
 from importlib.metadata import version
 
 import api
-from timing import QUICK_EPOCHS, EpochTimer, flag_parser
+from timing import EpochTimer, flag_parser
 
 MATRIX_SIDE = 2048
 REPETITIONS = 12
@@ -19,20 +19,15 @@ REPETITIONS = 12
 def main() -> None:
     """Train and print the metrics."""
     parser = flag_parser(__doc__)
-    parser.add_argument("--recipe", default="fast")
-    parser.add_argument("--overrides", default={}, type=json.loads, help="fields of the recipe to change, as JSON")
     parser.add_argument("--matmul-peak", action="store_true", help="measure the machine's peak before and after, too")
-    options = parser.parse_args()
-    overrides = options.overrides | ({"epochs": QUICK_EPOCHS} if options.quick else {})
-    recipe = api.make_recipe(options.recipe, options.seed, overrides)
-
+    options, flags = parser.parse_known_args()
+    recipe = api.parse_recipe(flags, options.seed, quick=options.quick)
     api.import_tensorflow()
-    peak = matmul_flops() if options.matmul_peak else 0.0
+    peaks = [matmul_flops()] if options.matmul_peak else []
     metrics = train(recipe)
-    if options.matmul_peak:
-        metrics["matmul_flops"] = max(peak, matmul_flops())
-    libraries = {name: version(name) for name in ("keras", "tensorflow", "numpy")}
-    print(json.dumps(metrics | {"libraries": libraries}))
+    peaks += [matmul_flops()] if options.matmul_peak else []
+    metrics |= {"matmul_flops": max(peaks)} if peaks else {}
+    print(json.dumps(metrics | {"libraries": {name: version(name) for name in ("keras", "tensorflow", "numpy")}}))
 
 
 def train(recipe: api.Recipe) -> dict[str, object]:

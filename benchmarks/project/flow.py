@@ -15,15 +15,12 @@ import sys
 import tempfile
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from inputs import environment, flow_command, shards
 from processes import anonymous_bytes, run
 from timing import flag_parser
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 HOST = "127.0.0.1"
 SERVER_TIMEOUT_SECONDS = 120.0
@@ -37,6 +34,7 @@ def main() -> None:
     parser.add_argument("--shards", type=int, help="train on so many rows from disk, test on MNIST's test rows")
     parser.add_argument("--epochs", type=int)
     options, flags = parser.parse_known_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the server, too
     epochs = 1 if options.quick else options.epochs
     flags += ["--epochs", str(epochs)] if epochs else []
     if options.shards:
@@ -58,8 +56,9 @@ def run_flow(store: Path, seed: int, flags: list[str], home: dict[str, str]) -> 
     return {
         "process_seconds": finished.seconds,
         "peak_bytes": finished.peak_bytes,
-        "anonymous_bytes": finished.sampled_peak_bytes,
+        "anonymous_bytes": finished.sampled_bytes,
         "rows": metrics["dataset"]["training_rows"] + metrics["dataset"]["validation_rows"],
+        "batch": metrics["recipe"]["batch_size"],
         "epochs": len(metrics["history"]),
         "accuracy": metrics["accuracy"],
         "stages": metrics["seconds"],
@@ -73,7 +72,7 @@ def server(home: dict[str, str]) -> Iterator[str]:
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         port = listener.getsockname()[1]
-    command = [Path(sys.executable).with_name("prefect"), "server", "start", "--host", HOST, "--port", str(port)]
+    command = [str(Path(sys.executable).with_name("prefect")), "server", "start", "--host", HOST, "--port", str(port)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=home, stdout=quiet, stderr=quiet, start_new_session=True) as process:
         try:

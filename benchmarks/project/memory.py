@@ -1,11 +1,9 @@
-"""Measure the memory of all processes together: the flow with its temporary server, and the plain Keras script.
-
-Sampling slows the programs down, so they aren't timed.
-"""
+"""Measure the memory of all processes of a program together, which slows it down: its time isn't measured."""
 
 from __future__ import annotations
 
 import json
+import os
 import sys
 import tempfile
 from pathlib import Path
@@ -14,20 +12,22 @@ from inputs import environment, flow_command
 from processes import ROOT, run, tree_bytes
 from timing import flag_parser
 
-SCRIPT = ROOT / "benchmarks" / "baselines" / "keras_mlp.py"
+SCRIPT = str(ROOT / "benchmarks" / "baselines" / "keras_mlp.py")
 
 
 def main() -> None:
-    """Run both and print their peaks."""
-    options = flag_parser(__doc__).parse_args()
-    epochs, quick = (["--epochs", "1"], ["--quick"]) if options.quick else ([], [])
+    """Run the training flow with its temporary server, or the plain Keras script, and print the peak."""
+    parser = flag_parser(__doc__)
+    parser.add_argument("program", choices=["flow", "plain_script"])
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.work) as store:
-        finished = {
-            "flow": run(flow_command(Path(store), options.seed, *epochs), environment(options.work), tree_bytes),
-            "plain_script": run([sys.executable, SCRIPT, "--whole", *quick], sample=tree_bytes),
-        }
-    peaks = [{"case": case, "all_processes_peak_bytes": one.sampled_peak_bytes} for case, one in finished.items()]
-    print(json.dumps(peaks))
+        if options.program == "flow":
+            epochs = ["--epochs", "1"] if options.quick else []
+            finished = run(flow_command(Path(store), options.seed, *epochs), environment(options.work), tree_bytes)
+        else:
+            quick = ["--quick"] if options.quick else []
+            finished = run([sys.executable, SCRIPT, "--whole", *quick], os.environ, tree_bytes)
+    print(json.dumps({"all_processes_bytes": finished.sampled_bytes}))
 
 
 if __name__ == "__main__":
