@@ -63,7 +63,7 @@ def table(runs: int) -> str:
 
 
 def outcomes(points: float, runs: int) -> tuple[list[Outcome], list[Outcome]]:
-    """Return the outcomes by `>=` and by the gate, the candidates being better than the first champion by points."""
+    """Return the outcomes by `>=` and by the gate, all candidates being `points` better than the first champion."""
     naive, gated = ([retrain(points, seed, naive=naive) for seed in range(runs)] for naive in (True, False))
     return naive, gated
 
@@ -85,13 +85,13 @@ def retrain(points: float, seed: int, *, naive: bool) -> Outcome:
 
 
 def is_promoted(right: NDArray[np.bool_], champion: NDArray[np.bool_], refused: int = 0) -> bool:
-    """Return the gate's decision on a candidate by the rows it gets right, after so many refused ones."""
+    """Return the gate's decision on a candidate by the rows it gets right, after `refused` others."""
     candidate = Candidate(right, 0.0, 0.0, 0.0)
     return decide(candidate, Champion(1, champion), LABELS, DEFAULT_GATE, refused_before=refused).promoted
 
 
 def promoted_at_once(points: float, seed: int) -> bool:
-    """Return whether a candidate that is better by so many points is promoted at its first try."""
+    """Return whether a candidate that is `points` better is promoted at its first try."""
     random = np.random.default_rng(1_000 + seed)
     chances = row_chances(random)
     champion, right = random.random(ROWS) >= chances, random.random(ROWS) >= moved(chances, points)
@@ -108,7 +108,7 @@ def row_chances(random: np.random.Generator) -> NDArray[np.float64]:
 
 
 def moved(chances: NDArray[np.float64], points: float) -> NDArray[np.float64]:
-    """Move all chances so that their mean falls by so many points."""
+    """Move all chances so that their mean falls by `points`."""
     if not points:
         return chances
     bounded = np.clip(chances, 1e-12, 1 - 1e-12)

@@ -50,9 +50,9 @@ def _training(one: Measurement) -> Metrics:
 
 
 def _program(one: Measurement) -> Metrics:
-    """Derive where the time of a program goes; one without stages is start-up from its begin to its end."""
+    """Derive where the time of a program goes; without stages all of it is start-up."""
     metrics = {"errors": round(TEST_ROWS * (1 - one["accuracy"]))} if "accuracy" in one else {}
-    stages = dict(one.get("stages", {}))
+    stages = dict(one.get("stages", {"start-up": one["process_seconds"]}))
     metrics |= {"start_up_seconds": stages.pop("start-up", 0), "between_seconds": stages.pop("orchestration", 0)}
     metrics["stage_seconds"] = sum(stages.values())
     metrics["outside_seconds"] = one["process_seconds"] - metrics["stage_seconds"]

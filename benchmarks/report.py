@@ -124,5 +124,5 @@ def describe(results: Results, suite: str) -> str:
     n_runs = len({one["seed"] for one in runs})
     measured = {one["case"] for one in runs}
     missing = [case.title for name, case in cases.items() if case.run and name not in measured]
-    note = f" Not measured: {', '.join(missing)}." if measured & {*cases} and missing else ""
+    note = f" Not measured: {'; '.join(missing)}." if measured & {*cases} and missing else ""
     return f"Measured on {where}{versions}; {n_runs} {'run' if n_runs == 1 else 'runs'} of each.{note}"

@@ -52,7 +52,7 @@ def validate(loaded: Loaded, cache: Path | None = None) -> Dataset:
 
 
 def first_rows(dataset: Dataset, rows: int) -> Dataset:
-    """Return a data set with at most so many training rows."""
+    """Return a data set with its first training rows."""
     return dataclasses.replace(dataset, train=dataset.train.take(np.arange(min(rows, len(dataset.train)))))
 
 
@@ -63,7 +63,7 @@ def in_memory(dataset: Dataset) -> Dataset:
 
 
 def in_blocks(dataset: Dataset, blocks: int, recipe: Recipe) -> Dataset:
-    """Return a data set on disk with just the memory to train on it in so many blocks per epoch."""
+    """Return a data set on disk with the memory that makes an epoch have that many blocks."""
     from tasks.training.plan import ROW_BYTES, SHARE
 
     rows = len(dataset.train)

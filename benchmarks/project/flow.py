@@ -28,10 +28,10 @@ SETTLING_SECONDS = 5.0  # a server that has just answered is still busy with its
 
 
 def main() -> None:
-    """Run the flow, after starting a server if that is asked for, and print the metrics."""
+    """Run the flow, with a server if the flags say so, and print the metrics."""
     parser = flag_parser(__doc__)
     parser.add_argument("--server", action="store_true", help="start a Prefect server first; its start isn't counted")
-    parser.add_argument("--shards", type=int, help="train on so many rows from disk, test on MNIST's test rows")
+    parser.add_argument("--shards", type=int, help="train on a data set of this many rows, test on MNIST's test rows")
     parser.add_argument("--epochs", type=int)
     options, flags = parser.parse_known_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the server, too
