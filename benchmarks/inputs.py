@@ -11,7 +11,7 @@ import numpy as np
 from processes import ROOT, run
 from timing import load_digits
 
-QUICK_ROWS, QUICK_IMAGES = 6_000, 5_000
+QUICK_ROWS = 6_000
 N_IMAGES = 50_000
 
 
@@ -44,11 +44,9 @@ def champion_store(work: Path) -> Path:
     return store
 
 
-def image_file(work: Path, n_images: int, *, quick: bool) -> Path:
+def image_file(work: Path, n_images: int) -> Path:
     """Return an `.npz` file of MNIST's images, repeated until there are enough."""
-    n_images = min(n_images, QUICK_IMAGES) if quick else n_images
     path = work / f"images-{n_images}.npz"
     if not path.exists():
-        images = load_digits().x_train[: min(n_images, N_IMAGES)]
-        np.savez(path, x=np.tile(images, (n_images // len(images), 1, 1)))
+        np.savez(path, x=np.tile(load_digits().x_train[:N_IMAGES], (n_images // N_IMAGES, 1, 1)))
     return path

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -62,6 +63,11 @@ def run(command: Sequence[str], environment: Mapping[str, str], sample: Sample |
             last_lines = "\n".join(err.read().splitlines()[-N_ERROR_LINES:])
             raise ProgramError(f"{' '.join(command[1:])}: exit code {process.returncode}\n{last_lines}")
         return Finished(seconds, usage.ru_maxrss * RSS_UNIT, out.read(), samples.result() if samples else None)
+
+
+def own_peak_bytes() -> int:
+    """Return the peak memory of this process alone."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
 def anonymous_bytes(process: psutil.Process) -> int:

@@ -17,7 +17,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, help="default: Keras' own, 32")
     options = parser.parse_args()
     (path,) = champion_store(options.work).glob("versions/*/model.keras")
-    source = image_file(options.work, N_IMAGES, quick=options.quick)
+    source = image_file(options.work, N_IMAGES)
 
     started = time.perf_counter()
     images = np.load(source)["x"]

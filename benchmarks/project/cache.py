@@ -9,6 +9,7 @@ from pathlib import Path
 import api
 import pyarrow.parquet as pq
 from inputs import shards
+from processes import own_peak_bytes
 from timing import flag_parser, seconds_of
 
 
@@ -33,6 +34,7 @@ def main() -> None:
             "read_seconds": seconds_of(lambda: [pq.read_table(file).num_rows for file in files]),
             "first_seconds": seconds_of(validate),
             "again_seconds": seconds_of(validate),
+            "peak_bytes": own_peak_bytes(),  # without that of `make_large.py`
         }
     print(json.dumps(metrics))
 

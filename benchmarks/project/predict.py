@@ -17,7 +17,7 @@ def main() -> None:
     parser = flag_parser(__doc__)
     parser.add_argument("--images", type=int, default=N_IMAGES)
     options = parser.parse_args()
-    store, images = champion_store(options.work), image_file(options.work, options.images, quick=options.quick)
+    store, images = champion_store(options.work), image_file(options.work, options.images)
     api.preload_prediction()
 
     started = time.perf_counter()
