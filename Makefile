@@ -22,13 +22,13 @@ up: .venv/.installed
 down: .venv/.installed
 	@$(BIN)/python deployment/down.py
 
-# Half an hour on two cores that do nothing else; ARGS=--long for the long recipes, too.
+# Half an hour on two cores that do nothing else; ARGS="--suite long" for the long recipes instead.
 bench: .venv/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
 
-# On data larger than memory: 25 minutes, 6 of them to make the data, and 12 GB of disk; ARGS="--data FOLDER" keeps it.
+# On data larger than memory: 12 GB of disk, and some minutes to make the data; ARGS="--data FOLDER" keeps it.
 bench-large: .venv/.installed
-	$(BIN)/python benchmarks/large.py $(ARGS)
+	$(BIN)/python benchmarks/bench.py --suite large $(ARGS)
 
 # Replaces the screenshots in docs/, of runs on MNIST; needs Chromium and some minutes.
 screenshots: .venv/.installed-dev

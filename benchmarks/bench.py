@@ -1,168 +1,143 @@
-"""Measure the engine and what a user would pick instead, and write `results.md`.
+"""Measure this project beside what one would use instead, and render `results.md`.
 
-Without flags it takes about half an hour on two cores that do nothing else, with `--long` more than an hour.
+    python benchmarks/bench.py                      the standard suites: half an hour on two idle cores
+    python benchmarks/bench.py --suite long         suites, or a group of them: standard, long, large
+    python benchmarks/bench.py --quick --only flow  check that a case works; nothing is written
+    python benchmarks/bench.py --render             render results.md from results.json
+
+New measurements of a suite replace all its old ones. `suites.toml` has what is measured, `results.template.md` what is
+rendered.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime
 import json
 import os
+import platform
+import signal
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import machine
-from entrants import ENTRANTS, LONG, PYTORCH
-from page import PAGE, page
-from predicting import Predictings
-from processes import FailedError, run
-from programs import FLOW, FLOW_SERVED, PLAIN, WITHOUT, Programs
-from records import LARGE_RESULTS, LONG_RESULTS, RESULTS, Results, Timed, TrainingJob, read, read_large, write
+import psutil
+from metrics import Measurement
+from processes import ProgramError, run
+from report import PAGE, render
+from results import Results
+from suites import HERE, SUITES, Case, Suite
 
-from schemas.recipe import PRESETS
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from entrants import Entrant
-
-HERE = Path(__file__).parent
-PROGRAMS = (PLAIN, FLOW, FLOW_SERVED, WITHOUT)
-PREDICT = "predict"
-QUIET = {"TF_CPP_MIN_LOG_LEVEL": "3"}
+CPU_INFO = Path("/proc/cpuinfo")
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"}
+GROUPS = {group: [name for name, suite in SUITES.items() if suite.group == group] for group in ("standard", "large")}
 
 
 def main() -> None:
-    """Measure what the flags ask for and print the page; keep figures and page unless only a part was measured."""
-    options = parsed()
-    results, long = read(RESULTS), read(LONG_RESULTS)
+    """Measure what the flags select, then render the page; write both unless only a part was measured."""
+    options = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the running script, too
+    results = Results.load()
+    is_kept = not (options.quick or options.only)
     try:
-        if options.long:
-            long = measured_long(options)
-        elif options.data:
-            results = results or begun()
-            results.data = timed_data()
-            keep(RESULTS, results, options)
-        elif not options.render:
-            results = measured(options)
-    except FailedError as error:
+        for new in measure(options):
+            results = results.replaced(options.suites, new)
+            if is_kept:
+                results.save()
+    except ProgramError as error:
         sys.exit(f"error: {error}")
-    text = page(results or begun(), long, read_large(LARGE_RESULTS))
-    print(text)
-    if not options.quick and not options.only:
-        PAGE.write_text(text)
+    page = render(results)
+    print(page)
+    if is_kept:
+        PAGE.write_text(page)
 
 
-def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Read the flags."""
-    names = [*(entrant.name for entrant in (*ENTRANTS, *LONG)), *PROGRAMS, PREDICT]
+def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the flags; `suites` are the names of the chosen suites."""
+    cases = sorted({name for suite in SUITES.values() for name in suite.cases})
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=5, help="runs of each (default 5)")
-    parser.add_argument("--only", nargs="+", choices=names, default=[], help="measure these; nothing is written")
-    parser.add_argument("--quick", action="store_true", help="one seed, hardly any epochs; nothing is written")
-    parser.add_argument("--long", action="store_true", help="measure the long runs in place of the others")
-    parser.add_argument("--data", action="store_true", help="measure readers and checks alone; keep what else there is")
-    parser.add_argument("--render", action="store_true", help="measure nothing; write the page from what was kept")
+    parser.add_argument("--suite", nargs="+", choices=[*GROUPS, *SUITES], default=["standard"], metavar="SUITE")
+    parser.add_argument("--only", nargs="+", choices=cases, metavar="CASE", help="measure these cases; write nothing")
+    parser.add_argument("--seeds", type=int, help="runs of each case (default: as suites.toml says)")
+    parser.add_argument("--quick", action="store_true", help="one short run of each case; write nothing")
+    parser.add_argument("--render", action="store_true", help="measure nothing")
+    parser.add_argument("--data", type=Path, help="keep the large data sets here (default: a temporary folder)")
     parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has PyTorch")
     options = parser.parse_args(arguments)
-    if options.quick:
-        options.seeds = 1
+    chosen = [] if options.render else options.suite
+    options.suites = [name for suite in chosen for name in GROUPS.get(suite, [suite])]
     return options
 
 
-def begun() -> Results:
-    """Begin results of today on this machine."""
-    return Results(date=machine.today(), machine=machine.describe())
+def measure(options: argparse.Namespace) -> Iterator[list[Measurement]]:
+    """Measure all cases with one seed, then with the next, so that a drift of the machine affects all alike.
+
+    Yields all measurements so far after each seed, so that a long run can be interrupted.
+    """
+    suites = [SUITES[name] for name in options.suites]
+    n_seeds = {suite.name: 1 if options.quick else options.seeds or suite.seeds for suite in suites}
+    if options.data:
+        options.data.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.data, prefix="bench-") as work:
+        flags = ["--work", work, "--data", str(options.data.resolve() if options.data else work)]
+        for suite in suites:
+            if suite.warm_up and not options.quick:
+                measure_suite(suite, 0, [*flags, "--quick"], options)
+        flags += ["--quick"] if options.quick else []
+        measurements: list[Measurement] = []
+        for seed in range(max(n_seeds.values(), default=0)):
+            for suite in suites:
+                if seed < n_seeds[suite.name]:
+                    measurements += measure_suite(suite, seed, flags, options)
+            yield measurements
 
 
-def measured(options: argparse.Namespace) -> Results:
-    """Measure contenders and whole programs: one seed of all, then the next, so that a drift hits all alike."""
-    results = begun()
-    entrants = chosen(ENTRANTS, options.only)
-    if any(entrant.name == PYTORCH for entrant in entrants) and not can_import_torch(options.torch_python):
-        results.skipped[PYTORCH] = "PyTorch isn't installed"
-        entrants = [entrant for entrant in entrants if entrant.name != PYTORCH]
-    wanted = [name for name in PROGRAMS if not options.only or name in options.only]
-    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        programs = Programs(Path(folder), quick=options.quick)
-        if wanted:
-            programs.warm_up()
-        if {PLAIN, FLOW} <= set(wanted):
-            results.tree_peaks = programs.tree_peaks()
-        if not options.only:
-            results.data = timed_data()
-        predicting = predictings(Path(folder), programs) if not options.only or PREDICT in options.only else None
-        for seed in range(options.seeds):
-            for entrant in entrants:
-                results.trainings.append(trained(entrant, seed, options))
-            for name in wanted:
-                program = programs.measures()[name](seed)
-                results.programs.append(program)
-                tell(seed, name, program.seconds)
-            for one in predicting.measured(seed) if predicting else ():
-                results.predictings.append(one)
-                tell(seed, one.contender, one.whole_seconds)
-            keep(RESULTS, results, options)
-    return results
+def measure_suite(suite: Suite, seed: int, flags: list[str], options: argparse.Namespace) -> list[Measurement]:
+    """Measure the chosen cases of a suite once."""
+    measurements = []
+    for name, case in suite.cases.items():
+        if case.run and (not options.only or name in options.only):
+            python = options.torch_python if case.needs else sys.executable
+            if not case.needs or can_import(case.needs, python):
+                head = {"suite": suite.name, "case": name, "seed": seed, "date": today(), "machine": describe_machine()}
+                measurements += [head | metrics for metrics in run_case(case, seed, flags, python)]
+    return measurements
 
 
-def predictings(folder: Path, programs: Programs) -> Predictings:
-    """Make a champion by a program without Prefect, and images to ask it about."""
-    programs.without_prefect(0)
-    return Predictings(folder, programs.store())
+def run_case(case: Case, seed: int, flags: list[str], python: str) -> list[Measurement]:
+    """Run a case's script in a process of its own; return the metrics that it prints and those of its process."""
+    finished = run(case.command(python, "--seed", str(seed), *flags), ENVIRONMENT)
+    print(f"seed {seed}  {case.run[:80]:80} {finished.seconds:7.1f} s", file=sys.stderr, flush=True)
+    printed = json.loads(finished.output.splitlines()[-1])
+    if isinstance(printed, list):
+        return printed
+    return [{"process_seconds": finished.seconds, "peak_bytes": finished.peak_bytes} | printed]
 
 
-def measured_long(options: argparse.Namespace) -> Results:
-    """Measure the accuracies that take minutes a run."""
-    results = begun()
-    for entrant in chosen(LONG, options.only):
-        if entrant.recipe not in PRESETS:
-            results.skipped[entrant.name] = "there is no such recipe"
-    for seed in range(options.seeds):
-        for entrant in chosen(LONG, options.only):
-            if entrant.name not in results.skipped:
-                results.trainings.append(trained(entrant, seed, options))
-        keep(LONG_RESULTS, results, options)
-    return results
+@cache
+def can_import(module: str, python: str) -> bool:
+    """Check whether an interpreter has a module; say so if not."""
+    found = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
+    if not found:
+        print(f"skipped: cases that need {module}, which isn't installed", file=sys.stderr)
+    return found
 
 
-def timed_data() -> list[Timed]:
-    """Time readers and checks."""
-    finished = run([sys.executable, str(HERE / "data_checks.py")], os.environ | QUIET)
-    tell(0, "readers and checks", finished.seconds)
-    return [Timed(**timed) for timed in json.loads(finished.output.splitlines()[-1])]
+def today() -> str:
+    """Return the date in UTC."""
+    return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
 
 
-def keep(path: Path, results: Results, options: argparse.Namespace) -> None:
-    """Keep what the seeds so far gave, unless only a part is measured: a long benchmark may be interrupted."""
-    if not options.quick and not options.only:
-        write(path, results)
-
-
-def chosen(entrants: Iterable[Entrant], only: Sequence[str]) -> list[Entrant]:
-    """Give the contenders that were asked for: all, if none was named."""
-    return [entrant for entrant in entrants if not only or entrant.name in only]
-
-
-def trained(entrant: Entrant, seed: int, options: argparse.Namespace) -> TrainingJob:
-    """Train a contender in a process of its own."""
-    python = options.torch_python if entrant.name == PYTORCH else sys.executable
-    finished = run(entrant.command(python, seed, quick=options.quick), os.environ | QUIET)
-    tell(seed, entrant.name, finished.seconds)
-    return TrainingJob(contender=entrant.name, seed=seed, **json.loads(finished.output.splitlines()[-1]))
-
-
-def can_import_torch(python: str) -> bool:
-    """Tell whether an interpreter has PyTorch."""
-    return subprocess.run([python, "-c", "import torch"], capture_output=True, check=False).returncode == 0
-
-
-def tell(seed: int, name: str, seconds: float) -> None:
-    """Say that a run is done."""
-    print(f"seed {seed}  {name:20} {seconds:7.1f} s", file=sys.stderr, flush=True)
+def describe_machine() -> str:
+    """Describe processor, cores, memory, system and Python, without anything that names this one machine."""
+    lines = CPU_INFO.read_text().splitlines() if CPU_INFO.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    processor = models[0] if models else platform.processor() or platform.machine()
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    return f"{processor}, {os.cpu_count()} cores, {memory}, {platform.system()}, Python {platform.python_version()}"
 
 
 if __name__ == "__main__":

@@ -1,118 +1,96 @@
-"""Run a program in a process of its own and tell how long it took and what memory it held.
+"""Run a program in a process of its own and measure its time and memory.
 
-Linux counts what the starting process held at that moment into a new process's peak: whoever imports this stays small.
+Linux counts what the parent process holds when it starts a program into that program's peak, so importers stay small.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import psutil
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+Sample = Callable[[psutil.Process], int]
 
 ROOT = Path(__file__).parents[1]
 RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 SECONDS_BETWEEN_SAMPLES = 0.1
-TOLD_LINES = 15
-ANONYMOUS = re.compile(r"^RssAnon:\s+(\d+) kB", re.MULTILINE)
+N_ERROR_LINES = 15
 
 
-class FailedError(Exception):
-    """Tell that a program ended badly, with the end of what it printed."""
+class ProgramError(Exception):
+    """A program exited with an error; the message has the last lines it printed."""
 
 
 class Finished(NamedTuple):
-    """A program that ended well. `peak_bytes` is that of its largest process.
-
-    `anonymous_bytes` is the most that its first process held of memory that is no file's, where it was watched.
-    """
+    """A program that succeeded, with the peak memory of its largest process and the highest sample, if any."""
 
     seconds: float
     peak_bytes: int
     output: str
-    anonymous_bytes: int | None = None
+    sampled_bytes: int | None
 
 
-def run(command: Sequence[str], environment: Mapping[str, str], *, watched: bool = False) -> Finished:
-    """Run a program from the project's folder and wait for it; raise FailedError unless it exits with 0.
+def run(command: Sequence[str], environment: Mapping[str, str], sample: Sample | None = None) -> Finished:
+    """Run a program in the project's folder and wait for it; `sample` measures its memory ten times a second.
 
-    One that is watched has a file of the system read ten times a second, which costs it nothing.
+    Raises:
+        ProgramError: The program's exit code isn't 0.
     """
-    with (
-        ThreadPoolExecutor(1) as watch,
-        tempfile.TemporaryFile("w+") as printed,
-        tempfile.TemporaryFile("w+") as complained,
-    ):
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err, ThreadPoolExecutor(1) as sampler:
         started = time.perf_counter()
-        with _started(command, environment, printed.fileno(), complained.fileno()) as process:
-            anonymous = watch.submit(_anonymous_peak, process.pid) if watched else None
-            _, status, usage = os.wait4(process.pid, 0)
+        with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=out, stderr=err) as process:
+            samples = sampler.submit(_sampled_bytes, process.pid, sample) if sample else None
+            try:
+                _, status, usage = os.wait4(process.pid, 0)  # has the peak memory, which Popen.wait doesn't
+            except BaseException:
+                process.terminate()
+                raise
             seconds = time.perf_counter() - started
             process.returncode = os.waitstatus_to_exitcode(status)
-        for stream in (printed, complained):
-            stream.seek(0)
+        out.seek(0)
+        err.seek(0)
         if process.returncode:
-            end = "\n".join(complained.read().splitlines()[-TOLD_LINES:])
-            raise FailedError(f"{' '.join(command[1:])} exited with {process.returncode}\n{end}")
-        return Finished(seconds, usage.ru_maxrss * RSS_UNIT, printed.read(), anonymous and anonymous.result())
+            last_lines = "\n".join(err.read().splitlines()[-N_ERROR_LINES:])
+            raise ProgramError(f"{' '.join(command[1:])}: exit code {process.returncode}\n{last_lines}")
+        return Finished(seconds, usage.ru_maxrss * RSS_UNIT, out.read(), samples.result() if samples else None)
 
 
-def tree_peak_bytes(command: Sequence[str], environment: Mapping[str, str]) -> int:
-    """Run a program and give the most that all its processes held together, shared pages counted once.
-
-    It is looked at ten times a second, which costs the program time: such a run isn't timed.
-    """
-    peak = 0
-    with _started(command, environment, subprocess.DEVNULL, subprocess.DEVNULL) as process:
-        root = psutil.Process(process.pid)
-        while process.poll() is None:
-            peak = max(peak, _held(root))
-            time.sleep(SECONDS_BETWEEN_SAMPLES)
-    if process.returncode:
-        raise FailedError(f"{' '.join(command[1:])} exited with {process.returncode}")
-    return peak
+def own_peak_bytes() -> int:
+    """Return the peak memory of this process alone."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT
 
 
-@contextlib.contextmanager
-def _started(
-    command: Sequence[str], environment: Mapping[str, str], printed: int, complained: int
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program, and end it if whoever waits for it is interrupted."""
-    process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=printed, stderr=complained)
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.terminate()
-            process.wait()
+def anonymous_bytes(process: psutil.Process) -> int:
+    """Return a process's memory without file pages, which the system may drop. Linux only."""
+    memory = process.memory_info()
+    return int(memory.rss - memory.shared)
 
 
-def _anonymous_peak(process: int) -> int | None:
-    """Give the most anonymous memory that a process holds until its end; None where the system doesn't tell it."""
-    peak = None
-    with contextlib.suppress(OSError):
-        while told := ANONYMOUS.search(Path(f"/proc/{process}/status").read_text()):
-            peak = max(peak or 0, int(told[1]) * 1024)
-            time.sleep(SECONDS_BETWEEN_SAMPLES)
-    return peak
-
-
-def _held(root: psutil.Process) -> int:
+def tree_bytes(root: psutil.Process) -> int:
+    """Return the memory of a process and its descendants, shared pages counted once. Slows the program down."""
     total = 0
-    with contextlib.suppress(psutil.Error):
-        for process in (root, *root.children(recursive=True)):
-            with contextlib.suppress(psutil.Error):
-                held = process.memory_full_info()
-                total += getattr(held, "pss", held.rss)  # what is shared is told apart on Linux alone
+    for process in (root, *root.children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            memory = process.memory_full_info()
+            total += getattr(memory, "pss", memory.rss)
     return total
+
+
+def _sampled_bytes(pid: int, sample: Sample) -> int | None:
+    peak = 0
+    with contextlib.suppress(psutil.Error, AttributeError):  # the process ended, or the system lacks the metric
+        process = psutil.Process(pid)
+        while process.status() != psutil.STATUS_ZOMBIE:
+            peak = max(peak, sample(process))
+            time.sleep(SECONDS_BETWEEN_SAMPLES)
+    return peak or None

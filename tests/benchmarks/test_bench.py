@@ -1,63 +1,101 @@
-"""The benchmark can be run, and its page holds nothing but what was measured."""
+"""The cases can be measured, and nothing is written unless whole suites are."""
 
-import json
-import os
 import subprocess
 import sys
-from statistics import median
 
 import pytest
-from samples import ROOT, clean_environment
+from samples import ROOT
 
 BENCHMARKS = ROOT / "benchmarks"
+KEPT = [BENCHMARKS / name for name in ("results.json", "results.md")]
 
 
-def run(*command, **environment):
-    return subprocess.run(
-        [sys.executable, *map(str, command)],
-        cwd=ROOT,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=600,
-    )
+def measure(*flags):
+    """Measure short runs of some cases, and return the rendered page."""
+    before = [path.read_text() for path in KEPT]
+    command = [sys.executable, BENCHMARKS / "bench.py", "--quick", *map(str, flags)]
+    page = subprocess.run(command, capture_output=True, text=True, check=True, timeout=600).stdout
+    assert [path.read_text() for path in KEPT] == before
+    return page
 
 
-def test_the_page_is_what_was_measured():
-    code = (
-        f"import sys; sys.path.insert(0, {str(BENCHMARKS)!r}); import bench, page\n"
-        "kept = bench.read(bench.RESULTS), bench.read(bench.LONG_RESULTS), bench.read_large(bench.LARGE_RESULTS)\n"
-        "sys.stdout.write(page.page(*kept))"
-    )
-    assert run("-c", code).stdout == (BENCHMARKS / "results.md").read_text()
+@pytest.fixture
+def toy(benchmarks, tmp_path):
+    """Return a function that measures a suite with one toy case, whose script prints some text."""
+
+    def run(printed, **fields):
+        script = tmp_path / "toy.py"
+        script.write_text(f"print('training ...')\nprint({printed!r})")
+        case = benchmarks.suites.Case("toy", "a toy", run=str(script), **fields)
+        suite = benchmarks.suites.Suite("training", "standard", 1, {"toy": case})
+        return benchmarks.bench.measure_suite(suite, 3, [], benchmarks.bench.parse([]))
+
+    return run
 
 
-def test_the_readmes_figures_are_what_was_measured():
-    kept = json.loads((BENCHMARKS / "results.json").read_text())
-    readme = (ROOT / "README.md").read_text()
-    for program, title in (("plain_script", "a plain Keras script, 10 epochs"), ("flow", "`make train`")):
-        runs = [run for run in kept["programs"] if run["program"] == program]
-        seconds, accuracy, peak = (median(run[of] for run in runs) for of in ("seconds", "accuracy", "peak_bytes"))
-        figures = f"{seconds:.1f} s | {100 * accuracy:.2f} % | {10_000 * (1 - accuracy):.0f} | {peak / 2**20:.0f} MiB"
-        assert f"| {title} | {figures} |" in readme
-    assert kept["machine"]["processor"] in readme
+def test_a_case_that_prints_its_metrics_is_measured_from_outside(toy):
+    (one,) = toy('{"accuracy": 0.5}')
+    assert (one["suite"], one["case"], one["seed"], one["accuracy"]) == ("training", "toy", 3, 0.5)
+    assert one["process_seconds"] > 0
+    assert one["peak_bytes"] > 2**20
 
 
-def test_the_flow_without_prefect_is_the_flow(tiny_npz, tmp_path):
-    environment = clean_environment(tmp_path / "home") | {"PYTHONPATH": str(BENCHMARKS / "without_prefect")}
-    flags = ["--source", tiny_npz, "--store", tmp_path / "store", "--recipe", "plain", "--min-accuracy", "0"]
-    ended = run("flows/train_flow.py", *flags, **environment)
-    assert "version 1: accuracy" in ended.stdout
-    assert "server" not in ended.stderr
-    assert json.loads((tmp_path / "store" / "versions" / "1" / "card.json").read_text())["run"] == "without Prefect"
-    assert not (tmp_path / "home").exists()
+def test_a_script_may_measure_several_cases(toy):
+    measurements = toy('[{"case": "first", "seconds": 1}, {"case": "second", "seconds": 2}]')
+    assert [(one["suite"], one["case"], one["seconds"]) for one in measurements] == [
+        ("training", "first", 1),
+        ("training", "second", 2),
+    ]
+
+
+def test_a_case_that_needs_a_missing_module_is_skipped(toy, capsys):
+    assert toy("{}", needs="no_such_module") == []
+    assert "no_such_module, which isn't installed" in capsys.readouterr().err
+
+
+def test_every_case_has_a_script_or_kept_measurements(benchmarks):
+    kept = benchmarks.results.Results.load()
+    for suite in benchmarks.suites.SUITES.values():
+        for name, case in suite.cases.items():
+            script = case.run and BENCHMARKS / case.run.split()[0]
+            assert script.is_file() if script else kept.select(suite.name, name)
+
+
+def test_a_failing_program_is_named_with_its_last_error(benchmarks):
+    command = [sys.executable, "-c", "raise SystemExit('no data')"]
+    with pytest.raises(benchmarks.processes.ProgramError, match="exit code 1\nno data"):
+        benchmarks.processes.run(command, {})
+
+
+def test_the_memory_of_a_program_is_sampled_while_it_runs(benchmarks):
+    command = [sys.executable, "-c", "held = bytearray(200 * 2**20); import time; time.sleep(1)"]
+    finished = benchmarks.processes.run(command, {}, benchmarks.processes.anonymous_bytes)
+    assert 200 * 2**20 < finished.sampled_bytes <= finished.peak_bytes
+
+
+@pytest.mark.mnist
+def test_trainings_can_be_measured():
+    page = measure("--only", "engine_peak", "sklearn_mlp_float32")
+    assert "Not measured: this project, short schedule" in page
+    assert "GFLOP/s" in page
+
+
+@pytest.mark.mnist
+def test_caching_and_training_in_blocks_can_be_measured(tmp_path):
+    page = measure("--suite", "cache", "blocks", "--data", tmp_path)
+    assert "| from disk | 6,000 | 3 |" in page
+    assert {path.name for path in tmp_path.iterdir()} == {"digits-6000", "digits-6000.json"}
 
 
 @pytest.mark.prefect
 @pytest.mark.mnist
-@pytest.mark.parametrize("part", ["engine", "sklearn_mlp", "keras_tuned"])
-def test_a_contender_can_be_measured(part):
-    told = run("benchmarks/bench.py", "--quick", "--only", part).stdout
-    assert told.startswith("# Benchmark")
-    assert "Seeds" in told
+def test_the_flow_can_be_measured_on_shards():
+    assert "| 1,000,000 rows | 1 |" in measure("--only", "flow_1000000", "--suite", "shards")
+
+
+@pytest.mark.ray
+@pytest.mark.mnist
+def test_workers_and_the_cost_of_a_cluster_can_be_measured():
+    page = measure("--suite", "workers", "cluster", "--only", "mlp_plain", "mlp_plain_1")
+    assert "| one Ray worker | 6,000 |" in page
+    assert "| mlp, no augmentation | 1,024 | 0.44 MB |" in page

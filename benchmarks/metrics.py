@@ -1,0 +1,137 @@
+"""Metrics that are computed from what a case measured; they join its measurement when the results are loaded."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate
+from statistics import median
+from typing import Any
+
+Measurement = dict[str, Any]
+Metrics = dict[str, Any]
+
+TARGET_ACCURACY = 0.9756
+TRAINING_ROWS, TEST_ROWS = 60_000, 10_000
+LAYERS = ((784, 128), (128, 64), (64, 10))
+MACHINES = (1, 2, 8, 64)
+LATENCY_SECONDS, BYTES_PER_SECOND = 50e-6, 1.25e9
+"""Of the network between machines of a rack, 10 Gbit/s; assumed, not measured."""
+
+
+def derive(one: Measurement) -> Metrics:
+    """Return the derived metrics of a measurement."""
+    function = DERIVED.get(one["suite"])
+    return function(one) if function else {}
+
+
+def epoch_operations() -> int:
+    """Return the floating-point operations of an epoch's matrix products.
+
+    Two per weight for the forward pass, the weight gradient and the input gradient; the first layer has no input
+    gradient. Biases and activations aren't counted.
+    """
+    weights = [inputs * outputs for inputs, outputs in LAYERS]
+    return TRAINING_ROWS * (3 * 2 * sum(weights) - 2 * weights[0])
+
+
+def _training(one: Measurement) -> Metrics:
+    """Derive the time to the target: infinity if no epoch reached it.
+
+    As `given_seconds` such a run counts as all its training time, less than it would need.
+    """
+    seconds = one["epoch_seconds"]
+    epoch, total = median(seconds[1:] or seconds), math.fsum(seconds)  # the first one compiles
+    reached = zip(accumulate(seconds), one["accuracies"], strict=True)
+    target = next((elapsed for elapsed, accuracy in reached if accuracy >= TARGET_ACCURACY), math.inf)
+    metrics = {"epoch_median_seconds": epoch, "training_seconds": total, "target_seconds": target}
+    if "matmul_flops" in one:
+        metrics["peak_share"] = epoch_operations() / epoch / one["matmul_flops"]
+    return metrics | {"given_seconds": min(target, total)}
+
+
+def _program(one: Measurement) -> Metrics:
+    """Derive where the time of a program goes; without stages all of it is start-up."""
+    metrics = {"errors": round(TEST_ROWS * (1 - one["accuracy"]))} if "accuracy" in one else {}
+    stages = dict(one.get("stages", {"start-up": one["process_seconds"]}))
+    metrics |= {"start_up_seconds": stages.pop("start-up", 0), "between_seconds": stages.pop("orchestration", 0)}
+    metrics["stage_seconds"] = sum(stages.values())
+    metrics["outside_seconds"] = one["process_seconds"] - metrics["stage_seconds"]
+    metrics["exit_seconds"] = metrics["outside_seconds"] - metrics["start_up_seconds"] - metrics["between_seconds"]
+    return metrics
+
+
+def _data(one: Measurement) -> Metrics:
+    metrics = {"rows_per_second": one["rows"] / median(one["seconds"])}
+    if "frame_bytes" in one:
+        metrics["frame_ratio"] = one["peak_bytes"] / one["frame_bytes"]
+    return metrics
+
+
+def _prediction(one: Measurement) -> Metrics:
+    return {"rows_per_second": one["rows"] / one["seconds"], "row_us": 1e6 * one["seconds"] / one["rows"]}
+
+
+def _shards(one: Measurement) -> Metrics:
+    rows, stages = one["rows"], one["stages"]
+    validation = stages["load"] + stages["validate"]
+    return {
+        "validation_seconds": validation,
+        "validation_us": 1e6 * validation / rows,
+        "rows_per_second": rows / validation,
+        "train_seconds": stages["train"],
+        "training_us": 1e6 * stages["train"] / (rows * one["epochs"]),
+        "evaluate_seconds": stages["evaluate"],
+    }
+
+
+def _cache(one: Measurement) -> Metrics:
+    return {f"{name}_rows_per_second": one["rows"] / one[f"{name}_seconds"] for name in ("first", "again", "read")}
+
+
+def _blocks(one: Measurement) -> Metrics:
+    return {"rows_per_second": [one["rows"] / seconds for seconds in one["warm_epoch_seconds"]]}
+
+
+def _workers(one: Measurement) -> Metrics:
+    epochs = one["epoch_seconds"][1:]  # the first one compiles
+    batches = math.ceil(one["rows"] / one["batch"])
+    return {
+        "warm_epoch_seconds": epochs,
+        "batch_ms": [1e3 * seconds / batches for seconds in epochs],
+        "start_and_end_seconds": one["stages"]["train"] - sum(one["epoch_seconds"]),
+    }
+
+
+def _cluster(one: Measurement) -> Metrics:
+    """Estimate a batch that machines share; each reads all of its rows from disk, which may take the longest."""
+    steps = {machines: median(one["step_seconds"][str(machines)]) for machines in MACHINES}
+    reading = one["batch"] * one["row_read_seconds"]
+    metrics: Metrics = {
+        "exchange_ms": 1e3 * median(one["exchange_seconds"]),
+        "gradient_mb": one["gradient_bytes"] / 1e6,
+    }
+    for machines in MACHINES:
+        seconds = max(steps[machines] + exchange_seconds(one, machines), reading)
+        metrics |= {f"by_{machines}_ms": 1e3 * seconds, f"by_{machines}_ratio": max(steps[1], reading) / seconds}
+    return metrics | {"break_even_rows": one["batch"] * exchange_seconds(one, 8) / (steps[1] - steps[8])}
+
+
+def exchange_seconds(one: Measurement, machines: int) -> float:
+    """Estimate the exchange of gradients between machines: the messages and bytes of a ring all-reduce."""
+    hops = 2 * (machines - 1)
+    message = median(one["exchange_seconds"]) / 2  # measured between two, whose ring has two hops
+    return float(hops * (message + LATENCY_SECONDS) + hops / machines * one["gradient_bytes"] / BYTES_PER_SECOND)
+
+
+DERIVED = {
+    "training": _training,
+    "long": _training,
+    "programs": _program,
+    "data": _data,
+    "prediction": _prediction,
+    "shards": _shards,
+    "cache": _cache,
+    "blocks": _blocks,
+    "workers": _workers,
+    "cluster": _cluster,
+}

@@ -1,0 +1,136 @@
+"""All that the benchmarks import from the project, so that what is renamed there is adapted here alone.
+
+What a user can run, `flow.py` runs as a user does; this is for what is measured without Prefect.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from timing import QUICK_EPOCHS
+
+from artifacts.store.storage import FolderStorage
+from artifacts.store.store import Store
+from schemas.images import Images, InMemoryImages
+from schemas.recipe import Overrides, Recipe
+from schemas.results import Dataset, RawDataset
+from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
+from tasks.inference.start_up import import_tensorflow, preload
+from tasks.sharding.memory import KEPT_BYTES, TAKEN
+from tasks.sharding.shard_cache import ShardCache, in_threads
+from tasks.sources import formats
+from tasks.validation import inspection, profiles
+
+__all__ = ["Dataset", "Recipe", "import_tensorflow"]
+
+
+def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
+    """Return the recipe that the flags name, such as `--recipe fast --batch-size 128`; a quick one has few epochs."""
+    names = [flag.removeprefix("--").replace("-", "_") for flag in flags[::2]]
+    fields: dict[str, Any] = dict(zip(names, flags[1::2], strict=True)) | {"seed": seed}
+    fields |= {"epochs": QUICK_EPOCHS} if quick else {}
+    preset = fields.pop("recipe")
+    recipe: Recipe = Overrides.model_validate(fields).applied_to(preset)
+    return recipe
+
+
+def load(source: object, test_source: str | None = None) -> RawDataset:
+    """Load a data set as the flow does."""
+    return formats.load(str(source), test_source, DEFAULT_RULES)
+
+
+def validate(loaded: RawDataset, cache: Path | None = None) -> Dataset:
+    """Validate a data set as the flow does; the rows of shards are cached in a folder."""
+    shard_cache = ShardCache(FolderStorage(cache), in_threads) if cache else None
+    found, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded(), shard_cache)
+    if dataset is None:
+        raise AssertionError(found.refusal)
+    return dataset
+
+
+def first_rows(dataset: Dataset, rows: int) -> Dataset:
+    """Return a data set with its first training rows."""
+    return dataclasses.replace(dataset, train=dataset.train.take(np.arange(min(rows, len(dataset.train)))))
+
+
+def in_memory(dataset: Dataset) -> Dataset:
+    """Return a data set whose training rows are in memory."""
+    pixels = InMemoryImages(dataset.train.read(slice(None)), dataset.train.labels)
+    return dataclasses.replace(dataset, train=pixels, memory=None)
+
+
+def in_blocks(dataset: Dataset, blocks: int, recipe: Recipe) -> Dataset:
+    """Return a data set on disk with the memory that makes an epoch have that many blocks."""
+    from tasks.training.block_size import ROW_BYTES, SHARE
+
+    rows = len(dataset.train)
+    block_rows = math.ceil(rows / blocks / recipe.batch_size) * recipe.batch_size
+    needed = rows * KEPT_BYTES + block_rows * SHARE * ROW_BYTES
+    return dataclasses.replace(dataset, memory=TAKEN + math.ceil(needed / 2**20))
+
+
+class Trainer:
+    """A training with the project's engine that runs epoch by epoch, with checkpoints only if there is a folder."""
+
+    def __init__(self, dataset: Dataset, recipe: Recipe, checkpoint_dir: Path | None = None) -> None:
+        from tasks.inference.predictor import predictor
+        from tasks.training.block_loader import BlockLoader
+        from tasks.training.block_size import block_sampler
+        from tasks.training.held_out import split
+        from tasks.training.trainer import Trainer as ProjectTrainer
+
+        images, held_out = split(dataset, recipe)
+        self.plan = block_sampler(dataset, len(images), recipe)
+        self._loader = BlockLoader(images, self.plan, recipe.epochs)
+        self._trainer = ProjectTrainer(images.labels, self.plan, self._loader, held_out, recipe)
+        self._predict = predictor(self._trainer.network)
+        self._storage = FolderStorage(checkpoint_dir) if checkpoint_dir else None
+
+    @property
+    def weight_shapes(self) -> list[tuple[int, ...]]:
+        """The shapes of the trained weights."""
+        return [tuple(weight.shape) for weight in self._trainer.network.trainable_variables]
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all epochs are done."""
+        return self._trainer.is_finished
+
+    def run_epoch(self) -> None:
+        """Train one epoch."""
+        from tasks.training import checkpoints
+
+        record = None
+        while record is None:
+            record = self._trainer.run_block()
+            if self._storage:
+                checkpoints.save(self._storage, self._trainer.state())
+
+    def finish(self) -> None:
+        """Leave the final weights in the network and stop reading ahead."""
+        self._trainer.final_network()
+        self._loader.__exit__(None, None, None)
+
+    def accuracy(self, images: Images) -> float:
+        """Return the accuracy on images in memory."""
+        from tasks.inference.predictor import probabilities
+
+        return float((probabilities(self._predict, images.read(slice(None))).argmax(axis=1) == images.labels).mean())
+
+
+def preload_prediction() -> None:
+    """Import what `predict` needs."""
+    preload("tasks.prediction.stream", "tasks.sources.npz")
+
+
+def predict(store_dir: Path, source: Path, output: Path, batch_size: int) -> int:
+    """Predict with the champion as the flow does; return the number of images."""
+    from tasks.prediction import stream
+
+    store = Store(store_dir)
+    predictor = stream.predictor(store, store.resolve_version())
+    return stream.predict(str(source), predictor, output, DEFAULT_INPUT_RULES, batch_size).n_rows

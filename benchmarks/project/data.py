@@ -1,0 +1,120 @@
+"""Time every reader and the whole validation on MNIST's rows, beside pandas, NumPy and a column-wise pandera schema."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+import tempfile
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import api
+import numpy as np
+import pandas as pd
+import pandera.pandas as pa
+from PIL import Image
+from timing import Digits, flag_parser, load_digits, seconds_of
+
+Cases = dict[str, Callable[[], object]]
+
+REPETITIONS = 5
+PICTURES = 5_000
+SIDE = 28
+PIXELS = [f"pixel{number}" for number in range(SIDE * SIDE)]
+VALIDATION = "validation, everything"
+
+
+def main() -> None:
+    """Write MNIST's training rows in every format, read them, validate them, and print the seconds."""
+    repetitions = 1 if flag_parser(__doc__).parse_args().quick else REPETITIONS
+    digits = load_digits()
+    n_train = len(digits.x_train)
+    n_rows = n_train + len(digits.x_test)
+    with tempfile.TemporaryDirectory() as folder:
+        readers, checks = read_cases(digits, Path(folder)), validation_cases(digits)
+        rows = dict.fromkeys(readers, n_train) | dict.fromkeys(checks, n_rows) | {"reader, pictures, PNG": PICTURES}
+        metrics = [
+            {"case": case, "rows": rows[case], "seconds": repeated_seconds(function, repetitions)}
+            for case, function in (readers | checks).items()
+        ]
+    memory = {"peak_bytes": allocated_bytes(checks[VALIDATION]), "frame_bytes": n_rows * (1 + len(PIXELS))}
+    print(json.dumps([one | memory if one["case"] == VALIDATION else one for one in metrics]))
+
+
+def read_cases(digits: Digits, folder: Path) -> Cases:
+    """Write the training rows in every format; return the project's readers and what one would call without them."""
+    npz, csv, parquet, idx, pictures = (folder / name for name in ("a.npz", "a.csv", "a.parquet", "idx", "pictures"))
+    train = frame(digits.x_train, digits.y_train)
+    np.savez(npz, x_train=digits.x_train, y_train=digits.y_train)
+    train.to_csv(csv, index=False)
+    Path(f"{csv}.gz").write_bytes(gzip.compress(csv.read_bytes(), compresslevel=6))
+    train.to_parquet(parquet)
+    write_idx(digits, idx)
+    write_pictures(digits, pictures)
+    return {
+        "reader, npz": lambda: api.load(npz),
+        "reader, csv": lambda: api.load(csv),
+        "reader, csv.gz": lambda: api.load(f"{csv}.gz"),
+        "reader, parquet": lambda: api.load(parquet),
+        "reader, idx": lambda: api.load(idx),
+        "reader, pictures, PNG": lambda: api.load(pictures),
+        "`np.load` of the same npz": lambda: dict(np.load(npz)),
+        "`pandas.read_csv` of the same csv": lambda: pd.read_csv(csv),
+        '`pandas.read_csv(dtype="uint8")`': lambda: pd.read_csv(csv, dtype="uint8"),
+        '`pandas.read_csv(engine="pyarrow")`': lambda: pd.read_csv(csv, engine="pyarrow"),
+        "`pandas.read_parquet`": lambda: pd.read_parquet(parquet),
+    }
+
+
+def validation_cases(digits: Digits) -> Cases:
+    """Return the project's validation and the schema that one would write first."""
+    loaded = api.load("mnist")
+    table = pd.concat([frame(digits.x_train, digits.y_train), frame(digits.x_test, digits.y_test)], ignore_index=True)
+    columns = {name: pa.Column("uint8", pa.Check.in_range(0, 255)) for name in PIXELS}
+    schema = pa.DataFrameSchema({"label": pa.Column("uint8", pa.Check.isin(range(10)))} | columns)
+    return {
+        VALIDATION: lambda: api.validate(loaded),
+        "a pandera schema of 785 columns": lambda: schema.validate(table, lazy=True),
+    }
+
+
+def frame(images: np.ndarray, labels: np.ndarray) -> pd.DataFrame:
+    """Return images as a table with a column per pixel."""
+    return pd.DataFrame(np.column_stack([labels, images.reshape(len(images), -1)]), columns=["label", *PIXELS])
+
+
+def repeated_seconds(function: Callable[[], object], repetitions: int) -> list[float]:
+    """Time a call several times, after one to warm up."""
+    return [seconds_of(function) for _ in range(repetitions + 1)][1:]
+
+
+def allocated_bytes(function: Callable[[], object]) -> int:
+    """Return the peak of the memory that a call allocates."""
+    tracemalloc.start()
+    function()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def write_idx(digits: Digits, folder: Path) -> None:
+    """Write the training rows in the format of MNIST's own files."""
+    folder.mkdir()
+    rows = len(digits.x_train)
+    images = struct.pack(">4I", 0x803, rows, SIDE, SIDE) + digits.x_train.tobytes()
+    (folder / "train-images-idx3-ubyte").write_bytes(images)
+    (folder / "train-labels-idx1-ubyte").write_bytes(struct.pack(">2I", 0x801, rows) + digits.y_train.tobytes())
+
+
+def write_pictures(digits: Digits, folder: Path) -> None:
+    """Write the first training rows as PNG files in a folder per label."""
+    for number, (image, label) in enumerate(zip(digits.x_train[:PICTURES], digits.y_train[:PICTURES], strict=True)):
+        path = folder / str(label) / f"{number:05}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+
+
+if __name__ == "__main__":
+    main()
