@@ -20,7 +20,7 @@ def functions(path: Path) -> list[ast.FunctionDef]:
 
 
 def is_fixture(function: ast.FunctionDef) -> bool:
-    return any("fixture" in ast.unparse(decorator) for decorator in function.decorator_list)
+    return any(ast.unparse(decorator).startswith("pytest.fixture") for decorator in function.decorator_list)
 
 
 def test_no_product_file_is_longer_than_350_lines():

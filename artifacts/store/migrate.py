@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from artifacts.files import sums
 from artifacts.store.history import History, State, new_event
-from artifacts.store.storage import storage_at
+from artifacts.store.locate import storage_at
 from artifacts.store.store import (
     CARD,
     DECISION,

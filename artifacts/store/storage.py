@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from artifacts import files
-from artifacts.uri import check_uri, local_path
 from schemas.errors import InputError
 
 if TYPE_CHECKING:
@@ -113,17 +112,6 @@ class Storage(ABC):
     @abstractmethod
     def check_writable(self) -> None:
         """Raise InputError if files can't be created here; leave nothing behind."""
-
-
-def storage_at(uri: str | Path) -> Storage:
-    """Return the storage at a path or URI; raise InputError for a protocol that no installed package knows."""
-    check_uri(uri, "a store is a folder or is at an address")
-    path = local_path(uri)
-    if path is not None:
-        return FolderStorage(path)
-    from artifacts.store.object_storage import ObjectStorage  # noqa: PLC0415, it imports fsspec
-
-    return ObjectStorage.checked(str(uri))
 
 
 class FolderStorage(Storage):

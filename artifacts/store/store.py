@@ -40,7 +40,8 @@ from typing import TYPE_CHECKING, Any
 
 from artifacts.files import sums
 from artifacts.store.history import History, State, new_event
-from artifacts.store.storage import DAY, storage_at
+from artifacts.store.locate import storage_at
+from artifacts.store.storage import DAY
 from artifacts.uri import error_reason
 from schemas.errors import StoreError
 

@@ -28,7 +28,7 @@ def test_the_newest_come_first_and_the_champion_is_marked(store):
     assert {row["accuracy"] for row in rows} == {"99.00%"}
 
 
-def test_every_promotion_and_rollback_is_told_with_its_reason_the_newest_first(store):
+def test_promotions_and_rollbacks_are_listed_newest_first_with_reasons(store):
     report = leaderboard.history_report(store.history(), lambda name: f"{name}.png")
     lines = [line.split(" | ")[1:] for line in report.splitlines() if "promotion" in line or "rollback" in line][1:]
     assert lines == [

@@ -14,7 +14,8 @@ from samples import draw_digits
 
 from artifacts.files import TEMPORARY
 from artifacts.reports import validation_report
-from artifacts.store.storage import RETIRED, FolderStorage, storage_at
+from artifacts.store.locate import storage_at
+from artifacts.store.storage import RETIRED, FolderStorage
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
@@ -48,7 +49,7 @@ def train():
 
 
 @pytest.fixture(scope="module")
-def test_frame(train):
+def frame_to_test(train):
     frame = labelled_frame(*draw_digits(200, seed=2))
     frame.iloc[9, 1:] = train.iloc[11, 1:].astype(np.uint8)  # leaks
     return frame
@@ -76,10 +77,10 @@ def counted(validation):
 
 
 @pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (37, "parquet"), (5, "csv")])
-def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, test_frame, tmp_path, count, kind):
-    whole, dataset = inspection.inspect(RawDataset("whole", train, test_frame), RULES, profiles.embedded())
+def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, frame_to_test, tmp_path, count, kind):
+    whole, dataset = inspection.inspect(RawDataset("whole", train, frame_to_test), RULES, profiles.embedded())
     source = cut(train, tmp_path / "train", count, kind)
-    of_shards, same = inspected(source, cut(test_frame, tmp_path / "test", 3), tmp_path / "work")
+    of_shards, same = inspected(source, cut(frame_to_test, tmp_path / "test", 3), tmp_path / "work")
     assert same.fingerprint == dataset.fingerprint
     assert counted(of_shards) == counted(whole)
     assert len(whole.quarantined) == 8
@@ -94,16 +95,16 @@ def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, test_frame
     np.testing.assert_array_equal(same.train.labels, dataset.train.labels)
 
 
-def test_quarantined_rows_are_named_by_shard_and_row_and_unchanged(train, test_frame, tmp_path):
+def test_quarantined_rows_are_named_by_shard_and_row_and_unchanged(train, frame_to_test, tmp_path):
     source = cut(train, tmp_path / "train", 6)
-    found, _ = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    found, _ = inspected(source, cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
     (row,) = found.quarantined[found.quarantined["item"] == "part-000.parquet:50"].to_dict("records")
     assert row["pixel7"] == 300
 
 
-def test_a_large_quarantine_keeps_the_first_rows_and_says_so(train, test_frame, tmp_path, monkeypatch):
+def test_a_large_quarantine_keeps_the_first_rows_and_says_so(train, frame_to_test, tmp_path, monkeypatch):
     monkeypatch.setattr(inspection, "MAX_QUARANTINED_ROWS", 3)
-    found, _ = inspected(cut(train, tmp_path / "train", 6), cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    found, _ = inspected(cut(train, tmp_path / "train", 6), cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
     assert sum(found.n_quarantined.values()) == 8
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
     text = "\n".join(validation_report.body(found, str, "quarantine/1"))
@@ -164,12 +165,12 @@ def folder_instead(path):
         (lambda path: path.unlink() or path.symlink_to(path.name), "a link that leads to itself"),
     ],
 )
-def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, expected):
+def test_a_bad_shard_is_named_with_its_path(train, frame_to_test, tmp_path, spoil, expected):
     source = cut(train, tmp_path / "train", 4)
     bad = source / "part-002.parquet"
     spoil(bad)
     try:
-        found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+        found, dataset = inspected(source, cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
     except InputError as error:
         message = str(error)
     else:
@@ -179,9 +180,9 @@ def test_a_bad_shard_is_named_with_its_path(train, test_frame, tmp_path, spoil, 
     assert expected in message
 
 
-def test_bad_shards_are_left_out_if_the_budget_allows(train, test_frame, tmp_path):
+def test_bad_shards_are_left_out_if_the_budget_allows(train, frame_to_test, tmp_path):
     """An unreadable shard counts as many rows as the others have on average, one with a footer what that says."""
-    source, tests = cut(train, tmp_path / "train", 30), cut(test_frame, tmp_path / "test", 1)
+    source, tests = cut(train, tmp_path / "train", 30), cut(frame_to_test, tmp_path / "test", 1)
     truncated(source / "part-004.parquet")
     other_columns(source / "part-020.parquet")
     rules = RULES.model_copy(update={"max_quarantined": 0.1})
@@ -211,11 +212,11 @@ def test_an_unreachable_address_is_an_unavailable_error(monkeypatch, method, exp
         shards.list_shards("memory://slow")
 
 
-def test_an_unreachable_address_is_no_fault_of_its_shards(train, test_frame, tmp_path, monkeypatch):
+def test_an_unreachable_address_is_no_fault_of_its_shards(train, frame_to_test, tmp_path, monkeypatch):
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
         memory.pipe(f"/away/{path.name}", path.read_bytes())
-    tests = cut(test_frame, tmp_path / "test", 1)
+    tests = cut(frame_to_test, tmp_path / "test", 1)
 
     def fail(*_):
         raise ConnectionError("no route")
@@ -226,12 +227,12 @@ def test_an_unreachable_address_is_no_fault_of_its_shards(train, test_frame, tmp
 
 
 @pytest.mark.parametrize("kind", [UnavailableError, StorageError, StoreError])
-def test_a_cache_that_cannot_be_written_is_no_fault_of_a_shard(train, test_frame, tmp_path, monkeypatch, kind):
+def test_a_cache_that_cannot_be_written_is_no_fault_of_a_shard(train, frame_to_test, tmp_path, monkeypatch, kind):
     """A shard is at fault for its content, not for where it is cached."""
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
         memory.pipe(f"/uncached/{path.name}", path.read_bytes())
-    tests = cut(test_frame, tmp_path / "test", 1)
+    tests = cut(frame_to_test, tmp_path / "test", 1)
     rules = RULES.model_copy(update={"max_quarantined": 1})
     with monkeypatch.context() as patch:
         patch.setattr(shard_cache, "_write", fails_once(shard_cache._write, kind("the store: not now")))
@@ -321,8 +322,8 @@ def rewritten(path):
 
 
 @pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
-def test_a_shard_that_changes_while_it_is_cached_is_unavailable(train, test_frame, tmp_path, monkeypatch, change):
-    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+def test_a_shard_that_changes_while_it_is_cached_is_unavailable(train, frame_to_test, tmp_path, monkeypatch, change):
+    source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     write, changed = shard_cache.write_shard, []
 
     def write_late(path, *args, **options):
@@ -342,9 +343,9 @@ def test_a_shard_that_changes_while_it_is_cached_is_unavailable(train, test_fram
 
 
 @pytest.mark.parametrize("change", [rewritten, lambda path: path.unlink()])
-def test_quarantined_rows_are_never_those_of_a_replaced_file(train, test_frame, tmp_path, change):
+def test_quarantined_rows_are_never_those_of_a_replaced_file(train, frame_to_test, tmp_path, change):
     """A shard that changes between caching and reading its quarantined rows is unavailable."""
-    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
 
     def cache_then_change(jobs):
         cached = in_threads(jobs)
@@ -359,7 +360,7 @@ def test_quarantined_rows_are_never_those_of_a_replaced_file(train, test_frame, 
         )
 
 
-def test_quarantined_rows_of_a_removed_object_are_unavailable(train, test_frame, tmp_path):
+def test_quarantined_rows_of_a_removed_object_are_unavailable(train, frame_to_test, tmp_path):
     memory = fsspec.filesystem("memory")
     for path in cut(train, tmp_path / "train", 3).iterdir():
         memory.pipe(f"/going/{path.name}", path.read_bytes())
@@ -370,16 +371,16 @@ def test_quarantined_rows_of_a_removed_object_are_unavailable(train, test_frame,
             memory.rm("/going/part-000.parquet")
         return cached
 
-    loaded = formats.load("memory://going", str(cut(test_frame, tmp_path / "test", 1)), RULES)
+    loaded = formats.load("memory://going", str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(
             loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_remove)
         )
 
 
-def test_a_shard_that_is_removed_before_it_is_cached_is_named(train, test_frame, tmp_path):
+def test_a_shard_that_is_removed_before_it_is_cached_is_named(train, frame_to_test, tmp_path):
     source = cut(train, tmp_path / "train", 6)
-    loaded = formats.load(str(source), str(cut(test_frame, tmp_path / "test", 1)), RULES)
+    loaded = formats.load(str(source), str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
     (source / "part-003.parquet").unlink()
     place = FolderStorage(tmp_path / "work")
     found, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
@@ -388,29 +389,29 @@ def test_a_shard_that_is_removed_before_it_is_cached_is_named(train, test_frame,
     assert "part-003.parquet: can't be read (No such file or directory)" in message
 
 
-def test_all_bad_shards_are_reported_at_once(train, test_frame, tmp_path):
+def test_all_bad_shards_are_reported_at_once(train, frame_to_test, tmp_path):
     source = cut(train, tmp_path / "train", 5)
     truncated(source / "part-001.parquet")
     emptied(source / "part-003.parquet")
-    found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    found, dataset = inspected(source, cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
     assert dataset is None
     assert all(found.refusal.count(name) == 1 for name in ("part-001.parquet", "part-003.parquet"))
     assert "240 of 600 rows, can't be used" in found.refusal
     assert "--max-quarantined allows 0.2 of them" in found.refusal
 
 
-def test_shards_may_have_different_row_group_layouts(train, test_frame, tmp_path):
+def test_shards_may_have_different_row_group_layouts(train, frame_to_test, tmp_path):
     source = cut(train, tmp_path / "train", 2)
     pd.read_parquet(source / "part-001.parquet").to_parquet(source / "part-001.parquet", index=False, row_group_size=7)
-    found, dataset = inspected(source, cut(test_frame, tmp_path / "test", 1), tmp_path / "work")
+    found, dataset = inspected(source, cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
     assert dataset is not None, found.refusal
 
 
-def test_a_rerun_caches_only_new_shards(train, test_frame, tmp_path, monkeypatch):
+def test_a_rerun_caches_only_new_shards(train, frame_to_test, tmp_path, monkeypatch):
     cached = []
     write = shard_cache._write
     monkeypatch.setattr(shard_cache, "_write", lambda path, *rest: (cached.append(path.name), write(path, *rest)))
-    source, tests = cut(train.iloc[:500], tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    source, tests = cut(train.iloc[:500], tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     inspected(source, tests, tmp_path / "work")
     assert len(cached) == 5
     cached.clear()
@@ -420,8 +421,8 @@ def test_a_rerun_caches_only_new_shards(train, test_frame, tmp_path, monkeypatch
     assert len(dataset.train) > 550
 
 
-def test_damaged_cached_shards_are_cached_again(train, test_frame, tmp_path):
-    source, tests = cut(train, tmp_path / "train", 3), cut(test_frame, tmp_path / "test", 1)
+def test_damaged_cached_shards_are_cached_again(train, frame_to_test, tmp_path):
+    source, tests = cut(train, tmp_path / "train", 3), cut(frame_to_test, tmp_path / "test", 1)
     _, before = inspected(source, tests, tmp_path / "work")
     cached = sorted(path for path in (tmp_path / "work").iterdir())
     (cached[0] / "summary.json").unlink()
@@ -445,8 +446,8 @@ def test_shards_unused_for_two_weeks_are_swept(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"used", under_way}
 
 
-def test_a_full_disk_is_reported_and_a_rerun_goes_on(train, test_frame, tmp_path, monkeypatch):
-    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+def test_a_full_disk_is_reported_and_a_rerun_goes_on(train, frame_to_test, tmp_path, monkeypatch):
+    source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     write, calls = shard_writer._Writer.write_summary, []
 
     def full(writer):
@@ -468,9 +469,9 @@ def test_a_full_disk_is_reported_and_a_rerun_goes_on(train, test_frame, tmp_path
     assert dataset is not None
 
 
-def test_folder_pattern_and_address_give_the_same_dataset(train, test_frame, tmp_path):
+def test_folder_pattern_and_address_give_the_same_dataset(train, frame_to_test, tmp_path):
     folder = cut(train, tmp_path / "train", 3)
-    tests = cut(test_frame, tmp_path / "test", 1)
+    tests = cut(frame_to_test, tmp_path / "test", 1)
     _, of_folder = inspected(folder, tests, tmp_path / "work")
     _, of_pattern = inspected(folder / "part-*.parquet", tests, tmp_path / "work")
     memory = fsspec.filesystem("memory")
@@ -500,9 +501,9 @@ def test_patterns_at_an_address_skip_hidden_and_marker_files(train, tmp_path):
         assert [shard.item for shard in shards.list_shards(f"memory://days/{spelled}/*").shards] == ["part-003.parquet"]
 
 
-def test_a_sharded_path_may_be_given_as_a_file_uri(train, test_frame, tmp_path, monkeypatch):
+def test_a_sharded_path_may_be_given_as_a_file_uri(train, frame_to_test, tmp_path, monkeypatch):
     cut(train, tmp_path / "train", 2)
-    tests = cut(test_frame, tmp_path / "test", 1)
+    tests = cut(frame_to_test, tmp_path / "test", 1)
     monkeypatch.chdir(tmp_path)
     for source in (f"file://{tmp_path}/train", "file://train", "file://train/*.parquet"):
         loaded = formats.load(source, str(tests), RULES)
@@ -537,9 +538,11 @@ def test_sources_without_shards_are_refused(source, expected):
         shards.list_shards(source)
 
 
-def test_shards_cached_at_an_address_are_fetched_on_another_machine(train, test_frame, tmp_path, bucket, monkeypatch):
+def test_shards_cached_at_an_address_are_fetched_on_another_machine(
+    train, frame_to_test, tmp_path, bucket, monkeypatch
+):
     """One machine caches, another one without copies trains, then one with all copies caches again."""
-    source, tests = cut(train, tmp_path / "train", 4), cut(test_frame, tmp_path / "test", 1)
+    source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     _, of_folder = inspected(source, tests, tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     place = storage_at(f"{bucket}/shards").keeping_copies()
