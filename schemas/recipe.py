@@ -1,6 +1,6 @@
 """The recipe: everything that decides how a network is trained, as presets and an override for each field."""
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
@@ -13,48 +13,50 @@ else:
     NetworkName = Literal[tuple(NETWORKS)]  # a type checker can't know the names, pydantic and the help text can
 
 DEFAULT_NETWORK = "mlp"
-AUGMENTATIONS = ("rotation", "scaling", "shear", "shift", "elastic")
-"""The fields that deform training images; 0 turns one off."""
 
 
 class Recipe(BaseModel):
     """Everything that decides how a network is trained. Same recipe, data, code and kind of machine: same weights."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, validate_default=True)
 
     network: NetworkName = Field(
         description=f"{'; '.join(f'{name}: {network.description}' for name, network in NETWORKS.items())}."
     )
-    epochs: int = Field(ge=1, le=10_000, description="Passes over the training rows.")
-    batch_size: int = Field(ge=1, le=65_536, description="Rows per step.")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows.")
+    batch_size: int = Field(32, ge=1, le=65_536, description="Rows per step.")
     optimizer: Literal["adam", "muon", "sgd"] = Field(
-        description="Keras' Adam, its Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
+        "adam", description="Keras' Adam, its Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
     )
-    learning_rate: float = Field(gt=0, le=10, description="The highest learning rate.")
-    schedule: Literal["constant", "cosine"] = Field(description="Keep the learning rate, or lower it to 0 as a cosine.")
-    warmup: float = Field(ge=0, le=0.9, description="Share of the steps over which the cosine schedule first rises.")
-    weight_decay: float = Field(ge=0, le=10, description="Decoupled weight decay.")
-    weight_averaging: float = Field(ge=0, lt=1, description="Momentum of the weights' moving average; 0 turns it off.")
-    label_smoothing: float = Field(ge=0, le=0.5, description="Probability spread evenly over all classes.")
-    rotation: float = Field(ge=0, le=20, description="Augmentation: turn by up to n degrees.")
-    scaling: float = Field(ge=0, le=0.5, description="Augmentation: stretch each side by up to this share.")
-    shear: float = Field(ge=0, le=0.5, description="Augmentation: slant by up to this slope.")
-    shift: float = Field(ge=0, le=5, description="Augmentation: move by up to n pixels.")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="The highest learning rate.")
+    schedule: Literal["constant", "cosine"] = Field(
+        "constant", description="Keep the learning rate, or lower it to 0 as a cosine."
+    )
+    warmup: float = Field(0, ge=0, le=0.9, description="Share of the steps over which the cosine schedule first rises.")
+    weight_decay: float = Field(0, ge=0, le=10, description="Decoupled weight decay.")
+    weight_averaging: float = Field(
+        0, ge=0, lt=1, description="Momentum of the weights' moving average; 0 turns it off."
+    )
+    label_smoothing: float = Field(0, ge=0, le=0.5, description="Probability spread evenly over all classes.")
+    rotation: float = Field(0, ge=0, le=20, description="Augmentation: turn by up to n degrees.")
+    scaling: float = Field(0, ge=0, le=0.5, description="Augmentation: stretch each side by up to this share.")
+    shear: float = Field(0, ge=0, le=0.5, description="Augmentation: slant by up to this slope.")
+    shift: float = Field(0, ge=0, le=5, description="Augmentation: move by up to n pixels.")
     elastic: float = Field(
-        ge=0, le=3, description="Augmentation: bend by 7 × 7 random displacements; standard deviation in pixels."
+        0, ge=0, le=3, description="Augmentation: bend by 7 × 7 random displacements; standard deviation in pixels."
     )
     validation_fraction: float = Field(
-        ge=0, le=0.5, description="Share of the training rows, stratified, held out for validation."
+        0.05, ge=0, le=0.5, description="Share of the training rows, stratified, held out for validation."
     )
     patience: int = Field(
-        ge=0, le=1000, description="Stop after n epochs without a lower validation loss; 0 turns it off."
+        0, ge=0, le=1000, description="Stop after n epochs without a lower validation loss; 0 turns it off."
     )
-    seed: int = Field(ge=0, lt=2**31, description="Seed of initial weights, order and augmentation.")
+    seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, order and augmentation.")
 
     @property
     def augments(self) -> bool:
         """Whether training deforms the images."""
-        return any(getattr(self, name) for name in AUGMENTATIONS)
+        return any((self.rotation, self.scaling, self.shear, self.shift, self.elastic))
 
     @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:
@@ -64,16 +66,9 @@ class Recipe(BaseModel):
 
 
 RecipeName = Literal["plain", "fast", "best"]
-
-
-def _preset(preset: RecipeName) -> dict[str, Recipe]:
-    return {name: Recipe(network=name, **network.presets[preset]) for name, network in NETWORKS.items()}
-
-
 PRESETS: dict[RecipeName, dict[str, Recipe]] = {
-    "plain": _preset("plain"),
-    "fast": _preset("fast"),
-    "best": _preset("best"),
+    preset: {name: Recipe(network=name, **network.presets[preset]) for name, network in NETWORKS.items()}
+    for preset in get_args(RecipeName)
 }
 """The recipes of each preset by network."""
 
@@ -98,9 +93,8 @@ def _preset_values(field: str) -> str:
 def _values_of(field: str, network: str) -> str:
     values = {preset: getattr(recipes[network], field) for preset, recipes in PRESETS.items()}
     texts = {preset: f"{value:g}" if isinstance(value, float) else f"{value}" for preset, value in values.items()}
-    if len(set(texts.values())) == 1:
-        return next(iter(texts.values()))
-    return ", ".join(f"{preset} {text}" for preset, text in texts.items())
+    same = set(texts.values())
+    return same.pop() if len(same) == 1 else ", ".join(f"{preset} {text}" for preset, text in texts.items())
 
 
 def _override(name: str) -> Any:  # noqa: ANN401, a field definition for `create_model`

@@ -5,10 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """The metrics of one epoch.
-
-    `accuracy` and `loss` are means over its rows, augmented if the recipe says so, each before the step it was for.
-    """
+    """Metrics of an epoch; `accuracy` and `loss` are means over its augmented rows, each before the step it was for."""
 
     epoch: int
     loss: float

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 from prefect.logging import get_run_logger
 
+from schemas.results import Dataset, Evaluation, TrainingResult
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
 @task(task_run_name="evaluate on {dataset.name}", **RETRIED)
@@ -24,11 +20,8 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     threshold = abstention.threshold(trained.held_out_probabilities, trained.held_out_labels)
     evaluation = metrics.evaluation(dataset.test, predict_images(trained.network, dataset.test), threshold)
     low, high = evaluation.interval
+    interval = f"95 % interval {low:.2%} to {high:.2%}"
     get_run_logger().info(
-        "test accuracy %.2f%% (95 %% interval %.2f%% to %.2f%%), %s mistakes",
-        100 * evaluation.accuracy,
-        100 * low,
-        100 * high,
-        evaluation.errors,
+        "test accuracy %.2f%% (%s), %s mistakes", 100 * evaluation.accuracy, interval, evaluation.errors
     )
     return evaluation

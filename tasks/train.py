@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
 
 from prefect import task
 from prefect.logging import get_run_logger
 
+from artifacts.store.storage import Storage
+from schemas.compute import Compute
+from schemas.recipe import Recipe
+from schemas.results import Dataset, TrainingResult
+from tasks.inference import start_up
 from tasks.orchestration.progress import Progress
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from artifacts.store.storage import Storage
-    from schemas.compute import Compute
-    from schemas.recipe import Recipe
-    from schemas.results import Dataset, TrainingResult
 
 HEAVY = (
     "artifacts.reports.plots",
@@ -35,27 +31,17 @@ HEAVY = (
 @timed
 def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> TrainingResult:
     """Train on the dataset's training images, with checkpoints in `work`; the test images aren't used."""
-    from tasks.inference.start_up import import_tensorflow
-
-    import_tensorflow()
-    with Progress(recipe.epochs) as progress:
-        return _engine(compute)(
-            dataset, recipe, work, progress.epoch_done, get_run_logger().info, on_block=progress.block_done
-        )
-
-
-def _engine(compute: Compute) -> Callable[..., TrainingResult]:
+    start_up.import_tensorflow()
     if compute.engine == "local":
-        from tasks.training import local_engine
+        from tasks.training.local_engine import train as fit
+    else:
+        from tasks.training import ray_engine  # Ray is an optional dependency
 
-        return local_engine.train
-    from tasks.training import ray_engine  # Ray is an optional dependency
-
-    return partial(ray_engine.train, workers=compute.workers)
+        fit = partial(ray_engine.train, workers=compute.workers)
+    with Progress(recipe.epochs) as progress:
+        return fit(dataset, recipe, work, progress.epoch_done, get_run_logger().info, progress.block_done)
 
 
 def preload() -> None:
     """Import what the flow needs after its start, while it waits for Prefect."""
-    from tasks.inference import start_up
-
     start_up.preload(*HEAVY)

@@ -65,7 +65,7 @@ def in_memory(dataset: Dataset) -> Dataset:
 
 def in_blocks(dataset: Dataset, blocks: int, recipe: Recipe) -> Dataset:
     """Return a data set on disk with the memory that makes an epoch have that many blocks."""
-    from tasks.training.block_size import ROW_BYTES, SHARE
+    from tasks.training.sampling import ROW_BYTES, SHARE
 
     rows = len(dataset.train)
     block_rows = math.ceil(rows / blocks / recipe.batch_size) * recipe.batch_size
@@ -79,14 +79,13 @@ class Trainer:
     def __init__(self, dataset: Dataset, recipe: Recipe, checkpoint_dir: Path | None = None) -> None:
         from tasks.inference.predictor import predictor
         from tasks.training.block_loader import BlockLoader
-        from tasks.training.block_size import block_sampler
-        from tasks.training.held_out import split
+        from tasks.training.sampling import block_sampler, split
         from tasks.training.trainer import Trainer as ProjectTrainer
 
         images, held_out = split(dataset, recipe)
         self.plan = block_sampler(dataset, len(images), recipe)
         self._loader = BlockLoader(images, self.plan, recipe.epochs)
-        self._trainer = ProjectTrainer(images.labels, self.plan, self._loader, held_out, recipe)
+        self._trainer = ProjectTrainer(self._loader, held_out, recipe)
         self._predict = predictor(self._trainer.network)
         self._storage = FolderStorage(checkpoint_dir) if checkpoint_dir else None
 
@@ -117,9 +116,7 @@ class Trainer:
 
     def accuracy(self, images: Images) -> float:
         """Return the accuracy on images in memory."""
-        from tasks.inference.predictor import probabilities
-
-        return float((probabilities(self._predict, images.read(slice(None))).argmax(axis=1) == images.labels).mean())
+        return float((self._predict(images.read(slice(None))).argmax(axis=1) == images.labels).mean())
 
 
 def preload_prediction() -> None:

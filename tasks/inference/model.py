@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import time
-from functools import partial
+import timeit
+from pathlib import Path
 from statistics import median
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from artifacts.store.store import MODEL
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import StoreError
-from tasks.inference.predictor import predict_in_pieces, predictor, probabilities
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
+from schemas.images import Images
+from tasks.inference.predictor import Predict, predict_in_pieces, predictor
 
 LATENCY_CALLS = 30
 ROUNDING = 1e-3
@@ -30,9 +23,7 @@ ROUNDING = 1e-3
 def load_network(path: Path) -> keras.Model:
     """Load a saved network without running any code that its file may hold.
 
-    Raises:
-        StoreError: the file can't be loaded safely, or its network doesn't take 28 × 28 pixels to ten outputs.
-
+    Raises StoreError if it can't be loaded safely, or doesn't take 28 × 28 pixels to ten outputs.
     """
     try:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
@@ -46,12 +37,12 @@ def load_network(path: Path) -> keras.Model:
     return network
 
 
-def load_version(folder: Path, version: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """Load the model in a version's verified folder; return a function from pixels (rows × 784) to rows × 10.
+def load_version(folder: Path, version: int) -> Predict:
+    """Load the model in a version's verified folder.
 
     Raises StoreError when it can't be loaded, or returns no probabilities.
     """
-    predict = partial(probabilities, predictor(load_network(folder / MODEL)))
+    predict = predictor(load_network(folder / MODEL))
     total = float(predict(np.zeros((1, PIXEL_COUNT), np.uint8)).sum())
     if abs(total - 1) > ROUNDING:
         raise StoreError(f"version {version}: its model's outputs aren't probabilities, they add up to {total:.3g}")
@@ -60,16 +51,11 @@ def load_version(folder: Path, version: int) -> Callable[[NDArray[np.uint8]], ND
 
 def predict_images(network: keras.Model, images: Images) -> NDArray[np.float32]:
     """Return a network's probabilities for all images, rows × 10."""
-    return predict_in_pieces(partial(probabilities, predictor(network)), images)
+    return predict_in_pieces(predictor(network), images)
 
 
 def latency_ms(network: keras.Model, image: NDArray[np.uint8]) -> float:
     """Return the median time that a prediction of one image (1 × 784) takes."""
     predict = predictor(network)
     predict(image)
-    seconds = []
-    for _ in range(LATENCY_CALLS):
-        started = time.perf_counter()
-        predict(image).numpy()
-        seconds.append(time.perf_counter() - started)
-    return 1000 * median(seconds)
+    return 1000 * median(timeit.repeat(lambda: predict(image), number=1, repeat=LATENCY_CALLS))

@@ -7,7 +7,7 @@ from importlib import import_module
 
 
 def preload(*modules: str) -> None:
-    """Import TensorFlow and modules that are needed later, while the program waits for something else."""
+    """Import TensorFlow and modules that are needed later."""
     import_tensorflow()
     for name in (*modules, "pandera.backends.pandas.builtin_checks"):  # pandera imports these on its first check
         import_module(name)

@@ -7,33 +7,22 @@ deform each image by itself. Every epoch has other groups, because it has anothe
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import tensorflow as tf
 
 from schemas.digits import PIXEL_COUNT, SIDE
-from tasks.training.worker import GROUP
-
-if TYPE_CHECKING:
-    from schemas.recipe import Recipe
-    from tasks.training.worker import BatchShard
+from schemas.recipe import Recipe
+from tasks.training.worker import GROUP, BatchShard
 
 CONTROL_POINTS = 7
 PADDED_SIDE = SIDE + 2  # a border of background, so that edge pixels have all four neighbours
 
 
 def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, shard: BatchShard) -> tf.Tensor:
-    """Deform the images of a shard (rows × 784, float) at random; shape, range and type stay.
+    """Deform the images of a shard (rows × 784, float) at random; the seed (two integers) is that of the whole batch.
 
     After Simard, Steinkraus and Platt 2003, with a displacement field interpolated from 7 × 7 random points instead of
     a Gaussian filter.
-
-    Args:
-        images: The shard's rows.
-        seed: The whole batch's stateless seed, two integers.
-        recipe: How strong each deformation is.
-        shard: Where the rows are in their batch.
-
     """
     n_rows = tf.shape(images)[0]
     n_groups = (n_rows + GROUP - 1) // GROUP

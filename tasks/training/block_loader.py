@@ -3,29 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
-    from tasks.training.block_sampler import BlockSampler
-
+from schemas.images import Images
+from tasks.training.sampling import BlockSampler
 
 ALIGNMENT = 64
 """Bytes. TensorFlow aborts the process if memory that is shared with it isn't aligned to this."""
-
-
-class Block(NamedTuple):
-    """Pixels (rows × 784, `uint8`) and labels (`int32`) as tensors."""
-
-    pixels: tf.Tensor
-    labels: tf.Tensor
+Block = tuple[tf.Tensor, tf.Tensor]
+"""Pixels (rows × 784, `uint8`) and labels (`int32`)."""
 
 
 class BlockLoader:
@@ -35,7 +26,7 @@ class BlockLoader:
     """
 
     def __init__(self, images: Images, sampler: BlockSampler, epochs: int) -> None:
-        self._images, self._sampler = images, sampler
+        self.images, self.sampler = images, sampler
         self._last = sampler.n_blocks * epochs - 1
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="block-loader")
         self._prefetched: dict[int, Future[Block]] = {}
@@ -50,10 +41,8 @@ class BlockLoader:
 
     def load(self, number: int) -> Block:
         """Return a block, counted from the training's first one, and start to read the next."""
-        if self._sampler.n_blocks == 1:
-            self._only = self._only or Block(
-                tf.constant(self._images.read(slice(None))), tf.constant(self._images.labels.astype(np.int32))
-            )
+        if self.sampler.n_blocks == 1:
+            self._only = self._only or (tf.constant(self.images.read(slice(None))), self._labels(slice(None)))
             return self._only
         future = self._prefetched.get(number) or self._reader.submit(self._read, number)
         block = future.result()
@@ -61,15 +50,17 @@ class BlockLoader:
         return block
 
     def _read(self, number: int) -> Block:
-        rows = self._sampler.row_numbers(number)
-        pixels = self._images.read(rows, out=self._buffers[number % 2][: len(rows)])
+        rows = self.sampler.row_numbers(number)
+        pixels = self.images.read(rows, out=self._buffers[number % 2][: len(rows)])
         # Shared, not copied: a copy takes as long as the read, and memory that the system has to clear first.
         shared = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
-        return Block(shared, tf.constant(self._images.labels[rows].astype(np.int32)))
+        return shared, self._labels(rows)
+
+    def _labels(self, rows: slice | NDArray[np.int64]) -> tf.Tensor:
+        return tf.constant(self.images.labels[rows].astype(np.int32))
 
 
 def _aligned(n_rows: int) -> NDArray[np.uint8]:
-    """Return a buffer for n rows with the alignment that TensorFlow's own tensors have."""
     raw = np.empty(n_rows * PIXEL_COUNT + ALIGNMENT, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT
     return raw[start : start + n_rows * PIXEL_COUNT].reshape(n_rows, PIXEL_COUNT)

@@ -10,18 +10,16 @@ import dataclasses
 import hashlib
 import io
 import json
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.errors import StorageError, UnavailableError
 from schemas.training import EpochRecord
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
+if TYPE_CHECKING:  # the fingerprint would cover it
     from artifacts.store.storage import Storage
 
 N_KEPT = 2  # the newest, and one to fall back on
@@ -31,13 +29,10 @@ PREFIX, SUFFIX = "epoch-", ".npz"
 class EpochProgress(NamedTuple):
     """Sums over the blocks of the current epoch so far."""
 
-    n_blocks: int
-    loss: float
-    correct: int
-    seconds: float
-
-
-EPOCH_START = EpochProgress(0, 0.0, 0, 0.0)
+    n_blocks: int = 0
+    loss: float = 0.0
+    correct: int = 0
+    seconds: float = 0.0
 
 
 class TrainingState(NamedTuple):
@@ -51,15 +46,14 @@ class TrainingState(NamedTuple):
 
 def save(checkpoints: Storage, state: TrainingState) -> None:
     """Write the state as the newest checkpoint and remove all but the two newest."""
-    buffer = io.BytesIO()
     done = {"history": [dataclasses.asdict(record) for record in state.history], "progress": state.progress}
     arrays = {f"variable{number}": value for number, value in enumerate(state.variables)}
     arrays |= {f"best{number}": value for number, value in enumerate(state.best)}
+    buffer = io.BytesIO()
     np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(done).encode(), np.uint8), **arrays)
     content = buffer.getvalue()
-    digest = hashlib.sha256(content).hexdigest()
-    name = f"{PREFIX}{len(state.history):05}-{state.progress.n_blocks:05}-{digest}{SUFFIX}"
-    checkpoints.write(name, content)
+    position = f"{len(state.history):05}-{state.progress.n_blocks:05}"
+    checkpoints.write(f"{PREFIX}{position}-{hashlib.sha256(content).hexdigest()}{SUFFIX}", content)
     for old in _newest_first(checkpoints)[N_KEPT:]:
         checkpoints.remove(old)
 
@@ -67,35 +61,27 @@ def save(checkpoints: Storage, state: TrainingState) -> None:
 def load_newest(checkpoints: Storage, log: Callable[[str], None]) -> TrainingState | None:
     """Return the newest intact checkpoint, or None; damaged ones are removed, and logged."""
     for name in _newest_first(checkpoints):
-        try:
-            content = checkpoints.read(name)
-        except FileNotFoundError:  # removed by another process with the same training
-            continue
-        if _is_intact(name, content):
-            return _parse(content)
-        log(f"the checkpoint {checkpoints.child(name)} is damaged and was removed")
-        checkpoints.remove(name)  # or `save` would keep it as the one to fall back on
+        with contextlib.suppress(FileNotFoundError):  # removed by another process with the same training
+            if state := _read(checkpoints, name):
+                return state
+            log(f"the checkpoint {checkpoints.child(name)} is damaged and was removed")
+            checkpoints.remove(name)  # or `save` would keep it as the one to fall back on
     return None
 
 
 def poll_newest(checkpoints: Storage, seen: str = "") -> tuple[str, TrainingState | None]:
     """Return the name and state of the newest intact checkpoint while another process saves them; remove nothing.
 
-    If there is none newer than `seen`, or the storage doesn't answer now, return `seen` and None.
+    Return `seen` and None if none is newer than `seen`, or the storage doesn't answer now.
     """
     with contextlib.suppress(UnavailableError, StorageError, OSError):
         for name in _newest_first(checkpoints):
             if name <= seen:
                 break
             with contextlib.suppress(OSError):  # removed meanwhile; on NFS that may be a stale handle
-                content = checkpoints.read(name)
-                if _is_intact(name, content):
-                    return name, _parse(content)
+                if state := _read(checkpoints, name):
+                    return name, state
     return seen, None
-
-
-def _is_intact(name: str, content: bytes) -> bool:
-    return name.endswith(f"{hashlib.sha256(content).hexdigest()}{SUFFIX}")
 
 
 def _newest_first(checkpoints: Storage) -> list[str]:
@@ -103,15 +89,15 @@ def _newest_first(checkpoints: Storage) -> list[str]:
     return sorted(names, reverse=True)
 
 
-def _parse(content: bytes) -> TrainingState:
+def _read(checkpoints: Storage, name: str) -> TrainingState | None:
+    """Return a checkpoint's state, or None if it is damaged."""
+    content = checkpoints.read(name)
+    if not name.endswith(f"{hashlib.sha256(content).hexdigest()}{SUFFIX}"):
+        return None
     with np.load(io.BytesIO(content), allow_pickle=False) as archive:
         done = json.loads(archive["done"].tobytes())
-        history = [EpochRecord(**record) for record in done["history"]]
-        return TrainingState(
-            _numbered(archive, "variable"), _numbered(archive, "best"), history, EpochProgress(*done["progress"])
-        )
-
-
-def _numbered(archive: np.lib.npyio.NpzFile, prefix: str) -> list[NDArray[np.generic]]:
-    count = sum(name.startswith(prefix) for name in archive)
-    return [archive[f"{prefix}{number}"] for number in range(count)]
+        # An archive keeps its arrays in the order in which they were saved.
+        variables = [archive[key] for key in archive if key.startswith("variable")]
+        best = [archive[key] for key in archive if key.startswith("best")]
+    history = [EpochRecord(**record) for record in done["history"]]
+    return TrainingState(variables, best, history, EpochProgress(*done["progress"]))

@@ -5,22 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from importlib.metadata import version
-from typing import TYPE_CHECKING
 
 from artifacts.code_digest import ROOT, code_digest
-from tasks.training.block_size import block_rows
+from schemas.recipe import Recipe
+from schemas.results import Dataset
+from tasks.training.sampling import block_rows
 
-if TYPE_CHECKING:
-    from schemas.recipe import Recipe
-    from schemas.results import Dataset
-
-CODE = (
-    "tasks.training.trainer",
-    "tasks.training.block_loader",
-    "tasks.training.block_sampler",
-    "tasks.training.held_out",
-)
-"""The modules that decide the weights, together with all that they import."""
+CODE = "tasks.training.trainer"
+"""The module that decides the weights, together with all that it imports."""
 LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
@@ -35,7 +27,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
         "recipe": recipe.model_dump(mode="json"),
-        "code": code_digest(*CODE),
+        "code": code_digest(CODE),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
     }

@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
-from schemas.results import TrainingResult
+import keras
+
+from artifacts.store.storage import Storage
+from schemas.images import Images
+from schemas.recipe import Recipe
+from schemas.results import Dataset, TrainingResult
 from tasks.inference.model import predict_images
 from tasks.training import checkpoints
 from tasks.training.block_loader import BlockLoader
-from tasks.training.block_size import block_sampler
 from tasks.training.fingerprint import fingerprint
-from tasks.training.held_out import split
+from tasks.training.sampling import BlockSampler, block_sampler, split
 from tasks.training.trainer import Trainer
-from tasks.training.worker import SINGLE_WORKER
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    import keras
-
-    from artifacts.store.storage import Storage
-    from schemas.images import Images
-    from schemas.recipe import Recipe
-    from schemas.results import Dataset
-    from tasks.training.block_sampler import BlockSampler
-    from tasks.training.worker import Worker
+from tasks.training.worker import SINGLE_WORKER, Worker
 
 
 class TrainingJob(NamedTuple):
@@ -47,7 +40,7 @@ class TrainingJob(NamedTuple):
         self, loader: BlockLoader, log: Callable[[str], None], worker: Worker = SINGLE_WORKER
     ) -> Trainer:
         """Return a trainer at the job's newest checkpoint, or at its start if there is none."""
-        trainer = Trainer(self.images.labels, self.sampler, loader, self.held_out, self.recipe, worker)
+        trainer = Trainer(loader, self.held_out, self.recipe, worker)
         state = checkpoints.load_newest(self.checkpoints, log)
         if state:
             trainer.restore(state)
@@ -81,7 +74,4 @@ def plan_job(dataset: Dataset, recipe: Recipe, work: Storage, n_workers: int = 1
 
 def weights_digest(network: keras.Model) -> str:
     """Return the SHA-256 of a network's weights."""
-    digest = hashlib.sha256()
-    for weight in network.get_weights():
-        digest.update(weight.tobytes())
-    return digest.hexdigest()
+    return hashlib.sha256(b"".join(weight.tobytes() for weight in network.get_weights())).hexdigest()

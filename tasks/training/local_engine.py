@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
+from artifacts.store.storage import Storage
+from schemas.recipe import Recipe
+from schemas.results import Dataset, TrainingResult
+from schemas.training import EpochRecord
 from tasks.training import checkpoints
 from tasks.training.job import plan_job
-from tasks.training.signals import DeferredSignals
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from artifacts.store.storage import Storage
-    from schemas.recipe import Recipe
-    from schemas.results import Dataset, TrainingResult
-    from schemas.training import EpochRecord
 
 
 def train(  # noqa: PLR0913, three inputs and three callbacks
@@ -25,34 +23,44 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
     log: Callable[[str], None],
     on_block: Callable[[float], None] = lambda _: None,
 ) -> TrainingResult:
-    """Train on the dataset's training images, from the newest checkpoint of the same training if there is one.
+    """Train on the dataset's training images, from the newest checkpoint in `work` of the same training, if any.
 
     Ctrl-C ends the training after the current block, once its checkpoint is saved. If all images are in memory, an
-    epoch is one block.
+    epoch is one block. `on_block` is called with the fraction of the training that is done, `log` with messages.
 
-    Args:
-        dataset: Images that passed validation.
-        recipe: How to train.
-        work: Where the checkpoints are.
-        on_epoch: Called with each finished epoch's record.
-        log: Called with messages for the run's log.
-        on_block: Called after each block with the fraction of the training that is done.
-
-    Raises:
-        TrainingError: the loss is no longer finite, or nothing was learned.
-
+    Raises TrainingError if the loss is no longer finite, or nothing was learned.
     """
     job = plan_job(dataset, recipe, work)
     with job.loader() as loader:
         trainer = job.start_or_resume(loader, log)
-        with DeferredSignals() as signals:
+        with _deferred_interrupts() as interrupts:
             while not trainer.is_finished:
                 record = trainer.run_block()
                 checkpoints.save(job.checkpoints, trainer.state())  # before a callback can fail
                 on_block(trainer.fraction_done)
                 if record:
                     on_epoch(record)
-                if signals.received:
+                if interrupts:
                     log(f"interrupted {trainer.summary}; the same command resumes from there")
                     break
         return job.result(trainer)
+
+
+@contextmanager
+def _deferred_interrupts() -> Iterator[list[int]]:
+    """Hold back SIGINT inside a `with`, yield the list that receives it, and raise it again at the end.
+
+    Does nothing outside the main thread, where Python accepts no signal handlers. SIGTERM isn't held back: Prefect's
+    handler for it tells a cancelled run from a crashed one, and the last checkpoint is there anyway.
+    """
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    previous = signal.signal(signal.SIGINT, lambda number, _frame: received.append(number))
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        if received:
+            signal.raise_signal(signal.SIGINT)

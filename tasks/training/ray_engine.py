@@ -10,9 +10,10 @@ import contextlib
 import dataclasses
 import socket
 import time
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from threading import Event
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import uuid4
 
 import fsspec
@@ -24,26 +25,22 @@ from ray.train.collective import broadcast_from_rank_zero
 from ray.train.tensorflow import TensorflowTrainer
 from ray.util import placement_group, remove_placement_group
 
+from artifacts.store.storage import Storage
 from artifacts.uri import SCHEME
 from schemas.errors import InputError, TrainingError, first_line
+from schemas.recipe import Recipe
+from schemas.results import Dataset, TrainingResult
+from schemas.training import EpochRecord
 from tasks.sharding.images import ShardedImages
 from tasks.training import checkpoints
-from tasks.training.job import plan_job, weights_digest
+from tasks.training.job import TrainingJob, plan_job, weights_digest
+from tasks.training.trainer import Trainer
 from tasks.training.worker import SINGLE_WORKER, Worker
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from concurrent.futures import Future
-
-    from artifacts.store.storage import Storage
-    from schemas.recipe import Recipe
-    from schemas.results import Dataset, TrainingResult
-    from schemas.training import EpochRecord
-    from tasks.training.job import TrainingJob
-    from tasks.training.trainer import Trainer
 
 MAX_FAILURES = 8
 """Attempts that may fail: a machine may leave, but what fails each time won't get better."""
+PERMANENT = (ImportError, PermissionError, TypeError, ValueError)
+"""What Ray's controller fails by in each attempt: faults of code, configuration or access rights."""
 CONNECT_SECONDS = 3.0
 ROOM_SECONDS = 60.0
 POLL_SECONDS = 1.0
@@ -65,13 +62,11 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
 ) -> TrainingResult:
     """Train like `local_engine.train`, by n workers of the Ray cluster that this process has joined.
 
-    The weights are those of one worker, except for rounding.
-
-    Raises:
-        TrainingError: as `local_engine.train`, or too many attempts failed.
-
+    The weights are those of one worker, except for rounding. Raises TrainingError also if too many attempts failed.
     """
-    job = plan_job(_with_absolute_paths(dataset), recipe, work, workers)
+    if isinstance(dataset.train, ShardedImages):  # the workers have another working directory
+        dataset = dataclasses.replace(dataset, train=dataset.train.absolute())
+    job = plan_job(dataset, recipe, work, workers)
     with job.loader() as loader:
         trainer = job.start_or_resume(loader, log)
         if not trainer.is_finished:
@@ -79,42 +74,34 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
         return job.result(trainer)
 
 
-def _with_absolute_paths(dataset: Dataset) -> Dataset:
-    """Return the dataset for processes with another working directory."""
-    if not isinstance(dataset.train, ShardedImages):
-        return dataset
-    return dataclasses.replace(dataset, train=dataset.train.absolute())
-
-
+@dataclasses.dataclass
 class _Follower:
     """Keeps this process' trainer at the workers' newest checkpoint and reports their progress."""
 
-    def __init__(
-        self,
-        trainer: Trainer,
-        storage: Storage,
-        on_epoch: Callable[[EpochRecord], None],
-        on_block: Callable[[float], None],
-    ) -> None:
-        self.trainer = trainer
-        self._storage, self._on_epoch, self._on_block = storage, on_epoch, on_block
-        self._seen = ""
+    trainer: Trainer
+    storage: Storage
+    on_epoch: Callable[[EpochRecord], None]
+    on_block: Callable[[float], None]
+    seen: str = ""
 
     def update(self) -> None:
-        self._seen, state = checkpoints.poll_newest(self._storage, self._seen)
+        self.seen, state = checkpoints.poll_newest(self.storage, self.seen)
         if not state:
             return
         n_epochs, fraction = self.trainer.n_epochs, self.trainer.fraction_done
         self.trainer.restore(state)
         for record in self.trainer.history[n_epochs:]:
-            self._on_epoch(record)
+            self.on_epoch(record)
         if self.trainer.fraction_done > fraction:
-            self._on_block(self.trainer.fraction_done)
+            self.on_block(self.trainer.fraction_done)
 
 
 def _train_on_cluster(job: TrainingJob, follower: _Follower, log: Callable[[str], None]) -> None:
-    cancelled = Event()
-    attempts = _start(job, log, cancelled)
+    # In a thread: in the main thread Ray would take over Ctrl-C, and exit with 0. Once it is cancelled, the thread ends
+    # at the latest when this process leaves the cluster.
+    cancelled, pool = Event(), ThreadPoolExecutor(1)
+    attempts = pool.submit(_attempt_until_done, job, log, cancelled)
+    pool.shutdown(wait=False)
     try:
         while not wait([attempts], POLL_SECONDS).done:
             follower.update()
@@ -122,17 +109,6 @@ def _train_on_cluster(job: TrainingJob, follower: _Follower, log: Callable[[str]
         cancelled.set()
     attempts.result()
     _read_end(job, follower)
-
-
-def _start(job: TrainingJob, log: Callable[[str], None], cancelled: Event) -> Future[None]:
-    """Run the attempts in a thread: in the main thread Ray would take over Ctrl-C, and exit with 0.
-
-    Once it is cancelled, the thread ends at the latest when this process leaves the cluster.
-    """
-    pool = ThreadPoolExecutor(1)
-    attempts = pool.submit(_attempt_until_done, job, log, cancelled)
-    pool.shutdown(wait=False)
-    return attempts
 
 
 def _read_end(job: TrainingJob, follower: _Follower) -> None:
@@ -169,6 +145,8 @@ def _attempt_until_done(job: TrainingJob, log: Callable[[str], None], cancelled:
                 return
             is_worker = not isinstance(error, ray_train.ControllerError)
             message = f"{'a worker was lost' if is_worker else 'the workers did not start'} ({failure_reason(error)})"
+            if not is_worker and isinstance(error.controller_failure, PERMANENT):
+                raise TrainingError(f"given up: {message}") from error
             if n_failures > MAX_FAILURES:
                 raise TrainingError(f"given up after {n_failures} failed attempts, at last {message}") from error
             log(f"{message}; all workers restart from the newest checkpoint")
@@ -179,21 +157,17 @@ def _attempt_until_done(job: TrainingJob, log: Callable[[str], None], cancelled:
 def _wait_for_room(n_workers: int, log: Callable[[str], None], cancelled: Event) -> int:
     """Wait until the cluster has free processors for all workers; return how many each of them gets.
 
-    Ray's trainer would give up instead, by an error that can't be told from others by a type that Ray exports.
+    Ray's trainer would give up instead, by an error whose type Ray doesn't export. It logs once a minute that it waits.
     """
-    last_message = ""
     while True:
         nodes = _processors_by_node()
         processors = processors_each(nodes, n_workers)
         if cancelled.is_set() or _has_room(processors, n_workers):
             return processors
         if sum(nodes) < n_workers:
-            message = f"{n_workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait"
+            log(f"{n_workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
         else:
-            message = "the workers wait for free processors"
-        if message != last_message:
-            log(message)
-        last_message = message
+            log("the workers wait for free processors")
 
 
 def _has_room(processors: int, n_workers: int) -> bool:
@@ -236,9 +210,7 @@ def _attempt(job: TrainingJob, shared_job: ray.ObjectRef, processors: int) -> No
         run_config=ray_train.RunConfig(
             name=name,
             **_ray_storage(job.checkpoints),
-            failure_config=ray_train.FailureConfig(
-                max_failures=0, controller_failure_limit=0, max_preemption_failures=0
-            ),
+            failure_config=ray_train.FailureConfig(controller_failure_limit=0, max_preemption_failures=0),
         ),
     )
     try:

@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from schemas.errors import TrainingError
-from schemas.images import InMemoryImages
+from schemas.images import Images, InMemoryImages
+from schemas.recipe import Recipe
 from schemas.training import EpochRecord
-from tasks.inference.predictor import predictor, probabilities
+from tasks.inference.predictor import predictor
 from tasks.training.block import compile_block
-from tasks.training.checkpoints import EPOCH_START, EpochProgress, TrainingState
-from tasks.training.networks import build
-from tasks.training.optimizers import build_optimizer
-from tasks.training.worker import SINGLE_WORKER
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
-    from schemas.recipe import Recipe
-    from tasks.training.block_loader import BlockLoader
-    from tasks.training.block_sampler import BlockSampler
-    from tasks.training.worker import Worker
+from tasks.training.block_loader import BlockLoader
+from tasks.training.checkpoints import EpochProgress, TrainingState
+from tasks.training.networks import build_network, build_optimizer
+from tasks.training.worker import SINGLE_WORKER, Worker
 
 GRACE_EPOCHS, GRACE_STEPS = 3, 100
 """Until both are done, a network may still guess."""
@@ -41,33 +32,19 @@ CHANCE_SIGNIFICANCE = 0.01
 class Trainer:
     """Trains a network block after block. Between two blocks `state` is complete, and `restore` continues from it.
 
-    Args:
-        labels: Labels of all rows to train on.
-        sampler: The rows of each block.
-        loader: Loads the blocks.
-        held_out: Images to validate each epoch on.
-        recipe: How to train.
-        worker: This process among the workers that train together; each has a trainer.
-
+    Each of several workers that train together has its own trainer.
     """
 
-    def __init__(  # noqa: PLR0913, each is needed to train
-        self,
-        labels: NDArray[np.uint8],
-        sampler: BlockSampler,
-        loader: BlockLoader,
-        held_out: Images,
-        recipe: Recipe,
-        worker: Worker = SINGLE_WORKER,
-    ) -> None:
+    def __init__(self, loader: BlockLoader, held_out: Images, recipe: Recipe, worker: Worker = SINGLE_WORKER) -> None:
         self.recipe = recipe
         self.history: list[EpochRecord] = []
         self._best: list[NDArray[np.generic]] = []
-        self._progress = EPOCH_START
-        self._labels, self._sampler, self._loader = labels, sampler, loader
+        self._progress = EpochProgress()
+        self._loader, self._sampler, self._labels = loader, loader.sampler, loader.images.labels
         self._held_out = InMemoryImages(held_out.read(slice(None)), held_out.labels)
         with worker.strategy.scope():
-            self.network = build(recipe.network, recipe.seed)
+            self.network = build_network(recipe)
+            self._steps_per_epoch = math.ceil(len(self._labels) / recipe.batch_size)
             self._optimizer = build_optimizer(recipe, self._steps_per_epoch)
             self._optimizer.build(self.network.trainable_variables)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
@@ -100,35 +77,30 @@ class Trainer:
     def run_block(self) -> EpochRecord | None:
         """Train on the next block; after the last block of an epoch, validate it and return its record.
 
-        Raises:
-            TrainingError: loss or weights are no longer finite, or the network still guesses.
-
+        Raises TrainingError if loss or weights are no longer finite, or the network still guesses.
         """
         started, before = time.perf_counter(), self._progress
         number = self.n_epochs * self._sampler.n_blocks + before.n_blocks
         seed = tf.constant([self.recipe.seed, number], tf.int32)
-        sums = self._train_block(*self._loader.load(number), seed)
+        loss, correct = self._train_block(*self._loader.load(number), seed)
         self._progress = EpochProgress(
             n_blocks=before.n_blocks + 1,
-            loss=before.loss + float(sums.loss),
-            correct=before.correct + int(sums.correct),
+            loss=before.loss + float(loss),
+            correct=before.correct + int(correct),
             seconds=before.seconds + time.perf_counter() - started,
         )
         self._check_finite(self._progress.loss)
         return self._finish_epoch() if self._progress.n_blocks == self._sampler.n_blocks else None
 
     def state(self) -> TrainingState:
-        """Return everything that `restore` needs."""
-        return TrainingState(
-            [variable.numpy() for variable in self._variables()], self._best, self.history, self._progress
-        )
+        variables = [variable.numpy() for variable in self._variables()]
+        return TrainingState(variables, self._best, self.history, self._progress)
 
     def restore(self, state: TrainingState) -> None:
         """Continue from the state of a training with the same fingerprint."""
         for variable, value in zip(self._variables(), state.variables, strict=True):
             variable.assign(value)
-        self.history, self._progress = list(state.history), state.progress
-        self._best = list(state.best)
+        self.history, self._best, self._progress = list(state.history), list(state.best), state.progress
 
     def final_network(self) -> keras.Model:
         """Return the network with its final weights: those of the best epoch, or averages, if the recipe says so."""
@@ -137,10 +109,6 @@ class Trainer:
         else:
             self._optimizer.finalize_variable_values(self.network.trainable_variables)
         return self.network
-
-    @property
-    def _steps_per_epoch(self) -> int:
-        return math.ceil(len(self._labels) / self.recipe.batch_size)
 
     def _variables(self) -> list[keras.Variable]:
         return [*self.network.variables, *self._optimizer.variables]
@@ -161,13 +129,14 @@ class Trainer:
             self._check_finite(validation_loss)
         self._check_learning(record, done.correct)
         self.history.append(record)
-        self._progress = EPOCH_START
-        self._keep_best()
+        self._progress = EpochProgress()
+        if self.recipe.patience and self._epochs_without_improvement() == 0:
+            with self._averaged_weights():
+                self._best = self.network.get_weights()
         return record
 
     @contextmanager
     def _averaged_weights(self) -> Iterator[None]:
-        """Use the averaged weights inside a `with`, if the recipe averages."""
         if not self.recipe.weight_averaging:
             yield
             return
@@ -179,16 +148,15 @@ class Trainer:
             self.network.set_weights(weights)
 
     def _validate(self) -> tuple[float | None, float | None]:
-        """Return mean log loss and accuracy on the held-out rows, if there are any."""
+        """Return mean log loss and accuracy on the held-out rows; None if there are none."""
         labels = self._held_out.labels
         if not len(labels):
             return None, None
-        predicted = probabilities(self._predict, self._held_out.pixels)
+        predicted = self._predict(self._held_out.pixels)
         of_label = np.clip(predicted[np.arange(len(labels)), labels], np.finfo(np.float32).tiny, 1)
         return float(-np.log(of_label).mean()), float((predicted.argmax(axis=1) == labels).mean())
 
     def _check_learning(self, record: EpochRecord, correct: int) -> None:
-        """Raise TrainingError if the network, after the first epochs, isn't better than the most common label."""
         is_early = record.epoch < GRACE_EPOCHS or record.epoch * self._steps_per_epoch < GRACE_STEPS
         if is_early and record.epoch < self.recipe.epochs:
             return
@@ -212,8 +180,3 @@ class Trainer:
     def _epochs_without_improvement(self) -> int:
         losses = [record.validation_loss for record in self.history if record.validation_loss is not None]
         return len(losses) - 1 - int(np.argmin(losses)) if losses else 0
-
-    def _keep_best(self) -> None:
-        if self.recipe.patience and self._epochs_without_improvement() == 0:
-            with self._averaged_weights():
-                self._best = self.network.get_weights()

@@ -6,13 +6,11 @@ gradient is the sum over all workers. The weights therefore don't depend on that
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import NamedTuple, TypeVar
 
 import tensorflow as tf
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Result = TypeVar("Result")
 GROUP = 32
@@ -40,7 +38,6 @@ class Worker:
     strategy: tf.distribute.Strategy
 
     def shard(self, n_rows: tf.Tensor) -> BatchShard:
-        """Return this worker's shard of a batch of n rows."""
         n_groups = (n_rows + GROUP - 1) // GROUP
         first, last = (n_groups * index // self.n_workers * GROUP for index in (self.index, self.index + 1))
         has_rows = tf.less(first, last)
@@ -51,11 +48,11 @@ class Worker:
             tf.cast(has_rows, tf.float32),
         )
 
-    def all_reduce(self, values: list[tf.Tensor]) -> list[tf.Tensor]:
+    def all_reduce(self, values: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
         """Sum values over all workers; call it inside `run`."""
         if self.n_workers == 1:
             return values
-        placed = [tf.identity(value) for value in values]  # on this worker's device: a loop's results are on none
+        placed = tuple(tf.identity(value) for value in values)  # on this worker's device: a loop's results are on none
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
 
     def run(self, function: Callable[..., Result], *arguments: object) -> Result:
@@ -64,4 +61,3 @@ class Worker:
 
 
 SINGLE_WORKER = Worker(0, 1, tf.distribute.get_strategy())
-"""The only worker of a training in one process."""

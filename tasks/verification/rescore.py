@@ -49,13 +49,13 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
     """Read the card's data and evaluate the model on it; with `reproduce`, also train again by the card's recipe."""
     from tasks.inference import model
     from tasks.scoring import abstention, metrics
-    from tasks.training import held_out, job, local_engine
+    from tasks.training import job, local_engine, sampling
 
     stated = json.loads((folder / CARD).read_text())
     dataset = read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
-    _, held_out_images = held_out.split(dataset, recipe)
+    _, held_out_images = sampling.split(dataset, recipe)
     threshold = abstention.threshold(model.predict_images(network, held_out_images), held_out_images.labels)
     evaluation = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), threshold)
     result: dict[str, Any] = {

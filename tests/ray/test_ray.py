@@ -8,7 +8,6 @@ import sys
 import tempfile
 import threading
 import time
-from concurrent.futures import Future
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,7 +67,7 @@ def kill_a_worker():
 def test_two_workers_learn_the_weights_of_one_process(tiny, cluster, tmp_path, overrides):
     """Train in blocks from disk, two per epoch, the second one smaller."""
     from tasks.training import local_engine
-    from tasks.training.block_size import block_sampler
+    from tasks.training.sampling import block_sampler
 
     recipe = RECIPE.model_copy(update=overrides).applied_to("fast")
     sharded = on_disk(tiny, tmp_path, 3, memory=1025)
@@ -143,14 +142,14 @@ def test_workers_wait_for_free_processors(cluster, monkeypatch):
     assert messages == ["the workers wait for free processors"]
 
 
-def test_a_cluster_with_too_few_processors_is_logged_once(monkeypatch):
+def test_waiting_for_processors_is_logged_until_there_is_room(monkeypatch):
     from tasks.training import ray_engine
 
     room, messages = iter([False, False, True]), []
     monkeypatch.setattr(ray_engine, "_processors_by_node", lambda: [1.0])
     monkeypatch.setattr(ray_engine, "_has_room", lambda *_: next(room))
     assert ray_engine._wait_for_room(2, messages.append, threading.Event()) == 1
-    assert messages == ["2 workers need a processor each, the cluster has 1; they wait"]
+    assert messages == ["2 workers need a processor each, the cluster has 1; they wait"] * 2
 
 
 def failures_of_workers():
@@ -212,6 +211,21 @@ def test_up_to_eight_attempts_may_fail(tmp_path, monkeypatch, n_failures, outcom
     assert set(messages) == {"the workers did not start (the reason); all workers restart from the newest checkpoint"}
 
 
+def test_a_permanent_error_of_ray_ends_the_run_at_once(tmp_path, monkeypatch):
+    import ray.train
+
+    from tasks.training import ray_engine
+
+    def attempt(*_):
+        raise ray.train.ControllerError(PermissionError("the reason"))
+
+    fake_cluster(monkeypatch, ray_engine, attempt)
+    job, messages = SimpleNamespace(checkpoints=storage_at(tmp_path), n_workers=2), []
+    with pytest.raises(TrainingError, match=r"^given up: the workers did not start \(the reason\)$"):
+        ray_engine._attempt_until_done(job, messages.append, threading.Event())
+    assert messages == []
+
+
 def test_a_cancelled_training_is_not_attempted_again(tmp_path, monkeypatch):
     import ray.train
 
@@ -242,10 +256,8 @@ def test_checkpoints_on_another_disk_are_an_error(tiny, tmp_path, monkeypatch):
     from tasks.training.job import plan_job
 
     job = plan_job(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), n_workers=2)
-    done = Future()
-    done.set_result(None)
     monkeypatch.setattr(ray_engine, "LAST_CHECKPOINT_SECONDS", 0)
-    monkeypatch.setattr(ray_engine, "_start", lambda *_: done)
+    monkeypatch.setattr(ray_engine, "_attempt_until_done", lambda *_: None)
     with job.loader() as loader:
         follower = ray_engine._Follower(job.start_or_resume(loader, ignore), job.checkpoints, ignore, ignore)
         with pytest.raises(TrainingError, match=rf"isn't in {tmp_path}/.*all machines have to share"):

@@ -14,7 +14,6 @@ import tensorflow as tf
 from schemas.errors import TrainingError
 from schemas.images import InMemoryImages
 from schemas.recipe import Overrides
-from tasks.training.block import BlockSums
 from tasks.training.job import weights_digest
 
 
@@ -110,7 +109,7 @@ def test_ctrl_c_ends_the_training_once_its_checkpoint_is_saved(train, log, recip
 
 
 def test_a_loss_that_is_not_finite_ends_the_training(train, recipe, tmp_path, monkeypatch):
-    sums = BlockSums(tf.constant(np.nan), tf.constant(0))
+    sums = tf.constant(np.nan), tf.constant(0)
     monkeypatch.setattr("tasks.training.trainer.compile_block", lambda *_: lambda *_: sums)
     with pytest.raises(TrainingError, match=f"no longer finite in epoch 1; .* below {recipe.learning_rate}"):
         train(recipe, tmp_path)

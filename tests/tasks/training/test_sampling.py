@@ -1,4 +1,4 @@
-"""Training in blocks, on more data than memory holds."""
+"""Held-out rows, and training in blocks, on more data than memory holds."""
 
 import dataclasses
 
@@ -7,10 +7,9 @@ import pytest
 from samples import accepted, draw_digits, on_disk, pixel_file
 
 from schemas.errors import InputError
-from schemas.images import ShardedImages
 from schemas.recipe import Overrides
-from tasks.training.block_sampler import BlockSampler
-from tasks.training.block_size import block_sampler
+from tasks.sharding.images import ShardedImages
+from tasks.training.sampling import BlockSampler, block_sampler, split
 
 RECIPE = Overrides(epochs=6, batch_size=32, learning_rate=0.003, validation_fraction=0.1).applied_to("plain")
 FAST = Overrides(epochs=6).applied_to("fast")
@@ -33,6 +32,25 @@ def in_memory(tmp_path_factory):
 def sharded(in_memory, tmp_path):
     """Return the same digits in three files, to be trained on in blocks of 256."""
     return on_disk(in_memory, tmp_path, 3, SMALL)
+
+
+def test_held_out_rows_have_every_class_in_proportion(tiny, recipe):
+    images, held_out = split(tiny, recipe)
+    assert (np.bincount(held_out.labels) == 6).all()
+    both = np.concatenate([images.pixels, held_out.pixels])
+    assert sorted(map(bytes, both)) == sorted(map(bytes, tiny.train.pixels))
+
+
+def test_a_validation_fraction_of_0_holds_out_nothing(tiny, recipe):
+    images, held_out = split(tiny, recipe.model_copy(update={"validation_fraction": 0.0}))
+    assert (images.labels == tiny.train.labels).all()
+    assert len(held_out.labels) == 0
+
+
+def test_too_few_rows_for_a_split_are_an_input_error(tiny, recipe):
+    few = dataclasses.replace(tiny, name="few", train=tiny.train.take(np.arange(12)))
+    with pytest.raises(InputError, match="12 training rows can't be split"):
+        split(few, recipe)
 
 
 def test_every_row_is_in_one_block_of_each_epoch_in_another_order():
