@@ -55,7 +55,6 @@ class Recipe(BaseModel):
 
     @property
     def augments(self) -> bool:
-        """Whether training deforms the images."""
         return any((self.rotation, self.scaling, self.shear, self.shift, self.elastic))
 
     @model_validator(mode="after")

@@ -33,7 +33,6 @@ class TrainingJob(NamedTuple):
     n_workers: int
 
     def loader(self) -> BlockLoader:
-        """Return a loader of the job's blocks, to be used in a `with`."""
         return BlockLoader(self.images, self.sampler, self.recipe.epochs)
 
     def start_or_resume(
@@ -48,7 +47,6 @@ class TrainingJob(NamedTuple):
         return trainer
 
     def result(self, trainer: Trainer) -> TrainingResult:
-        """Return the result of a finished training."""
         network = trainer.final_network()
         return TrainingResult(
             network=network,

@@ -255,21 +255,17 @@ def _run_worker(config: dict[str, Any]) -> None:
     worker = SINGLE_WORKER if n_workers == 1 else Worker(index, n_workers, strategy())
     job: TrainingJob = ray.get(config["job"])
     try:
-        _train_as_worker(job, worker)
+        with job.loader() as loader:
+            trainer = job.start_or_resume(loader, print, worker)
+            _check_agreement(trainer)
+            while not trainer.is_finished:
+                trainer.run_block()
+                _check_agreement(trainer)
+                if index == 0:
+                    checkpoints.save(job.checkpoints, trainer.state())
     except TrainingError as error:  # the same on all workers and in every attempt, so it must not fail this one
         if index == 0:
             job.checkpoints.write(ERROR_FILE, str(error).encode())
-
-
-def _train_as_worker(job: TrainingJob, worker: Worker) -> None:
-    with job.loader() as loader:
-        trainer = job.start_or_resume(loader, print, worker)
-        _check_agreement(trainer)
-        while not trainer.is_finished:
-            trainer.run_block()
-            _check_agreement(trainer)
-            if worker.index == 0:
-                checkpoints.save(job.checkpoints, trainer.state())
 
 
 def _check_agreement(trainer: Trainer) -> None:

@@ -53,7 +53,7 @@ def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
 
 
 class BlockSampler(NamedTuple):
-    """Deals n rows to blocks of an epoch; all randomness comes from the seed and the epoch."""
+    """Deals n rows to the blocks of each epoch; all randomness comes from the seed and the epoch."""
 
     n_rows: int
     block_rows: int
@@ -61,7 +61,6 @@ class BlockSampler(NamedTuple):
 
     @property
     def n_blocks(self) -> int:
-        """Blocks per epoch."""
         return -(-self.n_rows // self.block_rows)
 
     def row_numbers(self, block: int) -> NDArray[np.int64]:

@@ -53,12 +53,10 @@ class Trainer:
 
     @property
     def n_epochs(self) -> int:
-        """Epochs done."""
         return len(self.history)
 
     @property
     def is_finished(self) -> bool:
-        """Whether all epochs are done or the recipe's patience has run out."""
         out_of_patience = 0 < self.recipe.patience <= self._epochs_without_improvement()
         return self.n_epochs >= self.recipe.epochs or out_of_patience
 
@@ -71,7 +69,6 @@ class Trainer:
 
     @property
     def fraction_done(self) -> float:
-        """Fraction of the recipe's epochs that is done."""
         return (self.n_epochs + self._progress.n_blocks / self._sampler.n_blocks) / self.recipe.epochs
 
     def run_block(self) -> EpochRecord | None:
