@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
@@ -12,12 +13,7 @@ import pyarrow.parquet
 
 from artifacts.files import new_file
 from schemas.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from schemas.prediction import PredictionBatch
+from schemas.prediction import PredictionBatch
 
 SUFFIXES = (".csv", ".parquet")
 COLUMNS = pa.schema(

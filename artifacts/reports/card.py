@@ -9,14 +9,12 @@ import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from artifacts.reports.markdown import table
 from artifacts.store import reference_profile
-
-if TYPE_CHECKING:
-    from schemas.results import Evaluation
-    from schemas.run import Run
+from schemas.results import Evaluation
+from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")

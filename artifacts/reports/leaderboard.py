@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from artifacts.reports import markdown
-from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK
+from artifacts.store.history import Event
+from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK, Store
 from schemas.errors import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from artifacts.store.history import Event
-    from artifacts.store.store import Store
 
 SHOWN = 20
 EVENTS = 500

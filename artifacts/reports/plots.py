@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
-from artifacts.reports.leaderboard import ROLLED_BACK
+from artifacts.reports.leaderboard import ROLLED_BACK, VersionSummary
+from artifacts.reports.markdown import Section
 from schemas.digits import SIDE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
-
-    from artifacts.reports.leaderboard import VersionSummary
-    from artifacts.reports.markdown import Section
-    from schemas.images import Images
-    from schemas.prediction import Example
-    from schemas.results import Drift, Mistake
-    from schemas.training import EpochRecord
+from schemas.images import Images
+from schemas.prediction import Example
+from schemas.results import Drift, Mistake
+from schemas.training import EpochRecord
 
 DPI = 110
 # Okabe and Ito's palette, which is safe for colour-blind readers.
@@ -42,8 +36,8 @@ def png(figure: Figure) -> bytes:
 
 def draw(sections: Iterable[Section], *arguments: object) -> dict[str, bytes]:
     """Draw the plots of a report's sections, as PNGs by name; each plot's function gets the arguments."""
-    figures = {name: plot(*arguments) for section in sections for name, plot in section.plots.items()}
-    return {name: png(figure) for name, figure in figures.items() if figure is not None}
+    plots = [item for section in sections for item in section.plots.items()]
+    return {name: png(figure) for name, plot in plots if (figure := plot(*arguments)) is not None}
 
 
 def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
@@ -97,16 +91,12 @@ def _curve(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float] |
         if None not in values:
             color, line = style
             axes.plot(epochs, values, color=color, linestyle=line, marker=marker, label=label)  # type: ignore[arg-type]
-    axes.set(xlabel="epoch", yscale="log" if _fits_log_scale(curves.values()) else "linear")
+    shown = [value for values in curves.values() for value in values if value is not None]
+    axes.set(xlabel="epoch", yscale="log" if 0 < min(shown) < max(shown) else "linear")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-
-
-def _fits_log_scale(curves: Iterable[Sequence[float] | Sequence[float | None]]) -> bool:
-    values = [value for curve in curves for value in curve if value is not None]
-    return 0 < min(values) < max(values)
 
 
 def _percent(share: float, _position: int | None = None) -> str:
@@ -161,12 +151,13 @@ def example_sheet(title: str, examples: Sequence[Example]) -> Figure | None:
     """Draw images, if any, with name, predicted digit, its confidence, and the second most probable digit."""
     if not examples:
         return None
-    captions = [f"{_end(e.item)}\n{e.label} ({e.confidence:.0%}) or {e.second}" for e in examples]
+    captions = [f"{shorten(e.item, 15)}\n{e.label} ({e.confidence:.0%}) or {e.second}" for e in examples]
     n_abstained = sum(example.abstained for example in examples)
     return picture_sheet(f"{title} ({n_abstained} abstained from)", [example.picture for example in examples], captions)
 
 
-def _end(text: str, length: int = 15) -> str:
+def shorten(text: str, length: int) -> str:
+    """Return the end of a text, after an ellipsis if it is longer."""
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 

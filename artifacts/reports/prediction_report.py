@@ -5,19 +5,11 @@ A new section, with its plots, is one entry of `SECTIONS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from artifacts.reports import markdown, plots
-from artifacts.reports.markdown import Section, table
+from artifacts.reports.markdown import Address, Section, table
 from schemas.digits import CLASSES
+from schemas.prediction import Prediction, ScoredPredictions
 from schemas.row_checks import ROW_CHECKS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from schemas.prediction import Prediction, ScoredPredictions
-
-    Address = Callable[[str], str]
 
 
 def prediction_report(prediction: Prediction, address: Address) -> str:

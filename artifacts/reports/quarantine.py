@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from artifacts.reports import plots
 from schemas.digits import PIXEL_COUNT, SIDE
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pandas as pd
-
-    from schemas.results import Validation
+from schemas.results import Validation
 
 MAX_DRAWN = 48
 
@@ -30,10 +25,8 @@ def sheet(validation: Validation) -> bytes:
     first, n_rows = validation.quarantined.iloc[:MAX_DRAWN], sum(validation.n_quarantined.values())
     values = np.nan_to_num(first.iloc[:, -PIXEL_COUNT:].to_numpy(np.float64), nan=0, posinf=255, neginf=0)
     captions = [
-        f"{part} {_shorten(item, 9)}, {_label(label)}\n{_shorten(reasons, 22)}"
-        for part, item, reasons, label in zip(
-            first["part"], first["item"], first["reasons"], first["label"], strict=True
-        )
+        f"{row.part} {plots.shorten(row.item, 9)}, {_label(row.label)}\n{plots.shorten(row.reasons, 22)}"
+        for row in first[["part", "item", "reasons", "label"]].itertuples()
     ]
     title = f"the first {MAX_DRAWN} of {n_rows:,}" if n_rows > MAX_DRAWN else f"{n_rows:,}"
     images = np.clip(values, 0, 255).reshape(-1, SIDE, SIDE)
@@ -42,7 +35,3 @@ def sheet(validation: Validation) -> bytes:
 
 def _label(label: float) -> str:
     return "no label" if np.isnan(label) else f"label {label:g}"
-
-
-def _shorten(text: str, length: int) -> str:
-    return text if len(text) <= length else f"…{text[1 - length :]}"

@@ -5,19 +5,14 @@ A new section, with its plots, is one entry of `SECTIONS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from artifacts.reports import markdown, plots, validation_report
-from artifacts.reports.markdown import Section, table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from schemas.gate import Decision
-    from schemas.results import Dataset, Evaluation, TrainingResult
-    from schemas.run import Run
-
-    Address = Callable[[str], str]
+from artifacts.reports.markdown import Address, Section, table
+from schemas.gate import Decision
+from schemas.results import Dataset, Evaluation, TrainingResult
+from schemas.run import Run
 
 ORIGINAL_ACCURACY = 0.9756
 """Accuracy of the plain Keras script that this project grew from."""

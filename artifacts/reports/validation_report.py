@@ -5,20 +5,11 @@ A new section is one entry of `SECTIONS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from artifacts.reports import markdown
-from artifacts.reports.markdown import Section, table
+from artifacts.reports.markdown import Address, Section, table
 from schemas.digits import CLASSES
+from schemas.results import Validation
 from schemas.row_checks import ROW_CHECKS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from schemas.results import Validation
-
-    Address = Callable[[str], str]
-    """Returns the address of a plot by its name."""
 
 MEANS, QUARANTINE = "data", "quarantine"
 """The plots that the report shows."""
@@ -39,12 +30,7 @@ def unreadable(source: str, fault: str) -> str:
 
 def body(validation: Validation, address: Address, quarantine_uri: str | None) -> list[str]:
     """Write the sections without their titles, for a report on more than data."""
-    texts = (section.write(validation, address, quarantine_uri) for section in SECTIONS)
-    return [text for text in texts if text]
-
-
-def _findings(validation: Validation, *_: object) -> str:
-    return markdown.findings(validation.findings)
+    return [text for section in SECTIONS if (text := section.write(validation, address, quarantine_uri))]
 
 
 def _rows(validation: Validation, *_: object) -> str:
@@ -70,10 +56,6 @@ def _quarantine(validation: Validation, address: Address, quarantine_uri: str | 
     return "\n\n".join([*texts, f"![Quarantined rows]({address(QUARANTINE)})"])
 
 
-def _repairs(validation: Validation, *_: object) -> str:
-    return f"Made on all images: {', '.join(validation.repairs)}." if validation.repairs else ""
-
-
 def _labels(validation: Validation, *_: object) -> str:
     """Write a row for each digit: a column for each would be wider than the page of Prefect's older UI."""
     parts = validation.label_counts
@@ -87,21 +69,17 @@ def _labels(validation: Validation, *_: object) -> str:
     return table(["digit", *(f"{part} rows" for part in parts)], rows)
 
 
-def _drift(validation: Validation, *_: object) -> str:
-    return markdown.drift(validation.drifts, validation.reference) if validation.drifts else ""
-
-
 def _means(validation: Validation, address: Address, _: object) -> str:
     return "" if validation.means is None else f"![The mean image of each class, and drift]({address(MEANS)})"
 
 
 SECTIONS = (
-    Section("Checks", _findings),
+    Section("Checks", lambda v, *_: markdown.findings(v.findings)),
     Section("Rows", _rows),
     Section("Quarantined rows", _quarantine),
-    Section("Repairs", _repairs),
+    Section("Repairs", lambda v, *_: f"Made on all images: {', '.join(v.repairs)}." if v.repairs else ""),
     Section("Digits", _labels),
-    Section("Drift", _drift),
+    Section("Drift", lambda v, *_: markdown.drift(v.drifts, v.reference) if v.drifts else ""),
     Section("Mean images", _means),
 )
-"""The sections in their order; each function gets the validation, `address` and `quarantine_uri`."""
+"""Each function gets the validation, `address` and `quarantine_uri`."""

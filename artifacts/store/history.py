@@ -10,12 +10,10 @@ import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from artifacts.store.storage import Storage
 from schemas.errors import InputError, StoreError
-
-if TYPE_CHECKING:
-    from artifacts.store.storage import Storage
 
 HINT, SUFFIX = "newest", ".json"
 READERS = 16

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import numpy as np
 
 from schemas.errors import StoreError
 from schemas.profile import Profile
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 NAME = "reference.npz"
 KEYS = {"outlier_threshold": "furthest"}
