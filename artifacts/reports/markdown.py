@@ -6,7 +6,7 @@ import base64
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,6 +81,11 @@ def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
         "Rows are true digits, columns predicted ones.\n\n"
         f"{table(['true', *CLASSES], rows)}\n\n![Confusion matrix]({address('confusion_matrix')})"
     )
+
+
+def recipe(fields: Mapping[str, Any]) -> str:
+    """Write a recipe as a table."""
+    return table(["field", "value"], [[name.replace("_", " "), value] for name, value in fields.items()])
 
 
 def findings(results: Sequence[CheckResult]) -> str:

@@ -60,8 +60,7 @@ def _headline(evaluation: Evaluation, version: int) -> str:
 
 def _decision(run: Run, address: Address) -> str:
     decision = run.decision
-    verdict = "Promoted to champion" if decision.promoted else "Not promoted"
-    parts = [f"**{verdict}**: {decision.reason}."]
+    parts = [f"**{'Promoted to champion' if decision.promoted else 'Not promoted'}**: {decision.reason}."]
     if decision.fixed is not None and decision.made is not None:
         parts.append(table(["candidate against champion", ""], _comparison(decision).items()))
         if decision.fixed + decision.made:
@@ -95,11 +94,10 @@ def _classes(run: Run, _address: Address) -> str:
 
 
 def _mistakes(run: Run, address: Address) -> str:
-    mistakes = run.evaluation.mistakes
-    if not mistakes:
+    if not run.evaluation.mistakes:
         return "None."
-    picture = f"![Most confident mistakes]({address('mistakes')})"
-    return f"The {len(mistakes)} most confident of {run.evaluation.errors:,}.\n\n{picture}"
+    text = f"The {len(run.evaluation.mistakes)} most confident of {run.evaluation.errors:,}."
+    return f"{text}\n\n![Most confident mistakes]({address('mistakes')})"
 
 
 def _data(run: Run, address: Address) -> str:
@@ -114,9 +112,8 @@ def _data(run: Run, address: Address) -> str:
 
 
 def _recipe(run: Run, _address: Address) -> str:
-    rows = [[name.replace("_", " "), value] for name, value in run.recipe.model_dump(mode="json").items()]
     return (
-        f"{table(['field', 'value'], rows)}\n\n"
+        f"{markdown.recipe(run.recipe.model_dump(mode='json'))}\n\n"
         f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`; "
         f"of the weights: `{run.weights_digest[:16]}`."
     )

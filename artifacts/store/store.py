@@ -80,10 +80,6 @@ class Store:
     def previous_champion(self) -> int | None:
         return self.state().previous_champion
 
-    def refusals(self) -> int:
-        """Return how many candidates were refused since the champion was promoted."""
-        return self.state().refusals
-
     def resolve_version(self, version: int | None = None) -> int:
         """Return a version, by default the champion; raise StoreError if there is none."""
         number = self.champion() if version is None else version

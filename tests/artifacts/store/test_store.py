@@ -74,7 +74,7 @@ def test_number_of_a_failed_publication_is_not_given_again(tmp_path):
 
 def test_empty_store_has_no_champion_and_reading_creates_nothing(tmp_path):
     store = Store(tmp_path / "store")
-    assert (store.champion(), store.previous_champion(), store.history(), store.refusals()) == (None, None, [], 0)
+    assert (store.champion(), store.previous_champion(), store.history(), store.state().refusals) == (None, None, [], 0)
     store.settle()
     assert not (tmp_path / "store").exists()
 
@@ -118,9 +118,9 @@ def test_decision_on_the_card_takes_effect_with_its_version(store):
 def test_refusals_are_counted_since_the_champion_was_promoted(store):
     publish(store)
     publish(store)
-    assert store.refusals() == 2
+    assert store.state().refusals == 2
     promote(store, 3)
-    assert store.refusals() == 0
+    assert store.state().refusals == 0
 
 
 def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
@@ -164,7 +164,7 @@ def test_promotion_by_hand_goes_on_after_a_refusal_came_first(store, monkeypatch
 
     monkeypatch.setattr(store_module.History, "append", late)
     promote(store, 3)
-    assert (store.champion(), store.refusals(), store.versions()) == (3, 0, [1, 2, 3, 4])
+    assert (store.champion(), store.state().refusals, store.versions()) == (3, 0, [1, 2, 3, 4])
 
 
 # Kills
