@@ -94,10 +94,10 @@ def _quarantine(store: Store, validation: Validation, plots: Plots) -> str:
     from artifacts.reports import validation_report
 
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
-    with store.quarantine(run) as folder:
+    with store.quarantine.new_folder(run) as folder:
         validation.quarantined.to_parquet(folder / "rows.parquet", index=False)
         (folder / "sheet.png").write_bytes(plots[validation_report.QUARANTINE])
-    return store.quarantine_uri(run)
+    return str(store.quarantine.child(run))
 
 
 def _log(validation: Validation, quarantine_uri: str | None) -> None:

@@ -76,18 +76,15 @@ def metrics(evaluation: Evaluation) -> dict[str, Any]:
 
 def card_markdown(card: dict[str, Any]) -> str:
     """Write a card for people."""
-    purpose, data, verdict = (
-        card["purpose"],
-        card["data"],
-        "Promoted" if card["decision"]["promoted"] else "Not promoted",
-    )
+    purpose, data, rows = card["purpose"], card["data"], card["data"]["rows"]
+    verdict = "Promoted" if card["decision"]["promoted"] else "Not promoted"
     parts = [
         f"# Model card: version {card['version']}",
         f"The network `{card['recipe']['network']}` recognises handwritten digits. It was trained on {card['made']} by "
         f"the flow run *{card['run']}*. {verdict}: {card['decision']['reason']}.",
         f"## Intended use\n\nFor {purpose['for']}.\n\nNot for {purpose['not for']}.",
         f"## Metrics\n\n{_metrics_text(card)}",
-        f"## Data\n\n{data['name']}: {data['rows']['training']:,} training rows, {data['rows']['held out']:,} held out, "
+        f"## Data\n\n{data['name']}: {rows['training']:,} training rows, {rows['held out']:,} held out, "
         f"fingerprint `{data['fingerprint'][:16]}`. `{data['profile']}` holds their statistics, `validation.json` the "
         "results of validation.",
         f"## Training\n\n{markdown.recipe(card['recipe'])}",
@@ -111,12 +108,13 @@ def _metrics_text(card: dict[str, Any]) -> str:
 
 
 def _abstention_text(abstention: dict[str, Any]) -> str:
-    if abstention["threshold"] is None or abstention["accuracy"] is None:
+    threshold = abstention["threshold"]
+    if threshold is None or abstention["accuracy"] is None:
         return (
             "No confidence threshold gives 99.9 % accuracy on the held-out rows: a person should check all predictions."
         )
     return (
-        f"It abstains below a confidence of {abstention['threshold']:.4f}, chosen for 99.9 % accuracy on the held-out rows. On the "
+        f"It abstains below a confidence of {threshold:.4f}, chosen for 99.9 % accuracy on the held-out rows. On the "
         f"other {abstention['coverage']:.2%} of the test rows its accuracy is {abstention['accuracy']:.3%}."
     )
 

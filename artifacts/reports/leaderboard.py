@@ -20,7 +20,7 @@ HISTORY = "history"
 
 
 class VersionSummary(NamedTuple):
-    """A version's accuracy with its interval, the events that made it the champion, and its row of the table."""
+    """A version's accuracy with its interval, the events that made it the champion, and its row of the leaderboard."""
 
     version: int
     accuracy: float
@@ -66,11 +66,6 @@ def history_report(history: Sequence[Event], address: Callable[[str], str]) -> s
         f"# Accuracy over versions\n\n![Accuracy of each version, champions marked]({address(HISTORY)})\n\n"
         f"## Promotions and rollbacks\n\n{table}\n"
     )
-
-
-def table(summaries: Sequence[VersionSummary]) -> list[dict[str, str | int]]:
-    """Return the rows of a table artifact, the newest version first."""
-    return [summary.row for summary in reversed(summaries)]
 
 
 def _minute(time: str) -> str:

@@ -19,7 +19,7 @@ def prediction_report(prediction: Prediction, address: Address) -> str:
 
 def summary(prediction: Prediction) -> str:
     """Write a table and a few lines for the terminal."""
-    rows = [(label, prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
+    rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
     rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
     lines = [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]
     lines += ["", f"version {prediction.version}: {markdown.count(prediction.n_rows, 'image')} of {prediction.source}"]

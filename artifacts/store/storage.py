@@ -168,21 +168,16 @@ class ObjectStorage:
         return ObjectStorage(f"{self._uri}/{name}", keep_copies=self._keep_copies)
 
     def names(self) -> list[str]:
-        try:
-            with self._open() as (store, path):
-                entries: list[str] = store.ls(path, detail=False)
-        except FileNotFoundError:
-            return []
-        return [entry.rstrip("/").rsplit("/", 1)[-1] for entry in entries if entry.strip("/") != path.strip("/")]
+        with contextlib.suppress(FileNotFoundError), self._open() as (store, path):
+            entries = (entry.strip("/") for entry in store.ls(path, detail=False))
+            return [entry.rsplit("/", 1)[-1] for entry in entries if entry != path.strip("/")]
+        return []
 
     def sizes(self) -> dict[str, int]:
-        try:
-            with self._open() as (store, path):
-                entries: dict[str, dict[str, Any]] = store.find(path, detail=True)
-        except FileNotFoundError:
-            return {}
-        below = path.strip("/") + "/"
-        return {name.strip("/").removeprefix(below): entry["size"] for name, entry in entries.items()}
+        with contextlib.suppress(FileNotFoundError), self._open() as (store, path):
+            below, entries = path.strip("/") + "/", store.find(path, detail=True)
+            return {name.strip("/").removeprefix(below): entry["size"] for name, entry in entries.items()}
+        return {}
 
     def read(self, name: str) -> bytes:
         with self._open(name) as (store, path):

@@ -23,7 +23,6 @@ import contextlib
 import json
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +51,10 @@ class Store:
         self._root = storage_at(uri)
         self._versions = self._root.child(VERSIONS)
         self._claims = self._root.child(CLAIMS)
-        self._quarantine = self._root.child(QUARANTINE)
         self._history = History(self._root.child(HISTORY))
         self._has_layout = False
         self._verified: set[int] = set()
+        self.quarantine = self._root.child(QUARANTINE)
         self.work = self._root.child(WORK)
         self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
@@ -77,9 +76,6 @@ class Store:
     def champion(self) -> int | None:
         return self.state().champion
 
-    def previous_champion(self) -> int | None:
-        return self.state().previous_champion
-
     def resolve_version(self, version: int | None = None) -> int:
         """Return a version, by default the champion; raise StoreError if there is none."""
         number = self.champion() if version is None else version
@@ -96,12 +92,17 @@ class Store:
     def version_uri(self, version: int) -> str:
         return str(self._versions.child(str(version)))
 
-    def local_dir(self, version: int) -> Path:
-        """Return the path of a version's folder or of its copy on this machine; raise StoreError if there is none."""
-        return self._local_dir(version, fresh=False)
+    def local_dir(self, version: int, *, fresh: bool = False) -> Path:
+        """Return the path of a version's folder, or of its copy on this machine, downloaded again if `fresh`."""
+        try:
+            return self._versions.local_dir(str(version), fresh=fresh)
+        except FileNotFoundError:
+            raise StoreError(f"store {self.uri}: there is no version {version}") from None
+        except OSError as error:
+            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
 
     def verified_dir(self, version: int) -> Path:
-        """Return the same after the files were verified, once for this object; raise StoreError naming every fault."""
+        """Return `local_dir` of a version whose files were verified, once for this object; raise StoreError otherwise."""
         if version not in self._verified:
             self.check_intact(version)
         return self.local_dir(version)
@@ -130,7 +131,7 @@ class Store:
             card = self.card(version)
         except StoreError as error:
             return [str(error)]
-        digests = sums(self._local_dir(version, fresh=True))
+        digests = sums(self.local_dir(version, fresh=True))
         expected = card["files"]
         faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
         faults += self._card_faults(card)
@@ -165,17 +166,13 @@ class Store:
     def mark_reported(self, version: int) -> None:
         self._versions.child(str(version)).create(REPORTED, b"")
 
-    def quarantine(self, run: str) -> AbstractContextManager[Path]:
-        """Yield an empty folder for the rows that a run quarantines; it is kept if the `with` ends without an error."""
-        return self._quarantine.new_folder(run)
-
-    def quarantine_uri(self, run: str) -> str:
-        return str(self._quarantine.child(run))
-
     @contextlib.contextmanager
     def new_version(self) -> Iterator[tuple[int, Path]]:
         """Claim the next number; yield it with an empty folder for the version's files, to be published."""
-        number = self._claim()
+        number = self.state().last_version + 1
+        self._root.create(LAYOUT_FILE, layout())
+        while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
+            number += 1
         with temporary_folder(self._versions.scratch()) as folder:
             yield number, folder
 
@@ -228,14 +225,6 @@ class Store:
         for name in (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, *(f"{VERSIONS}/{n}" for n in self.versions())):
             self._root.child(name).tidy(DAY)
 
-    def _claim(self) -> int:
-        """Return a number that nobody else gets."""
-        number = self.state().last_version + 1
-        self._root.create(LAYOUT_FILE, layout())
-        while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
-            number += 1
-        return number
-
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
         """Create the event after the one of a state; return False if there is another one."""
         self._write_newest_card()
@@ -258,14 +247,6 @@ class Store:
             return []
         event = (self._history.read(after + 1) if isinstance(after, int) else None) or {}
         return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} isn't what the history has"]
-
-    def _local_dir(self, version: int, *, fresh: bool) -> Path:
-        try:
-            return self._versions.local_dir(str(version), fresh=fresh)
-        except FileNotFoundError:
-            raise StoreError(f"store {self.uri}: there is no version {version}") from None
-        except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
 
     def _folders_with(self, name: str) -> list[int]:
         paths = (path.split("/") for path in self._versions.sizes())

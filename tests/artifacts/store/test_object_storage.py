@@ -48,7 +48,7 @@ def test_another_process_finds_what_one_has_published(bucket, forget_copies):
     forget_copies()
     other = Store(f"{bucket}/store/")
     assert other.versions() == [1, 2, 3]
-    assert (other.champion(), other.previous_champion()) == (1, 2)
+    assert (other.champion(), other.state().previous_champion) == (1, 2)
     assert [event["version"] for event in other.history()] == [1, 2, 3, 1]
     assert visible_files(other, 2) == VERSION_FILES
     assert other.find_by_fingerprint("other") == 2
