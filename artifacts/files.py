@@ -15,7 +15,7 @@ from pathlib import Path
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a full disk."""
 TEMPORARY = ".new-"
-"""The names of incomplete files and folders start so; those that a killed process left may be removed."""
+"""The prefix of incomplete files and folders; those that a killed process left may be removed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:

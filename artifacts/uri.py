@@ -1,4 +1,4 @@
-"""Tell paths on this machine from URIs that fsspec knows, such as `s3://bucket/digits`, and sort out their errors."""
+"""Distinguish local paths from URIs that fsspec knows, such as `s3://bucket/digits`, and classify their errors."""
 
 from __future__ import annotations
 

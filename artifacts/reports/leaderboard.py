@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from artifacts.reports import markdown
@@ -57,7 +57,7 @@ def _summary(card: dict[str, Any], version: int, history: Sequence[Event], *, is
     return VersionSummary(version, metrics["accuracy"], metrics["interval"], is_champion, promotions, row)
 
 
-def history_report(history: Sequence[Event], address: Callable[[str], str]) -> str:
+def history_report(history: Sequence[Event], address: markdown.Address) -> str:
     """Write the report with the plot and the last promotions and rollbacks, the newest first."""
     promotions = [event for event in reversed(history) if event["event"] in PROMOTION_EVENTS]
     rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in promotions]

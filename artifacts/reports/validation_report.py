@@ -17,15 +17,9 @@ MEANS, QUARANTINE = "data", "quarantine"
 
 def validation_report(validation: Validation, address: Address, quarantine_uri: str | None) -> str:
     """Write the report; `quarantine_uri` is where the quarantined rows are."""
-    n_rows = sum(validation.n_input.values())
     outcome = f"refused, {markdown.count(len(validation.errors), 'error')}" if validation.errors else "accepted"
-    headline = f"# {validation.name}: {n_rows:,} rows, {outcome}"
+    headline = f"# {validation.name}: {sum(validation.n_input.values()):,} rows, {outcome}"
     return f"{headline}\n\n{markdown.render(SECTIONS, validation, address, quarantine_uri)}\n"
-
-
-def unreadable(source: str, fault: str) -> str:
-    """Write the report on a source that can't be read."""
-    return f"# {source}: not read\n\n{fault}\n"
 
 
 def body(validation: Validation, address: Address, quarantine_uri: str | None) -> list[str]:

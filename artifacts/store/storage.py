@@ -29,7 +29,7 @@ from artifacts.uri import check_protocol, check_uri, local_path, storage_error
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 RETIRED = ".old-"
-"""How the names of folders start that are being removed."""
+"""The prefix of folders that are being removed."""
 DAY = 86_400
 """Seconds after which nobody is still writing a temporary file."""
 FRESH = {"use_listings_cache": False}

@@ -102,7 +102,7 @@ class Store:
             raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
 
     def verified_dir(self, version: int) -> Path:
-        """Return `local_dir` of a version whose files were verified, once for this object; raise StoreError otherwise."""
+        """Return `local_dir` after the files were verified, once for this object; raise StoreError for any fault."""
         if version not in self._verified:
             self.check_intact(version)
         return self.local_dir(version)
