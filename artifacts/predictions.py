@@ -1,4 +1,4 @@
-"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and kept only if it is complete."""
+"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and published only if complete."""
 
 from __future__ import annotations
 

@@ -50,11 +50,9 @@ def _score(score: ScoredPredictions) -> str:
         f"{score.errors:,} mistakes"
     )
     accepted = score.abstention
-    return (
-        text
-        if accepted.accuracy is None
-        else (f"{text}; accuracy {accepted.accuracy:.2%} on the {accepted.coverage:.2%} that it doesn't abstain from")
-    )
+    if accepted.accuracy is None:
+        return text
+    return f"{text}; accuracy {accepted.accuracy:.2%} on the {accepted.coverage:.2%} that it doesn't abstain from"
 
 
 def _digits(prediction: Prediction, _address: Address) -> str:

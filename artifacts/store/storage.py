@@ -316,7 +316,7 @@ Storage = FolderStorage | ObjectStorage
 def storage_at(uri: str | Path, *, keep_copies: bool = False) -> Storage:
     """Return the storage at a path or URI; raise InputError for a protocol that no installed package knows.
 
-    With `keep_copies`, copies of an object store's folders stay on this machine for later processes.
+    With `keep_copies`, copies of an object store's folders stay on this machine for later processes: for large files.
     """
     check_uri(uri, "a store is a folder or is at an address")
     path = local_path(uri)
