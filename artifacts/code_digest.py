@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 @cache
@@ -45,7 +41,7 @@ def _path(module: str) -> Path | None:
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the names that a module imports when it runs, late imports included; names that are no modules, too."""
+    """Yield the names that a module imports when it runs, also late; some are those of functions and classes."""
     for node in _nodes_that_run(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -67,14 +63,10 @@ def _nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
 def _without_docstrings(tree: ast.Module) -> ast.Module:
     """Remove docstrings, and strings after an assignment that document it."""
     for node in ast.walk(tree):
-        if isinstance(node, DOCUMENTED):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             node.body = [statement for statement in node.body if not _is_string(statement)] or [ast.Pass()]
     return tree
 
 
 def _is_string(statement: ast.stmt) -> bool:
-    return (
-        isinstance(statement, ast.Expr)
-        and isinstance(statement.value, ast.Constant)
-        and isinstance(statement.value.value, str)
-    )
+    return isinstance(statement, ast.Expr) and isinstance(getattr(statement.value, "value", None), str)

@@ -9,16 +9,13 @@ import os
 import shutil
 import tempfile
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a full disk."""
 TEMPORARY = ".new-"
-"""How the names of incomplete files and folders start; those that a killed process left may be removed."""
+"""The prefix of incomplete files and folders; those that a killed process left may be removed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -39,7 +36,7 @@ def create_atomically(path: Path, content: bytes) -> bool:
             os.link(temporary, path)
         except FileExistsError:
             return False
-    sync_folder(path.parent)
+    _sync(path.parent)
     return True
 
 
@@ -53,12 +50,11 @@ def new_file(path: Path) -> Iterator[Path]:
         yield temporary
         _sync(temporary)
         temporary.replace(path)
-    sync_folder(path.parent)
+    _sync(path.parent)
 
 
 @contextlib.contextmanager
 def _temporary_file(path: Path) -> Iterator[Path]:
-    """Yield a path for a file beside another one; remove what is there in the end."""
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
@@ -88,18 +84,14 @@ def move_folder(folder: Path, path: Path) -> None:
     """Bring a folder's files to the disk and rename it, on the same disk, to a new name."""
     for file in folder.iterdir():
         _sync(file)
-    sync_folder(folder)
+    _sync(folder)
     folder.chmod(0o755)
     folder.rename(path)
-    sync_folder(path.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Bring a folder's own entries to the disk, so that a rename survives a power failure."""
-    _sync(folder)
+    _sync(path.parent)
 
 
 def _sync(path: Path) -> None:
+    """Bring a file's content, or a folder's entries, to the disk: a rename then survives a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -109,11 +101,9 @@ def _sync(path: Path) -> None:
 
 def sums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a folder by its name, and "" for what isn't a file, such as a broken link."""
-    digests = {}
-    for path in sorted(folder.iterdir()):
-        if not path.is_file():
-            digests[path.name] = ""
-            continue
-        with path.open("rb") as file:
-            digests[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return digests
+    return {path.name: _sha256(path) if path.is_file() else "" for path in sorted(folder.iterdir())}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,10 +1,11 @@
-"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and kept only if it is complete."""
+"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and published only if complete."""
 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.csv
@@ -12,23 +13,18 @@ import pyarrow.parquet
 
 from artifacts.files import new_file
 from schemas.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from schemas.prediction import PredictionBatch
+from schemas.prediction import PredictionBatch
 
 SUFFIXES = (".csv", ".parquet")
 COLUMNS = pa.schema(
-    [
-        ("item", pa.string()),
-        ("label", pa.uint8()),
-        ("confidence", pa.float32()),
-        ("second", pa.uint8()),
-        ("abstained", pa.bool_()),
-        ("unlike_training", pa.bool_()),
-    ]
+    {
+        "item": pa.string(),
+        "label": pa.uint8(),
+        "confidence": pa.float32(),
+        "second": pa.uint8(),
+        "abstained": pa.bool_(),
+        "unlike_training": pa.bool_(),
+    }
 )
 
 
@@ -66,15 +62,6 @@ def _unwritable(path: Path, error: OSError) -> InputError:
 
 def _table(batch: PredictionBatch) -> pa.Table:
     """Return a batch as columns; an invalid image has only its name and `abstained`."""
-    invalid = batch.reason != ""
-    return pa.table(
-        [
-            batch.items.astype(str),
-            pa.array(batch.label, mask=invalid),
-            pa.array(batch.confidence, mask=invalid),
-            pa.array(batch.second, mask=invalid),
-            batch.abstained,
-            pa.array(batch.unlike_training, mask=invalid),
-        ],
-        schema=COLUMNS,
-    )
+    values = (batch.label, batch.confidence, batch.second, batch.unlike_training)
+    label, confidence, second, unlike = (pa.array(column, mask=batch.reason != "") for column in values)
+    return pa.table([batch.items.astype(str), label, confidence, second, batch.abstained, unlike], schema=COLUMNS)

@@ -1,4 +1,4 @@
-"""Tell paths on this machine from URIs that fsspec knows, such as `s3://bucket/digits`, and sort out their errors."""
+"""Distinguish local paths from URIs that fsspec knows, such as `s3://bucket/digits`, and classify their errors."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import errno
 import re
 from pathlib import Path
 
+import fsspec
+
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 SCHEME = "://"
-FILE_SCHEME = "file://"
 INCOMPLETE = re.compile(r"\w{2,}:/(?!/)|\w+://$")
 """An incomplete URI; a single letter before the colon may be a drive."""
 NOT_FOUND = FileNotFoundError, IsADirectoryError, NotADirectoryError
-FORBIDDEN = PermissionError, NotImplementedError
 
 
 def check_uri(uri: str | Path, allowed: str) -> None:
@@ -24,8 +24,6 @@ def check_uri(uri: str | Path, allowed: str) -> None:
 
 def check_protocol(uri: str, subject: str) -> None:
     """Raise InputError, whose message starts with the subject, if no installed package knows a URI's protocol."""
-    import fsspec  # noqa: PLC0415, paths on this machine don't need it
-
     try:
         fsspec.get_filesystem_class(uri.split(SCHEME, maxsplit=1)[0])
     except (ImportError, ValueError) as error:
@@ -33,8 +31,8 @@ def check_protocol(uri: str, subject: str) -> None:
 
 
 def strip_file_scheme(uri: str | Path) -> str:
-    """Return the text of a path or URI without a leading `file://`."""
-    return str(uri).removeprefix(FILE_SCHEME)
+    """Return a path or URI as text without a leading `file://`."""
+    return str(uri).removeprefix("file://")
 
 
 def local_path(uri: str | Path) -> Path | None:
@@ -44,7 +42,7 @@ def local_path(uri: str | Path) -> Path | None:
 
 
 def storage_error(message: str, error: BaseException) -> InputError:
-    """Return the error to raise for a path or URI that can't be used; `message` says which.
+    """Return the error to raise for a path or URI that can't be used, which `message` names.
 
     It is an InputError if nothing is there, a StorageError if a person has to change something (permissions,
     credentials), and otherwise an UnavailableError, which may pass.
@@ -52,7 +50,7 @@ def storage_error(message: str, error: BaseException) -> InputError:
     line = f"{message} ({error_reason(error)})"
     if isinstance(error, NOT_FOUND) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
         return InputError(line)
-    is_forbidden = isinstance(error, (*FORBIDDEN, *_credential_errors()))
+    is_forbidden = isinstance(error, (PermissionError, NotImplementedError, *_credential_errors()))
     return StorageError(line) if is_forbidden else UnavailableError(line)
 
 
@@ -62,7 +60,7 @@ def error_reason(error: BaseException) -> str:
 
 
 def _credential_errors() -> tuple[type[Exception], ...]:
-    """Return what botocore raises until a person sets credentials; it is only there with `s3://`."""
+    """Return what botocore, installed for `s3://` only, raises until a person sets credentials."""
     try:
         from botocore import exceptions  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError:

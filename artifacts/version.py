@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 from artifacts.files import sums
 from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown, environment
 from artifacts.store import reference_profile
+from schemas.gate import Decision
+from schemas.profile import Profile
+from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import Run
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from schemas.gate import Decision
-    from schemas.profile import Profile
-    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
 def describe(

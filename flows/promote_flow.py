@@ -21,7 +21,7 @@ def check(version: int | None, store: str, reason: str, *, previous: bool) -> in
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who read the history")
     versions = Store(store)
-    number = versions.previous_champion() if version is None else version
+    number = versions.state().previous_champion if version is None else version
     if number is None:
         raise InputError(f"store {store}: no version was the champion before; --version names one")
     versions.check_intact(number)

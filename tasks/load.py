@@ -42,9 +42,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
 
 
 def _report_unreadable(source: str, fault: str) -> None:
-    from artifacts.reports import validation_report
-
-    text = validation_report.unreadable(source, fault)
+    text = f"# {source}: not read\n\n{fault}\n"
     create_markdown_artifact(text, key=DATA_KEY, description=f"{source}: not read")
     events.emit_refused_data(source, fault)
 

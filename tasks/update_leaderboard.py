@@ -25,7 +25,8 @@ def update_leaderboard(store: Store) -> None:
     history, champion = store.history(leaderboard.EVENTS), store.champion()
     summaries = leaderboard.summaries(store, history)
     description = "No champion so far" if champion is None else f"Champion: version {champion}"
-    create_table_artifact(leaderboard.table(summaries), key=LEADERBOARD_KEY, description=description)
+    table = [summary.row for summary in reversed(summaries)]
+    create_table_artifact(table, key=LEADERBOARD_KEY, description=description)
     pictures = {leaderboard.HISTORY: plots.png(plots.history_plot(summaries))}
     text = leaderboard.history_report(history, markdown.embedded(pictures))
     create_markdown_artifact(text, key=HISTORY_KEY, description=description)

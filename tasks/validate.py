@@ -80,23 +80,24 @@ def _reference(store: Store) -> Profile:
 
 
 def _draw(validation: Validation) -> Plots:
-    from artifacts.reports import plots, quarantine, validation_report
+    from artifacts.reports import plots, validation_report
 
     sheet = plots.data_sheet(validation.means, validation.reference_means, validation.drifts)
     drawn = {validation_report.MEANS: plots.png(sheet)}
     if not validation.quarantined.empty:
-        drawn[validation_report.QUARANTINE] = quarantine.sheet(validation)
+        drawn[validation_report.QUARANTINE] = plots.png(plots.quarantine_sheet(validation))
     return drawn
 
 
 def _quarantine(store: Store, validation: Validation, plots: Plots) -> str:
-    """Write the quarantined rows to a folder named by time and flow run; return its URI."""
-    from artifacts.reports import quarantine, validation_report
+    """Write the quarantined rows, which can be corrected and used as a source, and their picture; return the URI."""
+    from artifacts.reports import validation_report
 
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
-    with store.quarantine(run) as folder:
-        quarantine.write(folder, validation.quarantined, plots[validation_report.QUARANTINE])
-    return store.quarantine_uri(run)
+    with store.quarantine.new_folder(run) as folder:
+        validation.quarantined.to_parquet(folder / "rows.parquet", index=False)
+        (folder / "sheet.png").write_bytes(plots[validation_report.QUARANTINE])
+    return str(store.quarantine.child(run))
 
 
 def _log(validation: Validation, quarantine_uri: str | None) -> None:

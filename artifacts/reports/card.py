@@ -5,18 +5,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import re
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from artifacts.reports import markdown
 from artifacts.reports.markdown import table
 from artifacts.store import reference_profile
-
-if TYPE_CHECKING:
-    from schemas.results import Evaluation
-    from schemas.run import Run
+from schemas.results import Evaluation
+from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")
@@ -42,6 +42,7 @@ def environment() -> dict[str, Any]:
 def card(run: Run, number: int, name: str) -> dict[str, Any]:
     """Return a version's card, without the checksums of its files, which are added when all are written."""
     evaluation, validation = run.evaluation, run.validation
+    rows = {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.n_rows}
     return {
         "version": number,
         "made": datetime.now(tz=UTC).isoformat(timespec="seconds"),
@@ -54,7 +55,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "test_source": validation.test_source,
             "added": list(validation.added),
             "rules": validation.rules,
-            "rows": {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.n_rows},
+            "rows": rows,
             "fingerprint": run.dataset_fingerprint,
             "profile": reference_profile.NAME,
         },
@@ -70,22 +71,24 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
 
 def metrics(evaluation: Evaluation) -> dict[str, Any]:
     """Return the metrics that a card states and that `verify` computes again."""
-    recall = {str(by_class.label): by_class.recall for by_class in evaluation.classes}
-    return evaluation.to_dict() | {"recall": recall}
+    return evaluation.to_dict() | {"recall": {str(one.label): one.recall for one in evaluation.classes}}
 
 
 def card_markdown(card: dict[str, Any]) -> str:
     """Write a card for people."""
-    purpose, verdict = card["purpose"], "Promoted" if card["decision"]["promoted"] else "Not promoted"
+    purpose, data, rows = card["purpose"], card["data"], card["data"]["rows"]
+    verdict = "Promoted" if card["decision"]["promoted"] else "Not promoted"
     parts = [
         f"# Model card: version {card['version']}",
         f"The network `{card['recipe']['network']}` recognises handwritten digits. It was trained on {card['made']} by "
         f"the flow run *{card['run']}*. {verdict}: {card['decision']['reason']}.",
         f"## Intended use\n\nFor {purpose['for']}.\n\nNot for {purpose['not for']}.",
         f"## Metrics\n\n{_metrics_text(card)}",
-        f"## Data\n\n{_data_text(card['data'])}",
-        "## Training\n\n" + table(["field", "value"], [[n.replace("_", " "), v] for n, v in card["recipe"].items()]),
-        "## Environment\n\n" + _environment_table(card["environment"]),
+        f"## Data\n\n{data['name']}: {rows['training']:,} training rows, {rows['held out']:,} held out, "
+        f"fingerprint `{data['fingerprint'][:16]}`. `{data['profile']}` holds their statistics, `validation.json` the "
+        "results of validation.",
+        f"## Training\n\n{markdown.recipe(card['recipe'])}",
+        f"## Environment\n\n{_environment_table(card['environment'])}",
         f"Parent: {'none' if card['parent'] is None else card['parent']}. Fingerprint of data, recipe, code and "
         f"libraries: `{card['fingerprint'][:16]}`; of the weights: `{card['weights_digest'][:16]}`.",
     ]
@@ -116,14 +119,6 @@ def _abstention_text(abstention: dict[str, Any]) -> str:
     )
 
 
-def _data_text(data: dict[str, Any]) -> str:
-    return (
-        f"{data['name']}: {data['rows']['training']:,} training rows, {data['rows']['held out']:,} held out, "
-        f"fingerprint `{data['fingerprint'][:16]}`. `{data['profile']}` holds their statistics, `validation.json` the "
-        "results of validation."
-    )
-
-
 def _environment_table(environment: dict[str, Any]) -> str:
     rows = [
         ["Python", environment["python"]],
@@ -138,21 +133,14 @@ def _environment_table(environment: dict[str, Any]) -> str:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    return names[0].split(":", 1)[1].strip() if names else platform.processor()
+    name = re.search(r"^model name\s*:\s*(.*)$", info.read_text() if info.exists() else "", re.MULTILINE)
+    return name[1].strip() if name else platform.processor()
 
 
 def _revision() -> str | None:
     """Return the commit, marked if files differ from it; None outside a Git checkout."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        described = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],  # noqa: S607, whichever Git there is
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-            timeout=10,
-        )
+        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=10).strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None
-    return described.stdout.strip()

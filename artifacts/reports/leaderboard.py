@@ -3,55 +3,61 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 from artifacts.reports import markdown
-from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK
+from artifacts.store.history import Event
+from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK, Store
 from schemas.errors import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from artifacts.store.history import Event
-    from artifacts.store.store import Store
 
 SHOWN = 20
 EVENTS = 500
 """How many of the newest events to search for promotions: reading all of a long history takes time."""
-PROMOTED, ROLLED_BACK = "promoted", "rolled back to"
+ROLLED_BACK = "rolled back to"
 HISTORY = "history"
 """The name of the plot that the report refers to."""
 
 
-@dataclass(frozen=True)
-class VersionSummary:
-    """A version's metrics, and by which events it became the champion."""
+class VersionSummary(NamedTuple):
+    """A version's accuracy with its interval, the events that made it the champion, and its row of the leaderboard."""
 
     version: int
-    made: str
-    recipe: str
     accuracy: float
     interval: tuple[float, float]
-    errors: int
-    fixed: int | None
-    newly_made: int | None
-    champion: bool
-    promotions: tuple[str, ...]
+    is_champion: bool
+    promotions: list[str]
+    row: dict[str, str | int]
 
 
-def summaries(store: Store, history: Iterable[Event]) -> list[VersionSummary]:
+def summaries(store: Store, history: Sequence[Event]) -> list[VersionSummary]:
     """Summarize each of the last versions whose card can be read, the oldest first."""
-    champion, promotions = store.champion(), _promotions(history)
-    found = []
+    champion, found = store.champion(), []
     for version in store.versions()[-SHOWN:]:
         with contextlib.suppress(StoreError, KeyError, TypeError):  # `verify` reports a damaged card
-            card = store.card(version)
-            found.append(_summary(version, card, tuple(promotions.get(version, ())), champion=version == champion))
+            found.append(_summary(store.card(version), version, history, is_champion=version == champion))
     return found
 
 
-def history_report(history: Sequence[Event], address: Callable[[str], str]) -> str:
+def _summary(card: dict[str, Any], version: int, history: Sequence[Event], *, is_champion: bool) -> VersionSummary:
+    words = {PROMOTION: "promoted", ROLLBACK: ROLLED_BACK}
+    promotions = [words[e["event"]] for e in history if e["version"] == version and e["event"] in words]
+    metrics, decision, recipe = card["figures"], card["decision"], card["recipe"]
+    row = {
+        "version": version,
+        "in use": "champion" if is_champion else "",
+        "accuracy": f"{metrics['accuracy']:.2%}",
+        "mistakes": metrics["errors"],
+        "fixed": "" if decision["fixed"] is None else decision["fixed"],
+        "newly made": "" if decision["made"] is None else decision["made"],
+        "decision": " then ".join(promotions) or "not promoted",
+        "trained": f"{recipe['network']}, {recipe['epochs']} epochs",
+        "made, UTC": _minute(card["made"]),
+    }
+    return VersionSummary(version, metrics["accuracy"], metrics["interval"], is_champion, promotions, row)
+
+
+def history_report(history: Sequence[Event], address: markdown.Address) -> str:
     """Write the report with the plot and the last promotions and rollbacks, the newest first."""
     promotions = [event for event in reversed(history) if event["event"] in PROMOTION_EVENTS]
     rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in promotions]
@@ -62,50 +68,6 @@ def history_report(history: Sequence[Event], address: Callable[[str], str]) -> s
     )
 
 
-def table(summaries: Iterable[VersionSummary]) -> list[dict[str, str | int]]:
-    """Return the rows of a table artifact, the newest version first."""
-    return [
-        {
-            "version": one.version,
-            "in use": "champion" if one.champion else "",
-            "accuracy": f"{one.accuracy:.2%}",
-            "mistakes": one.errors,
-            "fixed": "" if one.fixed is None else one.fixed,
-            "newly made": "" if one.newly_made is None else one.newly_made,
-            "decision": " then ".join(one.promotions) or "not promoted",
-            "trained": one.recipe,
-            "made, UTC": _minute(one.made),
-        }
-        for one in reversed(list(summaries))
-    ]
-
-
 def _minute(time: str) -> str:
     """Format an ISO 8601 time in UTC as `2026-01-31 07:05`."""
     return time[:16].replace("T", " ")
-
-
-def _summary(version: int, card: dict[str, Any], promotions: tuple[str, ...], *, champion: bool) -> VersionSummary:
-    metrics, decision, recipe = card["figures"], card["decision"], card["recipe"]
-    return VersionSummary(
-        version=version,
-        made=card["made"],
-        recipe=f"{recipe['network']}, {recipe['epochs']} epochs",
-        accuracy=metrics["accuracy"],
-        interval=tuple(metrics["interval"]),
-        errors=metrics["errors"],
-        fixed=decision["fixed"],
-        newly_made=decision["made"],
-        champion=champion,
-        promotions=promotions,
-    )
-
-
-def _promotions(history: Iterable[Event]) -> dict[int, list[str]]:
-    """Return how each version became the champion, in words."""
-    found: dict[int, list[str]] = {}
-    words = {PROMOTION: PROMOTED, ROLLBACK: ROLLED_BACK}
-    for event in history:
-        if event["event"] in words:
-            found.setdefault(event["version"], []).append(words[event["event"]])
-    return found

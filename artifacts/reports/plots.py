@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+from numpy.typing import NDArray
 
-from artifacts.reports.leaderboard import ROLLED_BACK
-from schemas.digits import SIDE
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from matplotlib.axes import Axes
-    from numpy.typing import NDArray
-
-    from artifacts.reports.leaderboard import VersionSummary
-    from artifacts.reports.markdown import Section
-    from schemas.images import Images
-    from schemas.prediction import Example
-    from schemas.results import Drift, Mistake
-    from schemas.training import EpochRecord
+from artifacts.reports.leaderboard import ROLLED_BACK, VersionSummary
+from artifacts.reports.markdown import Section
+from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.images import Images
+from schemas.prediction import Example
+from schemas.results import Drift, Mistake, Validation
+from schemas.training import EpochRecord
 
 DPI = 110
 # Okabe and Ito's palette, which is safe for colour-blind readers.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
-COLUMNS = 8
+COLUMNS, MAX_QUARANTINED = 8, 48
 
 
 def png(figure: Figure) -> bytes:
@@ -42,8 +36,8 @@ def png(figure: Figure) -> bytes:
 
 def draw(sections: Iterable[Section], *arguments: object) -> dict[str, bytes]:
     """Draw the plots of a report's sections, as PNGs by name; each plot's function gets the arguments."""
-    figures = {name: plot(*arguments) for section in sections for name, plot in section.plots.items()}
-    return {name: png(figure) for name, figure in figures.items() if figure is not None}
+    plots = [item for section in sections for item in section.plots.items()]
+    return {name: png(figure) for name, plot in plots if (figure := plot(*arguments)) is not None}
 
 
 def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
@@ -80,33 +74,25 @@ def learning_curve(history: Sequence[EpochRecord], *, augmented: bool) -> Figure
     epochs = [record.epoch for record in history]
     _curve(left, epochs, {training: [r.loss for r in history], "held out": [r.validation_loss for r in history]})
     left.set(title="Loss", ylabel="cross-entropy")
-    errors: dict[str, list[float] | list[float | None]] = {
-        training: [1 - r.accuracy for r in history],
-        "held out": [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history],
-    }
-    _curve(right, epochs, errors)
+    held_out_errors = [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history]
+    _curve(right, epochs, {training: [1 - r.accuracy for r in history], "held out": held_out_errors})
     right.set(title="Error rate", ylabel="share of misclassified rows")
     right.yaxis.set_major_formatter(FuncFormatter(_percent))
     right.yaxis.set_minor_formatter(NullFormatter())
     return figure
 
 
-def _curve(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float] | Sequence[float | None]]) -> None:
+def _curve(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float | None]]) -> None:
     marker = "o" if len(epochs) == 1 else None
-    for (label, values), style in zip(curves.items(), ((BLUE, "--"), (ORANGE, "-")), strict=True):
+    for (label, values), (color, line) in zip(curves.items(), ((BLUE, "--"), (ORANGE, "-")), strict=True):
         if None not in values:
-            color, line = style
             axes.plot(epochs, values, color=color, linestyle=line, marker=marker, label=label)  # type: ignore[arg-type]
-    axes.set(xlabel="epoch", yscale="log" if _fits_log_scale(curves.values()) else "linear")
+    shown = [value for values in curves.values() for value in values if value is not None]
+    axes.set(xlabel="epoch", yscale="log" if 0 < min(shown) < max(shown) else "linear")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(visible=True, color="#e5e5e5")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-
-
-def _fits_log_scale(curves: Iterable[Sequence[float] | Sequence[float | None]]) -> bool:
-    values = [value for curve in curves for value in curve if value is not None]
-    return 0 < min(values) < max(values)
 
 
 def _percent(share: float, _position: int | None = None) -> str:
@@ -122,11 +108,10 @@ def mistake_sheet(mistakes: Sequence[Mistake], images: Images) -> Figure:
 
 def change_sheet(fixed_rows: Sequence[int], broken_rows: Sequence[int], images: Images) -> Figure | None:
     """Draw test images that only the candidate gets right, then those that only the champion gets right, if any."""
-    if not fixed_rows and not broken_rows:
-        return None
-    changes = [("fixed", row) for row in fixed_rows] + [("newly made", row) for row in broken_rows]
-    captions = [f"{change}\na {images.labels[row]}" for change, row in changes]
-    return picture_sheet("Mistakes fixed, and newly made", _pictures([row for _, row in changes], images), captions)
+    rows = [*fixed_rows, *broken_rows]
+    changes = ["fixed"] * len(fixed_rows) + ["newly made"] * len(broken_rows)
+    captions = [f"{change}\na {images.labels[row]}" for change, row in zip(changes, rows, strict=True)]
+    return picture_sheet("Mistakes fixed, and newly made", _pictures(rows, images), captions) if rows else None
 
 
 def _pictures(rows: Sequence[int], images: Images) -> list[NDArray[np.uint8]]:
@@ -142,12 +127,11 @@ def history_plot(summaries: Sequence[VersionSummary]) -> Figure:
         color = BLUE if one.promotions else GREY
         axes.plot([one.version] * 2, [low, high], color=color, linewidth=1)
         axes.plot(one.version, one.accuracy, "o", color=color, markerfacecolor=color if one.promotions else "white")
-        if one.champion:
+        if one.is_champion:
             axes.plot(one.version, one.accuracy, "o", markersize=14, markerfacecolor="none", color=ORANGE)
-        notes = ["champion"] * one.champion + [ROLLED_BACK] * (ROLLED_BACK in one.promotions)
-        axes.annotate(
-            "\n".join(notes), (one.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8
-        )
+        notes = ["champion"] * one.is_champion + [ROLLED_BACK] * (ROLLED_BACK in one.promotions)
+        text = "\n".join(notes)
+        axes.annotate(text, (one.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8)
     axes.set(xlabel="version", ylabel="test accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.2%}"))
@@ -161,12 +145,12 @@ def example_sheet(title: str, examples: Sequence[Example]) -> Figure | None:
     """Draw images, if any, with name, predicted digit, its confidence, and the second most probable digit."""
     if not examples:
         return None
-    captions = [f"{_end(e.item)}\n{e.label} ({e.confidence:.0%}) or {e.second}" for e in examples]
+    captions = [f"{_shorten(e.item, 15)}\n{e.label} ({e.confidence:.0%}) or {e.second}" for e in examples]
     n_abstained = sum(example.abstained for example in examples)
     return picture_sheet(f"{title} ({n_abstained} abstained from)", [example.picture for example in examples], captions)
 
 
-def _end(text: str, length: int = 15) -> str:
+def _shorten(text: str, length: int) -> str:
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 
@@ -200,6 +184,18 @@ def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions:
     for axes in figure.axes:
         axes.axis("off")
     return figure
+
+
+def quarantine_sheet(validation: Validation) -> Figure:
+    """Draw up to 48 quarantined rows, each with its part, item, label and reasons."""
+    first, n_rows = validation.quarantined.iloc[:MAX_QUARANTINED], sum(validation.n_quarantined.values())
+    pixels = np.nan_to_num(first.iloc[:, -PIXEL_COUNT:].to_numpy(np.float64), nan=0, posinf=255, neginf=0)
+    captions = [
+        f"{part} {_shorten(item, 9)}, {'no label' if np.isnan(label) else f'label {label:g}'}\n{_shorten(reasons, 22)}"
+        for part, item, reasons, label in first[["part", "item", "reasons", "label"]].to_numpy()
+    ]
+    title = f"the first {MAX_QUARANTINED} of {n_rows:,}" if n_rows > MAX_QUARANTINED else f"{n_rows:,}"
+    return picture_sheet(f"Quarantined rows: {title}", list(np.clip(pixels, 0, 255).reshape(-1, SIDE, SIDE)), captions)
 
 
 def data_sheet(

@@ -5,19 +5,11 @@ A new section, with its plots, is one entry of `SECTIONS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from artifacts.reports import markdown, plots
-from artifacts.reports.markdown import Section, table
+from artifacts.reports.markdown import Address, Section, table
 from schemas.digits import CLASSES
+from schemas.prediction import Prediction, ScoredPredictions
 from schemas.row_checks import ROW_CHECKS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from schemas.prediction import Prediction, ScoredPredictions
-
-    Address = Callable[[str], str]
 
 
 def prediction_report(prediction: Prediction, address: Address) -> str:
@@ -27,12 +19,9 @@ def prediction_report(prediction: Prediction, address: Address) -> str:
 
 def summary(prediction: Prediction) -> str:
     """Write a table and a few lines for the terminal."""
-    rows = [(str(label), f"{prediction.labels[label]:,}", f"{prediction.abstained[label]:,}") for label in CLASSES]
-    total = ("all", f"{prediction.n_predicted:,}", f"{prediction.abstained.sum():,}")
-    lines = [
-        f"{digit:>5}  {images:>12}  {abstained:>9}"
-        for digit, images, abstained in [("digit", "images", "abstained"), *rows, total]
-    ]
+    rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
+    rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
+    lines = [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]
     lines += ["", f"version {prediction.version}: {markdown.count(prediction.n_rows, 'image')} of {prediction.source}"]
     if prediction.score:
         lines.append(_score(prediction.score))
@@ -46,14 +35,12 @@ def summary(prediction: Prediction) -> str:
 
 def _headline(prediction: Prediction) -> str:
     pace = prediction.n_rows / prediction.seconds
-    parts = [
-        f"# {prediction.source}: {markdown.count(prediction.n_rows, 'image')}",
+    text = (
+        f"# {prediction.source}: {markdown.count(prediction.n_rows, 'image')}\n\n"
         f"Predicted by version {prediction.version} in {prediction.seconds:.1f} s, {pace:,.0f} images per second, and "
-        f"written to `{prediction.output}`.",
-    ]
-    if prediction.score:
-        parts.append(f"**{_score(prediction.score)}**")
-    return "\n\n".join(parts)
+        f"written to `{prediction.output}`."
+    )
+    return f"{text}\n\n**{_score(prediction.score)}**" if prediction.score else text
 
 
 def _score(score: ScoredPredictions) -> str:

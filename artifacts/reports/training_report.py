@@ -5,19 +5,14 @@ A new section, with its plots, is one entry of `SECTIONS`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from artifacts.reports import markdown, plots, validation_report
-from artifacts.reports.markdown import Section, table
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from schemas.gate import Decision
-    from schemas.results import Dataset, Evaluation, TrainingResult
-    from schemas.run import Run
-
-    Address = Callable[[str], str]
+from artifacts.reports.markdown import Address, Section, table
+from schemas.gate import Decision
+from schemas.results import Dataset, Evaluation, TrainingResult
+from schemas.run import Run
 
 ORIGINAL_ACCURACY = 0.9756
 """Accuracy of the plain Keras script that this project grew from."""
@@ -65,8 +60,7 @@ def _headline(evaluation: Evaluation, version: int) -> str:
 
 def _decision(run: Run, address: Address) -> str:
     decision = run.decision
-    verdict = "Promoted to champion" if decision.promoted else "Not promoted"
-    parts = [f"**{verdict}**: {decision.reason}."]
+    parts = [f"**{'Promoted to champion' if decision.promoted else 'Not promoted'}**: {decision.reason}."]
     if decision.fixed is not None and decision.made is not None:
         parts.append(table(["candidate against champion", ""], _comparison(decision).items()))
         if decision.fixed + decision.made:
@@ -100,11 +94,10 @@ def _classes(run: Run, _address: Address) -> str:
 
 
 def _mistakes(run: Run, address: Address) -> str:
-    mistakes = run.evaluation.mistakes
-    if not mistakes:
+    if not run.evaluation.mistakes:
         return "None."
-    picture = f"![Most confident mistakes]({address('mistakes')})"
-    return f"The {len(mistakes)} most confident of {run.evaluation.errors:,}.\n\n{picture}"
+    text = f"The {len(run.evaluation.mistakes)} most confident of {run.evaluation.errors:,}."
+    return f"{text}\n\n![Most confident mistakes]({address('mistakes')})"
 
 
 def _data(run: Run, address: Address) -> str:
@@ -119,9 +112,8 @@ def _data(run: Run, address: Address) -> str:
 
 
 def _recipe(run: Run, _address: Address) -> str:
-    rows = [[name.replace("_", " "), value] for name, value in run.recipe.model_dump(mode="json").items()]
     return (
-        f"{table(['field', 'value'], rows)}\n\n"
+        f"{markdown.recipe(run.recipe.model_dump(mode='json'))}\n\n"
         f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`; "
         f"of the weights: `{run.weights_digest[:16]}`."
     )

@@ -10,16 +10,12 @@ import contextlib
 import json
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from artifacts.store.storage import Storage
 from schemas.errors import InputError, StoreError
 
-if TYPE_CHECKING:
-    from artifacts.store.storage import Storage
-
 HINT, SUFFIX = "newest", ".json"
-READERS = 16
-"""Events that are read at a time."""
 
 Event = dict[str, Any]
 
@@ -55,7 +51,9 @@ class History:
 
     def newest(self) -> tuple[State, Event]:
         """Return the newest event and the state after it; an empty event if there is none."""
-        number = self._hint()
+        number = 0
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            number = int(self._storage.read(HINT))
         event = self.read(number)
         if event is None:  # the hint is wrong, or there is none
             number = max((_number(name) for name in self._storage.names()), default=0)
@@ -68,15 +66,16 @@ class History:
         """Return an event, or None if there is none of that number; raise StoreError if it is damaged."""
         if number < 1:
             return None
+        reason = "event and state are needed"
         try:
             event = json.loads(self._storage.read(_name(number)))
+            if isinstance(event, dict) and {"event", "state"} <= event.keys():
+                return event
         except FileNotFoundError:
             return None
         except ValueError as error:
-            raise self._damaged(number, str(error)) from error
-        if not isinstance(event, dict) or "event" not in event or "state" not in event:
-            raise self._damaged(number, "event and state are needed")
-        return event
+            reason = str(error)
+        raise StoreError(f"{self._storage.child(_name(number))}: not an event ({reason}); restore it from a backup")
 
     def append(self, event: Event, state: State) -> bool:
         """Create the event with the state after it and return True; return False if another event has its number."""
@@ -94,29 +93,18 @@ class History:
         """Return the newest events, or all, the oldest first."""
         number = self.newest()[0].event
         first = 1 if limit is None else max(number - limit + 1, 1)
-        with ThreadPoolExecutor(READERS) as pool:
-            events = pool.map(self.read, range(first, number + 1))
-            return [event for event in events if event is not None]
-
-    def _hint(self) -> int:
-        try:
-            return int(self._storage.read(HINT))
-        except (FileNotFoundError, ValueError):
-            return 0
-
-    def _damaged(self, number: int, reason: str) -> StoreError:
-        return StoreError(f"{self._storage.child(_name(number))}: not an event ({reason}); restore it from a backup")
+        with ThreadPoolExecutor(max_workers=16) as pool:
+            return [event for event in pool.map(self.read, range(first, number + 1)) if event is not None]
 
 
 def new_event(event: str, version: int | None, run: str, reason: str, **details: object) -> Event:
-    """Return an event of this moment."""
+    """Return an event with the time of this moment."""
     time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
     return {"time": time, "event": event, "version": version, "run": run, "reason": reason, **details}
 
 
 def _content(event: Event, state: State) -> bytes:
-    after = state._asdict()
-    del after["event"]
+    after = {name: value for name, value in state._asdict().items() if name != "event"}
     return f"{json.dumps({**event, 'state': after}, indent=1)}\n".encode()
 
 

@@ -10,36 +10,16 @@ import argparse
 import contextlib
 import json
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from artifacts.files import sums
-from artifacts.store.history import History, State, new_event
-from artifacts.store.locate import storage_at
-from artifacts.store.store import (
-    CARD,
-    DECISION,
-    HISTORY,
-    LAYOUT_FILE,
-    PROMOTION,
-    PROMOTION_EVENTS,
-    QUARANTINE,
-    REPORTED,
-    VERSIONS,
-    WORK,
-    Store,
-    layout,
-)
+from artifacts.store import store
+from artifacts.store.history import Event, History, State, new_event
+from artifacts.store.storage import Storage, storage_at
 from schemas.errors import InputError, StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from artifacts.store.history import Event
-    from artifacts.store.storage import Storage
 
 OLD_CHAMPION, OLD_HISTORY, OLD_LAST = "champion", "history.jsonl", ".last"
 UNREPORTED, INCOMPLETE, COMPLETE = ".unreported-", ".new-", ".whole-"
-LOCK, LEASE = ".lock", ".lease"
 
 
 def main() -> None:
@@ -49,8 +29,8 @@ def main() -> None:
     uri = parser.parse_args().store
     try:
         migrate(uri)
-        store = Store(uri)
-        summary = f"{len(store.versions())} versions, champion {store.champion()}, {len(store.history())} events"
+        moved = store.Store(uri)
+        summary = f"{len(moved.versions())} versions, champion {moved.champion()}, {len(moved.history())} events"
         sys.stdout.write(f"store {uri}: {summary}\n")
     except InputError as error:
         sys.exit(f"error: {error}")
@@ -59,121 +39,95 @@ def main() -> None:
 def migrate(uri: str) -> None:
     """Move a store to today's layout; one that has it already stays as it is."""
     root = storage_at(uri)
-    if LAYOUT_FILE not in root.names():
-        versions = root.child(VERSIONS)
-        if not versions.names():
+    versions = root.child(store.VERSIONS)
+    if store.LAYOUT_FILE not in root.names():
+        names = {*versions.names()}
+        if not names:
             raise StoreError(f"store {uri}: there are no versions")
-        _remove_incomplete(versions)
-        _write_history(root)
-        _mark_reported(versions)
-        root.create(LAYOUT_FILE, layout())
+        for name in names:
+            number = name.removeprefix(INCOMPLETE)
+            if name != number and number.isdecimal() and f"{COMPLETE}{number}" not in names:
+                versions.child(number).remove(store.CARD)  # an interrupted upload
+                versions.remove_folder(number)
+        _write_history(root, versions)
+        for version in _numbers(versions):
+            if f"{UNREPORTED}{version}" not in names:
+                versions.child(str(version)).create(store.REPORTED, b"")
+        root.create(store.LAYOUT_FILE, store.layout())
     _remove_old_files(root)
 
 
-def _remove_incomplete(versions: Storage) -> None:
-    """Remove what an interrupted upload left: it may have a card already."""
-    names = {*versions.names()}
-    for name in names:
-        number = name.removeprefix(INCOMPLETE)
-        if number != name and number.isdecimal() and f"{COMPLETE}{number}" not in names:
-            versions.child(number).remove(CARD)
-            versions.remove_folder(number)
+def _write_history(root: Storage, versions: Storage) -> None:
+    """Write each event of the old history with the state after it, and one more event for the migration."""
+    numbers, events = _numbers(versions), _old_events(root)
+    events += _unrecorded_events(versions, numbers, events)
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        numbers.append(int(versions.read(OLD_LAST)))
+    state = State(last_version=max([*numbers, *(event["version"] for event in events)]))
+    history = History(root.child(store.HISTORY))
+    for number, event in enumerate(events, 1):
+        if event["event"] in store.PROMOTION_EVENTS:
+            state = state._replace(champion=event["version"], previous_champion=event.get("over"), refusals=0)
+        elif event.get("champion") == state.champion:
+            state = state._replace(refusals=state.refusals + 1)
+        state = state._replace(event=number)
+        history.replace(event, state)
+    migration = new_event("migration", state.champion, "migrate", "moved from the layout of an earlier release")
+    history.replace(migration, state._replace(event=len(events) + 1))
 
 
-def _write_history(root: Storage) -> None:
-    """Write each line of the old history as an event, and one more for the migration."""
-    state = State()
-    numbers = [*_numbers(root.child(VERSIONS)), _last_number(root.child(VERSIONS))]
-    history = History(root.child(HISTORY))
-    for event in _old_events(root):
-        state = _after(event, state)._replace(event=state.event + 1)
-        numbers.append(event["version"])
-        history.replace(event, state._replace(last_version=max(numbers)))
-    state = state._replace(event=state.event + 1, last_version=max(numbers))
-    reason = "moved from the layout of an earlier release"
-    history.replace(new_event("migration", state.champion, "migrate", reason), state)
+def _old_events(root: Storage) -> list[Event]:
+    """Return the history, and the promotion in the champion's file if a killed process didn't append it."""
+    events: list[Event] = []
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            events = [json.loads(line) for line in root.read(OLD_HISTORY).split(b"\n")[:-1]]
+        except ValueError as error:
+            raise StoreError(f"{root.child(OLD_HISTORY)}: a line isn't JSON ({error}); fix or remove it") from error
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        promotion = json.loads(root.read(OLD_CHAMPION))
+        int(promotion["version"])
+        events += [promotion] if promotion not in events else []
+    return events
 
 
-def _old_events(root: Storage) -> Iterator[Event]:
-    """Yield the lines of the history, and what a killed process didn't get to write there."""
-    events = _lines(root)
-    yield from events
-    promoted = _old_champion(root)
-    if promoted is not None and promoted not in events:
-        events.append(promoted)
-        yield promoted
-    champion = next((event["version"] for event in reversed(events) if event["event"] in PROMOTION_EVENTS), None)
-    known = max([0, *(event.get(role) or 0 for event in events for role in ("version", "over", "champion"))])
-    for number in _numbers(root.child(VERSIONS)):
-        card = _intact_card(root.child(VERSIONS), number) if number > known else {}
+def _unrecorded_events(versions: Storage, numbers: list[int], events: list[Event]) -> list[Event]:
+    """Return the decisions on the cards of versions whose publishing process was killed before it recorded them."""
+    champion = next((event["version"] for event in reversed(events) if event["event"] in store.PROMOTION_EVENTS), None)
+    newest = max([0, *(event.get(role) or 0 for event in events for role in ("version", "over", "champion"))])
+    unrecorded = []
+    for number in (number for number in numbers if number > newest):
+        card = _intact_card(versions, number)
         decision = card.get("decision")
         if not isinstance(decision, dict) or not {"promoted", "reason", "champion", "accuracy"} <= set(decision):
             continue
+        event, details = store.DECISION, {key: decision[key] for key in ("accuracy", "champion")} | {"promoted": False}
         if decision["promoted"] and decision["champion"] == champion:
-            yield new_event(PROMOTION, number, str(card.get("run")), decision["reason"], over=champion)
-            champion = number
-        else:
-            details = {"promoted": False, "accuracy": decision["accuracy"], "champion": decision["champion"]}
-            yield new_event(DECISION, number, str(card.get("run")), decision["reason"], **details)
-
-
-def _after(event: Event, state: State) -> State:
-    if event["event"] in PROMOTION_EVENTS:
-        return state._replace(champion=event["version"], previous_champion=event.get("over"), refusals=0)
-    return state._replace(refusals=state.refusals + (event.get("champion") == state.champion))
-
-
-def _lines(root: Storage) -> list[Event]:
-    try:
-        return [json.loads(line) for line in root.read(OLD_HISTORY).split(b"\n")[:-1]]
-    except FileNotFoundError:
-        return []
-    except ValueError as error:
-        raise StoreError(f"{root.child(OLD_HISTORY)}: a line isn't JSON ({error}); fix or remove it") from error
-
-
-def _old_champion(root: Storage) -> Event | None:
-    """Return the last promotion, or None where the history has to say it."""
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        promoted: Event = json.loads(root.read(OLD_CHAMPION))
-        int(promoted["version"])
-        return promoted
-    return None
+            event, details, champion = store.PROMOTION, {"over": champion}, number
+        unrecorded.append(new_event(event, number, str(card.get("run")), decision["reason"], **details))
+    return unrecorded
 
 
 def _numbers(versions: Storage) -> list[int]:
     return sorted(int(name) for name in versions.names() if name.isdecimal())
 
 
-def _last_number(versions: Storage) -> int:
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        return int(versions.read(OLD_LAST))
-    return 0
-
-
 def _intact_card(versions: Storage, number: int) -> dict[str, Any]:
     """Return a version's card, empty if the version was damaged."""
-    try:
-        card: dict[str, Any] = json.loads(versions.child(str(number)).read(CARD))
+    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
+        card: dict[str, Any] = json.loads(versions.child(str(number)).read(store.CARD))
         digests = {name: digest for name, digest in sums(versions.local_dir(str(number))).items() if name[0] != "."}
-        return card if {**card["files"], CARD: digests[CARD]} == digests and card["version"] == number else {}
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return {}
-
-
-def _mark_reported(versions: Storage) -> None:
-    names = versions.names()
-    for number in _numbers(versions):
-        if f"{UNREPORTED}{number}" not in names:
-            versions.child(str(number)).create(REPORTED, b"")
+        if {**card["files"], store.CARD: digests[store.CARD]} == digests and card["version"] == number:
+            return card
+    return {}
 
 
 def _remove_old_files(root: Storage) -> None:
-    for name in (OLD_CHAMPION, OLD_HISTORY, LOCK):
+    for name in (OLD_CHAMPION, OLD_HISTORY, ".lock"):
         root.remove(name)
-    root.remove_folder(LEASE)
-    work = root.child(WORK)
-    for storage in (root.child(VERSIONS), root.child(QUARANTINE), work, work.child("shards")):
+    root.remove_folder(".lease")
+    for folder in (store.VERSIONS, store.QUARANTINE, store.WORK, f"{store.WORK}/shards"):
+        storage = root.child(folder)
         for name in storage.names():
             if name == OLD_LAST or name.startswith((UNREPORTED, INCOMPLETE, COMPLETE)):
                 with contextlib.suppress(OSError):  # a temporary folder on a disk, which `settle` removes

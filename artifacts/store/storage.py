@@ -1,121 +1,48 @@
 """Objects by their names, in a folder or an object store: what the store of versions is built on.
 
-It asks for little: list, read, replace, remove, and *create this object unless it exists*, which settles who was first.
+Both storages have the same methods, which `FolderStorage` describes. They ask for little: list, read, replace, remove,
+and *create this object unless it exists*, which settles who was first. Object stores write single objects in one step,
+but no folders, so folders are downloaded to this machine where paths are needed.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import hashlib
 import os
 import shutil
 import tempfile
 import time
 import uuid
-from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
+
+import fsspec
+from platformdirs import user_cache_path
 
 from artifacts import files
-from schemas.errors import InputError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
+from artifacts.uri import check_protocol, check_uri, local_path, storage_error
+from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
 RETIRED = ".old-"
-"""How the names of folders start that are being removed."""
+"""The prefix of folders that are being removed."""
 DAY = 86_400
 """Seconds after which nobody is still writing a temporary file."""
+FRESH = {"use_listings_cache": False}
+"""Options of fsspec that show what other processes have changed."""
+RETRY_SECONDS = (0.2, 1.0)
+"""Pauses before an object is created again whose creation failed, perhaps only in its answer."""
 
 
-class Storage(ABC):
-    """A folder, or a prefix in an object store. Picklable; nothing is created before something is written."""
+class FolderStorage:
+    """A folder on this machine, or on a disk that several machines mount.
 
-    @abstractmethod
-    def child(self, name: str) -> Storage:
-        """Return the storage of a folder in this one."""
-
-    @abstractmethod
-    def names(self) -> list[str]:
-        """Return the names of all files and folders here, in no order; none where this folder doesn't exist."""
-
-    @abstractmethod
-    def sizes(self) -> dict[str, int]:
-        """Return the size in bytes of each file here and in the folders below, by its path such as `7/card.json`."""
-
-    @abstractmethod
-    def read(self, name: str) -> bytes:
-        """Read a file; raise FileNotFoundError if it doesn't exist."""
-
-    @abstractmethod
-    def write(self, name: str, content: bytes) -> None:
-        """Create or replace a file in one step."""
-
-    @abstractmethod
-    def create(self, name: str, content: bytes) -> bool:
-        """Create a file in one step and return True; return False if it exists with another content.
-
-        Of several callers with different contents, one gets True. A caller whose own content is already there gets
-        True as well: its answer was lost, and it tries again.
-        """
-
-    @abstractmethod
-    def remove(self, name: str) -> None:
-        """Remove a file if it exists."""
-
-    @abstractmethod
-    def remove_folder(self, name: str) -> None:
-        """Remove a folder with its files if it exists."""
-
-    @abstractmethod
-    def temporary_folder(self) -> AbstractContextManager[Path]:
-        """Yield an empty folder on this machine, which is removed in the end, to prepare a folder of this storage."""
-
-    @abstractmethod
-    def add_folder(self, folder: Path, name: str) -> None:
-        """Move the files of a temporary folder into a new folder here."""
-
-    @contextlib.contextmanager
-    def new_folder(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder to fill, whose files are in a new folder here when the `with` ends without an error."""
-        with self.temporary_folder() as folder:
-            yield folder
-            self.add_folder(folder, name)
-
-    @abstractmethod
-    def local_dir(self, name: str, *, fresh: bool = False) -> Path:
-        """Return the path of a folder, or of its copy on this machine, downloaded again if `fresh`.
-
-        Raises FileNotFoundError if it doesn't exist.
-        """
-
-    @abstractmethod
-    def discard(self, name: str) -> None:
-        """Remove a damaged folder; of one in an object store the copy, so that it is downloaded again."""
-
-    @abstractmethod
-    def keeping_copies(self) -> Storage:
-        """Return this storage with copies that stay on this machine for later processes; for large files."""
-
-    @abstractmethod
-    def scratch(self) -> Path:
-        """Return a folder on this machine for temporary files."""
-
-    @abstractmethod
-    def absolute(self) -> Storage:
-        """Return this storage for a process with another working directory."""
-
-    @abstractmethod
-    def tidy(self, idle_seconds: float) -> None:
-        """Remove temporary files and folders on this machine that nobody has changed for that long."""
-
-    @abstractmethod
-    def check_writable(self) -> None:
-        """Raise InputError if files can't be created here; leave nothing behind."""
-
-
-class FolderStorage(Storage):
-    """A folder on this machine, or on a disk that several machines mount."""
+    Picklable; nothing is created before something is written.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -127,9 +54,11 @@ class FolderStorage(Storage):
         return FolderStorage(self._path / name)
 
     def names(self) -> list[str]:
+        """Return the names of all files and folders here, in no order; none where this folder doesn't exist."""
         return [entry.name for entry in self._path.iterdir()] if self._path.is_dir() else []
 
     def sizes(self) -> dict[str, int]:
+        """Return the size in bytes of each file here and in the folders below, by its path such as `7/card.json`."""
         found = {}
         for folder, _, names in os.walk(self._path):
             for path in (Path(folder, name) for name in names):
@@ -138,49 +67,65 @@ class FolderStorage(Storage):
         return found
 
     def read(self, name: str) -> bytes:
+        """Read a file; raise FileNotFoundError if it doesn't exist."""
         return (self._path / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        files.write_atomically(self._made() / name, content)
+        """Create or replace a file in one step."""
+        files.write_atomically(self.scratch() / name, content)
 
     def create(self, name: str, content: bytes) -> bool:
-        path = self._made() / name
+        """Create a file in one step and return True; return False if it exists with another content.
+
+        Of several callers with different contents, one gets True. A caller whose own content is already there gets
+        True as well: its answer was lost, and it tries again.
+        """
+        path = self.scratch() / name
         return files.create_atomically(path, content) or path.read_bytes() == content
 
     def remove(self, name: str) -> None:
+        """Remove a file if it exists."""
         (self._path / name).unlink(missing_ok=True)
 
     def remove_folder(self, name: str) -> None:
-        """Rename the folder first, so that it is never there with only some of its files."""
+        """Remove a folder if it exists; it is renamed first, so that it is never there with only some of its files."""
         path = self._path / name
         with contextlib.suppress(FileNotFoundError):
             shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
 
-    def temporary_folder(self) -> AbstractContextManager[Path]:
-        return files.temporary_folder(self._made())
-
     def add_folder(self, folder: Path, name: str) -> None:
+        """Move the files of a temporary folder, made in `scratch`, into a new folder here."""
         files.move_folder(folder, self._path / name)
 
+    def new_folder(self, name: str) -> AbstractContextManager[Path]:
+        """Yield an empty folder to fill, whose files are in a new folder here when the `with` ends without an error."""
+        return files.new_folder(self.scratch() / name)
+
     def local_dir(self, name: str, *, fresh: bool = False) -> Path:  # noqa: ARG002, there is no copy
+        """Return the path of a folder, or of its copy on this machine, downloaded again if `fresh`.
+
+        Raises FileNotFoundError if it doesn't exist.
+        """
         path = self._path / name
         if not path.is_dir():
             raise FileNotFoundError(path)
         return path
 
     def discard(self, name: str) -> None:
+        """Remove a damaged folder; of one in an object store the copy, so that it is downloaded again."""
         self.remove_folder(name)
 
-    def keeping_copies(self) -> FolderStorage:
-        return self
-
     def scratch(self) -> Path:
-        return self._made()
+        """Return a folder on this machine for temporary files."""
+        self._path.mkdir(parents=True, exist_ok=True)
+        return self._path
 
     def absolute(self) -> FolderStorage:
+        """Return this storage for a process with another working directory."""
         return FolderStorage(self._path.absolute())
 
     def tidy(self, idle_seconds: float) -> None:
+        """Remove temporary files and folders on this machine that nobody has changed for that long."""
         for name in self.names():
             path = self._path / name
             with contextlib.suppress(FileNotFoundError):  # finished or removed meanwhile
@@ -192,6 +137,7 @@ class FolderStorage(Storage):
                     path.unlink()
 
     def check_writable(self) -> None:
+        """Raise InputError if files can't be created here; leave nothing behind."""
         folder = self._path.absolute()
         try:
             while not folder.exists():
@@ -204,6 +150,185 @@ class FolderStorage(Storage):
                 "hard links, is needed"
             ) from error
 
-    def _made(self) -> Path:
-        self._path.mkdir(parents=True, exist_ok=True)
-        return self._path
+
+class ObjectStorage:
+    """A prefix in an object store, at a URI that fsspec knows, such as `s3://bucket/digits`.
+
+    Copies of its folders are removed with this process, or stay in the user's cache with `keep_copies`.
+    """
+
+    def __init__(self, uri: str, *, keep_copies: bool = False) -> None:
+        self._uri = uri.rstrip("/")
+        self._keep_copies = keep_copies
+
+    def __str__(self) -> str:
+        return self._uri
+
+    def child(self, name: str) -> ObjectStorage:
+        return ObjectStorage(f"{self._uri}/{name}", keep_copies=self._keep_copies)
+
+    def names(self) -> list[str]:
+        with contextlib.suppress(FileNotFoundError), self._open() as (store, path):
+            entries = (entry.strip("/") for entry in store.ls(path, detail=False))
+            return [entry.rsplit("/", 1)[-1] for entry in entries if entry != path.strip("/")]
+        return []
+
+    def sizes(self) -> dict[str, int]:
+        with contextlib.suppress(FileNotFoundError), self._open() as (store, path):
+            below, entries = path.strip("/") + "/", store.find(path, detail=True)
+            return {name.strip("/").removeprefix(below): entry["size"] for name, entry in entries.items()}
+        return {}
+
+    def read(self, name: str) -> bytes:
+        with self._open(name) as (store, path):
+            content: bytes = store.cat_file(path)
+            return content
+
+    def write(self, name: str, content: bytes) -> None:
+        with self._open(name, to_write=True) as (store, path):
+            store.pipe_file(path, content)
+
+    def create(self, name: str, content: bytes) -> bool:
+        for seconds in RETRY_SECONDS:
+            with contextlib.suppress(UnavailableError):
+                return self._create_once(name, content)
+            time.sleep(seconds)
+        return self._create_once(name, content)
+
+    def _create_once(self, name: str, content: bytes) -> bool:
+        """Create an object unless it exists: S3, Google's and Azure's stores settle who is first."""
+        try:
+            with self._open(name, to_write=True) as (store, path):
+                store.pipe_file(path, content, mode="create")
+        except FileExistsError:
+            return self.read(name) == content
+        return True
+
+    def remove(self, name: str) -> None:
+        with contextlib.suppress(FileNotFoundError), self._open(name) as (store, path):
+            store.rm_file(path)
+
+    def remove_folder(self, name: str) -> None:
+        self.discard(name)
+        with contextlib.suppress(FileNotFoundError), self._open(name) as (store, path):
+            store.rm(path, recursive=True)
+
+    def add_folder(self, folder: Path, name: str) -> None:
+        sizes = FolderStorage(folder).sizes()
+        with self._open(name, to_write=True) as (store, path):
+            store.put([str(folder / file) for file in sizes], [f"{path}/{file}" for file in sizes])
+        if self.child(name).sizes() != sizes:
+            raise UnavailableError(f"{self._uri}/{name}: differs from what was uploaded")
+
+    @contextlib.contextmanager
+    def new_folder(self, name: str) -> Iterator[Path]:
+        with files.temporary_folder(self.scratch()) as folder:
+            yield folder
+            self.add_folder(folder, name)
+            self.discard(name)
+            folder.chmod(0o755)
+            with contextlib.suppress(OSError):  # another process has a copy by now
+                folder.rename(self.scratch() / name)
+
+    def local_dir(self, name: str, *, fresh: bool = False) -> Path:
+        copy = self.scratch() / name
+        if fresh:
+            self.discard(name)
+        with contextlib.suppress(FileNotFoundError):
+            os.utime(copy)  # in use: unused copies are removed after some time
+            return copy
+        try:
+            with files.new_folder(copy) as folder:
+                self._download(name, folder)
+        except OSError:
+            if not copy.is_dir():
+                raise  # else another process has downloaded it meanwhile
+        return copy
+
+    def _download(self, name: str, folder: Path) -> None:
+        sizes = self.child(name).sizes()
+        if not sizes:
+            raise FileNotFoundError(f"{self._uri}/{name}")
+        with self._open(name) as (store, path):
+            store.get([f"{path}/{file}" for file in sizes], [str(folder / file) for file in sizes])
+        if FolderStorage(folder).sizes() != sizes:
+            raise FileNotFoundError(f"{self._uri}/{name}: changed while it was downloaded")
+
+    def discard(self, name: str) -> None:
+        shutil.rmtree(self.scratch() / name, ignore_errors=True)
+
+    def scratch(self) -> Path:
+        """Return the folder of the copies; raise StorageError if it can't be created."""
+        folder = self._copies()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"{folder}: can't be made for copies of {self._uri} ({error.strerror})") from error
+        return folder
+
+    def _copies(self) -> Path:
+        copies = user_cache_path("digit-retraining") if self._keep_copies else _process_folder()
+        return copies / hashlib.sha256(self._uri.encode()).hexdigest()[:16]
+
+    def absolute(self) -> ObjectStorage:
+        return self
+
+    def tidy(self, idle_seconds: float) -> None:
+        """Remove downloads that were interrupted; objects are never incomplete."""
+        FolderStorage(self._copies()).tidy(idle_seconds)
+
+    def check_writable(self) -> None:
+        """Create an object and remove it; a second one of that name must be refused, or writers would race."""
+        probe = f".probe-{uuid.uuid4().hex}"
+        created = [self.create(probe, b"first"), self.create(probe, b"second")]
+        self.remove(probe)
+        if created != [True, False]:
+            raise StorageError(f"{self._uri}: doesn't refuse to create an object that exists, so that writers may race")
+        if self._uri.startswith("memory://"):
+            raise StorageError(f"{self._uri}: ends with its process; a folder or an object store is needed")
+
+    @contextlib.contextmanager
+    def _open(self, name: str = "", *, to_write: bool = False) -> Iterator[tuple[Any, str]]:
+        """Yield fsspec's filesystem and a name's path in it; raise errors of one line.
+
+        Each kind of store has its own errors. Objects that are missing or exist already are the caller's concern, and
+        a full disk is one of this machine. Something is missing `to_write` only if the bucket doesn't exist.
+        """
+        uri = f"{self._uri}/{name}" if name else self._uri
+        try:
+            store, path = fsspec.url_to_fs(uri, **FRESH)
+            yield store, path.rstrip("/")
+        except FileExistsError:
+            raise
+        except FileNotFoundError as error:
+            if not to_write:
+                raise
+            raise StorageError(f"{self._uri}: can't be written ({first_line(error)})") from error
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in files.FULL:
+                raise
+            raise storage_error(f"{uri}: can't be used", error) from error
+
+
+Storage = FolderStorage | ObjectStorage
+
+
+def storage_at(uri: str | Path, *, keep_copies: bool = False) -> Storage:
+    """Return the storage at a path or URI; raise InputError for a protocol that no installed package knows.
+
+    With `keep_copies`, copies of an object store's folders stay on this machine for later processes: for large files.
+    """
+    check_uri(uri, "a store is a folder or is at an address")
+    path = local_path(uri)
+    if path is not None:
+        return FolderStorage(path)
+    check_protocol(str(uri), f"store {uri}")
+    return ObjectStorage(str(uri), keep_copies=keep_copies)
+
+
+@cache
+def _process_folder() -> Path:
+    """Create a folder that is removed with this process."""
+    folder = tempfile.mkdtemp(prefix="digit-retraining-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

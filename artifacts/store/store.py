@@ -8,27 +8,13 @@
       claims/7               the number 7 is taken for good
       work/  quarantine/     checkpoints and cached shards; quarantined rows
 
-Two operations are all that it asks of a disk or an object store: *create this object unless it exists*, and list. There
-are no locks, no leases and no clocks.
+It needs no locks: all that it asks of a disk or an object store is *create this object unless it exists*, and list.
 
-**Publish.** A run reads the newest event, say 12, compares its candidate with the champion that it names, and claims a
-number by creating `claims/7`. It writes the version's files, but for the card, and creates event 13, which holds the
-decision, the card, and the state after it: champion, previous champion, refusals so far. That one step makes the
-decision, and makes the folder a version. `card.json` is then written from the event; without it, a folder isn't a
-version.
-
-**Promote.** A person's promotion or rollback verifies the version's files and creates event 13 in the same way.
-
-**Two runs at once.** Both compared with the champion of event 12, and one of them creates event 13. The other one
-can't, so that its decision never counts: it removes its files, reads event 13, and compares again with the champion
-that it finds there. So no decision is ever made about a champion of the past, and of the versions each has a larger
-number than those before it.
-
-**A kill** before event 13 leaves a folder without a card, which nobody sees. A kill after it leaves a version whose
-card is in the event: the next process that writes or lists adds `card.json`. Files are removed by two rules that need
-no clock: a folder without a card, whose number is below that of a published version, can't become a version any more;
-and a version below `oldest_kept` that isn't the champion or the one before can't be promoted any more. The event that
-publishes a version also raises `oldest_kept`, so that removing never races with promoting.
+Event 13, created after a decision that was compared with event 12, makes the decision and the version in one step: it
+holds the version's card and the state after it. If another run has created event 13, the candidate is compared again.
+The next process that writes or lists adds a `card.json` that a kill left out. Two rules say what may be removed: a
+folder without a card, whose number is below that of a published version, and a version below `oldest_kept` that is
+neither the champion nor the one before. `docs/explanation/store.md` says why this is enough.
 """
 
 from __future__ import annotations
@@ -36,21 +22,15 @@ from __future__ import annotations
 import contextlib
 import json
 import uuid
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from artifacts.files import sums
-from artifacts.store.history import History, State, new_event
-from artifacts.store.locate import storage_at
-from artifacts.store.storage import DAY
+from artifacts.files import sums, temporary_folder
+from artifacts.store.history import Event, History, State, new_event
+from artifacts.store.storage import DAY, storage_at
 from artifacts.uri import error_reason
 from schemas.errors import StoreError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from artifacts.store.history import Event
 
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
@@ -67,30 +47,26 @@ class Store:
     """A store at a path or URI; nothing is created before something is written."""
 
     def __init__(self, uri: str | Path) -> None:
-        """Raise InputError for a URI with a protocol that no installed package knows."""
         self.uri = str(uri)
         self._root = storage_at(uri)
         self._versions = self._root.child(VERSIONS)
         self._claims = self._root.child(CLAIMS)
-        self._quarantine = self._root.child(QUARANTINE)
         self._history = History(self._root.child(HISTORY))
         self._has_layout = False
         self._verified: set[int] = set()
+        self.quarantine = self._root.child(QUARANTINE)
         self.work = self._root.child(WORK)
-        self.shards = self.work.child("shards").keeping_copies()
+        self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
     def check_writable(self) -> None:
         """Raise InputError if a version can't be written; leave nothing behind."""
         self._versions.check_writable()
         self._check_layout()
 
-    # The history and what it says
-
     def state(self) -> State:
         """Return what holds after the newest event."""
         self._check_layout()
-        state, _ = self._history.newest()
-        return state
+        return self._history.newest()[0]
 
     def history(self, limit: int | None = None) -> list[Event]:
         """Return the newest events, or all, the oldest first: decisions, promotions and rollbacks."""
@@ -98,16 +74,7 @@ class Store:
         return self._history.events(limit)
 
     def champion(self) -> int | None:
-        """Return the version in use."""
         return self.state().champion
-
-    def previous_champion(self) -> int | None:
-        """Return the version that was in use before the champion."""
-        return self.state().previous_champion
-
-    def refusals(self) -> int:
-        """Return how many candidates were refused since the champion was promoted."""
-        return self.state().refusals
 
     def resolve_version(self, version: int | None = None) -> int:
         """Return a version, by default the champion; raise StoreError if there is none."""
@@ -116,8 +83,6 @@ class Store:
             raise StoreError(f"store {self.uri}: there is no champion; --version names a version")
         return number
 
-    # Versions and their files
-
     def versions(self) -> list[int]:
         """Return the numbers of all versions, ascending."""
         self._check_layout()
@@ -125,15 +90,19 @@ class Store:
         return self._folders_with(CARD)
 
     def version_uri(self, version: int) -> str:
-        """Return the path or URI of a version's folder."""
         return str(self._versions.child(str(version)))
 
-    def local_dir(self, version: int) -> Path:
-        """Return the path of a version's folder or of its copy on this machine; raise StoreError if there is none."""
-        return self._local_dir(version, fresh=False)
+    def local_dir(self, version: int, *, fresh: bool = False) -> Path:
+        """Return the path of a version's folder, or of its copy on this machine, downloaded again if `fresh`."""
+        try:
+            return self._versions.local_dir(str(version), fresh=fresh)
+        except FileNotFoundError:
+            raise StoreError(f"store {self.uri}: there is no version {version}") from None
+        except OSError as error:
+            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
 
     def verified_dir(self, version: int) -> Path:
-        """Return the same after the files were verified, once for this object; raise StoreError naming every fault."""
+        """Return `local_dir` after the files were verified, once for this object; raise StoreError for any fault."""
         if version not in self._verified:
             self.check_intact(version)
         return self.local_dir(version)
@@ -147,9 +116,8 @@ class Store:
             card: dict[str, Any] = json.loads(folder.read(CARD))
         except FileNotFoundError:
             known = ", ".join(map(str, self.versions()[-5:])) or "none"
-            raise StoreError(
-                f"store {self.uri}: there is no version {version} with a card; there are {known}"
-            ) from None
+            message = f"store {self.uri}: there is no version {version} with a card; there are {known}"
+            raise StoreError(message) from None
         except (OSError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
         files = card.get("files") if isinstance(card, dict) else None
@@ -163,7 +131,7 @@ class Store:
             card = self.card(version)
         except StoreError as error:
             return [str(error)]
-        digests = sums(self._local_dir(version, fresh=True))
+        digests = sums(self.local_dir(version, fresh=True))
         expected = card["files"]
         faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
         faults += self._card_faults(card)
@@ -180,8 +148,7 @@ class Store:
 
     def check_intact(self, version: int) -> None:
         """Raise StoreError, naming every fault, unless a version is as it was published."""
-        faults = self.faults(version)
-        if faults:
+        if faults := self.faults(version):
             raise StoreError("; ".join(faults))
 
     def find_by_fingerprint(self, fingerprint: str) -> int | None:
@@ -197,26 +164,16 @@ class Store:
         return sorted({*self.versions()} - {*self._folders_with(REPORTED)})
 
     def mark_reported(self, version: int) -> None:
-        """Note that a version's report is in Prefect."""
         self._versions.child(str(version)).create(REPORTED, b"")
-
-    # Quarantine
-
-    def quarantine(self, run: str) -> AbstractContextManager[Path]:
-        """Yield an empty folder for the rows that a run quarantines; it is kept if the `with` ends without an error."""
-        return self._quarantine.new_folder(run)
-
-    def quarantine_uri(self, run: str) -> str:
-        """Return the path or URI of the rows that a run has quarantined."""
-        return str(self._quarantine.child(run))
-
-    # Changes
 
     @contextlib.contextmanager
     def new_version(self) -> Iterator[tuple[int, Path]]:
         """Claim the next number; yield it with an empty folder for the version's files, to be published."""
-        number = self._claim()
-        with self._versions.temporary_folder() as folder:
+        number = self.state().last_version + 1
+        self._root.create(LAYOUT_FILE, layout())
+        while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
+            number += 1
+        with temporary_folder(self._versions.scratch()) as folder:
             yield number, folder
 
     def publish(self, number: int, folder: Path, card: dict[str, Any], keep: int) -> bool:
@@ -268,14 +225,6 @@ class Store:
         for name in (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, *(f"{VERSIONS}/{n}" for n in self.versions())):
             self._root.child(name).tidy(DAY)
 
-    def _claim(self) -> int:
-        """Return a number that nobody else gets."""
-        number = self.state().last_version + 1
-        self._root.create(LAYOUT_FILE, layout())
-        while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
-            number += 1
-        return number
-
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
         """Create the event after the one of a state; return False if there is another one."""
         self._write_newest_card()
@@ -298,14 +247,6 @@ class Store:
             return []
         event = (self._history.read(after + 1) if isinstance(after, int) else None) or {}
         return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} isn't what the history has"]
-
-    def _local_dir(self, version: int, *, fresh: bool) -> Path:
-        try:
-            return self._versions.local_dir(str(version), fresh=fresh)
-        except FileNotFoundError:
-            raise StoreError(f"store {self.uri}: there is no version {version}") from None
-        except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
 
     def _folders_with(self, name: str) -> list[int]:
         paths = (path.split("/") for path in self._versions.sizes())

@@ -91,7 +91,7 @@ def test_training_that_loses_a_race_compares_again_with_the_new_champion(tmp_pat
     loser = train_flow(**arguments, overrides=quick, force="better than version 1")
     store = Store(arguments["store"])
     assert rivals == [3]
-    assert (loser.version, loser.promoted, store.champion(), store.previous_champion()) == (4, True, 4, 3)
+    assert (loser.version, loser.promoted, store.champion(), store.state().previous_champion) == (4, True, 4, 3)
     assert store.card(4)["decision"]["champion"] == 3
     assert store.versions() == [1, 3, 4]
     assert [(event["event"], event["version"]) for event in store.history()] == [

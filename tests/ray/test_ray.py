@@ -17,7 +17,7 @@ import pytest
 from samples import ROOT, accepted, clean_environment, on_disk, write_shards
 from serving import free_port
 
-from artifacts.store.locate import storage_at
+from artifacts.store.storage import storage_at
 from artifacts.store.store import Store
 from schemas.compute import Compute
 from schemas.errors import TrainingError

@@ -20,11 +20,11 @@ def store(tmp_path):
     return store
 
 
-def test_the_newest_come_first_and_the_champion_is_marked(store):
-    rows = leaderboard.table(leaderboard.summaries(store, store.history()))
-    assert [row["version"] for row in rows] == [3, 2, 1]
-    assert [row["in use"] for row in rows] == ["", "", "champion"]
-    assert [row["decision"] for row in rows] == ["promoted", "not promoted", "promoted then rolled back to"]
+def test_each_version_has_a_row_and_the_champion_is_marked(store):
+    rows = [summary.row for summary in leaderboard.summaries(store, store.history())]
+    assert [row["version"] for row in rows] == [1, 2, 3]
+    assert [row["in use"] for row in rows] == ["champion", "", ""]
+    assert [row["decision"] for row in rows] == ["promoted then rolled back to", "not promoted", "promoted"]
     assert {row["accuracy"] for row in rows} == {"99.00%"}
 
 
@@ -48,5 +48,5 @@ def test_the_plot_rings_the_champion_and_names_a_rollback(store):
 
 
 def test_an_empty_store_has_an_empty_board(tmp_path):
-    assert leaderboard.table(leaderboard.summaries(Store(tmp_path / "none"), [])) == []
+    assert leaderboard.summaries(Store(tmp_path / "none"), []) == []
     assert "None so far." in leaderboard.history_report([], str)

@@ -12,7 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from artifacts import version
-from artifacts.reports import card, markdown, plots, quarantine, training_report
+from artifacts.reports import card, markdown, plots, training_report
 from artifacts.reports.markdown import Section
 from schemas.gate import Decision
 from schemas.images import InMemoryImages
@@ -135,7 +135,8 @@ def plot_inputs(run: Run) -> tuple:
 def pictures(run: Run, plot_inputs: tuple) -> dict[str, bytes]:
     """Return the PNGs of a run, those of `plot` and those of `validate`, in the order of the report."""
     means = plots.data_sheet(run.validation.means, run.validation.reference_means, ())
-    return plot.fn(*plot_inputs) | {"quarantine": quarantine.sheet(run.validation), "data": plots.png(means)}
+    sheet = plots.quarantine_sheet(run.validation)
+    return plot.fn(*plot_inputs) | {"quarantine": plots.png(sheet), "data": plots.png(means)}
 
 
 def test_the_report_starts_with_accuracy_interval_and_the_original(run):

@@ -73,7 +73,7 @@ def check_migrated(uri: str) -> None:
     assert [event["state"]["refusals"] for event in history] == [0, 1, 0, 1, 0, 0]
     assert [event["state"]["champion"] for event in history] == [1, 1, 3, 3, 6, 6]
     assert (history[0]["run"], history[0]["reason"]) == ("nightly", "said so")
-    assert (store.champion(), store.previous_champion(), store.unreported()) == (6, 3, [4])
+    assert (store.champion(), store.state().previous_champion, store.unreported()) == (6, 3, [4])
 
 
 def test_old_store_is_refused_with_the_command_that_moves_it(store_uri):
@@ -95,7 +95,7 @@ def test_versions_champion_and_history_are_moved(store_uri):
     check_migrated(store_uri)
     promote(store, 4)
     assert publish(store, promoted=True) == 8, "7 was given before"
-    assert store.previous_champion() == 4
+    assert store.state().previous_champion == 4
 
 
 class Killed(BaseException):

@@ -9,8 +9,8 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 from samples import VERSION_FILES, fill_version, promote, publish
 
-from artifacts.store import object_storage
-from artifacts.store.object_storage import ObjectStorage
+from artifacts.store import storage as storage_module
+from artifacts.store.storage import ObjectStorage
 from artifacts.store.store import Store
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 
@@ -20,8 +20,8 @@ def forget_copies():
     """Return a function that removes what this process has downloaded: another process never had it."""
 
     def forget() -> None:
-        shutil.rmtree(object_storage._process_folder())
-        object_storage._process_folder.cache_clear()
+        shutil.rmtree(storage_module._process_folder())
+        storage_module._process_folder.cache_clear()
 
     return forget
 
@@ -29,7 +29,7 @@ def forget_copies():
 @pytest.fixture
 def memory(monkeypatch):
     """Return the URI of fsspec's own object store, that of this process."""
-    monkeypatch.setattr(object_storage, "RETRY_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(storage_module, "RETRY_SECONDS", (0.01, 0.01))
     MemoryFileSystem.store.clear()
     MemoryFileSystem.pseudo_dirs[:] = [""]
     yield "memory://digits"
@@ -48,7 +48,7 @@ def test_another_process_finds_what_one_has_published(bucket, forget_copies):
     forget_copies()
     other = Store(f"{bucket}/store/")
     assert other.versions() == [1, 2, 3]
-    assert (other.champion(), other.previous_champion()) == (1, 2)
+    assert (other.champion(), other.state().previous_champion) == (1, 2)
     assert [event["version"] for event in other.history()] == [1, 2, 3, 1]
     assert visible_files(other, 2) == VERSION_FILES
     assert other.find_by_fingerprint("other") == 2
@@ -281,11 +281,11 @@ def test_damaged_copy_is_downloaded_again(memory):
 
 def test_large_copies_stay_for_the_next_process(memory, monkeypatch, tmp_path, forget_copies):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    storage = ObjectStorage(memory).keeping_copies()
+    storage = ObjectStorage(memory, keep_copies=True)
     with storage.new_folder("one") as folder:
         (folder / "a").write_bytes(b"12")
     monkeypatch.setattr(MemoryFileSystem, "get_file", None)  # nothing is downloaded
-    copy = ObjectStorage(memory).keeping_copies().local_dir("one")
+    copy = ObjectStorage(memory, keep_copies=True).local_dir("one")
     assert (copy / "a").read_bytes() == b"12"
     assert copy.is_relative_to(tmp_path)
 
@@ -329,7 +329,7 @@ def test_incomplete_address_is_refused(uri, tmp_path, monkeypatch):
 def test_cache_folder_that_cannot_be_created_is_named(memory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
     with pytest.raises(StorageError, match=r"^/proc/nowhere/.*: can't be made for copies of memory://digits"):
-        ObjectStorage(memory).keeping_copies().local_dir("one")
+        ObjectStorage(memory, keep_copies=True).local_dir("one")
 
 
 @pytest.mark.parametrize(
@@ -350,7 +350,7 @@ def test_address_that_takes_nothing_is_one_line(bucket, uri, kind, message):
 def test_store_that_does_not_answer_may_answer_later(bucket, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    monkeypatch.setitem(object_storage.FRESH, "skip_instance_cache", value=True)
+    monkeypatch.setitem(storage_module.FRESH, "skip_instance_cache", value=True)
     with pytest.raises(UnavailableError, match=r"^s3://.*: can't be used \(.*127\.0\.0\.1:9"):
         Store(f"{bucket}/store").champion()
 

@@ -74,7 +74,12 @@ def test_number_of_a_failed_publication_is_not_given_again(tmp_path):
 
 def test_empty_store_has_no_champion_and_reading_creates_nothing(tmp_path):
     store = Store(tmp_path / "store")
-    assert (store.champion(), store.previous_champion(), store.history(), store.refusals()) == (None, None, [], 0)
+    assert (store.champion(), store.state().previous_champion, store.history(), store.state().refusals) == (
+        None,
+        None,
+        [],
+        0,
+    )
     store.settle()
     assert not (tmp_path / "store").exists()
 
@@ -83,9 +88,9 @@ def test_empty_store_has_no_champion_and_reading_creates_nothing(tmp_path):
 
 
 def test_champion_is_the_version_promoted_last(store):
-    assert (store.champion(), store.previous_champion()) == (2, 1)
+    assert (store.champion(), store.state().previous_champion) == (2, 1)
     store.promote(1, replaced=2, run="by hand", reason="worse in the field")
-    assert (store.champion(), store.previous_champion()) == (1, 2)
+    assert (store.champion(), store.state().previous_champion) == (1, 2)
     promotions = [event for event in store.history() if event["event"] != "decision"]
     assert [(event["event"], event["version"], event["state"]["previous_champion"]) for event in promotions] == [
         ("promotion", 1, None), ("promotion", 2, 1), ("rollback", 1, 2),
@@ -102,7 +107,7 @@ def test_promotion_over_a_previous_champion_is_refused(store):
 def test_champion_is_not_promoted_over_itself(store):
     with pytest.raises(StoreError, match="version 2 is the champion already"):
         promote(store, 2)
-    assert store.previous_champion() == 1
+    assert store.state().previous_champion == 1
 
 
 def test_decision_on_the_card_takes_effect_with_its_version(store):
@@ -118,9 +123,9 @@ def test_decision_on_the_card_takes_effect_with_its_version(store):
 def test_refusals_are_counted_since_the_champion_was_promoted(store):
     publish(store)
     publish(store)
-    assert store.refusals() == 2
+    assert store.state().refusals == 2
     promote(store, 3)
-    assert store.refusals() == 0
+    assert store.state().refusals == 0
 
 
 def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
@@ -164,7 +169,7 @@ def test_promotion_by_hand_goes_on_after_a_refusal_came_first(store, monkeypatch
 
     monkeypatch.setattr(store_module.History, "append", late)
     promote(store, 3)
-    assert (store.champion(), store.refusals(), store.versions()) == (3, 0, [1, 2, 3, 4])
+    assert (store.champion(), store.state().refusals, store.versions()) == (3, 0, [1, 2, 3, 4])
 
 
 # Kills
@@ -548,7 +553,7 @@ def test_newest_of_ten_thousand_events_is_found_by_a_few_reads(tmp_path, monkeyp
 def test_lost_event_changes_nothing_but_the_list(store, folder):
     (folder / "history" / "000004.json").unlink()
     assert [event["version"] for event in store.history()] == [1, 2, 3, 2]
-    assert (store.champion(), store.previous_champion()) == (2, 1)
+    assert (store.champion(), store.state().previous_champion) == (2, 1)
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])

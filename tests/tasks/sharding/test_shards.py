@@ -14,8 +14,7 @@ from samples import draw_digits
 
 from artifacts.files import TEMPORARY
 from artifacts.reports import validation_report
-from artifacts.store.locate import storage_at
-from artifacts.store.storage import RETIRED, FolderStorage
+from artifacts.store.storage import RETIRED, FolderStorage, storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
@@ -545,7 +544,7 @@ def test_shards_cached_at_an_address_are_fetched_on_another_machine(
     source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     _, of_folder = inspected(source, tests, tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
-    place = storage_at(f"{bucket}/shards").keeping_copies()
+    place = storage_at(f"{bucket}/shards", keep_copies=True)
     loaded = formats.load(str(source), str(tests), RULES)
     _, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
     assert dataset.fingerprint == of_folder.fingerprint

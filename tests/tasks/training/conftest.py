@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 from samples import accepted
 
-from artifacts.store.locate import storage_at
+from artifacts.store.storage import storage_at
 from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset
 from tasks.inference.start_up import import_tensorflow

@@ -18,7 +18,7 @@ def toy(layers):
 
 from pydantic import ValidationError
 from samples import accepted
-from artifacts.store.locate import storage_at
+from artifacts.store.storage import storage_at
 
 from schemas.recipe import Overrides
 from tasks.inference.start_up import import_tensorflow

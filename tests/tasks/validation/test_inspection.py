@@ -268,13 +268,14 @@ def test_copies_dont_leak_into_a_test_part_that_is_split_off(digits):
 
 
 def test_quarantined_rows_can_be_corrected_and_used_as_a_source(digits, tmp_path):
-    from artifacts.reports import quarantine
+    from artifacts.store.store import Store
+    from tasks.validate import _quarantine
 
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
     validation, _ = inspect(frame)
-    quarantine.write(tmp_path, validation.quarantined, quarantine.sheet(validation))
-    corrected = pd.read_parquet(tmp_path / "rows.parquet")
+    uri = _quarantine(Store(tmp_path), validation, {"quarantine": b""})
+    corrected = pd.read_parquet(f"{uri}/rows.parquet")
     assert corrected.loc[0, "reasons"] == "label unknown"
     corrected["label"] = digits.iloc[4, 0]
     corrected.to_csv(tmp_path / "corrected.csv", index=False)
