@@ -3,29 +3,24 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from statistics import fmean
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.pixel_frame import LABELLED_COLUMNS
+from schemas.rules import Rules
+from schemas.shards import ShardManifest
 from tasks.sharding import shard_cache
 from tasks.sharding.images import ShardedImages
 from tasks.sharding.memory import batch_rows, check_memory
-from tasks.sharding.shard_cache import ShardJob
+from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import is_unit_scale, needed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from schemas.rules import Rules
-    from schemas.shards import ShardManifest
-    from tasks.sharding.shard_cache import CachedShard, ShardCache
 
 Number = TypeVar("Number", bound=np.generic)
 

@@ -13,31 +13,27 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
 from artifacts.files import FULL
 from artifacts.store.storage import DAY, FolderStorage, Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
+from schemas.rules import Repair
+from schemas.shards import Shard
 from tasks.sharding.images import PixelFile
 from tasks.sharding.memory import WORKERS
 from tasks.sharding.shard_writer import FAULTS, PIXELS, SUMMARY, read_batches, write_shard
 from tasks.sources.formats import FORMATS
 from tasks.sources.shards import COPY_PREFIX, local_copy
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.rules import Repair
-    from schemas.shards import Shard
 
 UNUSED_DAYS = 14
 

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import io
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
 from schemas.pixel_frame import labels_of, pixels_of
-from schemas.rules import DEFAULT_INPUT_RULES
+from schemas.rules import DEFAULT_INPUT_RULES, Repair
 from tasks.sharding.images import HEADER_BYTES
 from tasks.sources import formats, parquet_table
 from tasks.validation import row_faults
-from tasks.validation.check_rows import check_rows
+from tasks.validation.check_rows import RowCheckResult, check_rows
 from tasks.validation.repairs import highest, repaired
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.rules import Repair
-    from tasks.validation.check_rows import RowCheckResult
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")

@@ -5,8 +5,11 @@ from __future__ import annotations
 import csv
 import io
 from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute
 import pyarrow.csv
@@ -14,16 +17,9 @@ import pyarrow.csv
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
+from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, concatenate, data_columns, first_duplicate, is_known_layout, table_to_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    import pandas as pd
-
-    from schemas.rules import InputRules, Rules
+from tasks.sources.frames import Frames, check_unique, concatenate, data_columns, is_known_layout, table_to_frame
 
 BLOCK_BYTES = 8 << 20
 THREAD_BYTES = 4 << 20
@@ -90,9 +86,7 @@ def _read_layout(path: Path) -> _Layout:
         by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}
         unknown = tuple(f"column {number}" for number in range(1, len(names) + 1))
         return _Layout(list(by_count.get(len(names), unknown)), has_header=False)
-    duplicate = first_duplicate(names)
-    if duplicate is not None:
-        raise InputError(f"{path}, line 1: two columns are named {duplicate!r}")
+    check_unique(names, f"{path}, line 1")
     return _Layout(names, has_header=True)
 
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from schemas.errors import UnavailableError, first_line
+from schemas.rules import InputRules, Rules
 from tasks.sources import idx
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
-
-    from schemas.rules import InputRules, Rules
-    from tasks.sources.frames import Frames
+from tasks.sources.frames import Frames
 
 CACHE_FOLDER = "datasets/fashion-mnist"
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # that of Keras' own loader
@@ -28,12 +24,12 @@ MD5 = {
 
 
 def read(_source: Path, rules: Rules) -> Frames:
-    """Read the training and the test part; raise UnavailableError if they can't be downloaded."""
+    """Read the training and the test part."""
     return idx.read(_download(), rules)
 
 
 def batches(_source: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read the test part; raise UnavailableError if it can't be downloaded."""
+    """Read the test part."""
     return idx.batches(_download(), rules, n_rows)
 
 

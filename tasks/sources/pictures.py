@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
-from tasks.sources.files import check_inside, entries, printable
+from schemas.rules import InputRules, Rules
+from tasks.sources.files import LABEL_NAMES, PICTURE_PARTS, check_inside, entries, has_label_folders, printable
 from tasks.sources.frames import Frames, images_to_frame
-from tasks.sources.signatures import LABEL_NAMES, PICTURE_PARTS, has_label_folders
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from schemas.rules import InputRules, Rules
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
 BOX = 20

@@ -6,22 +6,18 @@ import glob
 import os
 import posixpath
 import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING
+from typing import IO, Any
 
 from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
-from tasks.sources.files import check_inside, entries, printable
-from tasks.sources.signatures import PARQUET
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import IO, Any
+from tasks.sources.files import PARQUET, check_inside, entries, printable
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 """The names of shards end with these in a folder; a pattern may match any name."""
