@@ -24,18 +24,13 @@ from tasks.validation.repairs import highest, repaired
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")
-"""Of the valid rows; each is in a file of this name."""
+"""The names of the arrays of the valid rows, each in a file."""
 
 
 def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int, *, rescale: bool) -> None:
-    """Write what is valid in a shard into an empty folder.
+    """Write the valid rows of a shard into an empty folder, with `n_rows` in memory at a time; more if all are bytes.
 
-    Args:
-        path: The shard.
-        folder: Where to write.
-        repairs: The repairs to make on all images.
-        n_rows: Rows to have in memory at a time; more of bytes that stay bytes.
-        rescale: Whether to bring pixels from 0 to 1 up to 0 to 255, though that isn't among the repairs.
+    `repairs` are made on all images; `rescale` then brings pixels from 0 to 1 up to 0 to 255.
     """
     if not rescale and "scale" not in repairs:
         n_rows = parquet_table.batch_rows(path, n_rows)
@@ -56,7 +51,7 @@ def read_batches(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
 
 
 class _Writer:
-    """Writes the files of a cached shard: pixels as they are checked, the rest in the end."""
+    """Writes the files of a cached shard: pixels batch by batch, the rest in the end."""
 
     def __init__(self, folder: Path, repairs: Sequence[Repair], *, rescale: bool) -> None:
         self.n_input = 0
@@ -96,9 +91,9 @@ class _Writer:
     def _repair(self, frame: pd.DataFrame) -> pd.DataFrame:
         repaired_frame = repaired(frame, self._repairs)
         max_pixel = highest(frame)
-        max_repaired = max_pixel if repaired_frame is frame else highest(repaired_frame)
+        max_repaired_pixel = max_pixel if repaired_frame is frame else highest(repaired_frame)
         self._max_pixel = max(self._max_pixel, max_pixel)
-        self._max_repaired_pixel = max(self._max_repaired_pixel, max_repaired)
+        self._max_repaired_pixel = max(self._max_repaired_pixel, max_repaired_pixel)
         return repaired(repaired_frame, ("scale",)) if self._rescale else repaired_frame
 
     def _add(self, result: RowCheckResult) -> None:

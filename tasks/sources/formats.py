@@ -15,7 +15,7 @@ from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
 from schemas.shards import ShardManifest
-from tasks.sources import files, mnist, shards
+from tasks.sources import files, keras_sets, mnist, shards
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,6 +62,8 @@ class Format:
     """The path of a built-in source that is on this machine."""
     check: Callable[[], None] = lambda: None
     """Raises InputError unless a built-in source is intact."""
+    download: Callable[[], Path] | None = None
+    """Downloads a built-in source; returns its path."""
     has_labels: bool = True
     """Whether a single file has labels, so that it can be trained on."""
     may_be_gzipped: bool = False
@@ -70,21 +72,28 @@ class Format:
 
     def read(self, path: Path, rules: Rules) -> Frames:
         """Read a source to train on."""
-        return cast("Frames", import_module(self.reader).read(self.path or path, rules))
+        return cast("Frames", import_module(self.reader).read(self._locate(path), rules))
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""
-        return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches(self.path or path, rules, n_rows))
+        return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches(self._locate(path), rules, n_rows))
 
     def batches_of(self, images: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read files of one image each to predict on, `n_rows` at a time."""
         return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches_of(images, rules, n_rows))
 
+    def _locate(self, path: Path) -> Path:
+        return self.download() if self.download else self.path or path
+
 
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
-        "fashion-mnist", "tasks.sources.keras_sets", "downloaded by Keras into its cache and checked", built_in=True
+        "fashion-mnist",
+        "tasks.sources.idx",
+        "downloaded by Keras into its cache and checked",
+        built_in=True,
+        download=keras_sets.download,
     ),
     Format(
         "npz",

@@ -17,7 +17,7 @@ from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
-"""The quarantine adds these to a row. Readers skip them, so that a file of corrected rows is a source like any other."""
+"""Columns of the quarantine. Readers skip them, so that a file of corrected rows is a source like any other."""
 COLUMN_BLOCK = 256
 """Columns that are transposed together: all at once leave the processor's cache, each alone fills it."""
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class InputFile(NamedTuple):
-    """A file, and the name that its images get."""
+    """A file; `name` begins the names of its images."""
 
     name: str
     path: Path
@@ -76,12 +76,11 @@ def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]
 
 
 def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read the shards at an address one by one; each is fetched only while it is read."""
     found = shards.list_shards(source).shards
     if faults := [shard.fault for shard in found if shard.fault]:
         raise InputError(listed(faults))
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
-        for shard in found:
+        for shard in found:  # each is fetched only while it is read
             with shards.local_copy(shard, Path(folder)) as path:
                 file = InputFile(shard.item, path)
                 yield from _read_file(file, formats.find_shard_format(path), rules, n_rows, several=len(found) > 1)
@@ -96,7 +95,6 @@ def _read_file(
 
 
 def _check_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return a frame that has a pixel frame's columns, with or without a label."""
     from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
 
     labelled = "label" in frame.columns
@@ -112,7 +110,7 @@ def _expected() -> str:
 
 
 def _list_files(source: str) -> list[InputFile] | None:
-    """List the files that are to be read one by one; None for a source that is read as a whole."""
+    """List the files to read one by one; None for a source that is read as a whole."""
     if formats.built_in(source) or source in formats.UNSUITABLE:
         return None
     if not source.strip():

@@ -28,7 +28,6 @@ TRAILER_BYTES = 8
 TAIL_BYTES = 1 << 17
 """Bytes at a file's end that are read first: most footers are shorter."""
 PARALLEL_REQUESTS = 8
-"""Shards at an address that are inspected at a time."""
 COPY_PREFIX = ".fetched-"
 """Names of folders with copies of shards begin with this."""
 
@@ -101,21 +100,17 @@ def _is_shard(path: Path) -> bool:
 
 
 def _is_data(name: str) -> bool:
-    """Return whether a name isn't `_SUCCESS` or the like, which engines leave beside shards."""
-    return not name.startswith((".", "_"))
+    return not name.startswith((".", "_"))  # engines leave `_SUCCESS` and the like beside shards
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Return whether a pattern means what fsspec finds: as on this machine, `*` doesn't match hidden folders."""
-    hidden_patterns = [part for part in pattern.split("/") if part.startswith(".")]
-    hidden = (part for part in name.split("/") if part.startswith("."))
-    return _is_data(posixpath.basename(name)) and all(
-        any(fnmatch(part, pattern) for pattern in hidden_patterns) for part in hidden
-    )
+    """Return whether a pattern that fsspec matches would match on this machine, too: `*` matches no hidden folder."""
+    hidden, hidden_patterns = ([part for part in path.split("/") if part.startswith(".")] for path in (name, pattern))
+    matched = all(any(fnmatch(part, pattern) for pattern in hidden_patterns) for part in hidden)
+    return matched and _is_data(posixpath.basename(name))
 
 
 def _find_paths(source: str) -> list[Path]:
-    """Return the paths of the shards of a folder or a pattern."""
     path = Path(source)
     if not path.is_dir():
         found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
@@ -139,7 +134,6 @@ def _inspect_path(path: Path, item: str) -> Shard:
 
 
 def _list_address(source: str) -> list[Shard]:
-    """List and inspect the shards at an address."""
     import fsspec
 
     try:
@@ -200,7 +194,6 @@ def _read_footer(file: IO[bytes]) -> bytes:
 
 
 def _add_row_count(shard: Shard, footer: bytes) -> Shard:
-    """Add a Parquet shard's number of rows, or why its footer can't be read."""
     import pyarrow as pa
     import pyarrow.parquet
 
