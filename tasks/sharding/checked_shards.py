@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from statistics import fmean
-from typing import TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,8 +23,6 @@ from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import is_unit_scale, needed
 
-Number = TypeVar("Number", bound=np.generic)
-
 
 def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
     """Check a part that is shards; raise InputError, before any is read, if footers say that the rows are too many."""
@@ -32,16 +30,17 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
     shards, unit_scale = _cache_shards(manifest, rules, cache)
     good = [shard for shard in shards if not shard.fault]
     starts = np.cumsum([0, *(shard.n_input for shard in good)])
-    positions = [start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)]
     return CheckedPart(
         n_input=int(starts[-1]),
         images=ShardedImages(
             [shard.pixels for shard in good],
-            _concatenate(good, "labels", np.uint8),
+            _concatenate((shard.array("labels") for shard in good), np.uint8),
             np.arange(sum(shard.n_valid for shard in good), dtype=np.uint32),
         ),
-        digests=_concatenate(good, "digests", np.uint64).reshape(-1, 2),
-        positions=np.concatenate([np.empty(0, np.int64), *positions]),
+        digests=_concatenate((shard.array("digests").ravel() for shard in good), np.uint64).reshape(-1, 2),
+        positions=_concatenate(
+            (start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)), np.int64
+        ),
         faults=_faults(good, starts),
         read_input=partial(_read_input, good, starts, batch_rows(rules.memory)),
         unit_scale=unit_scale,
@@ -87,8 +86,7 @@ def _count_unreadable(shards: Sequence[CachedShard]) -> int:
     return sum(mean if shard.shard.n_rows is None else shard.shard.n_rows for shard in shards if shard.fault)
 
 
-def _concatenate(shards: Sequence[CachedShard], name: str, dtype: type[Number]) -> NDArray[Number]:
-    arrays = [shard.array(name).ravel().astype(dtype, copy=False) for shard in shards]
+def _concatenate(arrays: Iterable[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
     return np.concatenate([np.empty(0, dtype), *arrays])
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -81,10 +81,9 @@ class CachedShard(NamedTuple):
         """The file with the pixels of the valid rows."""
         return PixelFile(self.storage, self.key, PIXELS, self.n_valid)
 
-    def array(self, name: str) -> NDArray[np.generic]:
+    def array(self, name: str) -> NDArray[Any]:
         """Read `labels`, `digests` or `positions` of the valid rows."""
-        array: NDArray[np.generic] = np.load(self.storage.local_dir(self.key) / f"{name}.npy", allow_pickle=False)
-        return array
+        return np.asarray(np.load(self.storage.local_dir(self.key) / f"{name}.npy", allow_pickle=False))
 
     def faults(self) -> dict[str, NDArray[np.int64]]:
         """Read the positions of the invalid rows, by reason."""

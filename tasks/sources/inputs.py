@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import tempfile
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
@@ -11,16 +12,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import InputError, listed
+from schemas.rules import InputRules
 from tasks.sources import formats, shards
 from tasks.sources.files import check_inside, entries, printable, unreadable
+from tasks.sources.formats import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
-
-    from schemas.rules import InputRules
-    from tasks.sources.formats import Format
 
 
 class InputFile(NamedTuple):

@@ -49,8 +49,8 @@ def check(source: str) -> None:
     """
     if SCHEME in source:
         check_protocol(source, source)
-    elif not _find_paths(source):
-        raise _no_shards(source)
+    else:
+        _find_paths(source)
 
 
 def list_shards(source: str) -> ShardManifest:
@@ -58,8 +58,8 @@ def list_shards(source: str) -> ShardManifest:
 
     A shard that can't be used has a fault. Raises InputError if there are no shards or they can't be listed.
     """
-    check(source)
     if SCHEME in source:
+        check_protocol(source, source)
         return ShardManifest(tuple(_list_address(source)))
     root = Path(source)
     names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _find_paths(source)]
@@ -112,12 +112,15 @@ def _matches(name: str, pattern: str) -> bool:
 
 def _find_paths(source: str) -> list[Path]:
     path = Path(source)
-    if not path.is_dir():
+    if path.is_dir():
+        paths = [entry for entry in entries(path) if _is_shard(entry)]
+        for entry in paths:
+            check_inside(entry, path)
+    else:
         found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
-        return sorted(path for path in found if _is_data(path.name))
-    paths = [entry for entry in entries(path) if _is_shard(entry)]
-    for entry in paths:
-        check_inside(entry, path)
+        paths = sorted(path for path in found if _is_data(path.name))
+    if not paths:
+        raise _no_shards(source)
     return paths
 
 
