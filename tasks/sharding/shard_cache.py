@@ -1,8 +1,8 @@
-"""The cache of shards: each is read and checked once, and its valid rows are kept as compact arrays.
+"""The cache of shards: each is read and checked once, and its valid rows are stored as compact arrays.
 
-A cached shard is a folder named by what decides its content: the SHA-256 of the file, the repairs, and the code that
-reads and checks. A local file is hashed in every run, at more than a gigabyte a second, because neither its time nor
-its size is reliable. One at an address is fetched and hashed.
+A cached shard is a folder. Its name is a digest of all that decides its content: the SHA-256 of the file, the repairs,
+and the code that reads and checks. Each run hashes each file, at more than a gigabyte a second, because neither its
+time nor its size is reliable; a file at an address is fetched for that.
 """
 
 from __future__ import annotations
@@ -159,7 +159,7 @@ def read_input(cached: CachedShard, positions: NDArray[np.int64], n_rows: int) -
 
 
 def sweep(storage: Storage) -> None:
-    """Remove shards that no run has used for two weeks, and what killed processes left a day ago.
+    """Remove shards that no run has used for two weeks, and temporary files of killed processes after a day.
 
     In an object store only the copies on this machine are removed; a lifecycle rule has to remove the rest.
     """

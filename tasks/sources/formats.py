@@ -33,12 +33,12 @@ UNSUITABLE = {
     "california-housing": "house prices",
     "boston-housing": "house prices",
 }
-"""The other sets of `keras.datasets`, and what they hold."""
+"""The other sets of `keras.datasets`, and their contents."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how it is recognised, which module reads it, and what help texts say about it.
+    """A format: how it is recognised, the module that reads it, and its part of help texts.
 
     `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
     `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time and with labels
@@ -152,20 +152,20 @@ SHARDS = Format(
 
 
 def source_help() -> str:
-    """Return what can be trained on, for `--source` and for errors."""
+    """Return the help on `--source`: all that can be trained on. Errors end with it, too."""
     file = _either([one.file for one in FORMATS if one.file and one.has_labels])
     folder = _either([one.folder for one in FORMATS if one.folder])
     return f"{_names()}, an {file} file, a folder of {folder}, or shards"
 
 
 def input_help() -> str:
-    """Return what can be predicted on, for `--input` and for errors."""
+    """Return the help on `--input`: all that can be predicted on. Errors end with it, too."""
     file = _either([one.file for one in FORMATS if one.file])
     return f"{_names()}, an {file} file, a folder, a pattern or an address"
 
 
 def source_table() -> str:
-    """Return the README's table of what can be trained on."""
+    """Return the documentation's table of sources to train on."""
     rows = [(_source_cell(one), one.layout) for one in FORMATS]
     rows.append(("a folder, a pattern or an address of shards", SHARDS.layout))
     return "\n".join(["| source | layout |", "|---|---|", *(f"| {source} | {layout} |" for source, layout in rows)])
@@ -192,7 +192,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
 
 
 def find(source: str, expected: str = "") -> Format:
-    """Return a source's format; raise InputError, which ends with what is expected, if it has none."""
+    """Return a source's format; raise InputError, which ends with `expected`, if it has none."""
     expected = expected or f"expected {source_help()}"
     if named := built_in(source):
         named.check()
@@ -232,7 +232,7 @@ def find_folder_format(path: Path) -> Format | None:
 
 
 def find_file_format(path: Path, expected: str) -> Format:
-    """Return a file's format by its content; raise InputError, which ends with what is expected, if it has none."""
+    """Return a file's format by its content; raise InputError, which ends with `expected`, if it has none."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {expected}")
     gzipped = files.is_gzipped(path)

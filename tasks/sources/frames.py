@@ -21,8 +21,8 @@ QUARANTINE_COLUMNS = ("part", "item", "reasons")
 COLUMN_BLOCK = 256
 """Columns that are transposed together: all at once leave the processor's cache, each alone fills it."""
 
-# The layouts that people have: Kaggle's Digit Recognizer, OpenML's, mnist_train.csv with its `1x1` … `28x28`, and what
-# pandas writes of columns that were never named.
+# The known layouts: Kaggle's Digit Recognizer, OpenML's, that of mnist_train.csv with `1x1` … `28x28`, and those of
+# pandas for columns without names.
 _PIXEL_LAYOUTS = (
     PIXEL_COLUMNS,
     tuple(f"pixel{number}" for number in range(1, PIXEL_COUNT + 1)),

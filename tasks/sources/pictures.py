@@ -102,7 +102,7 @@ def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
             if picture.width * picture.height <= rules.max_picture_pixels:
                 return normalize(_to_grey(ImageOps.exif_transpose(picture)))
             size = f"{picture.width:,} × {picture.height:,}"
-    except Exception as error:  # Pillow's decoders raise whatever damaged content leads them to
+    except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
         raise InputError(f"{path}: not a readable PNG, JPEG or BMP picture ({first_line(error)})") from error
     raise InputError(f"{path}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
 
