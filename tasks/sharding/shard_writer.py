@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -11,10 +10,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
-from schemas.pixel_frame import labels_of, pixels_of
+from schemas.pixel_frame import labelled_column_fault, labels_of, pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES, Repair
 from tasks.sharding.images import HEADER_BYTES
 from tasks.sources import formats, parquet_table
@@ -44,8 +42,7 @@ def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int
 def read_batches(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a shard `n_rows` rows at a time; raise InputError unless it has the columns of a labelled pixel frame."""
     for frame in formats.find_shard_format(path).batches(path, DEFAULT_INPUT_RULES, n_rows):
-        fault = pixel_frame.labelled_column_fault(frame)
-        if fault:
+        if fault := labelled_column_fault(frame):
             raise InputError(f"{path}: {fault}; expected label, pixel0 … pixel783")
         yield frame
 
@@ -72,7 +69,8 @@ class _Writer:
                 file.write(np.ascontiguousarray(pixels_of(result.valid)).data)
                 self._add(result)
             file.seek(0)
-            file.write(_npy_header(self.n_valid))
+            header = {"descr": "|u1", "fortran_order": False, "shape": (self.n_valid, PIXEL_COUNT)}
+            np.lib.format.write_array_header_1_0(file, header)  # as long for any number of rows
 
     def write_summary(self) -> None:
         for name, arrays in self._arrays.items():
@@ -103,11 +101,3 @@ class _Writer:
         for reason, fails in result.faults.items():
             self._faults.setdefault(reason, []).append(self.n_input + np.flatnonzero(fails))
         self.n_input += len(result.is_valid)
-
-
-def _npy_header(n_rows: int) -> bytes:
-    """Return the header of an `.npy` file of `n_rows` × 784, always 128 bytes."""
-    buffer = io.BytesIO()
-    header = {"descr": "|u1", "fortran_order": False, "shape": (n_rows, PIXEL_COUNT)}
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()

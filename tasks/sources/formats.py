@@ -166,9 +166,9 @@ def input_help() -> str:
 
 def source_table() -> str:
     """Return the documentation's table of sources to train on."""
-    rows = [(_source_cell(one), one.layout) for one in FORMATS]
-    rows.append(("a folder, a pattern or an address of shards", SHARDS.layout))
-    return "\n".join(["| source | layout |", "|---|---|", *(f"| {source} | {layout} |" for source, layout in rows)])
+    rows = [f"| {_source_cell(one)} | {one.layout} |" for one in FORMATS]
+    rows.append(f"| a folder, a pattern or an address of shards | {SHARDS.layout} |")
+    return "\n".join(["| source | layout |", "|---|---|", *rows])
 
 
 def check(*sources: str | None) -> None:

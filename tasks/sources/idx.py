@@ -26,8 +26,7 @@ def read(folder: Path, rules: Rules) -> Frames:
     """Read the four files, or the two to train on; errors name the file and the byte."""
     files = _find_files(folder)
     roles = ROLES if any(part == "test" for part, _ in files) else ROLES[:2]
-    missing = [f"{part} {content}" for part, content in roles if (part, content) not in files]
-    if missing:
+    if missing := [" ".join(role) for role in roles if role not in files]:
         raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
     return Frames(*(_read_part(files[part, "images"], files[part, "labels"], rules) for part, _ in roles[::2]))
 

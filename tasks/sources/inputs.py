@@ -96,8 +96,7 @@ def _check_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
 
     labelled = "label" in frame.columns
-    fault = (labelled_column_fault if labelled else unlabelled_column_fault)(frame)
-    if fault:
+    if fault := (labelled_column_fault if labelled else unlabelled_column_fault)(frame):
         expected = "label, pixel0 … pixel783" if labelled else "pixel0 … pixel783, with or without a label before them"
         raise InputError(f"{source}: {fault}; expected {expected}")
     return frame
