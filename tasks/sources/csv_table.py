@@ -147,17 +147,19 @@ def _read_table(block: bytes, names: list[str], dtype: pa.DataType, *, has_heade
 
 def _locate_fault(block: bytes, names: list[str], n_lines: int, fault: str, *, has_header: bool) -> str:
     """Return the line, the column and the reason of a block's first fault, which pyarrow describes as `fault`."""
-    lines = block.splitlines()
+    lines, data = block.splitlines(), data_columns(names)
     nulls = set(pyarrow.csv.ConvertOptions().null_values)
     with suppress(csv.Error):
         for number, line in enumerate(lines, n_lines + 1):
+            if not line:  # pyarrow skips it
+                continue
             text = line.decode("utf-8", "replace")
             if text.count('"') % 2:
                 return f"line {number}: a quotation mark that isn't closed; numbers need none"
-            fields = next(csv.reader([text]), names)  # an empty line is skipped
+            fields = next(csv.reader([text]))
             if len(fields) != len(names):
                 return f"line {number}: expected {len(names)} columns, as in line 1, got {len(fields)}"
-            for position in data_columns(names) if number > has_header else ():
+            for position in data if number > has_header else ():
                 value = fields[position]
                 if not (_is_number(value) or value.strip() in nulls):
                     return f"line {number}, column {names[position]}: expected a number, got {value[:40]!r}"
