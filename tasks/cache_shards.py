@@ -1,10 +1,11 @@
-"""Cache shards, several at a time: a Prefect task for each reads it, checks its rows and keeps them on disk.
+"""Cache shards: a Prefect task for each reads it, checks its rows and writes the valid ones to the cache.
 
-They run on the flow's task runner or, with the engine Ray, wherever its cluster has a free processor.
+The tasks run on the flow's task runner or, with the engine Ray, wherever its cluster has a free processor.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,10 +13,9 @@ from prefect import Flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, TaskRunContext
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from schemas.compute import Compute
 
-    from schemas.compute import Compute
+if TYPE_CHECKING:
     from tasks.sharding.shard_cache import CachedShard, ShardJob
 
 
@@ -42,13 +42,12 @@ def _cache_by_ray(jobs: Sequence[ShardJob]) -> list[CachedShard]:
     from prefect_ray import RayTaskRunner
 
     with _small_contexts(), RayTaskRunner() as runner:
-        shards: list[CachedShard] = runner.map(cache_shard, {"job": jobs}).result()
-        return shards
+        return list(runner.map(cache_shard, {"job": jobs}).result())
 
 
 @contextmanager
 def _small_contexts() -> Iterator[None]:
-    """Enter the contexts of this flow run and task run again, without what should not go to Ray with each shard.
+    """Enter the contexts of this flow run and task run again, without the parts that should not go to Ray.
 
     Prefect pickles both contexts for every task. A deployment's flow is a module loaded from a file, which no other
     process can import; the parameters of the calling task are whole frames.

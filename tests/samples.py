@@ -65,9 +65,8 @@ def pixel_file(path: Path, rows: int) -> PixelFile:
     """Return the cached file at a path, of `rows` images."""
     from artifacts.store.storage import FolderStorage
     from tasks.sharding.images import PixelFile
-    from tasks.sharding.shard_cache import CachedFile
 
-    return PixelFile(CachedFile(FolderStorage(path.parent.parent), path.parent.name, path.name), rows)
+    return PixelFile(FolderStorage(path.parent.parent), path.parent.name, path.name, rows)
 
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> dict[str, Any]:

@@ -1,33 +1,27 @@
-"""Put cached shards together to a checked part, the same as if all rows were in one frame."""
+"""Join cached shards into a checked part, the same as if all rows were in one frame."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
+from functools import partial
 from statistics import fmean
-from typing import TYPE_CHECKING, TypeVar
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.pixel_frame import LABELLED_COLUMNS
+from schemas.rules import Rules
+from schemas.shards import ShardManifest
 from tasks.sharding import shard_cache
 from tasks.sharding.images import ShardedImages
 from tasks.sharding.memory import batch_rows, check_memory
-from tasks.sharding.shard_cache import ShardJob
+from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import is_unit_scale, needed
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from numpy.typing import NDArray
-
-    from schemas.rules import Rules
-    from schemas.shards import ShardManifest
-    from tasks.sharding.shard_cache import CachedShard, ShardCache
-
-Number = TypeVar("Number", bound=np.generic)
 
 
 def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
@@ -36,18 +30,19 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
     shards, unit_scale = _cache_shards(manifest, rules, cache)
     good = [shard for shard in shards if not shard.fault]
     starts = np.cumsum([0, *(shard.n_input for shard in good)])
-    positions = [start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)]
     return CheckedPart(
         n_input=int(starts[-1]),
         images=ShardedImages(
             [shard.pixels for shard in good],
-            _concatenate(good, "labels", np.uint8),
+            _concatenate((shard.array("labels") for shard in good), np.uint8),
             np.arange(sum(shard.n_valid for shard in good), dtype=np.uint32),
         ),
-        digests=_concatenate(good, "digests", np.uint64).reshape(-1, 2),
-        positions=np.concatenate([np.empty(0, np.int64), *positions]),
+        digests=_concatenate((shard.array("digests").ravel() for shard in good), np.uint64).reshape(-1, 2),
+        positions=_concatenate(
+            (start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)), np.int64
+        ),
         faults=_faults(good, starts),
-        read_input=_InputReader(good, starts, batch_rows(rules.memory)),
+        read_input=partial(_read_input, good, starts, batch_rows(rules.memory)),
         unit_scale=unit_scale,
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
         n_unreadable=_count_unreadable(shards),
@@ -55,7 +50,7 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
 
 
 def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> tuple[Sequence[CachedShard], bool]:
-    """Cache all shards by the scale that they have as a whole; return them, and whether it is 0 to 1 after repairs.
+    """Cache all shards; return them, and whether their common scale is 0 to 1 after repairs.
 
     Only the highest of all pixels shows the scale. So it is guessed from the repairs, and shards are cached once more
     if the guess was wrong.
@@ -85,31 +80,25 @@ def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[st
 
 
 def _count_unreadable(shards: Sequence[CachedShard]) -> int:
-    """Count the rows of bad shards: what a footer says or, where it can't be read, the mean of the good shards."""
+    """Count the rows of bad shards; one without a readable footer counts as much as the mean of the good shards."""
     n_input = [shard.n_input for shard in shards if not shard.fault]
     mean = math.ceil(fmean(n_input)) if n_input else 1
     return sum(mean if shard.shard.n_rows is None else shard.shard.n_rows for shard in shards if shard.fault)
 
 
-def _concatenate(shards: Sequence[CachedShard], name: str, dtype: type[Number]) -> NDArray[Number]:
-    arrays = [shard.array(name).ravel().astype(dtype, copy=False) for shard in shards]
+def _concatenate(arrays: Iterable[NDArray[Any]], dtype: type[np.generic]) -> NDArray[Any]:
     return np.concatenate([np.empty(0, dtype), *arrays])
 
 
-class _InputReader:
-    """Reads input rows, unchanged, by their ascending positions in the part, from their shards."""
-
-    def __init__(self, shards: Sequence[CachedShard], starts: NDArray[np.int64], n_rows: int) -> None:
-        self._shards, self._starts, self._n_rows = shards, starts, n_rows
-
-    def __call__(self, positions: NDArray[np.int64]) -> pd.DataFrame:
-        numbers = np.searchsorted(self._starts, positions, side="right") - 1
-        frames = [
-            frame.set_axis([f"{self._shards[number].shard.item}:{row}" for row in frame.index])
-            for number in np.unique(numbers)
-            for frame in shard_cache.read_input(
-                self._shards[number], positions[numbers == number] - self._starts[number], self._n_rows
-            )
-            if len(frame)
-        ]
-        return pd.concat(frames) if frames else pd.DataFrame(columns=list(LABELLED_COLUMNS))
+def _read_input(
+    shards: Sequence[CachedShard], starts: NDArray[np.int64], n_rows: int, positions: NDArray[np.int64]
+) -> pd.DataFrame:
+    """Read input rows, unchanged, by their ascending positions in the part."""
+    numbers = np.searchsorted(starts, positions, side="right") - 1
+    frames = [
+        frame.set_axis([f"{shards[number].shard.item}:{row}" for row in frame.index])
+        for number in np.unique(numbers)
+        for frame in shard_cache.read_input(shards[number], positions[numbers == number] - starts[number], n_rows)
+        if len(frame)
+    ]
+    return pd.concat(frames) if frames else pd.DataFrame(columns=list(LABELLED_COLUMNS))

@@ -1,50 +1,56 @@
-"""Images in files on disk: no more of them is in memory than is asked for."""
+"""Images in files on disk, of which only the requested ones are in memory."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import StoreError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
+if TYPE_CHECKING:  # the training code imports this module, and its fingerprint must not depend on the store's code
+    from artifacts.store.storage import Storage
 
 HEADER_BYTES = 128
 PIECE_ROWS = 16_384
-"""Rows that are read at a time where one row after another is wanted."""
+"""Rows per piece where all images are read in order."""
 MAX_GAP = 32
 """Rows up to this far apart are read together, with those between them: that takes less time than a second read."""
 MAX_READ_ROWS = 2048
 """Rows that one read takes at most, into a buffer that stays in a processor's cache."""
 
 
-class File(Protocol):
-    """A file that may have to be fetched."""
+class PixelFile(NamedTuple):
+    """An `.npy` file of `n_rows` × 784 `uint8`, whose header takes 128 bytes, in the folder `key` of a storage."""
+
+    storage: Storage
+    key: str
+    name: str
+    n_rows: int
+
+    def __str__(self) -> str:
+        return f"{self.storage.child(self.key)}/{self.name}"
 
     def path(self) -> Path:
-        """Return its path on this machine."""
-
-    def absolute(self) -> File:
-        """Return the same file for a process with another working directory."""
-
-
-class PixelFile(NamedTuple):
-    """An `.npy` file of `n_rows` × 784 `uint8`, whose header takes 128 bytes."""
-
-    file: File
-    n_rows: int
+        """Return its path on this machine, or that of a copy; raise StoreError if it doesn't exist any more."""
+        try:
+            path = self.storage.local_dir(self.key) / self.name
+            if not path.exists():  # programs that clean caches remove single files
+                self.storage.discard(self.key)
+                self.storage.local_dir(self.key)  # fetches another copy
+        except FileNotFoundError:
+            raise StoreError(f"{self.storage.child(self.key)}: removed; run again to cache the shard again") from None
+        return path
 
 
 @dataclass(frozen=True, eq=False)
 class ShardedImages:
-    """Images in files, one after another; `numbers` are the rows of these that belong to the images, in their order.
+    """Images in files; `numbers` are their rows, counted through all files.
 
     They are read, not mapped: nothing stays in memory, and a disk that fails raises an error, not a signal.
     """
@@ -73,12 +79,11 @@ class ShardedImages:
         return ShardedImages(self.files, self.labels[indices], self.numbers[indices])
 
     def pieces(self) -> Iterator[slice]:
-        """Divide the images into pieces of 16,384."""
         return (slice(start, min(start + PIECE_ROWS, len(self))) for start in range(0, len(self), PIECE_ROWS))
 
     def absolute(self) -> ShardedImages:
         """Return the same images for a process with another working directory."""
-        files = [PixelFile(file.file.absolute(), file.n_rows) for file in self.files]
+        files = [file._replace(storage=file.storage.absolute()) for file in self.files]
         return ShardedImages(files, self.labels, self.numbers)
 
 
@@ -88,7 +93,7 @@ def _read(file: PixelFile, rows: NDArray[np.int64], targets: NDArray[np.intp], p
     breaks = np.flatnonzero((steps < 1) | (steps > MAX_GAP) | (np.diff(rows // MAX_READ_ROWS) != 0)) + 1
     buffer = np.empty((MAX_READ_ROWS, PIXEL_COUNT), np.uint8)
     try:
-        with file.file.path().open("rb", buffering=0) as stream:
+        with file.path().open("rb", buffering=0) as stream:
             for start, stop in zip([0, *breaks], [*breaks, len(rows)], strict=True):
                 first, last = int(rows[start]), int(rows[stop - 1]) + 1
                 # Neighbours that stay neighbours need no buffer.
@@ -97,11 +102,11 @@ def _read(file: PixelFile, rows: NDArray[np.int64], targets: NDArray[np.intp], p
                 stream.seek(HEADER_BYTES + first * PIXEL_COUNT)
                 if stream.readinto(block.data) != block.size:
                     raise StoreError(
-                        f"{file.file}: ends before row {last:,} of {file.n_rows:,}; run again to cache the shard again"
+                        f"{file}: ends before row {last:,} of {file.n_rows:,}; run again to cache it again"
                     )
                 if not direct:
                     pixels[targets[start:stop]] = block[rows[start:stop] - first]
     except OSError as error:
         raise StoreError(
-            f"{file.file}: can't be read ({error.strerror}); run again to cache the shard again if it is damaged"
+            f"{file}: can't be read ({error.strerror}); run again to cache the shard again if it is damaged"
         ) from error

@@ -1,4 +1,4 @@
-"""How much memory a sharded source needs: the arithmetic behind `--memory`."""
+"""Compute the memory that a sharded source needs, for `--memory`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def batch_rows(memory: int) -> int:
 
 
 def check_memory(memory: int, n_rows: int, block_bytes: int = 0) -> None:
-    """Raise InputError unless `memory` MiB hold what is kept of `n_rows` rows of shards, and blocks of that size."""
+    """Raise InputError unless `memory` MiB suffice for `n_rows` rows of shards and for blocks of that size."""
     needed = TAKEN + math.ceil((n_rows * KEPT_BYTES + block_bytes) / 2**20)
     if memory < needed:
         raise InputError(f"--memory {memory}: {n_rows:,} rows need {needed:,} MiB at least")

@@ -1,8 +1,8 @@
-"""The cache of shards: each is read and checked once, and its valid rows are kept as compact arrays.
+"""The cache of shards: each is read and checked once, and its valid rows are stored as compact arrays.
 
-A cached shard is a folder named by what decides its content: the SHA-256 of the file, the repairs, and the code that
-reads and checks. A local file is hashed in every run, at more than a gigabyte a second, because neither its time nor
-its size is reliable. One at an address is fetched and hashed.
+A cached shard is a folder. Its name is a digest of all that decides its content: the SHA-256 of the file, the repairs,
+and the code that reads and checks. Each run hashes each file, at more than a gigabyte a second, because neither its
+time nor its size is reliable; a file at an address is fetched for that.
 """
 
 from __future__ import annotations
@@ -13,44 +13,36 @@ import hashlib
 import json
 import os
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
 from artifacts.files import FULL
 from artifacts.store.storage import DAY, FolderStorage, Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
+from schemas.rules import Repair
+from schemas.shards import Shard
 from tasks.sharding.images import PixelFile
 from tasks.sharding.memory import WORKERS
 from tasks.sharding.shard_writer import FAULTS, PIXELS, SUMMARY, read_batches, write_shard
 from tasks.sources.formats import FORMATS
 from tasks.sources.shards import COPY_PREFIX, local_copy
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.rules import Repair
-    from schemas.shards import Shard
-
 UNUSED_DAYS = 14
 
 
 class ShardJob(NamedTuple):
-    """A shard to cache. Small, and picklable: another process or another machine may do it.
+    """A shard to cache in the storage; picklable, for another process or machine.
 
-    Attributes:
-        shard: The shard.
-        storage: Where to cache it.
-        repairs: The repairs to make on all images.
-        rescale: Whether to bring the repaired pixels from 0 to 1 up to 0 to 255, though no repair says so.
-        batch_rows: Rows to have in memory at a time.
+    `repairs` are made on all images. `rescale` then brings pixels from 0 to 1 up to 0 to 255. `batch_rows` rows are in
+    memory at a time.
     """
 
     shard: Shard
@@ -68,18 +60,10 @@ class ShardJob(NamedTuple):
 
 
 class CachedShard(NamedTuple):
-    """A cached shard in a few numbers; its arrays are in a folder of the storage.
+    """A cached shard in a few numbers; its arrays are in the folder `key` of the storage.
 
-    Attributes:
-        shard: The shard.
-        storage: Where it is cached.
-        sha256: The SHA-256 of the file.
-        key: The name of the folder with the arrays.
-        n_input: The number of its rows.
-        n_valid: The number of its rows that pass the checks.
-        max_pixel: The highest of its pixels.
-        max_repaired_pixel: The same after the repairs.
-        fault: Why it can't be used; it isn't cached then.
+    `max_pixel` is the highest of all input pixels, `max_repaired_pixel` the same after the repairs. A shard that can't
+    be used isn't cached, and has a `fault`.
     """
 
     shard: Shard
@@ -95,12 +79,11 @@ class CachedShard(NamedTuple):
     @property
     def pixels(self) -> PixelFile:
         """The file with the pixels of the valid rows."""
-        return PixelFile(CachedFile(self.storage, self.key, PIXELS), self.n_valid)
+        return PixelFile(self.storage, self.key, PIXELS, self.n_valid)
 
-    def array(self, name: str) -> NDArray[np.generic]:
+    def array(self, name: str) -> NDArray[Any]:
         """Read `labels`, `digests` or `positions` of the valid rows."""
-        array: NDArray[np.generic] = np.load(self.storage.local_dir(self.key) / f"{name}.npy", allow_pickle=False)
-        return array
+        return np.asarray(np.load(self.storage.local_dir(self.key) / f"{name}.npy", allow_pickle=False))
 
     def faults(self) -> dict[str, NDArray[np.int64]]:
         """Read the positions of the invalid rows, by reason."""
@@ -108,34 +91,8 @@ class CachedShard(NamedTuple):
             return dict(archive)
 
 
-class CachedFile(NamedTuple):
-    """A file of a cached shard, on this machine or not."""
-
-    storage: Storage
-    key: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"{self.storage.child(self.key)}/{self.name}"
-
-    def path(self) -> Path:
-        """Return its path on this machine, or that of a copy; raise StoreError if it doesn't exist any more."""
-        try:
-            path = self.storage.local_dir(self.key) / self.name
-            if not path.exists():  # programs that clean caches remove single files
-                self.storage.discard(self.key)
-                self.storage.local_dir(self.key)  # fetches another copy
-        except FileNotFoundError:
-            raise StoreError(f"{self.storage.child(self.key)}: removed; run again to cache the shard again") from None
-        return path
-
-    def absolute(self) -> CachedFile:
-        """Return the same file for a process with another working directory."""
-        return self._replace(storage=self.storage.absolute())
-
-
 class ShardCache(NamedTuple):
-    """Where shards are cached, and what runs the jobs."""
+    """The storage of cached shards, and a function that runs jobs, in their order."""
 
     storage: Storage
     run: Callable[[Sequence[ShardJob]], Sequence[CachedShard]]
@@ -150,8 +107,8 @@ def in_threads(jobs: Sequence[ShardJob]) -> list[CachedShard]:
 def cache_shard(job: ShardJob) -> CachedShard:
     """Cache a shard unless it is cached; one that can't be used gets a fault.
 
-    Raises StoreError if the cache can't be written, UnavailableError if a shard can't be had now or changes while it
-    is read; nothing half-written is left then.
+    Raises StoreError if the cache can't be written, UnavailableError if the shard can't be fetched now or changes
+    while it is read; nothing half-written is left then.
     """
     if job.shard.fault:
         return CachedShard(job.shard, job.storage, fault=job.shard.fault)
@@ -184,18 +141,14 @@ def read_input(cached: CachedShard, positions: NDArray[np.int64], n_rows: int) -
     Raises UnavailableError if the file isn't the one that was cached.
     """
     try:
-        with (
-            local_copy(cached.shard, cached.storage.scratch()) as path,
-            _unchanged(path, cached.shard),
-        ):
+        with local_copy(cached.shard, cached.storage.scratch()) as path, _unchanged(path, cached.shard):
             if _sha256(path, cached.shard) != cached.sha256:
                 raise _changed_error(cached.shard)
             start = 0
             for frame in read_batches(path, n_rows):
                 stop = start + len(frame)
-                yield frame.iloc[
-                    positions[np.searchsorted(positions, start) : np.searchsorted(positions, stop)] - start
-                ]
+                first, last = np.searchsorted(positions, [start, stop])
+                yield frame.iloc[positions[first:last] - start]
                 start = stop
                 if len(positions) and start > positions[-1]:
                     return
@@ -206,7 +159,7 @@ def read_input(cached: CachedShard, positions: NDArray[np.int64], n_rows: int) -
 
 
 def sweep(storage: Storage) -> None:
-    """Remove shards that no run has used for two weeks, and what killed processes left a day ago.
+    """Remove shards that no run has used for two weeks, and temporary files of killed processes after a day.
 
     In an object store only the copies on this machine are removed; a lifecycle rule has to remove the rest.
     """
@@ -224,19 +177,17 @@ def sweep(storage: Storage) -> None:
 
 def _find_folder(storage: Storage, key: str) -> Path | None:
     """Return the folder of a cached shard; a damaged one is removed, or fetched again if it is a copy."""
-    for _ in range(2):
-        try:
+    with contextlib.suppress(FileNotFoundError):
+        for _ in range(2):
             folder = storage.local_dir(key)
-        except FileNotFoundError:
-            break
-        if _is_intact(folder, storage.child(key).sizes()):
-            return folder
-        storage.discard(key)
+            if _is_intact(folder, storage.child(key).sizes()):
+                return folder
+            storage.discard(key)
     return None
 
 
 def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
-    """Return whether all files of a cached shard, here and in the store, have the sizes that they were written with."""
+    """Return whether all files of a cached shard, here and in the store, have the sizes in its summary."""
     try:
         sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
         return all(stored.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
@@ -254,7 +205,7 @@ def _sha256(path: Path, shard: Shard) -> str:
 
 @contextlib.contextmanager
 def _unchanged(path: Path, shard: Shard) -> Iterator[Callable[[], None]]:
-    """Raise UnavailableError if a file changes inside the `with`, whatever error that led to; yield the check."""
+    """Raise UnavailableError if a file changes inside the `with`, in place of other errors; yield the check."""
     identity = _identity(path)
 
     def check() -> None:
@@ -270,7 +221,7 @@ def _unchanged(path: Path, shard: Shard) -> Iterator[Callable[[], None]]:
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    """Return what differs once a file is written to or replaced; nothing for one that doesn't exist."""
+    """Return numbers that change when a file is written to or replaced; none if it doesn't exist."""
     try:
         found = path.stat()
     except OSError:

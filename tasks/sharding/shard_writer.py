@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-import io
 import json
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
-from schemas import pixel_frame
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
-from schemas.pixel_frame import labels_of, pixels_of
-from schemas.rules import DEFAULT_INPUT_RULES
+from schemas.pixel_frame import labelled_column_fault, labels_of, pixels_of
+from schemas.rules import DEFAULT_INPUT_RULES, Repair
 from tasks.sharding.images import HEADER_BYTES
 from tasks.sources import formats, parquet_table
 from tasks.validation import row_faults
-from tasks.validation.check_rows import check_rows
+from tasks.validation.check_rows import RowCheckResult, check_rows
 from tasks.validation.repairs import highest, repaired
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.rules import Repair
-    from tasks.validation.check_rows import RowCheckResult
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")
-"""Of the valid rows; each is in a file of this name."""
+"""The names of the arrays of the valid rows, each in a file."""
 
 
 def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int, *, rescale: bool) -> None:
-    """Write what is valid in a shard into an empty folder.
+    """Write the valid rows of a shard into an empty folder, with `n_rows` in memory at a time; more if all are bytes.
 
-    Args:
-        path: The shard.
-        folder: Where to write.
-        repairs: The repairs to make on all images.
-        n_rows: Rows to have in memory at a time; more of bytes that stay bytes.
-        rescale: Whether to bring pixels from 0 to 1 up to 0 to 255, though that isn't among the repairs.
+    `repairs` are made on all images; `rescale` then brings pixels from 0 to 1 up to 0 to 255.
     """
     if not rescale and "scale" not in repairs:
         n_rows = parquet_table.batch_rows(path, n_rows)
@@ -56,14 +42,13 @@ def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int
 def read_batches(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a shard `n_rows` rows at a time; raise InputError unless it has the columns of a labelled pixel frame."""
     for frame in formats.find_shard_format(path).batches(path, DEFAULT_INPUT_RULES, n_rows):
-        fault = pixel_frame.labelled_column_fault(frame)
-        if fault:
+        if fault := labelled_column_fault(frame):
             raise InputError(f"{path}: {fault}; expected label, pixel0 … pixel783")
         yield frame
 
 
 class _Writer:
-    """Writes the files of a cached shard: pixels as they are checked, the rest in the end."""
+    """Writes the files of a cached shard: pixels batch by batch, the rest in the end."""
 
     def __init__(self, folder: Path, repairs: Sequence[Repair], *, rescale: bool) -> None:
         self.n_input = 0
@@ -84,7 +69,8 @@ class _Writer:
                 file.write(np.ascontiguousarray(pixels_of(result.valid)).data)
                 self._add(result)
             file.seek(0)
-            file.write(_npy_header(self.n_valid))
+            header = {"descr": "|u1", "fortran_order": False, "shape": (self.n_valid, PIXEL_COUNT)}
+            np.lib.format.write_array_header_1_0(file, header)  # as long for any number of rows
 
     def write_summary(self) -> None:
         for name, arrays in self._arrays.items():
@@ -103,9 +89,9 @@ class _Writer:
     def _repair(self, frame: pd.DataFrame) -> pd.DataFrame:
         repaired_frame = repaired(frame, self._repairs)
         max_pixel = highest(frame)
-        max_repaired = max_pixel if repaired_frame is frame else highest(repaired_frame)
+        max_repaired_pixel = max_pixel if repaired_frame is frame else highest(repaired_frame)
         self._max_pixel = max(self._max_pixel, max_pixel)
-        self._max_repaired_pixel = max(self._max_repaired_pixel, max_repaired)
+        self._max_repaired_pixel = max(self._max_repaired_pixel, max_repaired_pixel)
         return repaired(repaired_frame, ("scale",)) if self._rescale else repaired_frame
 
     def _add(self, result: RowCheckResult) -> None:
@@ -115,11 +101,3 @@ class _Writer:
         for reason, fails in result.faults.items():
             self._faults.setdefault(reason, []).append(self.n_input + np.flatnonzero(fails))
         self.n_input += len(result.is_valid)
-
-
-def _npy_header(n_rows: int) -> bytes:
-    """Return the header of an `.npy` file of `n_rows` × 784, always 128 bytes."""
-    buffer = io.BytesIO()
-    header = {"descr": "|u1", "fortran_order": False, "shape": (n_rows, PIXEL_COUNT)}
-    np.lib.format.write_array_header_1_0(buffer, header)
-    return buffer.getvalue()

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from bisect import bisect_left
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
-import pyarrow.compute
 import pyarrow.csv
 
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
+from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, concatenate, data_columns, first_duplicate, is_known_layout, table_to_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    import pandas as pd
-
-    from schemas.rules import InputRules, Rules
+from tasks.sources.frames import Frames, check_unique, concatenate, data_columns, is_known_layout, table_to_frame
 
 BLOCK_BYTES = 8 << 20
 THREAD_BYTES = 4 << 20
@@ -32,15 +26,8 @@ MAX_COLUMNS = 10_000
 MAX_LINE_BYTES = 1 << 20
 
 
-class _Layout(NamedTuple):
-    """The names of the columns, and whether the file's first line holds them."""
-
-    names: list[str]
-    has_header: bool
-
-
 def read(path: Path, rules: Rules) -> Frames:
-    """Read the one frame of a file, with or without a header; without one, the label comes first."""
+    """Read all rows of a file, with or without a header; without one, the label comes first."""
     return Frames(concatenate(list(_read(path, rules.max_expanded_mib))))
 
 
@@ -50,10 +37,11 @@ def batches(path: Path, _rules: InputRules, _n_rows: int) -> Iterator[pd.DataFra
 
 
 def _read(path: Path, max_mib: int | None) -> Iterator[pd.DataFrame]:
-    layout = _read_layout(path)
+    names, has_header = _read_layout(path)
     n_lines, n_rows = 0, 0
     for block in _read_blocks(path, max_mib):
-        frame = table_to_frame(_parse(path, block, layout, n_lines), n_rows)
+        table = _parse(path, block, names, n_lines, has_header=has_header and not n_lines)
+        frame = table_to_frame(table, n_rows)
         n_lines += block.count(b"\n")
         n_rows += len(frame)
         if len(frame):
@@ -80,7 +68,8 @@ def _read_blocks(path: Path, max_mib: int | None) -> Iterator[bytes]:
         yield rest
 
 
-def _read_layout(path: Path) -> _Layout:
+def _read_layout(path: Path) -> tuple[list[str], bool]:
+    """Return the names of the columns, and whether the first line holds them."""
     names = _read_first_line(path)
     if len(names) == 1:
         raise InputError(f"{path}, line 1: expected 785 columns, separated by commas, got one")
@@ -89,11 +78,9 @@ def _read_layout(path: Path) -> _Layout:
     if not is_known_layout(names) and any(map(_is_number, names)):
         by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}
         unknown = tuple(f"column {number}" for number in range(1, len(names) + 1))
-        return _Layout(list(by_count.get(len(names), unknown)), has_header=False)
-    duplicate = first_duplicate(names)
-    if duplicate is not None:
-        raise InputError(f"{path}, line 1: two columns are named {duplicate!r}")
-    return _Layout(names, has_header=True)
+        return list(by_count.get(len(names), unknown)), False
+    check_unique(names, f"{path}, line 1")
+    return names, True
 
 
 def _read_first_line(path: Path) -> list[str]:
@@ -113,26 +100,25 @@ def _is_number(field: str) -> bool:
         float(field)
     except ValueError:
         return False
-    return True
+    return field.isascii() and "_" not in field  # as pyarrow
 
 
-def _parse(path: Path, block: bytes, layout: _Layout, n_lines: int) -> pa.Table:
+def _parse(path: Path, block: bytes, names: list[str], n_lines: int, *, has_header: bool) -> pa.Table:
     """Parse a block that follows `n_lines` lines: as `uint8` if all of it is, else as `float64`."""
-    has_header = layout.has_header and not n_lines
     n_rows = _count_rows(block) - has_header
     try:
-        table = _read_table(block, layout.names, pa.uint8(), has_header=has_header, threads=True)
+        table = _read_table(block, names, pa.uint8(), has_header=has_header, threads=True)
         if len(table) == n_rows and not any(column.null_count for column in table.columns):
             return table
     except pa.ArrowInvalid:
         pass  # other numbers than bytes, or a fault
     try:
-        table = _read_table(block, layout.names, pa.float64(), has_header=has_header)
+        table = _read_table(block, names, pa.float64(), has_header=has_header, threads=False)
         fault = None if len(table) == n_rows else "lines without a row"  # an open quotation mark swallows lines
     except pa.ArrowException as error:
         table, fault = None, first_line(error)
     if fault:
-        raise InputError(f"{path}, {_locate_fault(block, layout.names, n_lines, fault, has_header=has_header)}")
+        raise InputError(f"{path}, {_locate_fault(block, names, n_lines, fault, has_header=has_header)}")
     return table
 
 
@@ -143,15 +129,7 @@ def _count_rows(block: bytes) -> int:
     return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
-def _read_table(  # noqa: PLR0913, pyarrow's options
-    block: bytes,
-    names: list[str],
-    dtype: pa.DataType,
-    *,
-    has_header: bool,
-    threads: bool = False,
-    on_invalid_row: Callable[[pyarrow.csv.InvalidRow], str] | None = None,
-) -> pa.Table:
+def _read_table(block: bytes, names: list[str], dtype: pa.DataType, *, has_header: bool, threads: bool) -> pa.Table:
     data = [names[position] for position in data_columns(names)]
     return pyarrow.csv.read_csv(
         io.BytesIO(block),
@@ -161,7 +139,6 @@ def _read_table(  # noqa: PLR0913, pyarrow's options
             column_names=names,
             skip_rows=int(has_header),
         ),
-        parse_options=pyarrow.csv.ParseOptions(invalid_row_handler=on_invalid_row),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(data, dtype), include_columns=data, strings_can_be_null=True
         ),
@@ -169,38 +146,21 @@ def _read_table(  # noqa: PLR0913, pyarrow's options
 
 
 def _locate_fault(block: bytes, names: list[str], n_lines: int, fault: str, *, has_header: bool) -> str:
-    """Find the line and the column of a block's fault, of which pyarrow says `fault`."""
-    lines = list(enumerate(block.splitlines(), n_lines + 1))
-    for number, line in lines:
-        if line.count(b'"') % 2:
-            return f"line {number}: a quotation mark that isn't closed; numbers need none"
-    row_lines = [number for number, line in lines if line]  # as pyarrow counts rows
-    invalid: list[pyarrow.csv.InvalidRow] = []
-
-    def skip(row: pyarrow.csv.InvalidRow) -> str:
-        invalid.append(row)
-        return "skip"
-
-    try:
-        cells = _read_table(block, names, pa.binary(), has_header=has_header, on_invalid_row=skip)
-    except pa.ArrowException:
-        cells = pa.table({})
-    if invalid:
-        line = row_lines[invalid[0].number - 1]
-        expected, found = invalid[0].expected_columns, invalid[0].actual_columns
-        return f"line {line}: expected {expected} columns, as in line 1, got {found}"
-    for name, column in zip(cells.column_names, cells.columns, strict=True):
-        if not _is_numeric(column):
-            row = bisect_left(range(len(column)), 1, key=lambda last: not _is_numeric(column.slice(0, last + 1)))
-            value = column[row].as_py().decode("utf-8", "replace")[:40]
-            return f"line {row_lines[row + has_header]}, column {name}: expected a number, got {value!r}"
-    return f"lines {lines[0][0]} to {lines[-1][0]}: not readable as CSV ({fault})"
-
-
-def _is_numeric(cells: pa.ChunkedArray) -> bool:
-    """Return whether pyarrow reads all cells (bytes) as numbers."""
-    try:
-        pyarrow.compute.ascii_trim_whitespace(cells.cast(pa.string())).cast(pa.float64())
-    except pa.ArrowInvalid:
-        return False
-    return True
+    """Return the line, the column and the reason of a block's first fault, which pyarrow describes as `fault`."""
+    lines, data = block.splitlines(), data_columns(names)
+    nulls = set(pyarrow.csv.ConvertOptions().null_values)
+    with suppress(csv.Error):
+        for number, line in enumerate(lines, n_lines + 1):
+            if not line:  # pyarrow skips it
+                continue
+            text = line.decode("utf-8", "replace")
+            if text.count('"') % 2:
+                return f"line {number}: a quotation mark that isn't closed; numbers need none"
+            fields = next(csv.reader([text]))
+            if len(fields) != len(names):
+                return f"line {number}: expected {len(names)} columns, as in line 1, got {len(fields)}"
+            for position in data if number > has_header else ():
+                value = fields[position]
+                if not (_is_number(value) or value.strip() in nulls):
+                    return f"line {number}, column {names[position]}: expected a number, got {value[:40]!r}"
+    return f"lines {n_lines + 1} to {n_lines + len(lines)}: not readable as CSV ({fault})"

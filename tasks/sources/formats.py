@@ -5,24 +5,22 @@ Readers are imported when something is read, so that a bad source is refused bef
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
-from tasks.sources import mnist, shards, signatures
-from tasks.sources.files import DAMAGED, is_gzipped, open_expanded, unreadable
+from schemas.rules import InputRules, Rules
+from schemas.shards import ShardManifest
+from tasks.sources import files, keras_sets, mnist, shards
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     import pandas as pd
 
     from schemas.results import RawDataset
-    from schemas.rules import InputRules, Rules
-    from schemas.shards import ShardManifest
     from tasks.sources.frames import Frames
 
 HEAD = 1024
@@ -35,92 +33,81 @@ UNSUITABLE = {
     "california-housing": "house prices",
     "boston-housing": "house prices",
 }
-"""The other sets of `keras.datasets`, and what they hold."""
+"""The other sets of `keras.datasets`, and their contents."""
 
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how it is recognised, which module reads it, and what help texts say about it.
+    """A format: how it is recognised, the module that reads it, and its part of help texts.
 
-    Attributes:
-        name: What errors call it, and the source's own name if it is built in.
-        reader: A module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
-            `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time and with
-            labels where the source has them.
-        layout: What the README says about it.
-        file: What help texts call such a file: `.npz`, as in "an .npz file". Empty if it is never a file.
-        folder: What help texts call what a folder holds: "pictures". Empty if it is never a folder.
-        matches_file: Recognises a file by its first bytes, expanded if it is gzipped. The first match is taken.
-        matches_folder: Recognises a folder.
-        built_in: Whether the source is a name, not a path.
-        path: Where a built-in source lies, if that is on this machine.
-        check: Raises InputError unless a built-in source is intact.
-        has_labels: Whether a single file has labels, so that it can be trained on.
-        may_be_gzipped: Whether the reader expands gzipped files.
-        may_be_shard: Whether files can be shards.
-        one_image: Whether a file is one image. The reader then has `batches_of(files, rules, n_rows)` for several of
-            them, given by name and path.
+    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
+    `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time and with labels
+    where the source has them. If a file is one image, its `batches_of(files, rules, n_rows)` reads several, given by
+    name and path. Of the formats that match a file, the first one is taken.
     """
 
     name: str
     reader: str
     layout: str
     file: str = ""
+    """What help texts call such a file: `.npz`, as in "an .npz file". Empty if it is never a file."""
     folder: str = ""
+    """What help texts call the contents of such a folder. Empty if it is never a folder."""
     matches_file: Callable[[bytes], bool] | None = None
+    """Recognises a file by its first bytes, expanded if it is gzipped."""
     matches_folder: Callable[[Path], bool] | None = None
     built_in: bool = False
+    """Whether the source is a name, not a path."""
     path: Path | None = None
+    """The path of a built-in source that is on this machine."""
     check: Callable[[], None] = lambda: None
+    """Raises InputError unless a built-in source is intact."""
+    download: Callable[[], Path] | None = None
+    """Downloads a built-in source; returns its path."""
     has_labels: bool = True
+    """Whether a single file has labels, so that it can be trained on."""
     may_be_gzipped: bool = False
     may_be_shard: bool = False
     one_image: bool = False
 
     def read(self, path: Path, rules: Rules) -> Frames:
         """Read a source to train on."""
-        frames: Frames = import_module(self.reader).read(path, rules)
-        return frames
+        return cast("Frames", import_module(self.reader).read(self._locate(path), rules))
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""
-        frames: Iterator[pd.DataFrame] = import_module(self.reader).batches(path, rules, n_rows)
-        return frames
+        return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches(self._locate(path), rules, n_rows))
 
-    def batches_of(self, files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    def batches_of(self, images: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read files of one image each to predict on, `n_rows` at a time."""
-        frames: Iterator[pd.DataFrame] = import_module(self.reader).batches_of(files, rules, n_rows)
-        return frames
+        return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches_of(images, rules, n_rows))
+
+    def _locate(self, path: Path) -> Path:
+        return self.download() if self.download else self.path or path
 
 
 FORMATS: tuple[Format, ...] = (
-    Format(
-        "mnist",
-        "tasks.sources.mnist",
-        "embedded",
-        built_in=True,
-        path=mnist.PATH,
-        check=mnist.check,
-    ),
+    Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
         "fashion-mnist",
-        "tasks.sources.keras_sets",
+        "tasks.sources.idx",
         "downloaded by Keras into its cache and checked",
         built_in=True,
+        download=keras_sets.download,
     ),
     Format(
         "npz",
         "tasks.sources.npz",
         "Keras' arrays `x_train, y_train, x_test, y_test`, or `x, y`; images as 28 × 28 or 784",
         file=".npz",
-        matches_file=lambda head: head.startswith(signatures.NPZ),
+        matches_file=lambda head: head.startswith(files.NPZ),
     ),
     Format(
         "parquet",
         "tasks.sources.parquet_table",
         "the columns of a `.csv` file",
         file=".parquet",
-        matches_file=lambda head: head.startswith(signatures.PARQUET),
+        matches_file=lambda head: head.startswith(files.PARQUET),
         may_be_shard=True,
     ),
     Format(
@@ -129,8 +116,8 @@ FORMATS: tuple[Format, ...] = (
         "PNG, JPEG or BMP pictures in subfolders `0` to `9`, or those in `train` and `test`",
         file="picture",
         folder="pictures",
-        matches_file=signatures.is_picture,
-        matches_folder=signatures.is_picture_folder,
+        matches_file=files.is_picture,
+        matches_folder=files.is_picture_folder,
         has_labels=False,
         one_image=True,
     ),
@@ -140,8 +127,8 @@ FORMATS: tuple[Format, ...] = (
         "the four IDX files as LeCun published them, gzipped or not",
         file="IDX",
         folder="IDX files",
-        matches_file=lambda head: head.startswith(signatures.IDX_IMAGES),
-        matches_folder=signatures.is_idx_folder,
+        matches_file=lambda head: head.startswith(files.IDX_IMAGES),
+        matches_folder=files.is_idx_folder,
         has_labels=False,
         may_be_gzipped=True,
     ),
@@ -151,7 +138,7 @@ FORMATS: tuple[Format, ...] = (
         "a header `label,pixel0,…,pixel783` (Kaggle) or `pixel1,…,pixel784,class` (OpenML), or none and the label "
         "first; gzipped or not",
         file=".csv",
-        matches_file=signatures.is_text,  # last: other formats may be text, too
+        matches_file=files.is_text,  # last: other formats may be text, too
         may_be_gzipped=True,
         may_be_shard=True,
     ),
@@ -165,23 +152,23 @@ SHARDS = Format(
 
 
 def source_help() -> str:
-    """Return what can be trained on, for `--source` and for errors."""
-    files = _either([one.file for one in FORMATS if one.file and one.has_labels])
-    folders = _either([one.folder for one in FORMATS if one.folder])
-    return f"{_names()}, an {files} file, a folder of {folders}, or shards"
+    """Return the help on `--source`: all that can be trained on. Errors end with it, too."""
+    file = _either([one.file for one in FORMATS if one.file and one.has_labels])
+    folder = _either([one.folder for one in FORMATS if one.folder])
+    return f"{_names()}, an {file} file, a folder of {folder}, or shards"
 
 
 def input_help() -> str:
-    """Return what can be predicted on, for `--input` and for errors."""
-    files = _either([one.file for one in FORMATS if one.file])
-    return f"{_names()}, an {files} file, a folder, a pattern or an address"
+    """Return the help on `--input`: all that can be predicted on. Errors end with it, too."""
+    file = _either([one.file for one in FORMATS if one.file])
+    return f"{_names()}, an {file} file, a folder, a pattern or an address"
 
 
 def source_table() -> str:
-    """Return the README's table of what can be trained on."""
-    rows = [(_source_cell(one), one.layout) for one in FORMATS]
-    rows.append(("a folder, a pattern or an address of shards", SHARDS.layout))
-    return "\n".join(["| source | layout |", "|---|---|", *(f"| {source} | {layout} |" for source, layout in rows)])
+    """Return the documentation's table of sources to train on."""
+    rows = [f"| {_source_cell(one)} | {one.layout} |" for one in FORMATS]
+    rows.append(f"| a folder, a pattern or an address of shards | {SHARDS.layout} |")
+    return "\n".join(["| source | layout |", "|---|---|", *rows])
 
 
 def check(*sources: str | None) -> None:
@@ -195,8 +182,6 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source and, if there is one, the test source, which replaces the source's own test part."""
     from schemas.results import RawDataset
 
-    train: pd.DataFrame | ShardManifest
-    test: pd.DataFrame | ShardManifest | None
     train, test = _read(source, rules)
     name = _name(source)
     if test_source is not None:
@@ -207,7 +192,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
 
 
 def find(source: str, expected: str = "") -> Format:
-    """Return a source's format; raise InputError, which ends with what is expected, if it has none."""
+    """Return a source's format; raise InputError, which ends with `expected`, if it has none."""
     expected = expected or f"expected {source_help()}"
     if named := built_in(source):
         named.check()
@@ -220,17 +205,17 @@ def find(source: str, expected: str = "") -> Format:
     source = strip_file_scheme(source)
     path = Path(source)
     try:
-        found = find_folder_format(path) if path.is_dir() else None
-        if found:
+        if path.is_dir() and (found := find_folder_format(path)):
             return found
         if shards.is_sharded(source):
             shards.check(source)
             return SHARDS
         if path.is_dir():
-            raise InputError(f"{path}: no known format; expected a folder with {_folder_layouts()}")
+            layouts = [one.layout.replace("`", "") for one in FORMATS if one.folder]
+            raise InputError(f"{path}: no known format; expected a folder with {_either([*layouts, 'shards'])}")
         found = find_file_format(path, expected)
     except OSError as error:
-        raise InputError(f"{source}: {unreadable(error)}; {expected}") from error
+        raise InputError(f"{source}: {files.unreadable(error)}; {expected}") from error
     if not found.has_labels:
         raise InputError(f"{path}: a file without labels ({found.file}); {expected}")
     return found
@@ -247,11 +232,17 @@ def find_folder_format(path: Path) -> Format | None:
 
 
 def find_file_format(path: Path, expected: str) -> Format:
-    """Return a file's format by its content; raise InputError, which ends with what is expected, if it has none."""
+    """Return a file's format by its content; raise InputError, which ends with `expected`, if it has none."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {expected}")
-    gzipped = is_gzipped(path)
-    head = _head(path)
+    gzipped = files.is_gzipped(path)
+    try:
+        with files.open_expanded(path) as file:
+            head = file.read(HEAD)
+    except files.DAMAGED:
+        if not gzipped:
+            raise
+        head = b""  # its reader reports the damage
     if not head and not gzipped:
         raise InputError(f"{path}: empty; {expected}")
     for one in FORMATS:
@@ -277,21 +268,9 @@ def place(source: str | None) -> Path | None:
     return path and path.resolve()
 
 
-def _read(source: str, rules: Rules) -> Frames | tuple[ShardManifest, None]:
+def _read(source: str, rules: Rules) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None]:
     found, source = find(source), strip_file_scheme(source)
-    if found is SHARDS:
-        return shards.list_shards(source), None
-    return found.read(Path(source), rules)
-
-
-def _head(path: Path) -> bytes:
-    try:
-        with open_expanded(path) as file:
-            return file.read(HEAD)
-    except DAMAGED:
-        if is_gzipped(path):
-            return b""  # its reader reports the damage
-        raise
+    return (shards.list_shards(source), None) if found is SHARDS else found.read(Path(source), rules)
 
 
 def _name(source: str) -> str:
@@ -315,10 +294,5 @@ def _source_cell(one: Format) -> str:
     return f"a folder of {one.folder}" if one.folder else f"`{one.file}`"
 
 
-def _folder_layouts() -> str:
-    return _either([one.layout.replace("`", "") for one in FORMATS if one.folder] + ["shards"])
-
-
 def _either(words: Sequence[str]) -> str:
-    """Join words: `a, b or c`."""
     return f"{', '.join(words[:-1])} or {words[-1]}"

@@ -1,31 +1,28 @@
-"""Build frames from what readers find: labels and pixels, unchanged, under the columns of a pixel frame."""
+"""Build frames from labels and pixels as readers find them, under the columns of a pixel frame."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    import pyarrow as pa
-    from numpy.typing import NDArray
-
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
-"""What the quarantine adds to a row. Readers skip them, so that a file of corrected rows is a source like any other."""
-
+"""Columns of the quarantine. Readers skip them, so that a file of corrected rows is a source like any other."""
 COLUMN_BLOCK = 256
 """Columns that are transposed together: all at once leave the processor's cache, each alone fills it."""
 
-# The layouts that people have: Kaggle's Digit Recognizer, OpenML's, mnist_train.csv with its `1x1` … `28x28`, and what
-# pandas writes of columns that were never named.
+# The known layouts: Kaggle's Digit Recognizer, OpenML's, that of mnist_train.csv with `1x1` … `28x28`, and those of
+# pandas for columns without names.
 _PIXEL_LAYOUTS = (
     PIXEL_COLUMNS,
     tuple(f"pixel{number}" for number in range(1, PIXEL_COUNT + 1)),
@@ -38,7 +35,7 @@ _IGNORED = re.compile(rf"{'|'.join(QUARANTINE_COLUMNS)}|__index_level_\d+__")
 
 
 class Frames(NamedTuple):
-    """What a reader returns: a frame to train on and, where the source has one, a frame to test with."""
+    """A source's frame to train on and, if it has one, its frame to test with."""
 
     train: pd.DataFrame
     test: pd.DataFrame | None = None
@@ -52,9 +49,10 @@ def data_columns(names: Sequence[str]) -> list[int]:
     return positions
 
 
-def first_duplicate(names: Sequence[str]) -> str | None:
-    """Return a name that occurs more than once, if there is one."""
-    return min((name for name, count in Counter(names).items() if count > 1), default=None)
+def check_unique(names: Sequence[str], where: str) -> None:
+    """Raise InputError, whose message begins with `where`, if two columns have the same name."""
+    if duplicates := [name for name, count in Counter(names).items() if count > 1]:
+        raise InputError(f"{where}: two columns are named {min(duplicates)!r}")
 
 
 def is_known_layout(names: Sequence[str]) -> bool:
@@ -90,13 +88,12 @@ def images_to_frame(
     """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; `uint8` wherever that loses nothing."""
     index = pd.RangeIndex(len(pixels)) if index is None else index
     pixels = _compact(pixels.reshape(len(pixels), PIXEL_COUNT))
-    if labels is None:
-        return pd.DataFrame(pixels, index=index, columns=list(PIXEL_COLUMNS), copy=False)
-    labels = _compact(labels)
-    if pixels.dtype == labels.dtype == np.uint8:
+    labels = None if labels is None else _compact(labels)
+    if labels is not None and pixels.dtype == labels.dtype == np.uint8:
         return labelled_frame(np.asarray(pixels, np.uint8), np.asarray(labels, np.uint8)).set_index(index)
     frame = pd.DataFrame(pixels, index=index, columns=list(PIXEL_COLUMNS), copy=False)
-    frame.insert(0, "label", labels)
+    if labels is not None:
+        frame.insert(0, "label", labels)
     return frame
 
 

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.digits import SIDE
 from schemas.errors import InputError
-from tasks.sources.files import check_expanded, check_inside, reading
+from schemas.rules import InputRules, Rules
+from tasks.sources.files import IDX_IMAGES, IDX_LABELS, IDX_NAME, check_expanded, check_inside, reading
 from tasks.sources.frames import Frames, image_batches, images_to_frame
-from tasks.sources.signatures import IDX_IMAGES, IDX_LABELS, IDX_NAME
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-    from typing import IO
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.rules import InputRules, Rules
 
 IMAGES, LABELS = (int.from_bytes(magic, "big") for magic in (IDX_IMAGES, IDX_LABELS))
 SHAPES: dict[int, tuple[int, ...]] = {IMAGES: (SIDE, SIDE), LABELS: ()}
@@ -32,35 +26,31 @@ def read(folder: Path, rules: Rules) -> Frames:
     """Read the four files, or the two to train on; errors name the file and the byte."""
     files = _find_files(folder)
     roles = ROLES if any(part == "test" for part, _ in files) else ROLES[:2]
-    missing = [f"{part} {content}" for part, content in roles if (part, content) not in files]
-    if missing:
+    if missing := [" ".join(role) for role in roles if role not in files]:
         raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
     return Frames(*(_read_part(files[part, "images"], files[part, "labels"], rules) for part, _ in roles[::2]))
 
 
 def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the images of a file or, from a folder, of its test part, if it has one, with labels if it has them."""
-    images, labels_file = path, None
+    images, labels = path, None
     if path.is_dir():
         files = _find_files(path)
         part = next((part for part in ("test", "train") if (part, "images") in files), None)
         if part is None:
             raise InputError(f"{path}: no IDX file of images")
-        images, labels_file = files[part, "images"], files.get((part, "labels"))
-    labels = None
-    if labels_file is not None:
-        [labels] = _read_rows(labels_file, LABELS)
-        _check_counts(images, labels_file, labels)
+        images = files[part, "images"]
+        if labels_file := files.get((part, "labels")):
+            labels = _read_labels(labels_file, images)
     yield from image_batches(_read_rows(images, IMAGES, n_rows), labels)
 
 
 def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
-    """Find the files of a folder by part and content; raise InputError if there are two of one."""
+    """Find the files of a folder by part and content."""
     files: dict[tuple[str, str], Path] = {}
     for path in sorted(folder.iterdir()):
-        name = IDX_NAME.match(path.name)
-        if name and path.is_file():
-            part, content = name.group(1).lower(), name.group(2).lower()
+        if (name := IDX_NAME.match(path.name)) and path.is_file():
+            part, content = name[1].lower(), name[2].lower()
             role = ("test" if part == "t10k" else part, content)
             if role in files:
                 raise InputError(f"{folder}: {files[role].name} and {path.name} both are the {role[0]} {content}")
@@ -71,22 +61,23 @@ def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
 
 def _read_part(images: Path, labels_file: Path, rules: Rules) -> pd.DataFrame:
     [pixels] = _read_rows(images, IMAGES, max_mib=rules.max_expanded_mib)
-    [labels] = _read_rows(labels_file, LABELS, max_mib=rules.max_expanded_mib)
-    _check_counts(images, labels_file, labels)
-    return images_to_frame(pixels, labels)
+    return images_to_frame(pixels, _read_labels(labels_file, images, rules.max_expanded_mib))
 
 
-def _check_counts(images: Path, labels_file: Path, labels: NDArray[np.uint8]) -> None:
+def _read_labels(path: Path, images: Path, max_mib: int | None = None) -> NDArray[np.uint8]:
+    """Read all labels; raise InputError unless there is one for each of the images."""
+    [labels] = _read_rows(path, LABELS, max_mib=max_mib)
     with reading(images) as file:
         n_images = _read_header(images, IMAGES, file)
     if n_images != len(labels):
-        raise InputError(f"{labels_file}: {len(labels):,} labels for the {n_images:,} images of {images.name}")
+        raise InputError(f"{path}: {len(labels):,} labels for the {n_images:,} images of {images.name}")
+    return labels
 
 
 def _read_rows(
     path: Path, magic: int, n_rows: int | None = None, max_mib: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Read as many rows as the header announces, `n_rows` at a time or all at once, and check that no more follow."""
+    """Read the rows that the header announces, `n_rows` at a time or all at once, and check that no more follow."""
     shape = SHAPES[magic]
     row_bytes = int(np.prod(shape, dtype=int))
     with reading(path) as file:
@@ -106,7 +97,7 @@ def _read_rows(
 
 
 def _read_header(path: Path, magic: int, file: IO[bytes]) -> int:
-    """Read the header of a file with this magic number; return the number of rows that it announces."""
+    """Check a header; return the number of rows that it announces."""
     shape = SHAPES[magic]
     size = 4 * (2 + len(shape))
     content = file.read(size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import tempfile
+from collections.abc import Iterator
 from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
@@ -11,20 +12,17 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import InputError, listed
+from schemas.rules import InputRules
 from tasks.sources import formats, shards
 from tasks.sources.files import check_inside, entries, printable, unreadable
+from tasks.sources.formats import Format
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pandas as pd
-
-    from schemas.rules import InputRules
-    from tasks.sources.formats import Format
 
 
 class InputFile(NamedTuple):
-    """A file, and the name that its images get."""
+    """A file; `name` begins the names of its images."""
 
     name: str
     path: Path
@@ -76,12 +74,11 @@ def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]
 
 
 def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read the shards at an address one by one; each is fetched only while it is read."""
     found = shards.list_shards(source).shards
     if faults := [shard.fault for shard in found if shard.fault]:
         raise InputError(listed(faults))
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
-        for shard in found:
+        for shard in found:  # each is fetched only while it is read
             with shards.local_copy(shard, Path(folder)) as path:
                 file = InputFile(shard.item, path)
                 yield from _read_file(file, formats.find_shard_format(path), rules, n_rows, several=len(found) > 1)
@@ -96,12 +93,10 @@ def _read_file(
 
 
 def _check_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Return a frame that has a pixel frame's columns, with or without a label."""
     from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
 
     labelled = "label" in frame.columns
-    fault = (labelled_column_fault if labelled else unlabelled_column_fault)(frame)
-    if fault:
+    if fault := (labelled_column_fault if labelled else unlabelled_column_fault)(frame):
         expected = "label, pixel0 … pixel783" if labelled else "pixel0 … pixel783, with or without a label before them"
         raise InputError(f"{source}: {fault}; expected {expected}")
     return frame
@@ -112,7 +107,7 @@ def _expected() -> str:
 
 
 def _list_files(source: str) -> list[InputFile] | None:
-    """List the files that are to be read one by one; None for a source that is read as a whole."""
+    """List the files to read one by one; None for a source that is read as a whole."""
     if formats.built_in(source) or source in formats.UNSUITABLE:
         return None
     if not source.strip():

@@ -1,20 +1,8 @@
 """Fashion-MNIST, which Keras downloads into its own cache, `~/.keras`; offline it comes from the cache."""
 
-from __future__ import annotations
-
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from schemas.errors import UnavailableError, first_line
-from tasks.sources import idx
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
-
-    from schemas.rules import InputRules, Rules
-    from tasks.sources.frames import Frames
 
 CACHE_FOLDER = "datasets/fashion-mnist"
 URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"  # that of Keras' own loader
@@ -27,18 +15,8 @@ MD5 = {
 }
 
 
-def read(_source: Path, rules: Rules) -> Frames:
-    """Read the training and the test part; raise UnavailableError if they can't be downloaded."""
-    return idx.read(_download(), rules)
-
-
-def batches(_source: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read the test part; raise UnavailableError if it can't be downloaded."""
-    return idx.batches(_download(), rules, n_rows)
-
-
-def _download() -> Path:
-    """Download the four files, unless Keras has them in its cache; return their folder."""
+def download() -> Path:
+    """Download the four IDX files, unless Keras has them in its cache; return their folder."""
     from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()  # Keras imports it, and less quietly

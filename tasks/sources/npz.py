@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from itertools import chain
+from pathlib import Path
+from typing import IO, NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
+from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded
 from tasks.sources.frames import Frames, image_batches, images_to_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-    from typing import IO
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.rules import InputRules, Rules
 
 TRAIN, TEST, UNSPLIT = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
 TO_TRAIN: tuple[tuple[tuple[str, str], ...], ...] = ((TRAIN, TEST), (TRAIN,), (UNSPLIT,))
@@ -31,21 +27,18 @@ TO_PREDICT = (TEST, TEST[:1], UNSPLIT, UNSPLIT[:1], TRAIN, TRAIN[:1])
 """Likewise, of a file that need not have labels."""
 IMAGE_SHAPES = {(SIDE, SIDE), (SIDE, SIDE, 1), (PIXEL_COUNT,)}
 NUMBER_KINDS = "biuf"
-HEADER_READERS = {
-    (1, 0): np.lib.format.read_array_header_1_0,
-    (2, 0): np.lib.format.read_array_header_2_0,
-}
-"""By version of the .npy format."""
+# By version of the .npy format.
+HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 DAMAGED = zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, OSError, RuntimeError
 
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read the training part and, if there is one, the test part; errors name the array."""
     with _open(path) as arrays:
-        parts = next((parts for parts in TO_TRAIN if arrays.has([name for pair in parts for name in pair])), None)
+        parts = next((parts for parts in TO_TRAIN if arrays.has(chain(*parts))), None)
         if parts is None:
             raise InputError(f"{path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {arrays.summary}")
-        check_expanded(path, arrays.n_bytes([name for pair in parts for name in pair]), rules.max_expanded_mib)
+        check_expanded(path, sum(map(arrays.n_bytes, chain(*parts))), rules.max_expanded_mib)
         frames = []
         for names in parts:
             pixels, labels = map(arrays.read, names)
@@ -71,10 +64,8 @@ def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
         yield from image_batches(arrays.read_rows(names[0], n_rows), labels)
 
 
-class _Header(NamedTuple):
-    shape: tuple[int, ...]
-    by_column: bool
-    dtype: np.dtype[np.generic]
+_Header = tuple[tuple[int, ...], bool, np.dtype[np.generic]]
+"""The shape of an array, whether it is stored column by column, and its type."""
 
 
 class _Arrays(NamedTuple):
@@ -88,16 +79,15 @@ class _Arrays(NamedTuple):
     def summary(self) -> str:
         return ", ".join(sorted(self.members)[:8]) or "none"
 
-    def has(self, names: Sequence[str]) -> bool:
+    def has(self, names: Iterable[str]) -> bool:
         return set(names) <= set(self.members)
 
-    def n_bytes(self, names: Sequence[str]) -> int:
-        # zipfile reads no more than a member's stated size, so this bounds what is read.
-        return sum(self.archive.getinfo(self.members[name]).file_size for name in names)
+    def n_bytes(self, name: str) -> int:
+        return self.archive.getinfo(self.members[name]).file_size  # zipfile reads no more than that
 
     def shape(self, name: str) -> tuple[int, ...]:
         with self.archive.open(self.members[name]) as file:
-            return self._read_header(name, file).shape
+            return self._read_header(name, file)[0]
 
     def read(self, name: str) -> NDArray[np.generic]:
         self.shape(name)  # checks the header
@@ -108,32 +98,30 @@ class _Arrays(NamedTuple):
     def read_rows(self, name: str, n_rows: int) -> Iterator[NDArray[np.generic]]:
         """Read an array `n_rows` rows at a time; one that is stored column by column is read at once."""
         with self.archive.open(self.members[name]) as file:
-            header = self._read_header(name, file)
-            total = header.shape[0]
-            array = self.read(name) if header.by_column else None
+            (total, *image), by_column, dtype = self._read_header(name, file)
+            array = self.read(name) if by_column else None
             for start in range(0, max(total, 1), n_rows):
                 if array is not None:
                     yield array[start : start + n_rows]
                     continue
-                shape = (min(n_rows, total - start), *header.shape[1:])
-                content = file.read(header.dtype.itemsize * int(np.prod(shape)))
-                yield np.frombuffer(content, header.dtype).reshape(shape)
+                shape = (min(n_rows, total - start), *image)
+                yield np.frombuffer(file.read(dtype.itemsize * int(np.prod(shape))), dtype).reshape(shape)
 
     def _read_header(self, name: str, file: IO[bytes]) -> _Header:
-        """Read a header; refuse one that announces other than the member holds: NumPy would allocate as much."""
+        """Read a header; refuse one that announces more or less than the member holds: NumPy would allocate that."""
         member = self.members[name]
         version = np.lib.format.read_magic(file)
         if version not in HEADER_READERS:
             raise ValueError(f"{member} is of version {version} of the .npy format")
-        header = _Header(*HEADER_READERS[version](file))
-        if header.dtype.kind not in NUMBER_KINDS:
-            content = "pickled objects" if header.dtype.hasobject else f"{header.dtype}"
+        shape, by_column, dtype = HEADER_READERS[version](file)
+        if dtype.kind not in NUMBER_KINDS:
+            content = "pickled objects" if dtype.hasobject else f"{dtype}"
             raise InputError(f"{self.path}: expected numbers in {member}, got {content}")
-        announced = header.dtype.itemsize * int(np.prod([*header.shape, 1], dtype=object))
-        held = self.archive.getinfo(member).file_size - file.tell()
+        announced = dtype.itemsize * int(np.prod([*shape, 1], dtype=object))
+        held = self.n_bytes(name) - file.tell()
         if announced != held:
             raise ValueError(f"{member} announces {announced:,} bytes and holds {held:,}")
-        return header
+        return shape, by_column, dtype
 
 
 @contextmanager
@@ -147,7 +135,6 @@ def _open(path: Path) -> Iterator[_Arrays]:
 
 
 def _check_shapes(path: Path, names: tuple[str, ...], pixels: tuple[int, ...], labels: tuple[int, ...]) -> None:
-    """Raise InputError, naming the arrays, unless there is one label per image."""
     one_each = labels in {pixels[:1], (*pixels[:1], 1)}  # the second as Keras' cifar10 has them
     if not one_each or pixels[1:] not in IMAGE_SHAPES:
         raise InputError(f"{path}: {names[0]} is {pixels} and {names[1]} {labels}; expected (rows, 28, 28) and (rows,)")

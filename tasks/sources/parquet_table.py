@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
 from schemas.errors import InputError, first_line
+from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded
-from tasks.sources.frames import Frames, concatenate, data_columns, first_duplicate, table_to_frame
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    import pandas as pd
-
-    from schemas.rules import InputRules, Rules
+from tasks.sources.frames import Frames, check_unique, concatenate, data_columns, table_to_frame
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 16
@@ -30,7 +25,7 @@ DAMAGED = pa.ArrowException, OSError, ValueError, KeyError
 
 
 def read(path: Path, rules: Rules) -> Frames:
-    """Read the one frame of a file."""
+    """Read all rows of a file."""
     return Frames(concatenate(list(_read(path, BATCH_ROWS, rules.max_expanded_mib, threads=True))))
 
 
@@ -87,7 +82,6 @@ def _read_batches(
 
 
 def _is_read_by_groups(file: pyarrow.parquet.ParquetFile, names: list[str], n_rows: int) -> bool:
-    """Return whether row groups are worth being read one by one, and small enough."""
     largest = max((file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)), default=0)
     return largest >= min(MIN_GROUP_ROWS, n_rows) and largest * _row_bits(file, names) // 8 <= MAX_GROUP_BYTES
 
@@ -105,13 +99,11 @@ def _row_bits(file: pyarrow.parquet.ParquetFile, names: list[str]) -> int:
 
 
 def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int | None) -> list[str]:
-    """Return the names of the columns to read; raise InputError if one isn't numeric, or if they are too large."""
+    """Return the names of the columns to read, which are numeric and not too large."""
     schema = file.schema_arrow
     all_names = schema.names  # pyarrow builds them on every access
     names = [all_names[position] for position in data_columns(all_names)]
-    duplicate = first_duplicate(names)
-    if duplicate is not None:
-        raise InputError(f"{path}: two columns are named {duplicate!r}")
+    check_unique(names, str(path))
     for name in names:
         dtype = schema.field(name).type
         if not (pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_boolean(dtype)):

@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from PIL import Image, ImageFilter, ImageOps
 
 from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
-from tasks.sources.files import check_inside, entries, printable
+from schemas.rules import InputRules, Rules
+from tasks.sources.files import LABEL_NAMES, PICTURE_PARTS, check_inside, entries, has_label_folders, printable
 from tasks.sources.frames import Frames, images_to_frame
-from tasks.sources.signatures import LABEL_NAMES, PICTURE_PARTS, has_label_folders
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from pathlib import Path
-
-    from numpy.typing import NDArray
-
-    from schemas.rules import InputRules, Rules
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
 BOX = 20
 """The side of the square that MNIST's digits were fitted into."""
 CENTRE = SIDE // 2
 INK = 0.1
-"""What counts as ink when a digit's extent is measured, as a share of the darkest ink."""
+"""From this share of the darkest ink on, a pixel counts towards a digit's extent."""
 GROUND = 0.3
-"""What still counts as ground, as a share of the darkest ink: light is never quite even, and paper has a grain."""
+"""Up to this share of the darkest ink, a pixel is ground: light is never quite even, and paper has a grain."""
 LARGE = 2 * SIDE
 """From this side on, a speck of one pixel is no part of a digit."""
 MIN_CONTRAST = 16
-"""Between ground and ink, of 255; a picture with less is blank."""
+"""Of ink and ground, of 255; a picture with less is blank."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
 # 70,000 are, with 19 or 20 pixels of ink above 0 and their centre within 0.52 of pixel 14.
 MIN_NORMAL_INK = 200
@@ -42,7 +37,7 @@ NORMAL_OFFSET = 0.6
 
 
 class Picture(NamedTuple):
-    """A picture to read: its name in the frame's index, its path, its label if that is known."""
+    """A picture to read; `item` is its name in the frame's index."""
 
     item: str
     path: Path
@@ -71,7 +66,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _list(root: Path, folder: Path) -> list[Picture]:
-    """List the pictures in the subfolders of a folder; raise InputError for anything else, and for links out of it."""
+    """List the pictures in the subfolders of a folder; refuse anything else, and links out of the root."""
     pictures: list[Picture] = []
     for subfolder in entries(folder):
         if not subfolder.is_dir():
@@ -107,7 +102,7 @@ def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
             if picture.width * picture.height <= rules.max_picture_pixels:
                 return normalize(_to_grey(ImageOps.exif_transpose(picture)))
             size = f"{picture.width:,} × {picture.height:,}"
-    except Exception as error:  # Pillow's decoders raise whatever damaged content leads them to
+    except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
         raise InputError(f"{path}: not a readable PNG, JPEG or BMP picture ({first_line(error)})") from error
     raise InputError(f"{path}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
 
@@ -133,21 +128,21 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
     mass: the normalisation that LeCun, Cortes and Burges describe. Ink that fitting made faint is brightened again. A
     picture without contrast becomes a blank image, which validation quarantines.
     """
+    image = np.zeros((SIDE, SIDE), np.uint8)
     ink = _ink(brightness)
     if ink.max(initial=0.0) < MIN_CONTRAST:
-        return np.zeros((SIDE, SIDE), np.uint8)
+        return image
     if _is_normal(ink):
         return np.rint(ink).astype(np.uint8)
     ink = _clean(ink)
     if not ink.any():  # nothing but specks
-        return np.zeros((SIDE, SIDE), np.uint8)
+        return image
     rows, columns = _extent(ink)
     digit = ink[rows, columns]
     longest = max(digit.shape)
     height, width = (max(1, round(side * BOX / longest)) for side in digit.shape)
     fitted = np.asarray(Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC))
     fitted = np.clip(fitted * (255 / fitted.max()), 0, 255)
-    image = np.zeros((SIDE, SIDE), np.uint8)
     top, left = (
         int(np.clip(round(CENTRE - middle), 0, SIDE - side))
         for middle, side in zip(_centre(fitted), fitted.shape, strict=True)

@@ -6,22 +6,18 @@ import glob
 import os
 import posixpath
 import tempfile
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import TYPE_CHECKING
+from typing import IO, Any
 
 from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
-from tasks.sources.files import check_inside, entries, printable
-from tasks.sources.signatures import PARQUET
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import IO, Any
+from tasks.sources.files import PARQUET, check_inside, entries, printable
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
 """The names of shards end with these in a folder; a pattern may match any name."""
@@ -32,7 +28,6 @@ TRAILER_BYTES = 8
 TAIL_BYTES = 1 << 17
 """Bytes at a file's end that are read first: most footers are shorter."""
 PARALLEL_REQUESTS = 8
-"""Shards at an address that are inspected at a time."""
 COPY_PREFIX = ".fetched-"
 """Names of folders with copies of shards begin with this."""
 
@@ -54,8 +49,8 @@ def check(source: str) -> None:
     """
     if SCHEME in source:
         check_protocol(source, source)
-    elif not _find_paths(source):
-        raise _no_shards(source)
+    else:
+        _find_paths(source)
 
 
 def list_shards(source: str) -> ShardManifest:
@@ -63,8 +58,8 @@ def list_shards(source: str) -> ShardManifest:
 
     A shard that can't be used has a fault. Raises InputError if there are no shards or they can't be listed.
     """
-    check(source)
     if SCHEME in source:
+        check_protocol(source, source)
         return ShardManifest(tuple(_list_address(source)))
     root = Path(source)
     names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _find_paths(source)]
@@ -105,28 +100,27 @@ def _is_shard(path: Path) -> bool:
 
 
 def _is_data(name: str) -> bool:
-    """Return whether a name isn't `_SUCCESS` or the like, which engines leave beside shards."""
-    return not name.startswith((".", "_"))
+    return not name.startswith((".", "_"))  # engines leave `_SUCCESS` and the like beside shards
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Return whether a pattern means what fsspec finds: as on this machine, `*` doesn't match hidden folders."""
-    hidden_patterns = [part for part in pattern.split("/") if part.startswith(".")]
-    hidden = (part for part in name.split("/") if part.startswith("."))
-    return _is_data(posixpath.basename(name)) and all(
-        any(fnmatch(part, pattern) for pattern in hidden_patterns) for part in hidden
-    )
+    """Return whether a pattern that fsspec matches would match on this machine, too: `*` matches no hidden folder."""
+    hidden, hidden_patterns = ([part for part in path.split("/") if part.startswith(".")] for path in (name, pattern))
+    matched = all(any(fnmatch(part, pattern) for pattern in hidden_patterns) for part in hidden)
+    return matched and _is_data(posixpath.basename(name))
 
 
 def _find_paths(source: str) -> list[Path]:
-    """Return the paths of the shards of a folder or a pattern."""
     path = Path(source)
-    if not path.is_dir():
+    if path.is_dir():
+        paths = [entry for entry in entries(path) if _is_shard(entry)]
+        for entry in paths:
+            check_inside(entry, path)
+    else:
         found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
-        return sorted(path for path in found if _is_data(path.name))
-    paths = [entry for entry in entries(path) if _is_shard(entry)]
-    for entry in paths:
-        check_inside(entry, path)
+        paths = sorted(path for path in found if _is_data(path.name))
+    if not paths:
+        raise _no_shards(source)
     return paths
 
 
@@ -143,7 +137,6 @@ def _inspect_path(path: Path, item: str) -> Shard:
 
 
 def _list_address(source: str) -> list[Shard]:
-    """List and inspect the shards at an address."""
     import fsspec
 
     try:
@@ -204,7 +197,6 @@ def _read_footer(file: IO[bytes]) -> bytes:
 
 
 def _add_row_count(shard: Shard, footer: bytes) -> Shard:
-    """Add a Parquet shard's number of rows, or why its footer can't be read."""
     import pyarrow as pa
     import pyarrow.parquet
 

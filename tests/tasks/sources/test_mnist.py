@@ -11,12 +11,12 @@ from samples import ROOT
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED, labels_of, pixels_of, validate
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import mnist
+from tasks.sources import mnist, npz
 
 
 @pytest.fixture(scope="module")
 def parts():
-    return dict(zip(("train", "t10k"), mnist.read(mnist.PATH, DEFAULT_RULES), strict=True))
+    return dict(zip(("train", "t10k"), npz.read(mnist.PATH, DEFAULT_RULES), strict=True))
 
 
 def published_sums() -> dict[str, str]:

@@ -71,8 +71,8 @@ def test_help_texts_of_flags_are_those_of_the_registry():
     assert predict_flow.parameters.properties["input"]["description"] == f"{formats.input_help()}."
 
 
-def test_the_readme_has_the_registrys_table():
-    assert formats.source_table() in (ROOT / "README.md").read_text()
+def test_the_documentation_has_the_registrys_table():
+    assert formats.source_table() in (ROOT / "docs" / "how-to" / "own-data.md").read_text()
 
 
 def test_a_bad_source_is_refused_without_heavy_imports(tmp_path):
