@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import images, pixel_frame
+from schemas.images import Images
 from schemas.pixel_frame import pixels_of
+from schemas.rules import Repair
 from tasks.validation import row_faults
 from tasks.validation.repairs import highest, is_unit_scale, needed, repaired
-from tasks.validation.row_faults import RowKeys
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
-    from schemas.rules import Repair
+from tasks.validation.row_faults import Faults, RowKeys
 
 
 class CheckedPart(NamedTuple):
@@ -70,7 +66,7 @@ class CheckedPart(NamedTuple):
         rows = np.flatnonzero(selected)
         return self._replace(images=self.images.take(rows), digests=self.digests[rows], positions=self.positions[rows])
 
-    def quarantine(self, faults: Mapping[str, NDArray[np.bool_]]) -> CheckedPart:
+    def quarantine(self, faults: Faults) -> CheckedPart:
         """Return the part without the valid rows that fail a further check."""
         positions = {name: self.positions[fails] for name, fails in faults.items()}
         rest = self.take(~row_faults.failing(faults, len(self.positions)))
@@ -82,7 +78,7 @@ class RowCheckResult(NamedTuple):
 
     valid: pd.DataFrame
     is_valid: NDArray[np.bool_]
-    faults: dict[str, NDArray[np.bool_]]
+    faults: Faults
 
 
 def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
