@@ -19,9 +19,6 @@ PIXEL_COLUMNS = tuple(f"pixel{position}" for position in range(PIXEL_COUNT))
 LABELLED_COLUMNS = ("label", *PIXEL_COLUMNS)
 BLOCK_ROWS = 2048
 
-FaultFinder = Callable[[pd.DataFrame], str | None]
-"""Returns what is wrong with a frame, or None."""
-
 
 def labelled_frame(pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> pd.DataFrame:
     """Build a labelled pixel frame from images (rows × 28 × 28 or rows × 784) and their labels.
@@ -79,7 +76,7 @@ def _label_fault(frame: pd.DataFrame) -> str | None:
     return f"{int(outside.sum())} others, the first of them {frame['label'].iloc[first]} in row {frame.index[first]}"
 
 
-def _check(name: str, allowed: str, fault: FaultFinder) -> pa.Check:
+def _check(name: str, allowed: str, fault: Callable[[pd.DataFrame], str | None]) -> pa.Check:
     return pa.Check(lambda frame: fault(frame) is None, name=name, error=allowed, statistics={"fault": fault})
 
 

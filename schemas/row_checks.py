@@ -31,11 +31,7 @@ Subject = Literal["label", "pixels", "copies"]
 
 
 class PixelBlock:
-    """The pixels (rows × 784) of a block of rows, with the intermediate results that several facts share.
-
-    A block is small enough to stay in a processor's cache. `uint8` pixels are whole numbers from 0 to 255, so the
-    facts that look for anything else skip them.
-    """
+    """The pixels (rows × 784) of a block of rows, with the intermediate results that several facts share."""
 
     def __init__(self, pixels: NDArray[np.generic]) -> None:
         self.pixels = pixels
@@ -86,7 +82,7 @@ class RowCheck:
 
 
 def _count(is_faulty: Callable[[PixelBlock], NDArray[np.bool_]]) -> Callable[[PixelBlock], NDArray[np.int64]]:
-    """Build the fact that counts each image's pixels with a fault that `uint8` can't have."""
+    """Build the fact that counts each image's faulty pixels; `uint8` pixels, whole and from 0 to 255, have none."""
 
     def fact(block: PixelBlock) -> NDArray[np.int64]:
         return np.asarray(np.zeros(len(block.pixels), np.int64) if block.is_uint8 else is_faulty(block).sum(axis=1))

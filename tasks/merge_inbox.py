@@ -1,8 +1,4 @@
-"""Merge the inbox: read the files that people put there; once validation has checked their rows, move them.
-
-`merge_inbox` reads and changes nothing. `validate` checks the rows of source and files, and calls `settle` to accept or
-reject each waiting file.
-"""
+"""Merge the inbox: read its files and change nothing; `validate` calls `settle` to accept or reject each of them."""
 
 from __future__ import annotations
 

@@ -95,8 +95,7 @@ class Inbox:
         return settled, [path for path in files if path not in settled]
 
     def find_accepted(self, digest: str) -> Path | None:
-        name = self._names.get(digest)
-        return None if name is None else (self._done / name).resolve()
+        return self._accepted_digests.get(digest)
 
     def accept(self, path: Path, digest: str) -> Path | None:
         """Move a file to `done/` and return its new path; None if it has changed since it was read, and still waits."""
@@ -105,7 +104,7 @@ class Inbox:
         if _digest(target) != digest:
             _move(target, _free_path(path))
             return None
-        self._names[digest] = target.name
+        self._accepted_digests[digest] = target.resolve()
         return target.resolve()
 
     def reject(self, path: Path, reason: str) -> Path:
@@ -125,12 +124,12 @@ class Inbox:
         return [path for path in entries(folder) if path not in {self._done, self._rejected}]
 
     @cached_property
-    def _names(self) -> dict[str, str]:
-        names = {}
+    def _accepted_digests(self) -> dict[str, Path]:
+        paths = {}
         for path in self.accepted():
             with suppress(OSError, InputError):
-                names[_digest(path)] = path.name
-        return names
+                paths[_digest(path)] = path
+        return paths
 
 
 def digest_file(path: Path) -> str:

@@ -19,19 +19,13 @@ from tasks.validation.row_faults import Faults, RowKeys
 
 
 class CheckedPart(NamedTuple):
-    """A part whose rows were checked: the valid ones, and which of the input rows are quarantined.
+    """A part whose rows were checked: the valid ones, and which of the `n_input` readable rows are quarantined.
 
-    Attributes:
-        n_input: The number of input rows that could be read.
-        images: The valid rows, repaired.
-        digests: Their images' digests.
-        positions: Their positions among the input rows.
-        faults: The positions of the quarantined rows, by the name of the check that they fail.
-        read_input: Returns input rows unchanged, by ascending positions.
-        unit_scale: Whether pixels run from 0 to 1 although no repair was asked for. They were scaled then, so that the
-            checks that follow mean something.
-        bad_shards: A message for each file that can't be used.
-        n_unreadable: The number of rows in these files, as far as it is known.
+    `images` are the valid rows, repaired, with their `digests` and their `positions` among the input rows. `faults`
+    holds the positions of the quarantined rows by the check that they fail. `read_input` returns input rows, unchanged,
+    by ascending positions. `unit_scale`: pixels run from 0 to 1, no repair was asked for, and they were scaled so that
+    the later checks mean something. `bad_shards` holds a message for each unusable file; `n_unreadable` counts their
+    rows.
     """
 
     n_input: int
@@ -51,7 +45,6 @@ class CheckedPart(NamedTuple):
 
     @property
     def keys(self) -> RowKeys:
-        """What identifies copies among the valid rows."""
         return RowKeys(self.digests, self.images.labels)
 
     @property

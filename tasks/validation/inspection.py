@@ -32,7 +32,7 @@ MAX_QUARANTINED_ROWS = 20_000
 
 @dataclass
 class Inspection:
-    """What the checks have found so far: `parts` holds the source's parts, and the test part that is split off."""
+    """The results of the checks so far; `parts` holds the source's parts, and the test part that is split off."""
 
     raw: RawDataset
     rules: Rules
@@ -74,9 +74,9 @@ def inspect(
 
 
 def fingerprint(train: RowKeys, test: RowKeys) -> str:
-    """Digest both parts' labels and images in their order: SHA-256 of each part's name, length, labels, row digests.
+    """Digest both parts' labels and images in their order, whatever the format and the cut into files.
 
-    A row's digest depends on its 784 pixels alone, so neither the format nor the cut into files matters.
+    It is the SHA-256 of each part's name, length, labels and row digests.
     """
     digest = hashlib.sha256()
     for name, part in ((b"train", train), (b"test", test)):
@@ -106,9 +106,8 @@ def _quarantine_copies_and_split(parts: dict[Part, CheckedPart], rules: Rules) -
 def select_test_rows(rows: RowKeys, rules: Rules) -> NDArray[np.bool_]:
     """Select the rows to test with: of each class the rules' share, at least one where there are two.
 
-    Rows are chosen by their images' digests and the seed, not by their order. So shuffling changes nothing, and when a
-    class grows only the few rows at the edge of its share change sides: the previous version is hardly tested on rows
-    that it was trained on.
+    Rows are chosen by their images' digests and the seed. So their order doesn't matter, and few change sides when a
+    class grows: the previous version is hardly tested on rows that it was trained on.
     """
     selected = np.zeros(len(rows.labels), bool)
     keys = _mix_bits(rows.digests[:, 0] ^ _mix_bits(np.array([rules.test_seed], np.uint64)))
@@ -178,7 +177,10 @@ def _validation(inspection: Inspection) -> Validation:
         test_source=raw.test_source,
         added=raw.added,
         rules=inspection.rules.model_dump(mode="json"),
-        n_input={part: parts[part].n_input if part in parts else _n_rows(rows) for part, rows in raw.parts.items()},
+        n_input={
+            part: parts[part].n_input if part in parts else 0 if isinstance(rows, ShardManifest) else len(rows)
+            for part, rows in raw.parts.items()
+        },
         n_valid={part: len(checked.images) for part, checked in parts.items()},
         n_quarantined={part: len(parts[part].quarantined) if part in parts else 0 for part in raw.parts},
         reasons={
@@ -197,10 +199,6 @@ def _validation(inspection: Inspection) -> Validation:
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
     )
-
-
-def _n_rows(rows: pd.DataFrame | ShardManifest) -> int:
-    return 0 if isinstance(rows, ShardManifest) else len(rows)
 
 
 def _read_quarantined(raw: RawDataset, parts: dict[Part, CheckedPart]) -> pd.DataFrame:

@@ -53,10 +53,7 @@ class PcaBasis(NamedTuple):
 
 
 class ImageStats(NamedTuple):
-    """Statistics of single images, and the sums of each class's images (`class_sums`, 10 × 784).
-
-    `bright` holds whether an image is brighter at the border than inside.
-    """
+    """Statistics of single images, whether each is bright at the border, and the sums of each class's (10 × 784)."""
 
     labels: NDArray[np.uint8]
     ink: NDArray[np.float32]
@@ -130,14 +127,13 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     score_edges = np.quantile(scores, DECILES, axis=0, method="midpoint").T.astype(np.float32)
     edges = [BinEdges.of_basis(basis, ink_edges, score_edges), *map(BinEdges.of_profile, others)]
     histograms, *by_others = _count(images, edges)
+    outlier_threshold = np.quantile(distances, OUTLIER_QUANTILE, method="higher") if len(distances) else np.inf
     profile = Profile(
         name=name,
         label_counts=histograms.labels,
         class_means=histograms.class_means,
         **basis._asdict(),
-        outlier_threshold=float(np.quantile(distances, OUTLIER_QUANTILE, method="higher"))
-        if len(distances)
-        else np.inf,
+        outlier_threshold=float(outlier_threshold),
         ink_edges=ink_edges,
         ink_counts=histograms.ink,
         score_edges=score_edges,
@@ -152,12 +148,10 @@ def count(images: Images, profile: Profile) -> Histograms:
 
 
 def _count(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
-
-    def count_piece(piece: slice) -> list[Histograms]:
-        return _count_pixels(edges, images.read(piece), images.labels[piece])
-
-    pieces = (slice(start, start + PIECE_ROWS) for start in range(0, len(images), PIECE_ROWS))
-    return reduce(lambda total, more: list(map(iadd, total, more)), _in_threads(count_piece, pieces))
+    counts = _in_threads(
+        lambda piece: _count_pixels(edges, images.read(piece), images.labels[piece]), blocks(len(images), PIECE_ROWS)
+    )
+    return reduce(lambda total, more: list(map(iadd, total, more)), counts)
 
 
 def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> list[Result]:

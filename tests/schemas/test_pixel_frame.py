@@ -29,7 +29,7 @@ def test_frame_is_row_major_and_shares_its_memory(frame):
 
 
 def faults() -> dict[str, tuple]:
-    """Give, by name, what damages a frame and what must be said of it."""
+    """Return, by name, functions that damage a frame, and what the message must hold."""
     return {
         "reordered": (
             lambda f: f[[*f.columns[:1], "pixel1", "pixel0", *f.columns[3:]]],
@@ -49,12 +49,12 @@ def faults() -> dict[str, tuple]:
 
 @pytest.mark.parametrize("name", faults())
 def test_refuses_and_says_what_and_where(frame, name):
-    damage, told = faults()[name]
+    damage, expected = faults()[name]
     with pytest.raises(InputError) as caught:
         validate(LABELLED, damage(frame), "some.csv")
     message = str(caught.value)
     assert message.startswith("some.csv: ")
-    assert told in message
+    assert expected in message
     assert "\n" not in message
 
 
