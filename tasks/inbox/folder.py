@@ -43,9 +43,8 @@ class Inbox:
             if os.path.lexists(folder) and not folder.is_dir():
                 found = "a link to nowhere" if folder.is_symlink() and not folder.exists() else "a file"
                 raise InputError(f"--inbox {self._path}: {folder.absolute()} is {found}; a folder is needed")
-        parent = self._path.absolute()
-        while not parent.exists():
-            parent = parent.parent
+        path = self._path.absolute()
+        parent = next(parent for parent in (path, *path.parents) if parent.exists())
         if not parent.is_dir():
             raise InputError(f"--inbox {self._path}: {parent} is a file; a folder is needed")
         if not os.access(parent, os.W_OK | os.X_OK):

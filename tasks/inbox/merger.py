@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -28,20 +27,6 @@ Pair = tuple[int, ...]
 """The digest of a row's image, and its label."""
 
 ALLOWED = "an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in 0 to 9 is allowed"
-
-
-class NewRows(NamedTuple):
-    """The new rows of a file; `first` is the position of their first among the merged input rows."""
-
-    path: Path
-    part: CheckedPart
-    first: int
-
-    def read_input(self, positions: NDArray[np.int64]) -> pd.DataFrame:
-        """Return those of the merged part's input rows, by their positions, that are the file's, named after it."""
-        inside = positions[(positions >= self.first) & (positions < self.first + len(self.part.images))]
-        frame = self.part.read_input(self.part.positions[inside - self.first])
-        return frame.set_axis([f"{self.path.name}:{item}" for item in frame.index])
 
 
 class InboxMerger:
@@ -99,11 +84,8 @@ class InboxMerger:
             return dataclasses.replace(self._raw, inbox_files=()), self._train
         name = f"{self._raw.name} and {count(len(paths), 'file')} of the inbox"
         raw = dataclasses.replace(self._raw, name=name, added=tuple(map(str, paths)), inbox_files=())
-        known, files, n_input = set(self._source_pairs), [], self._train.n_input
-        for path in paths:
-            files.append(NewRows(path, _take_new(self._added[path], known), n_input))
-            n_input += len(files[-1].part.images)
-        return raw, _append(self._train, files, n_input)
+        known = set(self._source_pairs)
+        return raw, _append(self._train, {path: _take_new(self._added[path], known) for path in paths})
 
     def _check_alone(self, part: CheckedPart) -> list[str]:
         """Make the checks that any data has to pass; a file may hold one class, and few rows."""
@@ -168,15 +150,20 @@ def read_file(path: Path, rules: Rules) -> pd.DataFrame:
     return pd.concat([frame.set_axis([f"{part} {item}" for item in frame.index]) for part, frame in parts.items()])
 
 
-def _append(train: CheckedPart, files: list[NewRows], n_input: int) -> CheckedPart:
-    """Return a training part with the files' new rows behind its own."""
+def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:
+    """Return a training part with the files' new rows behind its own; their input rows are named after the files."""
+    parts = [train, *files.values()]
+    keys = _concatenate([part.keys for part in parts])
+    *starts, n_input = np.cumsum([train.n_input, *(len(part.images) for part in files.values())]).tolist()
 
     def read_input(positions: NDArray[np.int64]) -> pd.DataFrame:
-        own = train.read_input(positions[positions < train.n_input])
-        return pd.concat([own, *(file.read_input(positions) for file in files)])
+        own, *of_files = np.split(positions, np.searchsorted(positions, starts))
+        frames = [train.read_input(own)]
+        for (path, part), start, of_file in zip(files.items(), starts, of_files, strict=True):
+            frame = part.read_input(part.positions[of_file - start])
+            frames.append(frame.set_axis([f"{path.name}:{item}" for item in frame.index]))
+        return pd.concat(frames)
 
-    parts = [train, *(file.part for file in files)]
-    keys = _concatenate([part.keys for part in parts])
     return train._replace(
         n_input=n_input,
         images=InMemoryImages(np.concatenate([part.images.read(slice(None)) for part in parts]), keys.labels),

@@ -18,8 +18,6 @@ from schemas.row_checks import EqualImages, PixelBlock, checks_of, failures
 Faults = dict[str, NDArray[np.bool_]]
 """For each check that some row fails, by its name: which rows fail it."""
 
-DIGEST_BYTES = 16
-
 
 class RowKeys(NamedTuple):
     """What identifies copies among rows: the digests of their images (rows × 2) and their labels."""
@@ -79,7 +77,7 @@ def reasons(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.
 
 def digests(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return a digest of 128 bits for each image (of rows × 784): rows × 2; equal images have equal digests."""
-    joined = b"".join([blake2b(row, digest_size=DIGEST_BYTES).digest() for row in pixels])
+    joined = b"".join([blake2b(row, digest_size=16).digest() for row in pixels])
     return np.frombuffer(joined, "<u8").reshape(-1, 2)
 
 
