@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -35,5 +33,4 @@ class Profile:
 
     @property
     def n_rows(self) -> int:
-        """The number of images that it was fitted to."""
         return int(self.label_counts.sum())

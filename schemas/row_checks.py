@@ -6,21 +6,18 @@ would make pandera carry 785 cells for each failure.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
+from numpy.typing import NDArray
 from pandera.errors import SchemaErrors
 
 from schemas.digits import CLASSES, PIXEL_COUNT
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from numpy.typing import NDArray
 
 MAX_PIXEL = 255
 MIN_INK = 64
@@ -34,11 +31,7 @@ Subject = Literal["label", "pixels", "copies"]
 
 
 class PixelBlock:
-    """The pixels (rows × 784) of a block of rows, with the intermediate results that several facts share.
-
-    A block is small enough to stay in a processor's cache. `uint8` pixels are whole numbers from 0 to 255, so the
-    facts that look for anything else skip them.
-    """
+    """The pixels (rows × 784) of a block of rows, with the intermediate results that several facts share."""
 
     def __init__(self, pixels: NDArray[np.generic]) -> None:
         self.pixels = pixels
@@ -46,7 +39,6 @@ class PixelBlock:
 
     @cached_property
     def values(self) -> NDArray[np.float64]:
-        """The pixels as floats."""
         return self.pixels.astype(np.float64)
 
     @cached_property
@@ -56,11 +48,7 @@ class PixelBlock:
 
 
 class EqualImages(NamedTuple):
-    """The rows of a part, grouped by equal images.
-
-    `groups` holds each row's group; `first` and `in_test` hold, for each group, its first row and whether a test row
-    belongs to it.
-    """
+    """The rows of a part: each one's group of equal images; each group's first row, and whether a test row is in it."""
 
     groups: NDArray[np.int64]
     labels: NDArray[np.uint8]
@@ -76,22 +64,12 @@ class GoodRows(NamedTuple):
     in_test: NDArray[np.float64]
 
 
-def _is_zero(fact: pd.Series) -> pd.Series:
-    return fact == 0
-
-
 @dataclass(frozen=True)
 class RowCheck:
-    """A check of single rows.
+    """A check of single rows: `fact` computes a value per row from the subject, `passes` says which values are good.
 
-    Attributes:
-        name: What reports and the quarantine call it.
-        reason: Why a row that fails is quarantined, as reports say it.
-        subject: What `fact` is computed from.
-        fact: Computes one value per row.
-        example: Returns a row that fails the check; the tests use it.
-        passes: Returns which facts belong to good rows; by default those that are 0 or false.
-        train_only: Whether the test part is exempt.
+    Reports show `name` and `reason`. `example` returns a row that fails, for the tests. A `train_only` check exempts
+    the test part.
     """
 
     name: str
@@ -99,17 +77,12 @@ class RowCheck:
     subject: Subject
     fact: Callable[[Any], Any]
     example: Callable[[GoodRows], NDArray[np.float64]]
-    passes: Callable[[pd.Series], pd.Series] = _is_zero
+    passes: Callable[[pd.Series], pd.Series] = lambda fact: fact == 0
     train_only: bool = False
-
-    def pandera(self) -> pa.Check:
-        """Return the check as pandera runs it on a column of facts."""
-        # One failure case each is enough: results are read from the check's output, and pandera's text joins them all.
-        return pa.Check(self.passes, name=self.name, error=self.reason, ignore_na=False, n_failure_cases=1)
 
 
 def _count(is_faulty: Callable[[PixelBlock], NDArray[np.bool_]]) -> Callable[[PixelBlock], NDArray[np.int64]]:
-    """Build the fact that counts each image's pixels with a fault that `uint8` can't have."""
+    """Build the fact that counts each image's faulty pixels; `uint8` pixels, whole and from 0 to 255, have none."""
 
     def fact(block: PixelBlock) -> NDArray[np.int64]:
         return np.asarray(np.zeros(len(block.pixels), np.int64) if block.is_uint8 else is_faulty(block).sum(axis=1))
@@ -215,4 +188,12 @@ def failures(checks: Iterable[RowCheck], facts: Mapping[str, Any]) -> dict[str, 
 
 @cache
 def _schema(checks: tuple[RowCheck, ...]) -> pa.DataFrameSchema:
-    return pa.DataFrameSchema({check.name: pa.Column(checks=check.pandera(), nullable=True) for check in checks})
+    # One failure case each is enough: results are read from the check's output, and pandera's text joins them all.
+    columns = {
+        check.name: pa.Column(
+            checks=pa.Check(check.passes, name=check.name, error=check.reason, ignore_na=False, n_failure_cases=1),
+            nullable=True,
+        )
+        for check in checks
+    }
+    return pa.DataFrameSchema(columns)

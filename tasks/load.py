@@ -9,6 +9,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from schemas.errors import ENVIRONMENT_ERRORS, InputError
+from schemas.results import RawDataset
+from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED, is_transient
@@ -17,9 +19,6 @@ from tasks.orchestration.stopwatch import timed
 if TYPE_CHECKING:
     import pandas as pd
 
-    from schemas.results import RawDataset
-    from schemas.rules import Rules
-
 DATA_KEY = "data-validation"
 
 
@@ -27,6 +26,7 @@ DATA_KEY = "data-validation"
 @timed
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source; raise InputError, and report it, when it can't be read."""
+    from artifacts.reports import validation_report
     from tasks.sources import formats
 
     try:
@@ -34,17 +34,13 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     except InputError as error:
         # A source that can't be reached says nothing about the data.
         if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):
-            _report_unreadable(source, str(error))
+            text = validation_report.unreadable(source, str(error))
+            create_markdown_artifact(text, key=DATA_KEY, description=f"{source}: not read")
+            events.emit_refused_data(source, str(error))
         raise
     summary = " and ".join(f"{part} part {_summary(rows)}" for part, rows in raw.parts.items())
     get_run_logger().info("%s: %s", raw.name, summary)
     return raw
-
-
-def _report_unreadable(source: str, fault: str) -> None:
-    text = f"# {source}: not read\n\n{fault}\n"
-    create_markdown_artifact(text, key=DATA_KEY, description=f"{source}: not read")
-    events.emit_refused_data(source, fault)
 
 
 def _summary(rows: pd.DataFrame | ShardManifest) -> str:

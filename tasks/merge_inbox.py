@@ -1,13 +1,10 @@
-"""Merge the inbox: read the files that people put there; once validation has checked their rows, move them.
-
-`merge_inbox` reads and changes nothing. `validate` checks the rows of source and files, and calls `settle` to accept or
-reject each waiting file.
-"""
+"""Merge the inbox: read its files and change nothing; `validate` calls `settle` to accept or reject each of them."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from prefect import task
@@ -15,6 +12,9 @@ from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
+from schemas.results import InboxFile, RawDataset
+from schemas.rules import Rules
+from schemas.shards import ShardManifest
 from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED, is_transient
@@ -22,16 +22,11 @@ from tasks.orchestration.stopwatch import timed
 from tasks.sources.files import printable
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
-    from schemas.results import InboxFile, RawDataset
-    from schemas.rules import Rules
     from tasks.inbox.merger import InboxMerger
 
-    FileReport = dict[str, str | int]
-    """A row of the table on the inbox's files."""
-
 INBOX_KEY = "inbox"
+FileReport = dict[str, str | int]
+"""A row of the table on the inbox's files."""
 
 
 @task(task_run_name="merge {inbox}", **RETRIED)
@@ -39,11 +34,9 @@ INBOX_KEY = "inbox"
 def merge_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
     """Return the source with the rows of all files that are accepted or wait in the inbox.
 
-    Raises:
-        InputError: The source is shards, which take no files, and the inbox isn't empty.
+    Raises InputError if the source is shards, which take no files, and the inbox isn't empty.
     """
     from schemas.pixel_frame import labelled_column_fault
-    from schemas.shards import ShardManifest
 
     folder = Inbox(inbox)
     for part in raw.parts.values():
@@ -80,9 +73,8 @@ def settle(merger: InboxMerger, inbox: Path) -> None:
 
 
 def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
-    """Read a file; one that can't be read carries the fault, unless that may pass."""
-    from schemas.results import InboxFile
-    from tasks.inbox.files import read_file
+    """Read a file; the result says why it can't be read, unless the error is transient."""
+    from tasks.inbox.merger import read_file
 
     digest = ""
     try:
@@ -98,18 +90,14 @@ def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
 def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
     """Add an accepted file; leave it out, and report that, if it can't be used any more."""
     try:
-        part = merger.check_rows(file)
-        merger.check_scale(file)
+        merger.add(file.path, merger.check_rows(file))
     except InputError as error:
         return _report_refused(file.path, f"{DONE}/{printable(file.path.name)}, left out", error)
-    merger.add(file.path, part)
     return None
 
 
 def _settle(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | None:
     """Accept a waiting file and add its rows, or reject it."""
-    from tasks.validation import profiles
-
     accepted = inbox.find_accepted(file.digest)
     try:
         if not os.path.lexists(file.path):  # another run, or an earlier try of this one, has moved it
@@ -117,8 +105,7 @@ def _settle(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | 
                 merger.add(accepted, merger.check_rows(file))
             return None
         _check_copy(file.path, accepted)
-        part = merger.check_rows(file)
-        merger.check(file, part, profiles.embedded())
+        part = merger.check(file)
         target = inbox.accept(file.path, file.digest)
     except InputError as error:
         return _report_changed(file.path) if _has_changed(file) else _reject(inbox, file.path, error)
@@ -136,7 +123,7 @@ def _check_copy(path: Path, accepted: Path | None) -> None:
 
 
 def _has_changed(file: InboxFile) -> bool:
-    """Return whether a file isn't what was read, so that its faults say nothing."""
+    """Return whether a file has changed since it was read, so that its faults don't count."""
     try:
         return bool(file.digest) and digest_file(file.path) != file.digest
     except InputError:
@@ -144,7 +131,7 @@ def _has_changed(file: InboxFile) -> bool:
 
 
 def _reject(inbox: Inbox, path: Path, error: InputError) -> FileReport:
-    """Move a file to rejected/; where that can't be done it stays, and holds up nothing."""
+    """Move a file to rejected/; if that fails, it stays and is reported."""
     if is_transient(error):
         raise error
     try:
@@ -155,7 +142,7 @@ def _reject(inbox: Inbox, path: Path, error: InputError) -> FileReport:
 
 
 def _report_refused(path: Path, place: str, error: InputError) -> FileReport:
-    """Report a file that isn't used, in the log and by an event, too; raise the error again if it may pass."""
+    """Log and report a file that isn't used, and emit an event; raise the error again if it is transient."""
     if is_transient(error):
         raise error
     reason = printable(str(error))

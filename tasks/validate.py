@@ -12,7 +12,12 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
+from artifacts.store.store import Store
+from schemas.compute import Compute
 from schemas.errors import InputError, StoreError
+from schemas.profile import Profile
+from schemas.results import Dataset, Plots, RawDataset, Validation
+from schemas.rules import Rules
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
 from tasks.merge_inbox import settle
@@ -21,25 +26,18 @@ from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
-    from artifacts.store.store import Store
-    from schemas.compute import Compute
-    from schemas.profile import Profile
-    from schemas.results import Dataset, Plots, RawDataset, Validation
-    from schemas.rules import Rules
     from tasks.inbox.merger import InboxMerger
 
 
 @task(task_run_name="validate {raw.name}", **RETRIED)
 @timed
 def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> tuple[Dataset, Plots]:
-    """Return the rows that pass, and the plots of the data report.
+    """Return the rows that pass, and the plots of the data report; raise InputError for data that is refused.
 
     In any case the report goes to Prefect, bad rows to the store's quarantine, and the inbox's waiting files to done/
     or rejected/.
-
-    Raises:
-        InputError: Too many rows fail, or the data as a whole is wrong.
     """
+    from artifacts.reports import markdown, validation_report
     from tasks.sharding.shard_cache import ShardCache
     from tasks.validation import inspection
 
@@ -48,7 +46,8 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     plots = _draw(validation)
     quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
     _log(validation, quarantine_uri)
-    _report(validation, plots, quarantine_uri)
+    report = validation_report.validation_report(validation, markdown.embedded(plots), quarantine_uri)
+    create_markdown_artifact(report, key=DATA_KEY, description=report.splitlines()[0].removeprefix("# "))
     events.emit_drift(validation.name, validation.drifts)
     if dataset is None:
         events.emit_refused_data(validation.name, validation.refusal)
@@ -112,10 +111,3 @@ def _log(validation: Validation, quarantine_uri: str | None) -> None:
     for finding in validation.findings:
         if finding.severity == "warning":
             logger.warning("%s: %s", finding.check, finding.message)
-
-
-def _report(validation: Validation, plots: Plots, quarantine_uri: str | None) -> None:
-    from artifacts.reports import markdown, validation_report
-
-    text = validation_report.validation_report(validation, markdown.embedded(plots), quarantine_uri)
-    create_markdown_artifact(text, key=DATA_KEY, description=text.splitlines()[0].removeprefix("# "))

@@ -8,19 +8,16 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from filelock import FileLock
 
 from artifacts.files import write_atomically
 from schemas.errors import InputError
 from tasks.sources.files import entries, printable
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
 
 ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
@@ -42,18 +39,17 @@ class Inbox:
         All that is in an inbox is moved. So it mustn't hold `others` (the sources, the store), nor lie in them, nor
         hold the working folder, the project or the home folder.
         """
-        self._check_apart(others)
         for folder in (self._path, self._done, self._rejected):
             if os.path.lexists(folder) and not folder.is_dir():
                 found = "a link to nowhere" if folder.is_symlink() and not folder.exists() else "a file"
                 raise InputError(f"--inbox {self._path}: {folder.absolute()} is {found}; a folder is needed")
-        parent = self._path.absolute()
-        while not parent.exists():
-            parent = parent.parent
+        path = self._path.absolute()
+        parent = next(parent for parent in (path, *path.parents) if parent.exists())
         if not parent.is_dir():
             raise InputError(f"--inbox {self._path}: {parent} is a file; a folder is needed")
         if not os.access(parent, os.W_OK | os.X_OK):
             raise InputError(f"--inbox {self._path}: {parent} can't be written; a folder that can be is needed")
+        self._check_apart([Path(place).resolve() for place in others if place is not None])
 
     def check_unused(self, source: str) -> None:
         """Raise InputError if the inbox has files, because the source takes none."""
@@ -77,23 +73,18 @@ class Inbox:
         with lock:
             yield
 
-    def _check_apart(self, others: Iterable[str | Path | None]) -> None:
+    def _check_apart(self, others: list[Path]) -> None:
         inbox = self._path.resolve()
-        places = [Path(place).resolve() for place in others if place is not None]
-        for place in (*places, *map(Path.resolve, (Path(), ROOT, Path.home()))):
-            if place.is_relative_to(inbox):
-                relation = "is" if place == inbox else "holds"
-            elif place in places and inbox.is_relative_to(place):
-                relation = "lies within"
-            else:
-                continue
-            raise InputError(
-                f"--inbox {self._path}: it {relation} {place}, and all that is in an inbox is moved; "
-                "a folder for new files alone is needed"
-            )
+        for place in (*others, *map(Path.resolve, (Path(), ROOT, Path.home()))):
+            if place.is_relative_to(inbox) or (place in others and inbox.is_relative_to(place)):
+                relation = "is" if place == inbox else "holds" if place.is_relative_to(inbox) else "lies within"
+                raise InputError(
+                    f"--inbox {self._path}: it {relation} {place}, and all that is in an inbox is moved; "
+                    "a folder for new files alone is needed"
+                )
 
     def accepted(self) -> list[Path]:
-        """Return all accepted files and folders, in the order of their names."""
+        """Return all accepted files and folders, sorted by name."""
         return [path.resolve() for path in self._entries(self._done)]
 
     def waiting(self) -> tuple[list[Path], list[Path]]:
@@ -103,9 +94,7 @@ class Inbox:
         return settled, [path for path in files if path not in settled]
 
     def find_accepted(self, digest: str) -> Path | None:
-        """Return the accepted file of a digest, if there is one."""
-        name = self._names.get(digest)
-        return None if name is None else (self._done / name).resolve()
+        return self._accepted_digests.get(digest)
 
     def accept(self, path: Path, digest: str) -> Path | None:
         """Move a file to `done/` and return its new path; None if it has changed since it was read, and still waits."""
@@ -114,7 +103,7 @@ class Inbox:
         if _digest(target) != digest:
             _move(target, _free_path(path))
             return None
-        self._names[digest] = target.name
+        self._accepted_digests[digest] = target.resolve()
         return target.resolve()
 
     def reject(self, path: Path, reason: str) -> Path:
@@ -123,26 +112,23 @@ class Inbox:
         reason_file = target.with_name(target.name + REASON)
         try:
             write_atomically(reason_file, f"{reason}\n".encode())
+            path.rename(target)
         except OSError as error:
-            raise _move_error(path, reason_file, error) from error
-        try:
-            _move(path, target)
-        except InputError:
-            reason_file.unlink()
-            raise
+            with suppress(OSError):
+                reason_file.unlink()
+            raise _move_error(path, target, error) from error
         return target
 
     def _entries(self, folder: Path) -> list[Path]:
         return [path for path in entries(folder) if path not in {self._done, self._rejected}]
 
     @cached_property
-    def _names(self) -> dict[str, str]:
-        """The names of the accepted files that can be read, by digest."""
-        names = {}
+    def _accepted_digests(self) -> dict[str, Path]:
+        paths = {}
         for path in self.accepted():
             with suppress(OSError, InputError):
-                names[_digest(path)] = path.name
-        return names
+                paths[_digest(path)] = path
+        return paths
 
 
 def digest_file(path: Path) -> str:
@@ -158,7 +144,7 @@ def digest_file(path: Path) -> str:
 
 
 def _change_time(path: Path) -> float:
-    """Return when a file, or anything in a folder, was last changed, moved or made, by the file system's own record."""
+    """Return when a file, or anything in a folder, was last changed, moved or created, by the file system's record."""
     try:
         return max(entry.lstat().st_ctime for entry in [path, *path.rglob("*")])
     except FileNotFoundError:  # removed just now
@@ -190,9 +176,8 @@ def _move_error(path: Path, target: Path, error: OSError) -> InputError:
 
 def _free_path(path: Path, suffix: str = "") -> Path:
     """Return the path, with a number if it, or it with the suffix, exists already."""
-    number = 1
-    free = path
-    while any(os.path.lexists(f"{free}{ending}") for ending in ("", suffix)):
+    free, number = path, 1
+    while os.path.lexists(free) or os.path.lexists(f"{free}{suffix}"):
         number += 1
         free = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return free

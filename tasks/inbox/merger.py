@@ -3,49 +3,30 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from artifacts.reports.markdown import count
 from schemas.errors import InputError
 from schemas.images import InMemoryImages
-from schemas.results import InboxFile
+from schemas.pixel_frame import labelled_column_fault
+from schemas.results import InboxFile, Part, RawDataset
+from schemas.rules import Rules
 from schemas.shards import ShardManifest
-from tasks.inbox.files import read_file
+from tasks.sources import formats
 from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.repairs import REPAIR_ADVISED, highest, is_unit_scale
 from tasks.validation.row_faults import RowKeys
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+Pair = tuple[int, ...]
+"""The digest of a row's image, and its label."""
 
-    from numpy.typing import NDArray
-
-    from schemas.profile import Profile
-    from schemas.results import Part, RawDataset
-    from schemas.rules import Rules
-
-    Pair = tuple[int, ...]
-    """The digest of a row's image, and its label."""
-
-
-class NewRows(NamedTuple):
-    """Which valid rows of a file are new; `first` is the position of their first among the merged input rows."""
-
-    path: Path
-    part: CheckedPart
-    selected: NDArray[np.intp]
-    first: int
-
-    def read_input(self, positions: NDArray[np.int64]) -> pd.DataFrame:
-        """Return those of the merged part's input rows, by their positions, that are the file's, named after it."""
-        inside = positions[(positions >= self.first) & (positions < self.first + len(self.selected))]
-        frame = self.part.read_input(self.part.positions[self.selected[inside - self.first]])
-        return frame.set_axis([f"{self.path.name}:{item}" for item in frame.index])
+ALLOWED = "an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in 0 to 9 is allowed"
 
 
 class InboxMerger:
@@ -59,11 +40,10 @@ class InboxMerger:
         if isinstance(raw.train, ShardManifest):
             raise ValueError("shards take no files of an inbox")  # noqa: TRY004, the caller's mistake
         self.files = raw.inbox_files
+        self._raw, self._train, self._rules = raw, parts["train"], rules
         self._is_unit_scale = is_unit_scale(highest(raw.train))
-        self._raw, self._rules = raw, rules
-        self._train = parts["train"]
-        self._test_keys = parts["test"].keys if "test" in parts else None
-        self._keys = [self._train.keys]
+        self._source_keys = {part: checked.keys for part, checked in parts.items()}
+        self._added_keys: list[RowKeys] = []
         self._source_pairs = frozenset(_pairs(self._train.keys))
         self._known = set(self._source_pairs)
         self._added: dict[Path, CheckedPart] = {}
@@ -74,29 +54,25 @@ class InboxMerger:
             raise InputError(file.fault)
         if not len(file.frame):
             raise InputError(f"{file.path.name}: train part: no rows")
+        if is_unit_scale(highest(file.frame)) != self._is_unit_scale:
+            raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
         return check_frame(file.frame, self._rules.repair)
 
-    def check_scale(self, file: InboxFile) -> None:
-        """Raise InputError unless a file's pixels have the scale of the source's."""
-        if file.frame is not None and is_unit_scale(highest(file.frame)) != self._is_unit_scale:
-            raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
-
-    def check(self, file: InboxFile, part: CheckedPart, reference: Profile) -> None:
-        """Raise InputError, with all reasons, unless a file may be added."""
-        errors = self._check_alone(part, reference)
-        if errors:
+    def check(self, file: InboxFile) -> CheckedPart:
+        """Check a file's rows; raise InputError, with all reasons, unless it may be added."""
+        part = self.check_rows(file)
+        if errors := self._check_alone(part):
             raise InputError(f"{file.path.name}: {'; '.join(errors)}")
-        self.check_scale(file)
-        self._check_beside(file.path.name, _take(part.keys, _select_new(part.keys, set(self._known))))
+        self._check_beside(file.path.name, _take_new(part, set(self._known)).keys)
+        return part
 
     def add(self, path: Path, part: CheckedPart) -> int:
         """Add the new rows of a file, unless it was added; return their number."""
         if path in self._added:
             return 0
         self._added[path] = part
-        selected = _select_new(part.keys, self._known)
-        self._keys.append(_take(part.keys, selected))
-        return len(selected)
+        self._added_keys.append(_take_new(part, self._known).keys)
+        return len(self._added_keys[-1].labels)
 
     def merged(self) -> tuple[RawDataset, CheckedPart]:
         """Return the source with the names of the added files, and the training part with their rows.
@@ -109,18 +85,14 @@ class InboxMerger:
         name = f"{self._raw.name} and {count(len(paths), 'file')} of the inbox"
         raw = dataclasses.replace(self._raw, name=name, added=tuple(map(str, paths)), inbox_files=())
         known = set(self._source_pairs)
-        files, first = [], self._train.n_input
-        for path in paths:
-            part = self._added[path]
-            files.append(NewRows(path, part, _select_new(part.keys, known), first))
-            first += len(files[-1].selected)
-        return raw, _append(self._train, files, first)
+        return raw, _append(self._train, {path: _take_new(self._added[path], known) for path in paths})
 
-    def _check_alone(self, part: CheckedPart, reference: Profile) -> list[str]:
+    def _check_alone(self, part: CheckedPart) -> list[str]:
         """Make the checks that any data has to pass; a file may hold one class, and few rows."""
-        part = part.quarantine(row_faults.copy_faults(part.keys, None)["train"])
+        part = part.quarantine(row_faults.copy_faults({"train": part.keys})["train"])
         results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
         if len(part.images):
+            reference = profiles.embedded()
             results += data_checks.check_look("train", profiles.count(part.images, reference), reference)
         # No repair is advised: it would be made on the source's images, too.
         return [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
@@ -142,8 +114,8 @@ class InboxMerger:
 
     def _count_copies(self, new: list[RowKeys]) -> dict[str, int]:
         """Count the copies among all rows by reason; those that fail any check under the key ""."""
-        keys = _concatenate([*self._keys, *new])
-        faults = row_faults.copy_faults(keys, self._test_keys)["train"]
+        keys = _concatenate([self._train.keys, *self._added_keys, *new])
+        faults = row_faults.copy_faults(self._source_keys | {"train": keys})["train"]
         total = row_faults.failing(faults, len(keys.labels))
         return {"": int(total.sum())} | {reason: int(fails.sum()) for reason, fails in faults.items()}
 
@@ -160,40 +132,58 @@ def with_files(raw: RawDataset, files: Sequence[str], rules: Rules) -> RawDatase
     return dataclasses.replace(raw, inbox_files=tuple(accepted))
 
 
-def _append(train: CheckedPart, files: list[NewRows], n_input: int) -> CheckedPart:
-    """Return a training part with the files' new rows behind its own."""
+def read_file(path: Path, rules: Rules) -> pd.DataFrame:
+    """Read all rows of a file, its test part behind its training part.
+
+    Raises InputError if it can't be read, is shards, or doesn't have a pixel frame's columns.
+    """
+    found = formats.find(str(path), ALLOWED)
+    if found is formats.SHARDS:
+        raise InputError(f"{path.name}: shards; {ALLOWED}")
+    train, test = found.read(path, rules)
+    for frame in (train,) if test is None else (train, test):
+        if fault := labelled_column_fault(frame):
+            raise InputError(f"{path.name}: {fault}; label, pixel0 … pixel783 are needed")
+    if test is None:
+        return train
+    parts = {"train": train, "test": test}
+    return pd.concat([frame.set_axis([f"{part} {item}" for item in frame.index]) for part, frame in parts.items()])
+
+
+def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:
+    """Return a training part with the files' new rows behind its own; their input rows are named after the files."""
+    parts = [train, *files.values()]
+    keys = _concatenate([part.keys for part in parts])
+    *starts, n_input = np.cumsum([train.n_input, *(len(part.images) for part in files.values())]).tolist()
 
     def read_input(positions: NDArray[np.int64]) -> pd.DataFrame:
-        pieces = [train.read_input(positions[positions < train.n_input])]
-        return pd.concat([*pieces, *(file.read_input(positions) for file in files)])
+        own, *of_files = np.split(positions, np.searchsorted(positions, starts))
+        frames = [train.read_input(own)]
+        for (path, part), start, of_file in zip(files.items(), starts, of_files, strict=True):
+            frame = part.read_input(part.positions[of_file - start])
+            frames.append(frame.set_axis([f"{path.name}:{item}" for item in frame.index]))
+        return pd.concat(frames)
 
-    keys = _concatenate([train.keys, *(_take(file.part.keys, file.selected) for file in files)])
-    pixels = [train.images.read(slice(None)), *(file.part.images.read(file.selected) for file in files)]
     return train._replace(
         n_input=n_input,
-        images=InMemoryImages(np.concatenate(pixels), keys.labels),
+        images=InMemoryImages(np.concatenate([part.images.read(slice(None)) for part in parts]), keys.labels),
         digests=keys.digests,
         positions=np.concatenate([train.positions, np.arange(train.n_input, n_input)]),
         read_input=read_input,
     )
 
 
-def _select_new(keys: RowKeys, known: set[Pair]) -> NDArray[np.intp]:
-    """Select the rows that aren't known yet, of equal ones the first, and note them as known."""
-    selected = []
-    for row, pair in enumerate(_pairs(keys)):
-        if pair not in known:
-            known.add(pair)
-            selected.append(row)
-    return np.array(selected, np.intp)
+def _take_new(part: CheckedPart, known: set[Pair]) -> CheckedPart:
+    """Return the part with the rows that aren't known yet, of equal ones the first, and note them as known."""
+    is_new = np.zeros(len(part.images), bool)
+    for row, pair in enumerate(_pairs(part.keys)):
+        is_new[row] = pair not in known
+        known.add(pair)
+    return part.take(is_new)
 
 
 def _pairs(keys: RowKeys) -> list[Pair]:
     return list(map(tuple, np.column_stack([keys.digests, keys.labels]).tolist()))
-
-
-def _take(keys: RowKeys, rows: NDArray[np.intp]) -> RowKeys:
-    return RowKeys(keys.digests[rows], keys.labels[rows])
 
 
 def _concatenate(keys: list[RowKeys]) -> RowKeys:

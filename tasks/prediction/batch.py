@@ -53,7 +53,7 @@ def predict_batch(
     best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
     confidence = probabilities.max(axis=1)
     threshold = np.inf if predictor.threshold is None else predictor.threshold
-    stats = profiles.measured_by(predictor.profile, pixels[~failing], best_two[~failing, 0])
+    stats = profiles.measure(pixels[~failing], best_two[~failing, 0], predictor.profile)
     distance = np.full(len(frame), np.inf, np.float32)
     distance[~failing] = stats.distance
     batch = PredictionBatch(

@@ -2,40 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import images, pixel_frame
+from schemas.images import Images
 from schemas.pixel_frame import pixels_of
+from schemas.rules import Repair
 from tasks.validation import row_faults
 from tasks.validation.repairs import highest, is_unit_scale, needed, repaired
-from tasks.validation.row_faults import RowKeys
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    import pandas as pd
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
-    from schemas.rules import Repair
+from tasks.validation.row_faults import Faults, RowKeys
 
 
 class CheckedPart(NamedTuple):
-    """A part whose rows were checked: the valid ones, and which of the input rows are quarantined.
+    """A part whose rows were checked: the valid ones, and which of the `n_input` readable rows are quarantined.
 
-    Attributes:
-        n_input: The number of input rows that could be read.
-        images: The valid rows, repaired.
-        digests: Their images' digests.
-        positions: Their positions among the input rows.
-        faults: The positions of the quarantined rows, by the name of the check that they fail.
-        read_input: Returns input rows unchanged, by ascending positions.
-        unit_scale: Whether pixels run from 0 to 1 although no repair was asked for. They were scaled then, so that the
-            checks that follow mean something.
-        bad_shards: A message for each file that can't be used.
-        n_unreadable: The number of rows in these files, as far as it is known.
+    `images` are the valid rows, repaired, with their `digests` and their `positions` among the input rows. `faults`
+    holds the positions of the quarantined rows by the check that they fail. `read_input` returns input rows, unchanged,
+    by ascending positions. `unit_scale`: pixels run from 0 to 1, no repair was asked for, and they were scaled so that
+    the later checks mean something. `bad_shards` holds a message for each unusable file; `n_unreadable` counts their
+    rows.
     """
 
     n_input: int
@@ -55,7 +45,6 @@ class CheckedPart(NamedTuple):
 
     @property
     def keys(self) -> RowKeys:
-        """What identifies copies among the valid rows."""
         return RowKeys(self.digests, self.images.labels)
 
     @property
@@ -70,7 +59,7 @@ class CheckedPart(NamedTuple):
         rows = np.flatnonzero(selected)
         return self._replace(images=self.images.take(rows), digests=self.digests[rows], positions=self.positions[rows])
 
-    def quarantine(self, faults: Mapping[str, NDArray[np.bool_]]) -> CheckedPart:
+    def quarantine(self, faults: Faults) -> CheckedPart:
         """Return the part without the valid rows that fail a further check."""
         positions = {name: self.positions[fails] for name, fails in faults.items()}
         rest = self.take(~row_faults.failing(faults, len(self.positions)))
@@ -82,7 +71,7 @@ class RowCheckResult(NamedTuple):
 
     valid: pd.DataFrame
     is_valid: NDArray[np.bool_]
-    faults: dict[str, NDArray[np.bool_]]
+    faults: Faults
 
 
 def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:

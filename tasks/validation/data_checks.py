@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
+from artifacts.reports.markdown import count
 from schemas.digits import CLASSES
 from schemas.errors import listed
 from schemas.pixel_frame import labelled_column_fault
-from schemas.results import CheckResult
+from schemas.profile import Profile
+from schemas.results import CheckResult, Part, RawDataset
+from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from tasks.validation import profiles
+from tasks.validation.check_rows import CheckedPart
+from tasks.validation.profiles import Histograms
 from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEEDED, turn_needed
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from schemas.profile import Profile
-    from schemas.results import Part, RawDataset
-    from schemas.rules import Rules
-    from tasks.validation.check_rows import CheckedPart
-    from tasks.validation.profiles import Histograms
 
 
 def check_columns(raw: RawDataset) -> list[CheckResult]:
@@ -30,8 +25,7 @@ def check_columns(raw: RawDataset) -> list[CheckResult]:
     for part, rows in raw.parts.items():
         if isinstance(rows, ShardManifest):
             continue
-        fault = labelled_column_fault(rows)
-        if fault:
+        if fault := labelled_column_fault(rows):
             message = f"{part} part: {fault}; label, pixel0 … pixel783 are needed"
             results.append(CheckResult("columns", "error", message))
         elif not len(rows):
@@ -43,11 +37,9 @@ def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRe
     """Check that not too many rows of a part are in shards that can't be used."""
     if not checked.bad_shards:
         return []
-    shards = "1 shard" if len(checked.bad_shards) == 1 else f"{len(checked.bad_shards):,} shards"
-    message = (
-        f"{shards} of the {part} part, {checked.n_unreadable:,} of {checked.n_expected:,} rows, can't be used: "
-        f"{listed(checked.bad_shards)}"
-    )
+    n_rows = f"{checked.n_unreadable:,} of {checked.n_expected:,} rows"
+    shards = count(len(checked.bad_shards), "shard")
+    message = f"{shards} of the {part} part, {n_rows}, can't be used: {listed(checked.bad_shards)}"
     if checked.n_input and not _exceeds_budget(checked.n_unreadable, checked, rules):
         return [CheckResult("shards", "warning", message)]
     return [CheckResult("shards", "error", f"{message}; {_budget_message(rules)}")]
@@ -78,12 +70,10 @@ def check_classes(labels: NDArray[np.uint8], rules: Rules) -> list[CheckResult]:
     """Check that all classes are among the training labels, and none is rare."""
     shares = np.bincount(labels, minlength=len(CLASSES)) / max(len(labels), 1)
     results = []
-    missing = [str(label) for label in CLASSES if shares[label] == 0]
-    if missing:
+    if missing := [str(label) for label in CLASSES if shares[label] == 0]:
         message = f"no training rows of {', '.join(missing)}; all of 0 to 9 are needed"
         results.append(CheckResult("classes", "error", message))
-    rare = [f"{label} ({shares[label]:.2%})" for label in CLASSES if 0 < shares[label] < rules.min_class_share]
-    if rare:
+    if rare := [f"{label} ({shares[label]:.2%})" for label in CLASSES if 0 < shares[label] < rules.min_class_share]:
         message = f"few training rows of {', '.join(rare)}; less than {rules.min_class_share:.2%} is few"
         results.append(CheckResult("classes", "warning", message))
     return results
@@ -112,8 +102,7 @@ def check_look(part: Part, histograms: Histograms, reference: Profile) -> list[C
     elif bright > profiles.BRIGHT_WARNED:
         results.append(CheckResult("polarity", "warning", f"{part} part: {profiles.bright_message(bright)}"))
     means = 255 - histograms.class_means if is_inverted else histograms.class_means
-    turn = turn_needed(means, histograms.labels, reference.class_means)
-    if turn:
+    if turn := turn_needed(means, histograms.labels, reference.class_means):
         message = f"{part} part: the images are turned{REPAIR_ADVISED}{turn}"
         results.append(CheckResult("orientation", "error", message))
     return results

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2
 
+from schemas.profile import Profile
 from schemas.results import Drift
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from schemas.profile import Profile
-    from schemas.rules import InputRules
-    from tasks.validation.profiles import Histograms
+from schemas.rules import InputRules
+from tasks.validation.profiles import Histograms
 
 FALSE_ALARM_RATE = 1e-9
 """How often a sample of the very same images may exceed a threshold; small ones have longer tails than the formula."""
@@ -26,14 +22,13 @@ def drifts(part: str, histograms: Histograms, reference: Profile, rules: InputRu
     """Measure the drift of a part's label shares, mean ink, and shapes (its scores on principal components)."""
     n_rows = histograms.labels.sum()
     n_effective = n_rows * reference.n_rows / (n_rows + reference.n_rows)
-    n_bins = len(histograms.ink)
     # A threshold is at least what chance alone gives. Both measures are then chi-squared: the stability index after
     # Yurdakul (2018), the distance because Jensen-Shannon's divergence is an eighth of it for small differences.
-    index_noise = float(chi2.isf(FALSE_ALARM_RATE, n_bins - 1) / n_effective)
+    index_noise = float(chi2.isf(FALSE_ALARM_RATE, len(histograms.ink) - 1) / n_effective)
     label_noise = math.sqrt(index_noise / (8 * math.log(2)))
-    shapes = [stability_index(*pair) for pair in zip(histograms.scores, reference.score_counts, strict=True)]
+    shapes = map(_stability_index, histograms.scores, reference.score_counts)
     label_distance = float(jensenshannon(histograms.labels, reference.label_counts, base=2))
-    ink = stability_index(histograms.ink, reference.ink_counts)
+    ink = _stability_index(histograms.ink, reference.ink_counts)
     return [
         Drift(part, "label shares", label_distance, max(rules.max_label_drift, label_noise)),
         Drift(part, "ink", ink, max(rules.max_ink_drift, index_noise)),
@@ -41,7 +36,7 @@ def drifts(part: str, histograms: Histograms, reference: Profile, rules: InputRu
     ]
 
 
-def stability_index(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> float:
+def _stability_index(counts: NDArray[np.int64], reference: NDArray[np.int64]) -> float:
     """Return the population stability index: the sum of (p - q) · ln(p / q) over bins, half a row added to each."""
-    shares = [(bins + 0.5) / (bins + 0.5).sum() for bins in (counts, reference)]
-    return float(((shares[0] - shares[1]) * np.log(shares[0] / shares[1])).sum())
+    p, q = ((bins + 0.5) / (bins + 0.5).sum() for bins in (counts, reference))
+    return float(((p - q) * np.log(p / q)).sum())

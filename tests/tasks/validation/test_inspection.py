@@ -20,7 +20,6 @@ from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.drift import drifts
 from tasks.validation.repairs import TURNS
 from tasks.validation.row_faults import RowKeys
-from tasks.validation.split import select_test_rows
 
 REFERENCE = profiles.embedded()
 INVERSE_TURNS = {"rotate90": "rotate270", "rotate270": "rotate90"}
@@ -48,7 +47,7 @@ def fashion():
 
 
 def split_off(frame, rules):
-    return select_test_rows(RowKeys(row_faults.digests(pixels_of(frame)), labels_of(frame)), rules)
+    return inspection.select_test_rows(RowKeys(row_faults.digests(pixels_of(frame)), labels_of(frame)), rules)
 
 
 def images_of(frame):
