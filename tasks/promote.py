@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from artifacts.store.store import Store
 from schemas.results import Promotion
 from tasks.orchestration import events
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
 from tasks.publish import run_name
-
-if TYPE_CHECKING:
-    from artifacts.store.store import Store
 
 PROMOTION_KEY = "promotion"
 

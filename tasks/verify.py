@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import VerificationResult
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 from tasks.verification.faults import find_faults
-
-if TYPE_CHECKING:
-    from artifacts.store.store import Store
 
 VERIFICATION_KEY = "verification"
 
