@@ -2,26 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.results import Abstention
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 MIN_ACCURACY = 0.999
-"""Share of the predictions it doesn't abstain from that has to be right."""
+"""Of the predictions that it doesn't abstain from."""
 
 
 def threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float | None:
-    """Return the lowest confidence at and above which 99.9 % of the predictions are right, or None.
-
-    Args:
-        probabilities: Rows × 10, of rows that were held out of training.
-        labels: The true labels; without any rows the result is None.
-    """
+    """Return the lowest confidence at and above which 99.9 % of the predictions (rows × 10) are right, or None."""
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     n_wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
@@ -32,14 +23,8 @@ def threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -
     return float(confidence[order[candidates[-1]]]) if len(candidates) else None
 
 
-def measure(
-    least_confidence: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
-) -> Abstention:
-    """Measure a threshold on other rows: the share it accepts, and the accuracy on these."""
-    accepted = probabilities.max(axis=1) >= (np.inf if least_confidence is None else least_confidence)
+def measure(threshold: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> Abstention:
+    """Measure a threshold on other rows; None abstains from all."""
+    accepted = probabilities.max(axis=1) >= (np.inf if threshold is None else threshold)
     right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
-    return Abstention(
-        threshold=least_confidence,
-        coverage=float(accepted.mean()),
-        accuracy=float(right.mean()) if len(right) else None,
-    )
+    return Abstention(threshold, float(accepted.mean()), float(right.mean()) if len(right) else None)

@@ -6,18 +6,15 @@ A new criterion is one function and one entry of `CRITERIA`; a new threshold is 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from schemas.digits import CLASSES
 from schemas.gate import ClassTest, Decision, GateRules
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
 
 MAX_SHOWN_ROWS = 16
 
@@ -32,7 +29,6 @@ class Candidate(NamedTuple):
 
     @property
     def accuracy(self) -> float:
-        """Return the share of test rows that are predicted correctly."""
         return float(self.right.mean())
 
 
@@ -60,55 +56,38 @@ class Comparison(NamedTuple):
     broken_rows: tuple[int, ...]
 
 
-class Evidence(NamedTuple):
-    """What the criteria look at; `comparison` is None for the first candidate of a store."""
-
-    candidate: Candidate
-    comparison: Comparison | None
-
-
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    Attributes:
-        name: What it is about; a refusal starts with it.
-        objection: Returns why a candidate doesn't meet it, or None.
-        threshold: The field of `GateRules` that decides; a refusal ends with its flag and value.
+    `objection` returns why a candidate doesn't meet it, or None; the comparison is None for the first candidate of a
+    store. A refusal starts with `name`, and ends with the flag and value of `threshold`, a field of `GateRules`.
     """
 
     name: str
-    objection: Callable[[Evidence, GateRules], str | None]
+    objection: Callable[[Candidate, Comparison | None, GateRules], str | None]
     threshold: str
 
 
-def _low_accuracy(evidence: Evidence, rules: GateRules) -> str | None:
-    accuracy = evidence.candidate.accuracy
-    return f"{accuracy:.2%} is too low" if accuracy < rules.min_accuracy else None
+def _low_accuracy(candidate: Candidate, _comparison: Comparison | None, rules: GateRules) -> str | None:
+    return f"{candidate.accuracy:.2%} is too low" if candidate.accuracy < rules.min_accuracy else None
 
 
-def _high_calibration_error(evidence: Evidence, rules: GateRules) -> str | None:
-    error = evidence.candidate.calibration_error
-    if evidence.comparison is None or error <= rules.max_calibration_error:
-        return None
-    return f"{error:.3g} is too high"
+def _high_calibration_error(candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
+    error = candidate.calibration_error
+    return f"{error:.3g} is too high" if comparison and error > rules.max_calibration_error else None
 
 
-def _large_model(evidence: Evidence, rules: GateRules) -> str | None:
-    size = evidence.candidate.model_mib
-    if evidence.comparison is None or size <= rules.max_model_mib:
-        return None
-    return f"{size:.3g} MiB is too large"
+def _large_model(candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
+    size = candidate.model_mib
+    return f"{size:.3g} MiB is too large" if comparison and size > rules.max_model_mib else None
 
 
-def _slow_model(evidence: Evidence, rules: GateRules) -> str | None:
-    latency = evidence.candidate.latency_ms
-    if evidence.comparison is None or latency <= rules.max_latency_ms:
-        return None
-    return f"{latency:.3g} ms for one image is too long"
+def _slow_model(candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
+    latency = candidate.latency_ms
+    return f"{latency:.3g} ms for one image is too long" if comparison and latency > rules.max_latency_ms else None
 
 
-def _maybe_worse(evidence: Evidence, rules: GateRules) -> str | None:
-    comparison = evidence.comparison
+def _maybe_worse(_candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
     if comparison is None or comparison.lower >= -rules.gate_margin or comparison.p_better < comparison.alpha:
         return None
     return (
@@ -117,8 +96,8 @@ def _maybe_worse(evidence: Evidence, rules: GateRules) -> str | None:
     )
 
 
-def _worse_classes(evidence: Evidence, rules: GateRules) -> str | None:
-    classes = () if evidence.comparison is None else evidence.comparison.classes
+def _worse_classes(_candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
+    classes = comparison.classes if comparison else ()
     p_values = holm([test.p_value for test in classes])
     worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
     return f"significantly lower for {', '.join(worse)}" if worse else None
@@ -132,7 +111,7 @@ CRITERIA = (
     Criterion("comparison with the champion", _maybe_worse, "gate_margin"),
     Criterion("recall", _worse_classes, "gate_alpha"),
 )
-"""All but the first compare with a champion, or apply only where there is one."""
+"""All but the first apply only where there is a champion to compare with."""
 
 
 def decide(  # noqa: PLR0913, all that a decision depends on
@@ -148,19 +127,21 @@ def decide(  # noqa: PLR0913, all that a decision depends on
 
     It is better if McNemar's exact test says so, on the rows where just one of the two is right. It is not worse if the
     lower bound of the difference is above the margin. The bound combines exact bounds (Clopper and Pearson 1934) of how
-    often mistakes are fixed and newly made, each at half of alpha. Many retrainings would eventually promote a worse
-    candidate by luck, so alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds
-    up to the whole however many there are.
+    often mistakes are fixed and newly made. Many retrainings would eventually promote a worse candidate by luck, so
+    alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds up to the whole.
     """
     comparison = None
     if champion is not None and champion.right is not None:
         comparison = _compare(candidate.right, champion.right, labels, rules.gate_alpha, refused_before)
-    evidence = Evidence(candidate, comparison)
-    objections = _objections(evidence, rules)
+    objections = []
+    for name, objection, threshold in CRITERIA:
+        if message := objection(candidate, comparison, rules):
+            flag = f"--{threshold.replace('_', '-')}"
+            objections.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
     if champion is not None and champion.right is None:
         objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
     is_forced = bool(objections) and forced is not None
-    reason = f"forced: {forced}" if is_forced else "; ".join(objections) or _merits(evidence, champion)
+    reason = f"forced: {forced}" if is_forced else "; ".join(objections) or _merits(candidate, champion, comparison)
     return Decision(
         promoted=not objections or is_forced,
         reason=reason,
@@ -172,23 +153,13 @@ def decide(  # noqa: PLR0913, all that a decision depends on
         calibration_error=candidate.calibration_error,
         model_mib=candidate.model_mib,
         latency_ms=candidate.latency_ms,
-        **({} if comparison is None else comparison._asdict()),
+        **(comparison._asdict() if comparison else {}),
     )
 
 
-def _objections(evidence: Evidence, rules: GateRules) -> list[str]:
-    objections = []
-    for criterion in CRITERIA:
-        if objection := criterion.objection(evidence, rules):
-            flag = f"--{criterion.threshold.replace('_', '-')}"
-            objections.append(f"{criterion.name}: {objection} ({flag} {getattr(rules, criterion.threshold):g})")
-    return objections
-
-
-def _merits(evidence: Evidence, champion: Champion | None) -> str:
-    comparison = evidence.comparison
+def _merits(candidate: Candidate, champion: Champion | None, comparison: Comparison | None) -> str:
     if champion is None or comparison is None:
-        return f"the first champion, {evidence.candidate.accuracy:.2%} of {len(evidence.candidate.right):,} rows"
+        return f"the first champion, {candidate.accuracy:.2%} of {len(candidate.right):,} rows"
     return (
         f"it fixes {comparison.fixed:,} mistakes of version {champion.version} and makes {comparison.made:,} new ones: "
         f"better by {comparison.difference:+.2f} percentage points, at worst {comparison.lower:+.2f}"
@@ -203,40 +174,31 @@ def _compare(
     refused_before: int,
 ) -> Comparison:
     fixed_rows, broken_rows = np.flatnonzero(candidate & ~champion), np.flatnonzero(champion & ~candidate)
-    fixed, made = len(fixed_rows), len(broken_rows)
+    fixed, made, rows = len(fixed_rows), len(broken_rows), len(labels)
     alpha = gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
-    by_class = [_class_test(label, labels[fixed_rows], labels[broken_rows]) for label in CLASSES]
+    # Two-sided intervals: half of alpha at either end.
+    least_fixed = binomtest(fixed, rows).proportion_ci(1 - alpha, method="exact").low
+    most_made = binomtest(made, rows).proportion_ci(1 - alpha, method="exact").high
+    by_class = (np.bincount(labels[some], minlength=len(CLASSES)).tolist() for some in (fixed_rows, broken_rows))
+    classes = enumerate(zip(*by_class, strict=True))
     return Comparison(
         champion_accuracy=float(champion.mean()),
         fixed=fixed,
         made=made,
-        difference=100 * (fixed - made) / len(labels),
-        lower=100 * _lower_difference(fixed, made, len(labels), alpha),
+        difference=100 * (fixed - made) / rows,
+        lower=100 * float(least_fixed - most_made),
         alpha=alpha,
         p_better=_p_value(fixed, made),
         p_worse=_p_value(made, fixed),
-        classes=tuple(by_class),
+        classes=tuple(ClassTest(label, fixed, made, _p_value(made, fixed)) for label, (fixed, made) in classes),
         fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
         broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
     )
 
 
-def _lower_difference(fixed: int, made: int, rows: int, alpha: float) -> float:
-    """Return a bound that the true paired difference is below with a probability of at most alpha."""
-    level = 1 - alpha  # two-sided: half of alpha at either end
-    least_fixed = binomtest(fixed, rows).proportion_ci(level, method="exact").low
-    most_made = binomtest(made, rows).proportion_ci(level, method="exact").high
-    return float(least_fixed - most_made)
-
-
 def _p_value(more: int, less: int) -> float:
     """Return the one-sided p-value of McNemar's exact test: `more` or above, if both kinds were equally likely."""
     return float(binomtest(more, more + less, 0.5, "greater").pvalue) if more + less else 1.0
-
-
-def _class_test(label: int, fixed_labels: NDArray[np.uint8], broken_labels: NDArray[np.uint8]) -> ClassTest:
-    fixed, made = int((fixed_labels == label).sum()), int((broken_labels == label).sum())
-    return ClassTest(label, fixed, made, _p_value(made, fixed))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

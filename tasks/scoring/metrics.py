@@ -2,56 +2,39 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
 from schemas.digits import CLASSES
+from schemas.images import Images
 from schemas.results import ClassMetrics, Evaluation, Mistake
 from tasks.scoring import abstention
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
 
 
-def evaluation(images: Images, probabilities: NDArray[np.float32], least_confidence: float | None) -> Evaluation:
-    """Evaluate the probabilities (rows × 10) of images against their labels.
-
-    Args:
-        images: The test images; only their labels are read.
-        probabilities: The network's output for them.
-        least_confidence: The abstention threshold, None to abstain from all.
-    """
-    labels = images.labels
-    predicted = probabilities.argmax(axis=1)
+def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: float | None) -> Evaluation:
+    """Evaluate probabilities (rows × 10) against the images' labels; below the threshold the network abstains."""
+    labels, predicted = images.labels, probabilities.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=CLASSES)
     correct = int(matrix.trace())
+    exact = probabilities.astype(np.float64)  # scikit-learn warns if rounding in single precision makes a sum not 1
+    exact /= exact.sum(axis=1, keepdims=True)
     return Evaluation(
         n_rows=len(labels),
         accuracy=correct / len(labels),
         interval=wilson_interval(correct, len(labels)),
         confusion_matrix=matrix,
         classes=class_metrics(labels, predicted),
-        log_loss=float(log_loss(labels, _normalized(probabilities), labels=CLASSES)),
+        log_loss=float(log_loss(labels, exact, labels=CLASSES)),
         calibration_error=calibration_error(labels, probabilities),
         mistakes=mistakes(labels, probabilities),
-        abstention=abstention.measure(least_confidence, probabilities, labels),
+        abstention=abstention.measure(threshold, probabilities, labels),
         right=predicted == labels,
     )
-
-
-def _normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Make rows sum to 1 exactly: scikit-learn warns about the rounding errors of single precision."""
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
-    return exact
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
@@ -63,10 +46,7 @@ def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
 def class_metrics(labels: NDArray[np.uint8], predicted: NDArray[np.int64]) -> tuple[ClassMetrics, ...]:
     """Return precision, recall, F1 and support of every class; 0 where a class was never predicted."""
     columns = precision_recall_fscore_support(labels, predicted, labels=CLASSES, zero_division=0.0)
-    return tuple(
-        ClassMetrics(label, float(precision), float(recall), float(f1), int(support))
-        for label, precision, recall, f1, support in zip(CLASSES, *columns, strict=True)
-    )
+    return tuple(ClassMetrics(*row) for row in zip(CLASSES, *(column.tolist() for column in columns), strict=True))
 
 
 def calibration_error(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> float:

@@ -13,7 +13,7 @@ from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
 from schemas.errors import InputError, StoreError
 from schemas.recipe import Overrides
-from tasks.verification.faults import differences
+from tasks.verification.rescore import differences
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
