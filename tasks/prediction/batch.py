@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from schemas import pixel_frame
 from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError
-from schemas.pixel_frame import pixels_of
-from schemas.prediction import PredictionBatch
+from schemas.prediction import PredictionBatch, Predictor
+from schemas.rules import InputRules, Repair
 from tasks.validation import profiles, row_faults
+from tasks.validation.profiles import Histograms
 from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, highest, is_unit_scale, needed, repaired
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    from schemas.prediction import Predictor
-    from schemas.rules import InputRules, Repair
-    from tasks.validation.profiles import Histograms
 
 
 def repairs_of(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
-    """Return which of the requested repairs a source needs, decided by its first images; all get the same.
-
-    Raises InputError for pixels from 0 to 1 and for dark ink on a bright background, naming the missing repair.
-    """
+    """Return which of the requested repairs a source needs by its first images; raise InputError if one is missing."""
     repairs = needed(highest(frame), rules.repair)
     fixed = repaired(frame, repairs)
     if is_unit_scale(highest(fixed)):
@@ -49,7 +39,7 @@ def predict_batch(
     pixels, failing = _as_uint8(frame, faults)
     checked = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
     pixel_frame.validate(pixel_frame.UNLABELLED, checked, "images to predict on")
-    probabilities = predictor.probabilities(pixels_of(checked))
+    probabilities = predictor.probabilities(pixels)
     best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
     confidence = probabilities.max(axis=1)
     threshold = np.inf if predictor.threshold is None else predictor.threshold

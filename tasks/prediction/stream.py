@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from artifacts import predictions
 from artifacts.store import reference_profile
+from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
-from schemas.prediction import Predictor
+from schemas.prediction import Prediction, Predictor
+from schemas.rules import InputRules
 from tasks.inference import model
 from tasks.prediction.batch import predict_batch, repairs_of
 from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from artifacts.store.store import Store
-    from schemas.prediction import Prediction
-    from schemas.rules import InputRules
 
 MAX_PROBED = 1000
 """First images that decide scale and polarity for all, whatever the batch size."""
@@ -32,12 +28,16 @@ MAX_PROBED = 1000
 def predictor(store: Store, version: int) -> Predictor:
     """Load a version; raise StoreError if its files differ from its card."""
     folder = store.verified_dir(version)
-    return Predictor(
-        version=version,
-        threshold=_threshold(store, version),
-        profile=reference_profile.read(folder / reference_profile.NAME),
-        probabilities=model.load_version(folder, version),
-    )
+    abstention = store.card(version).get("abstention")
+    threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
+    # Not `isinstance`: a bool is an int, too. NaN fails the comparison.
+    if threshold is not None and not (type(threshold) in {int, float} and 0 <= threshold <= 1):
+        raise StoreError(
+            f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; "
+            "--version names another version"
+        )
+    profile = reference_profile.read(folder / reference_profile.NAME)
+    return Predictor(version, threshold, profile, model.load_version(folder, version))
 
 
 def predict(  # noqa: PLR0913, the parameters of a prediction
@@ -71,19 +71,6 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
         if errors:
             raise InputError(f"{source}: {'; '.join(errors)}; nothing was written")
     return prediction
-
-
-def _threshold(store: Store, version: int) -> float | None:
-    """Return the abstention threshold on a version's card; None if it always abstains."""
-    abstention = store.card(version).get("abstention")
-    threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
-    # Not `isinstance`: a bool is an int, too. NaN fails the comparison.
-    if threshold is None or (type(threshold) in {int, float} and 0 <= threshold <= 1):
-        return cast("float | None", threshold)
-    raise StoreError(
-        f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; --version "
-        "names another version"
-    )
 
 
 def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterator[pd.DataFrame]]:

@@ -132,7 +132,10 @@ def test_a_version_whose_files_were_changed_isnt_used(version_dir, tmp_path):
 @pytest.mark.parametrize("abstention", [None, {}, {"threshold": "high"}, {"threshold": True}, {"threshold": 7}])
 def test_a_card_without_a_valid_threshold_is_refused(abstention, version_dir, tmp_path):
     card = version_dir / "card.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"abstention": abstention}))
+    changed = json.loads(card.read_text()) | {"abstention": abstention}
+    event = tmp_path / "store" / "history" / "000001.json"
+    for path, content in ((card, changed), (event, json.loads(event.read_text()) | {"card": changed})):
+        path.write_text(json.dumps(content))
     with pytest.raises(StoreError, match=r"version 1: the abstention threshold on its card is .*, not a number"):
         stream.predictor(Store(tmp_path / "store"), 1)
 
