@@ -29,17 +29,11 @@ def find_cached_version(dataset: Dataset, recipe: Recipe, store: Store, compute:
     number = store.find_by_fingerprint(fingerprint(dataset, recipe, compute.workers))
     if number is None:
         return None
-    card, champion = store.card(number), store.champion()
-    metrics = card["figures"]
-    published = PublishedVersion(
-        version=number,
-        folder=store.version_uri(number),
+    champion = store.champion()
+    published = dataclasses.replace(
+        PublishedVersion.of_card(store.card(number), store.version_uri(number)),
         promoted=champion == number,
         reason=f"the champion is version {champion}" if champion else "there is no champion",
-        accuracy=metrics["accuracy"],
-        interval=tuple(metrics["interval"]),
-        errors=metrics["errors"],
-        n_rows=card["data"]["rows"]["test"],
         unchanged=True,
     )
     get_run_logger().info(published.decision_message)

@@ -41,16 +41,7 @@ def publish(  # noqa: PLR0913, all that a report covers
         if not store.publish(number, folder, card, keep):
             get_run_logger().warning("another run's decision came first: the candidate is compared again")
             return None
-    return PublishedVersion(
-        version=number,
-        folder=store.version_uri(number),
-        promoted=decision.promoted,
-        reason=decision.reason,
-        accuracy=evaluation.accuracy,
-        interval=evaluation.interval,
-        errors=evaluation.errors,
-        n_rows=evaluation.n_rows,
-    )
+    return PublishedVersion.of_card(card, store.version_uri(number))
 
 
 def run_name() -> str:

@@ -15,7 +15,8 @@ from schemas.row_checks import ROW_CHECKS
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from schemas.prediction import Prediction, ScoredPredictions
+    from schemas.prediction import Prediction
+    from schemas.results import ScoredPredictions
 
     Address = Callable[[str], str]
 

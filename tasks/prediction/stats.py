@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.digits import CLASSES, SIDE
-from schemas.prediction import Example, Prediction, PredictionBatch, Predictor, ScoredPredictions
-from schemas.results import Abstention, CheckResult, Drift
+from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
+from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
 from schemas.rules import InputRules
 from tasks.scoring.metrics import wilson_interval
 from tasks.validation import profiles
@@ -46,8 +46,7 @@ class PredictionStats:
         valid = batch.reason == ""
         self._invalid.update(batch.reason[~valid])
         self._abstained += np.bincount(batch.label[valid & batch.abstained], minlength=len(CLASSES))
-        bins = np.minimum((batch.confidence[valid] * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-        self._confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        self._confidences += np.histogram(batch.confidence[valid], CONFIDENCE_BINS, (0, 1))[0]
         unlike = valid & batch.unlike_training
         self._n_unlike += int(unlike.sum())
         self._least_confident = _lowest(self._least_confident, batch.confidence, valid, batch)

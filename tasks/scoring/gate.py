@@ -5,9 +5,10 @@ A new criterion is one function and one entry of `CRITERIA`; a new threshold is 
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,10 +28,6 @@ class Candidate(NamedTuple):
     model_mib: float
     latency_ms: float
 
-    @property
-    def accuracy(self) -> float:
-        return float(self.right.mean())
-
 
 class Champion(NamedTuple):
     """The current champion: whether it predicts the same rows correctly; None if it can't be evaluated, with why."""
@@ -40,78 +37,61 @@ class Champion(NamedTuple):
     fault: str = ""
 
 
-class Comparison(NamedTuple):
-    """Candidate against champion. The fields are those of `Decision`."""
-
-    champion_accuracy: float
-    fixed: int
-    made: int
-    difference: float
-    lower: float
-    alpha: float
-    p_better: float
-    p_worse: float
-    classes: tuple[ClassTest, ...]
-    fixed_rows: tuple[int, ...]
-    broken_rows: tuple[int, ...]
-
-
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    `objection` returns why a candidate doesn't meet it, or None; the comparison is None for the first candidate of a
-    store. A refusal starts with `name`, and ends with the flag and value of `threshold`, a field of `GateRules`.
+    `objection` returns why a decision's metrics don't meet it, or None. A refusal starts with `name`, and ends with the
+    flag and value of `threshold`, a field of `GateRules`.
     """
 
     name: str
-    objection: Callable[[Candidate, Comparison | None, GateRules], str | None]
+    objection: Callable[[Decision, GateRules], str | None]
     threshold: str
+    applies_without_champion: bool = False
 
 
-def _low_accuracy(candidate: Candidate, _comparison: Comparison | None, rules: GateRules) -> str | None:
-    return f"{candidate.accuracy:.2%} is too low" if candidate.accuracy < rules.min_accuracy else None
+def _low_accuracy(decision: Decision, rules: GateRules) -> str | None:
+    return f"{decision.accuracy:.2%} is too low" if decision.accuracy < rules.min_accuracy else None
 
 
-def _high_calibration_error(candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
-    error = candidate.calibration_error
-    return f"{error:.3g} is too high" if comparison and error > rules.max_calibration_error else None
+def _high_calibration_error(decision: Decision, rules: GateRules) -> str | None:
+    error = decision.calibration_error
+    return f"{error:.3g} is too high" if error > rules.max_calibration_error else None
 
 
-def _large_model(candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
-    size = candidate.model_mib
-    return f"{size:.3g} MiB is too large" if comparison and size > rules.max_model_mib else None
+def _large_model(decision: Decision, rules: GateRules) -> str | None:
+    size = decision.model_mib
+    return f"{size:.3g} MiB is too large" if size > rules.max_model_mib else None
 
 
-def _slow_model(candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
-    latency = candidate.latency_ms
-    return f"{latency:.3g} ms for one image is too long" if comparison and latency > rules.max_latency_ms else None
+def _slow_model(decision: Decision, rules: GateRules) -> str | None:
+    latency = decision.latency_ms
+    return f"{latency:.3g} ms for one image is too long" if latency > rules.max_latency_ms else None
 
 
-def _maybe_worse(_candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
-    if comparison is None or comparison.lower >= -rules.gate_margin or comparison.p_better < comparison.alpha:
+def _maybe_worse(decision: Decision, rules: GateRules) -> str | None:
+    if decision.lower is None or decision.lower >= -rules.gate_margin or decision.is_significantly_better:
         return None
     return (
-        f"it fixes {comparison.fixed:,} mistakes and makes {comparison.made:,} new ones, so it may be "
-        f"{-comparison.lower:.2f} percentage points worse"
+        f"it fixes {decision.fixed:,} mistakes and makes {decision.made:,} new ones, so it may be "
+        f"{-decision.lower:.2f} percentage points worse"
     )
 
 
-def _worse_classes(_candidate: Candidate, comparison: Comparison | None, rules: GateRules) -> str | None:
-    classes = comparison.classes if comparison else ()
-    p_values = holm([test.p_value for test in classes])
-    worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
+def _worse_classes(decision: Decision, rules: GateRules) -> str | None:
+    p_values = holm([test.p_value for test in decision.classes])
+    worse = [str(test.label) for test, p in zip(decision.classes, p_values, strict=True) if p < rules.gate_alpha]
     return f"significantly lower for {', '.join(worse)}" if worse else None
 
 
 CRITERIA = (
-    Criterion("accuracy", _low_accuracy, "min_accuracy"),
+    Criterion("accuracy", _low_accuracy, "min_accuracy", applies_without_champion=True),
     Criterion("calibration error", _high_calibration_error, "max_calibration_error"),
     Criterion("model size", _large_model, "max_model_mib"),
     Criterion("latency", _slow_model, "max_latency_ms"),
     Criterion("comparison with the champion", _maybe_worse, "gate_margin"),
     Criterion("recall", _worse_classes, "gate_alpha"),
 )
-"""All but the first apply only where there is a champion to compare with."""
 
 
 def decide(  # noqa: PLR0913, all that a decision depends on
@@ -130,39 +110,39 @@ def decide(  # noqa: PLR0913, all that a decision depends on
     often mistakes are fixed and newly made. Many retrainings would eventually promote a worse candidate by luck, so
     alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds up to the whole.
     """
-    comparison = None
+    comparison = {}
     if champion is not None and champion.right is not None:
         comparison = _compare(candidate.right, champion.right, labels, rules.gate_alpha, refused_before)
+    decision = Decision(
+        promoted=False,
+        reason="",
+        champion=None if champion is None else champion.version,
+        rows=len(labels),
+        accuracy=float(candidate.right.mean()),
+        calibration_error=candidate.calibration_error,
+        model_mib=candidate.model_mib,
+        latency_ms=candidate.latency_ms,
+        refused_before=refused_before,
+        **comparison,
+    )
     objections = []
-    for name, objection, threshold in CRITERIA:
-        if message := objection(candidate, comparison, rules):
+    for name, objection, threshold, applies_without_champion in CRITERIA:
+        if (comparison or applies_without_champion) and (message := objection(decision, rules)):
             flag = f"--{threshold.replace('_', '-')}"
             objections.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
     if champion is not None and champion.right is None:
         objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
-    is_forced = bool(objections) and forced is not None
-    reason = f"forced: {forced}" if is_forced else "; ".join(objections) or _merits(candidate, champion, comparison)
-    return Decision(
-        promoted=not objections or is_forced,
-        reason=reason,
-        champion=None if champion is None else champion.version,
-        rows=len(labels),
-        accuracy=candidate.accuracy,
-        refused_before=refused_before,
-        forced=is_forced,
-        calibration_error=candidate.calibration_error,
-        model_mib=candidate.model_mib,
-        latency_ms=candidate.latency_ms,
-        **(comparison._asdict() if comparison else {}),
-    )
+    if objections and forced is not None:
+        return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
+    return dataclasses.replace(decision, promoted=not objections, reason="; ".join(objections) or _merits(decision))
 
 
-def _merits(candidate: Candidate, champion: Champion | None, comparison: Comparison | None) -> str:
-    if champion is None or comparison is None:
-        return f"the first champion, {candidate.accuracy:.2%} of {len(candidate.right):,} rows"
+def _merits(decision: Decision) -> str:
+    if decision.champion is None:
+        return f"the first champion, {decision.accuracy:.2%} of {decision.rows:,} rows"
     return (
-        f"it fixes {comparison.fixed:,} mistakes of version {champion.version} and makes {comparison.made:,} new ones: "
-        f"better by {comparison.difference:+.2f} percentage points, at worst {comparison.lower:+.2f}"
+        f"it fixes {decision.fixed:,} mistakes of version {decision.champion} and makes {decision.made:,} new ones: "
+        f"better by {decision.difference:+.2f} percentage points, at worst {decision.lower:+.2f}"
     )
 
 
@@ -172,7 +152,8 @@ def _compare(
     labels: NDArray[np.uint8],
     gate_alpha: float,
     refused_before: int,
-) -> Comparison:
+) -> dict[str, Any]:
+    """Return the fields of `Decision` that compare candidate and champion, by whether each row is right."""
     fixed_rows, broken_rows = np.flatnonzero(candidate & ~champion), np.flatnonzero(champion & ~candidate)
     fixed, made, rows = len(fixed_rows), len(broken_rows), len(labels)
     alpha = gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
@@ -181,19 +162,19 @@ def _compare(
     most_made = binomtest(made, rows).proportion_ci(1 - alpha, method="exact").high
     by_class = (np.bincount(labels[some], minlength=len(CLASSES)).tolist() for some in (fixed_rows, broken_rows))
     classes = enumerate(zip(*by_class, strict=True))
-    return Comparison(
-        champion_accuracy=float(champion.mean()),
-        fixed=fixed,
-        made=made,
-        difference=100 * (fixed - made) / rows,
-        lower=100 * float(least_fixed - most_made),
-        alpha=alpha,
-        p_better=_p_value(fixed, made),
-        p_worse=_p_value(made, fixed),
-        classes=tuple(ClassTest(label, fixed, made, _p_value(made, fixed)) for label, (fixed, made) in classes),
-        fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
-        broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
-    )
+    return {
+        "champion_accuracy": float(champion.mean()),
+        "fixed": fixed,
+        "made": made,
+        "difference": 100 * (fixed - made) / rows,
+        "lower": 100 * float(least_fixed - most_made),
+        "alpha": alpha,
+        "p_better": _p_value(fixed, made),
+        "p_worse": _p_value(made, fixed),
+        "classes": tuple(ClassTest(label, fixed, made, _p_value(made, fixed)) for label, (fixed, made) in classes),
+        "fixed_rows": tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
+        "broken_rows": tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
+    }
 
 
 def _p_value(more: int, less: int) -> float:
