@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     """Return the network's metrics on the dataset's test images."""
     from tasks.inference.model import predict_images
-    from tasks.scoring import abstention, metrics
+    from tasks.scoring import metrics
 
-    threshold = abstention.threshold(trained.held_out_probabilities, trained.held_out_labels)
+    threshold = metrics.abstention_threshold(trained.held_out_probabilities, trained.held_out_labels)
     evaluation = metrics.evaluation(dataset.test, predict_images(trained.network, dataset.test), threshold)
     low, high = evaluation.interval
     get_run_logger().info(

@@ -1,4 +1,4 @@
-"""Metrics from true labels and predicted probabilities."""
+"""Metrics from true labels and predicted probabilities, and the confidence below which a network abstains."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 
 from schemas.digits import CLASSES
 from schemas.images import Images
-from schemas.results import ClassMetrics, Evaluation, Mistake
-from tasks.scoring import abstention
+from schemas.results import Abstention, ClassMetrics, Evaluation, Mistake
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
+MIN_ACCEPTED_ACCURACY = 0.999
+"""Accuracy, on held-out rows, of the predictions that a network doesn't abstain from."""
 
 
 def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: float | None) -> Evaluation:
@@ -32,7 +33,7 @@ def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: fl
         log_loss=float(log_loss(labels, exact, labels=CLASSES)),
         calibration_error=calibration_error(labels, probabilities),
         mistakes=mistakes(labels, probabilities),
-        abstention=abstention.measure(threshold, probabilities, labels),
+        abstention=measure_abstention(threshold, probabilities, labels),
         right=predicted == labels,
     )
 
@@ -65,3 +66,24 @@ def mistakes(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> t
     wrong = np.flatnonzero(predicted != labels)
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_SHOWN_MISTAKES]
     return tuple(Mistake(int(row), int(labels[row]), int(predicted[row]), float(confidence[row])) for row in shown)
+
+
+def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float | None:
+    """Return the lowest confidence at and above which 99.9 % of the predictions (rows × 10) are right, or None."""
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    n_wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
+    n_accepted = np.arange(1, len(order) + 1)
+    # Rows of equal confidence are accepted together or not at all.
+    is_last_of_equals = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
+    candidates = np.flatnonzero((n_wrong <= (1 - MIN_ACCEPTED_ACCURACY) * n_accepted) & is_last_of_equals)
+    return float(confidence[order[candidates[-1]]]) if len(candidates) else None
+
+
+def measure_abstention(
+    threshold: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
+) -> Abstention:
+    """Measure a threshold on other rows; None abstains from all."""
+    accepted = probabilities.max(axis=1) >= (np.inf if threshold is None else threshold)
+    right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
+    return Abstention(threshold, float(accepted.mean()), float(right.mean()) if len(right) else None)

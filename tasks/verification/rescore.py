@@ -50,7 +50,7 @@ def main() -> None:
 def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     """Evaluate the model on the card's data, with `reproduce` also train it again; return the differences."""
     from tasks.inference import model
-    from tasks.scoring import abstention, metrics
+    from tasks.scoring import metrics
     from tasks.training import held_out, job, local_engine
 
     stated = json.loads((folder / CARD).read_text())
@@ -58,7 +58,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
     _, held_out_images = held_out.split(dataset, recipe)
-    threshold = abstention.threshold(model.predict_images(network, held_out_images), held_out_images.labels)
+    threshold = metrics.abstention_threshold(model.predict_images(network, held_out_images), held_out_images.labels)
     evaluation = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), threshold)
     pairs = [
         (stated["figures"], card.metrics(evaluation), "figures"),
