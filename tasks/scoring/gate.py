@@ -112,7 +112,8 @@ def decide(  # noqa: PLR0913, all that a decision depends on
     """
     comparison = {}
     if champion is not None and champion.right is not None:
-        comparison = _compare(candidate.right, champion.right, labels, rules.gate_alpha, refused_before)
+        alpha = rules.gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
+        comparison = _compare(candidate.right, champion.right, labels, alpha)
     decision = Decision(
         promoted=False,
         reason="",
@@ -147,16 +148,11 @@ def _merits(decision: Decision) -> str:
 
 
 def _compare(
-    candidate: NDArray[np.bool_],
-    champion: NDArray[np.bool_],
-    labels: NDArray[np.uint8],
-    gate_alpha: float,
-    refused_before: int,
+    candidate: NDArray[np.bool_], champion: NDArray[np.bool_], labels: NDArray[np.uint8], alpha: float
 ) -> dict[str, Any]:
     """Return the fields of `Decision` that compare candidate and champion, by whether each row is right."""
     fixed_rows, broken_rows = np.flatnonzero(candidate & ~champion), np.flatnonzero(champion & ~candidate)
     fixed, made, rows = len(fixed_rows), len(broken_rows), len(labels)
-    alpha = gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
     # Two-sided intervals: half of alpha at either end.
     least_fixed = binomtest(fixed, rows).proportion_ci(1 - alpha, method="exact").low
     most_made = binomtest(made, rows).proportion_ci(1 - alpha, method="exact").high
