@@ -92,7 +92,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a part of the data is from the reference; `bound` is the rule's threshold, or what chance may give."""
+    """How far a part of the data is from the reference; `bound` is the highest value that chance or the rule allows."""
 
     part: str
     name: str
@@ -321,7 +321,7 @@ class Promotion:
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """A version that matches its card, and what was compared."""
+    """A version that matches its card."""
 
     version: int
     summary: str

@@ -39,7 +39,7 @@ def publish(  # noqa: PLR0913, all that a report covers
         trained.network.save(folder / MODEL)
         card = version.write(folder, number, run_name(), run, dataset.profile, plots)
         if not store.publish(number, folder, card, keep):
-            get_run_logger().warning("another run's decision came first: the candidate is compared again")
+            get_run_logger().warning("another run has decided meanwhile: the candidate is compared again")
             return None
     return PublishedVersion.of_card(card, store.version_uri(number))
 

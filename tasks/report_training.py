@@ -1,4 +1,4 @@
-"""Report a training: publish in Prefect what the store's newest versions say about themselves."""
+"""Report a training: publish the reports of the newest versions in Prefect."""
 
 from __future__ import annotations
 

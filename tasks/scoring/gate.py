@@ -21,7 +21,7 @@ MAX_SHOWN_ROWS = 16
 
 
 class Candidate(NamedTuple):
-    """A new network: whether it predicts each test row correctly, and what it costs."""
+    """A new network: whether it predicts each test row correctly, and its costs."""
 
     right: NDArray[np.bool_]
     calibration_error: float
