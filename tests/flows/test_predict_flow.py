@@ -168,7 +168,7 @@ def test_ctrl_c_leaves_the_old_predictions_file(store, prefect_home, tmp_path):
     with subprocess.Popen(
         list(map(str, command)), env=clean_environment(prefect_home), stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        while not list(tmp_path.glob(".out.csv.*")):
+        while not list(tmp_path.glob(".new-*-out.csv")):
             time.sleep(0.05)
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)
