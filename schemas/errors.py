@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+MAX_LISTED = 10
 
 
 class InputError(Exception):
-    """Bad input. The message is one line: what is wrong, where, and what is expected.
-
-    The command line prints it and exits with 1; in the Prefect UI it is the state's message.
-    """
+    """Bad input. The message is one line for the command line and the Prefect UI: what is wrong, where, what to do."""
 
 
 class UnavailableError(InputError):
@@ -33,9 +29,6 @@ class StoreError(InputError):
 
 ENVIRONMENT_ERRORS = (UnavailableError, StorageError, StoreError)
 """Input errors that aren't the fault of the data that is read."""
-
-
-MAX_LISTED = 10
 
 
 def listed(faults: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class GateRules(BaseModel):
-    """Thresholds of the gate. `CRITERIA` in `tasks/scoring/gate.py` says how each one is applied."""
+    """Thresholds of the gate, applied by `CRITERIA` in `tasks/scoring/gate.py`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -52,9 +52,8 @@ class Decision:
 
     `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
     `fixed_rows` and `broken_rows` are the first of these test rows. `difference` is the candidate's accuracy minus the
-    champion's, `lower` its lower bound at the confidence level 1 - `alpha`, both in percentage points. All of these are
-    None, or empty, where there is no champion to compare with. The decision counts only if `after_event` is still the
-    newest event of the store's history when it is recorded.
+    champion's, `lower` its bound at the level 1 - `alpha`, both in percentage points. None where there is no champion
+    to compare with. The decision counts if `after_event` is the store's newest event when it is recorded.
     """
 
     promoted: bool
@@ -62,6 +61,9 @@ class Decision:
     champion: int | None
     rows: int
     accuracy: float
+    calibration_error: float
+    model_mib: float
+    latency_ms: float
     champion_accuracy: float | None = None
     fixed: int | None = None
     made: int | None = None
@@ -72,14 +74,15 @@ class Decision:
     p_better: float | None = None
     p_worse: float | None = None
     classes: tuple[ClassTest, ...] = ()
-    calibration_error: float | None = None
-    model_mib: float | None = None
-    latency_ms: float | None = None
     forced: bool = False
     fixed_rows: tuple[int, ...] = ()
     broken_rows: tuple[int, ...] = ()
     after_event: int = 0
 
+    @property
+    def is_significantly_better(self) -> bool:
+        return self.p_better is not None and self.alpha is not None and self.p_better < self.alpha
+
     def to_dict(self) -> dict[str, Any]:
-        """Return the decision as `card.json` and `metrics.json` hold it, without the row numbers."""
+        """Return what `card.json` and `metrics.json` hold: all but the row numbers."""
         return {name: value for name, value in dataclasses.asdict(self).items() if not name.endswith("_rows")}

@@ -1,30 +1,23 @@
-"""Labelled images, as training, evaluating and comparing read them: labels in memory, pixels by row numbers.
-
-`InMemoryImages` are one array. Images of a sharded source are in files: see `tasks.sharding.images`.
-"""
+"""Labelled images: labels in memory, pixels by row numbers; those in files are in `tasks.sharding.images`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
 
 from schemas.pixel_frame import labels_of, pixels_of
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    import pandas as pd
-    from numpy.typing import NDArray
 
 
 class Images(Protocol):
     """Labelled images in an order of their own."""
 
     @property
-    def labels(self) -> NDArray[np.uint8]:
-        """All labels."""
+    def labels(self) -> NDArray[np.uint8]: ...
 
     def __len__(self) -> int: ...
 
@@ -49,20 +42,18 @@ class InMemoryImages:
         return len(self.labels)
 
     def read(self, indices: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """Return the pixels of some images; a view for a slice without `out`."""
         if out is None:
             return self.pixels[indices]
         out[:] = self.pixels[indices]
         return out
 
     def take(self, indices: NDArray[np.integer]) -> InMemoryImages:
-        """Return a copy of some of the images; all of them in their order aren't copied."""
+        """Return a copy of some of the images; self for all in their order."""
         if np.array_equal(indices, np.arange(len(self))):
             return self
         return InMemoryImages(self.pixels[indices], self.labels[indices])
 
     def pieces(self) -> Iterator[slice]:
-        """Return all images as one piece."""
         yield slice(0, len(self))
 
 

@@ -1,4 +1,4 @@
-"""What predicting hands on: a loaded version, its predictions for a batch, and the totals over all batches."""
+"""A loaded version, its predictions for a batch, and the totals over all batches."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.profile import Profile
-    from schemas.results import Abstention, CheckResult, Drift
+    from schemas.results import CheckResult, Drift, ScoredPredictions
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,8 @@ class Predictor:
 class PredictionBatch:
     """A version's predictions for some images, one row each.
 
-    `reason` names the row checks that an image fails, so that it gets no prediction; it is empty for valid images.
-    `true_label` is -1 where the label isn't known.
+    `reason` names the row checks that an image fails; only where it is empty the prediction counts. `true_label` is -1
+    where it isn't known.
     """
 
     items: pd.Index
@@ -63,32 +63,11 @@ class Example:
 
 
 @dataclass(frozen=True)
-class ScoredPredictions:
-    """Metrics over the images whose label is known.
-
-    `confusion_matrix` is 10 × 10, rows true, columns predicted. `abstention` has the share and the accuracy of those
-    that the version doesn't abstain from.
-    """
-
-    n_rows: int
-    accuracy: float
-    interval: tuple[float, float]
-    confusion_matrix: NDArray[np.int64]
-    abstention: Abstention
-
-    @property
-    def errors(self) -> int:
-        """Count the misclassified images."""
-        return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
-
-
-@dataclass(frozen=True)
 class Prediction:
     """Totals over the predictions for all images.
 
-    `labels` and `abstained` count by predicted digit (10), `confidences` by 20 equal bins from 0 to 1. `invalid` counts
-    by reason the images without a prediction; no other count includes them. `class_means` (10 × 784) are the mean
-    images by predicted digit.
+    `labels` and `abstained` count by predicted digit, `confidences` by 20 equal bins from 0 to 1. `invalid` counts the
+    images without a prediction by reason; no other count has them. `class_means` (10 × 784) are by predicted digit.
     """
 
     source: str
@@ -114,14 +93,11 @@ class Prediction:
 
     @property
     def n_predicted(self) -> int:
-        """Count the images that have a prediction, abstained from or not."""
         return int(self.labels.sum())
 
     @property
     def summary(self) -> str:
-        """Describe the run in one line."""
-        n_abstained = int(self.abstained.sum())
         return (
             f"version {self.version}: {self.n_rows:,} images of {self.source} written to {self.output}, "
-            f"abstained from {n_abstained:,}"
+            f"abstained from {self.abstained.sum():,}"
         )

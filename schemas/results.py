@@ -1,10 +1,10 @@
-"""What tasks hand to each other: a dataset, a trained network, its evaluation, a published version."""
+"""Results of tasks: a dataset, a trained network, its evaluation, a published version."""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,17 +23,15 @@ if TYPE_CHECKING:
     from schemas.training import EpochRecord
 
 Part = Literal["train", "test"]
-
-
 Plots = dict[str, bytes]
 """PNGs by the names of their files, without the suffix."""
 
 
 @dataclass(frozen=True)
 class InboxFile:
-    """A file of the inbox, accepted by an earlier run or waiting to be checked.
+    """A file of the inbox, accepted by an earlier run or waiting, with `digest` then of its content.
 
-    Its rows are in `frame`, or `fault` says why they can't be read. `digest` is that of a waiting file's content.
+    Its rows are in `frame`, or `fault` says why they can't be read.
     """
 
     path: Path
@@ -47,9 +45,8 @@ class InboxFile:
 class RawDataset:
     """The data of a source, unchanged: labels and pixels under the source's column names.
 
-    The index is each row's number, from 0, or its picture's name. `test` is None where the source has no test part. Of
-    a sharded source only its shards are known. `inbox_files` are the files of `inbox` whose rows may be added;
-    `added` are the files whose rows were.
+    The index is each row's number, from 0, or its picture's name. Of a sharded source only its shards are known.
+    `inbox_files` are the files of `inbox` whose rows may be added; `added` are the files whose rows were.
     """
 
     name: str
@@ -63,17 +60,16 @@ class RawDataset:
 
     @property
     def parts(self) -> dict[Part, pd.DataFrame | ShardManifest]:
-        """The parts that the source has."""
         train: dict[Part, pd.DataFrame | ShardManifest] = {"train": self.train}
         return train if self.test is None else train | {"test": self.test}
 
 
 @dataclass(frozen=True)
 class Dataset:
-    """The images to train on and to test with, which passed validation, and its results.
+    """Validated images, with the results of validation.
 
-    The fingerprint depends on rows and labels alone, not on their source. `profile` describes the training images.
-    `memory` is the bound, in MiB, for a training that reads its images from disk; None where they are in memory.
+    The fingerprint depends on pixels and labels alone; `profile` describes the training images. `memory`, in MiB,
+    bounds a training that reads images from disk; None where they are in memory.
     """
 
     name: str
@@ -87,7 +83,7 @@ class Dataset:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What a check of the whole data found: an error stops the run, a warning is reported."""
+    """The result of a check of the whole data: an error stops the run, a warning is reported."""
 
     check: str
     severity: Severity
@@ -96,10 +92,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Drift:
-    """A measure of how far a part of the data has drifted from the reference, and its threshold.
-
-    The threshold, `bound`, is the rule's or, in a small sample, what chance alone may give.
-    """
+    """How far a part of the data is from the reference; `bound` is the highest value that chance or the rule allows."""
 
     part: str
     name: str
@@ -108,12 +101,10 @@ class Drift:
 
     @property
     def exceeds_threshold(self) -> bool:
-        """Whether the data has drifted."""
         return self.value > self.bound
 
     @property
     def summary(self) -> str:
-        """One line on the drift."""
         return f"{self.name} drifted by {self.value:.2f} from the reference; the threshold is {self.bound:.2f}"
 
 
@@ -121,10 +112,9 @@ class Drift:
 class Validation:
     """The results of validating the input data.
 
-    `n_input`, `n_valid` and `n_quarantined` count the rows of each part, `reasons` those quarantined for each reason; a
-    row may have several. `quarantined` holds the quarantined rows unchanged, with `part`, `item` and `reasons` before
-    label and pixels; of shards it holds the first ones. `means` are the mean images of the training part's classes
-    (10 × 784), None where no image was valid.
+    `reasons` counts quarantined rows; a row may have several. `quarantined` holds these rows unchanged (of shards, the
+    first ones), with `part`, `item` and `reasons` before label and pixels. `means` are the mean images of the training
+    part's classes (10 × 784), None where no image was valid.
     """
 
     name: str
@@ -154,12 +144,10 @@ class Validation:
 
     @property
     def errors(self) -> list[CheckResult]:
-        """The results that stop the run."""
         return [finding for finding in self.findings if finding.severity == "error"]
 
     @property
     def refusal(self) -> str:
-        """One line on why the data is refused."""
         return f"{self.name}: {'; '.join(error.message for error in self.errors)}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -185,8 +173,7 @@ class Validation:
 class TrainingResult:
     """A trained network, with the recipe and the epochs behind it.
 
-    `fingerprint` covers data, recipe, code and locked dependencies; `digest` the weights. The probabilities
-    (rows × 10) are those of the rows that were held out of training.
+    `fingerprint` covers data, recipe, code and locked dependencies; `digest` the weights. Probabilities are rows × 10.
     """
 
     network: keras.Model
@@ -203,10 +190,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Abstention:
-    """A confidence threshold, the share of test rows at or above it, and the accuracy on these.
-
-    `threshold` is None where no rows were held out or no confidence is high enough: the network then always abstains.
-    """
+    """A confidence threshold, the share of rows at or above it, and the accuracy on these; None abstains from all."""
 
     threshold: float | None
     coverage: float
@@ -235,31 +219,32 @@ class Mistake:
 
 
 @dataclass(frozen=True)
-class Evaluation:
-    """A network's metrics on the test rows.
-
-    `confusion_matrix` is 10 × 10, rows true, columns predicted. `right` says of each row whether it was predicted
-    correctly.
-    """
+class ScoredPredictions:
+    """Metrics over rows whose label is known. `confusion_matrix` is 10 × 10, rows true, columns predicted."""
 
     n_rows: int
     accuracy: float
     interval: tuple[float, float]
     confusion_matrix: NDArray[np.int64]
+    abstention: Abstention
+
+    @property
+    def errors(self) -> int:
+        return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
+
+
+@dataclass(frozen=True)
+class Evaluation(ScoredPredictions):
+    """A network's metrics on the test rows; `right` is True for rows that were predicted correctly."""
+
     classes: tuple[ClassMetrics, ...]
     log_loss: float
     calibration_error: float
     mistakes: tuple[Mistake, ...]
-    abstention: Abstention
     right: NDArray[np.bool_]
 
-    @property
-    def errors(self) -> int:
-        """Count the misclassified rows."""
-        return int(self.confusion_matrix.sum() - self.confusion_matrix.trace())
-
     def to_dict(self) -> dict[str, Any]:
-        """Return the metrics over all rows, ready for JSON."""
+        """Return the metrics over all rows."""
         return {
             "accuracy": self.accuracy,
             "interval": list(self.interval),
@@ -272,11 +257,7 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class PublishedVersion:
-    """The version that a run published or reused: where it is, its metrics, and the gate's decision.
-
-    `unchanged` is true where nothing was trained because the version already has the same data, recipe, code and
-    libraries. `artifact` is the id of its report in Prefect, None until it is there.
-    """
+    """The version that a run published or, if `unchanged`, reused; `artifact` is the id of its report in Prefect."""
 
     version: int
     folder: str
@@ -289,9 +270,22 @@ class PublishedVersion:
     unchanged: bool = False
     artifact: UUID | None = None
 
+    @classmethod
+    def of_card(cls, card: dict[str, Any], folder: str) -> Self:
+        decision, metrics = card["decision"], card["figures"]
+        return cls(
+            version=card["version"],
+            folder=folder,
+            promoted=decision["promoted"],
+            reason=decision["reason"],
+            accuracy=metrics["accuracy"],
+            interval=tuple(metrics["interval"]),
+            errors=metrics["errors"],
+            n_rows=card["data"]["rows"]["test"],
+        )
+
     @property
     def decision_message(self) -> str:
-        """Describe the decision and its reason in one line."""
         if self.unchanged:
             same = f"version {self.version} was made of the same data, recipe, training code and libraries"
             return f"unchanged: {same}; --retrain trains again; {self.reason}"
@@ -299,7 +293,6 @@ class PublishedVersion:
 
     @property
     def metrics_message(self) -> str:
-        """Describe the metrics in one line."""
         low, high = self.interval
         return (
             f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
@@ -308,7 +301,6 @@ class PublishedVersion:
 
     @property
     def summary(self) -> str:
-        """Describe version, accuracy and decision in one line."""
         return f"version {self.version}, {self.accuracy:.2%}, {self.decision_message}"
 
 
@@ -323,14 +315,13 @@ class Promotion:
 
     @property
     def summary(self) -> str:
-        """Describe the new champion in one line."""
         replaced = "" if self.replaced is None else f", in place of version {self.replaced}"
         return f"version {self.version} is the champion{replaced} (accuracy {self.accuracy:.2%})"
 
 
 @dataclass(frozen=True)
 class VerificationResult:
-    """A version that matches its card, and what was compared."""
+    """A version that matches its card."""
 
     version: int
     summary: str

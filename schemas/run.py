@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from schemas.gate import Decision
-    from schemas.recipe import Recipe
-    from schemas.results import Evaluation, Validation
-    from schemas.training import EpochRecord
+from schemas.gate import Decision
+from schemas.recipe import Recipe
+from schemas.results import Evaluation, Validation
+from schemas.training import EpochRecord
 
 
 @dataclass(frozen=True)
 class Run:
-    """One training run.
-
-    `seconds` holds the wall time of each task so far, `start-up` (from the start of the process to the flow's first
-    line) and `orchestration` (time that the flow spent between its tasks).
-    """
+    """One training run. `seconds` are those of each task, of `start-up` and of `orchestration` between tasks."""
 
     validation: Validation
     decision: Decision

@@ -9,12 +9,8 @@ from typing import NamedTuple
 class Shard(NamedTuple):
     """A file of a sharded source.
 
-    Attributes:
-        address: What opens it: a path or an fsspec address.
-        item: What its rows are named after.
-        n_bytes: The size of the file.
-        n_rows: What a Parquet footer says; None where only reading would tell.
-        fault: Why it can't be used, if that is known.
+    `address` is a path or an fsspec address; rows are named after `item`. `n_rows` is None where only reading would
+    tell. `fault` says why it can't be used, if that is known.
     """
 
     address: str
@@ -32,7 +28,6 @@ class ShardManifest:
 
     @property
     def summary(self) -> str:
-        """The size of the source, with the number of rows if it is known of all shards."""
         counts = [shard.n_rows for shard in self.shards]
         rows = "" if None in counts else f"{sum(filter(None, counts)):,} rows in "
         n_bytes = sum(shard.n_bytes for shard in self.shards)

@@ -15,9 +15,9 @@ from tasks.orchestration.stopwatch import timed
 def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     """Return the network's metrics on the dataset's test images."""
     from tasks.inference.model import predict_images
-    from tasks.scoring import abstention, metrics
+    from tasks.scoring import metrics
 
-    threshold = abstention.threshold(trained.held_out_probabilities, trained.held_out_labels)
+    threshold = metrics.abstention_threshold(trained.held_out_probabilities, trained.held_out_labels)
     evaluation = metrics.evaluation(dataset.test, predict_images(trained.network, dataset.test), threshold)
     low, high = evaluation.interval
     interval = f"95 % interval {low:.2%} to {high:.2%}"

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+import dataclasses
+from typing import cast
+from uuid import UUID
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
-from schemas.results import PublishedVersion
+from artifacts.store.store import Store
+from schemas.compute import Compute
+from schemas.recipe import Recipe
+from schemas.results import Dataset, PublishedVersion
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from artifacts.store.store import Store
-    from schemas.compute import Compute
-    from schemas.recipe import Recipe
-    from schemas.results import Dataset
 
 UNCHANGED_KEY = "training-unchanged"
 
@@ -32,23 +29,14 @@ def find_cached_version(dataset: Dataset, recipe: Recipe, store: Store, compute:
     number = store.find_by_fingerprint(fingerprint(dataset, recipe, compute.workers))
     if number is None:
         return None
-    card, champion = store.card(number), store.champion()
-    metrics = card["figures"]
-    same = f"version {number} was made of the same data, recipe, training code and libraries"
-    summary = f"{same}; --retrain trains all the same"
-    get_run_logger().info("unchanged: %s", summary)
-    text = f"# Unchanged\n\nNothing was trained: {summary}. Its test accuracy is {metrics['accuracy']:.2%}.\n"
-    artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
-    low, high = metrics["interval"]
-    return PublishedVersion(
-        version=number,
-        folder=store.version_uri(number),
+    champion = store.champion()
+    published = dataclasses.replace(
+        PublishedVersion.of_card(store.card(number), store.version_uri(number)),
         promoted=champion == number,
         reason=f"the champion is version {champion}" if champion else "there is no champion",
-        accuracy=metrics["accuracy"],
-        interval=(low, high),
-        errors=metrics["errors"],
-        n_rows=card["data"]["rows"]["test"],
         unchanged=True,
-        artifact=cast("UUID", artifact),
     )
+    get_run_logger().info(published.decision_message)
+    text = f"# Unchanged\n\nNothing was trained.\n\n{published.decision_message}.\n\n{published.metrics_message}.\n"
+    artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
+    return dataclasses.replace(published, artifact=cast("UUID", artifact))

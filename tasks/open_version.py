@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 
+from artifacts.store.store import Store
+from schemas.prediction import Predictor
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from artifacts.store.store import Store
-    from schemas.prediction import Predictor
 
 
 @task(task_run_name="open version {version}", **RETRIED)

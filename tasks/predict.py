@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from prefect import task
 from prefect.logging import get_run_logger
 from tqdm import tqdm
 
+from schemas.prediction import Prediction, Predictor
+from schemas.rules import InputRules
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from schemas.prediction import Prediction, Predictor
-    from schemas.rules import InputRules
 
 
 @task(task_run_name="predict {source}", **RETRIED)
@@ -35,7 +31,7 @@ def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, 
 
 
 def preload() -> None:
-    """Import TensorFlow and the other slow libraries that predicting needs, while a Prefect server starts."""
+    """Import the slow libraries that predicting needs, while a Prefect server starts."""
     from tasks.inference import start_up
 
     start_up.preload("artifacts.reports.plots", "tasks.prediction.stream", "tasks.sources.npz")

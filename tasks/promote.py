@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
+from artifacts.store.store import Store
 from schemas.results import Promotion
 from tasks.orchestration import events
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
 from tasks.publish import run_name
-
-if TYPE_CHECKING:
-    from artifacts.store.store import Store
 
 PROMOTION_KEY = "promotion"
 
@@ -26,11 +22,10 @@ def promote(store: Store, version: int, reason: str) -> Promotion:
     """Verify a version and make it the champion; raise StoreError, naming every fault, if its files have changed."""
     replaced = store.champion()
     store.promote(version, replaced=replaced, run=run_name(), reason=reason)
-    accuracy = float(store.card(version)["figures"]["accuracy"])
-    before = "none" if replaced is None else f"version {replaced}"
-    summary = f"version {version} is the champion, in place of {before}: {reason}"
+    promotion = Promotion(version, replaced, reason, store.card(version)["figures"]["accuracy"])
+    summary = f"{promotion.summary}: {reason}"
     get_run_logger().info(summary)
-    events.emit_version(events.PROMOTED, store.uri, version, reason, accuracy=accuracy)
+    events.emit_version(events.PROMOTED, store.uri, version, reason, accuracy=promotion.accuracy)
     text = f"# Version {version} is the champion\n\n{summary}\n"
     create_markdown_artifact(text, key=PROMOTION_KEY, description=summary)
-    return Promotion(version=version, replaced=replaced, reason=reason, accuracy=accuracy)
+    return promotion

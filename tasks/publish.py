@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from prefect import task
 from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 
-from artifacts.store.store import MODEL
-from schemas.results import PublishedVersion
+from artifacts.store.store import MODEL, Store
+from schemas.gate import Decision
+from schemas.results import Dataset, Evaluation, Plots, PublishedVersion, TrainingResult
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from artifacts.store.store import Store
-    from schemas.gate import Decision
-    from schemas.results import Dataset, Evaluation, TrainingResult
 
 
 @task(task_run_name="publish", **ONCE)
@@ -29,35 +23,25 @@ def publish(  # noqa: PLR0913, all that a report covers
     trained: TrainingResult,
     evaluation: Evaluation,
     decision: Decision,
-    pictures: Mapping[str, bytes],
+    plots: Plots,
     seconds: Mapping[str, float],
     keep: int,
 ) -> PublishedVersion | None:
     """Publish the run as a version, the champion if so decided, and remove old versions.
 
-    Returns None, and publishes nothing, if another decision was recorded since this one was made: then the candidate
-    has to be compared again. A failure isn't retried, as that might publish twice; the next run resumes from the
-    checkpoints.
+    Returns None, and publishes nothing, if another decision was recorded since this one: then compare again. A failure
+    isn't retried, as that might publish twice; the next run resumes from the checkpoints.
     """
     from artifacts import version
 
     with store.new_version() as (number, folder):
         run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / MODEL)
-        card = version.write(folder, number, run_name(), run, dataset.profile, pictures)
+        card = version.write(folder, number, run_name(), run, dataset.profile, plots)
         if not store.publish(number, folder, card, keep):
-            get_run_logger().warning("another run's decision came first: the candidate is compared again")
+            get_run_logger().warning("another run has decided meanwhile: the candidate is compared again")
             return None
-    return PublishedVersion(
-        version=number,
-        folder=store.version_uri(number),
-        promoted=decision.promoted,
-        reason=decision.reason,
-        accuracy=evaluation.accuracy,
-        interval=evaluation.interval,
-        errors=evaluation.errors,
-        n_rows=evaluation.n_rows,
-    )
+    return PublishedVersion.of_card(card, store.version_uri(number))
 
 
 def run_name() -> str:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, cast
+from typing import cast
+from uuid import UUID
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from schemas.prediction import Prediction
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from uuid import UUID
-
-    from schemas.prediction import Prediction
 
 PREDICTION_KEY = "prediction-report"
 

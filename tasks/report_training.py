@@ -1,27 +1,23 @@
-"""Report a training: publish in Prefect what the store's newest versions say about themselves."""
+"""Report a training: publish the reports of the newest versions in Prefect."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import cast
+from uuid import UUID
 
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import DECISION, PROMOTION
+from artifacts.store.store import DECISION, PROMOTION, Store
 from schemas.errors import StoreError
+from schemas.results import PublishedVersion
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from uuid import UUID
-
-    from artifacts.store.store import Store
-    from schemas.results import PublishedVersion
 
 REPORT_KEY = "training-report"
 CLASSES_KEY = "training-classes"
@@ -48,15 +44,14 @@ def report_training(published: PublishedVersion, store: Store) -> PublishedVersi
 
 
 def _report(version: int, folder: Path, store: Store) -> UUID:
-    """Publish one version's report, its per-class table, and the event that it was promoted or refused."""
     from artifacts.reports import markdown, training_report
 
     metrics = json.loads((folder / "metrics.json").read_text())
     decision = metrics["decision"]
     outcome = "promoted" if decision["promoted"] else "not promoted"
     text = markdown.embed_pictures(folder / "report.md")
-    summary = f"Version {version}: {metrics['accuracy']:.2%}, {outcome}"
-    artifact = create_markdown_artifact(text, key=REPORT_KEY, description=summary)
+    description = f"Version {version}: {metrics['accuracy']:.2%}, {outcome}"
+    artifact = create_markdown_artifact(text, key=REPORT_KEY, description=description)
     table = training_report.class_table(metrics)
     create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
     event = PROMOTION if decision["promoted"] else DECISION

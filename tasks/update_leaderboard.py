@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
+from artifacts.store.store import Store
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-
-if TYPE_CHECKING:
-    from artifacts.store.store import Store
 
 LEADERBOARD_KEY, HISTORY_KEY = "leaderboard", "history"
 

@@ -1,28 +1,21 @@
-"""Total the predictions of batch after batch, keeping only counts and a few examples in memory."""
+"""Total the predictions of all batches, keeping only counts and a few examples in memory."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from schemas.digits import CLASSES, SIDE
-from schemas.prediction import Example, Prediction, ScoredPredictions
-from schemas.results import Abstention, CheckResult
+from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
+from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
+from schemas.rules import InputRules
 from tasks.scoring.metrics import wilson_interval
 from tasks.validation import profiles
 from tasks.validation.drift import drifts
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
-
-    from schemas.prediction import PredictionBatch, Predictor
-    from schemas.results import Drift
-    from schemas.rules import InputRules
-    from tasks.validation.profiles import Histograms
+from tasks.validation.profiles import Histograms
 
 CONFIDENCE_BINS = 20
 MAX_EXAMPLES = 24
@@ -41,12 +34,10 @@ class PredictionStats:
         self._invalid: Counter[str] = Counter()
         self._least_confident: list[tuple[float, Example]] = []
         self._least_similar: list[tuple[float, Example]] = []
-        self._confusion = np.zeros((len(CLASSES), len(CLASSES)), np.int64)
-        self._n_accepted = 0
-        self._n_accepted_right = 0
+        # By abstained (1) or not (0), true label, predicted label.
+        self._confusion = np.zeros((2, len(CLASSES), len(CLASSES)), np.int64)
 
     def add(self, batch: PredictionBatch, counts: Histograms) -> None:
-        """Add a batch, with its histograms by the version's reference profile."""
         self.n_rows += len(batch.label)
         if self._counts is None:
             self._counts = counts
@@ -55,16 +46,16 @@ class PredictionStats:
         valid = batch.reason == ""
         self._invalid.update(batch.reason[~valid])
         self._abstained += np.bincount(batch.label[valid & batch.abstained], minlength=len(CLASSES))
-        bins = np.minimum((batch.confidence[valid] * CONFIDENCE_BINS).astype(int), CONFIDENCE_BINS - 1)
-        self._confidences += np.bincount(bins, minlength=CONFIDENCE_BINS)
+        self._confidences += np.histogram(batch.confidence[valid], CONFIDENCE_BINS, (0, 1))[0]
         unlike = valid & batch.unlike_training
         self._n_unlike += int(unlike.sum())
         self._least_confident = _lowest(self._least_confident, batch.confidence, valid, batch)
         self._least_similar = _lowest(self._least_similar, -batch.distance, unlike, batch)
-        self._add_score(batch, valid & (batch.true_label >= 0))
+        scored = valid & (batch.true_label >= 0)
+        cells = batch.abstained.astype(int)[scored], batch.true_label[scored], batch.label[scored]
+        np.add.at(self._confusion, cells, 1)
 
     def result(self, source: str, output: str, rules: InputRules, seconds: float) -> Prediction:
-        """Return the totals over all batches."""
         if self._counts is None:
             raise ValueError("no batch was added")
         profile, counts = self._predictor.profile, self._counts
@@ -91,24 +82,18 @@ class PredictionStats:
             score=self._score(),
         )
 
-    def _add_score(self, batch: PredictionBatch, labelled: NDArray[np.bool_]) -> None:
-        pairs = batch.true_label[labelled] * len(CLASSES) + batch.label[labelled]
-        self._confusion += np.bincount(pairs, minlength=len(CLASSES) ** 2).reshape(self._confusion.shape)
-        accepted = labelled & ~batch.abstained
-        self._n_accepted += int(accepted.sum())
-        self._n_accepted_right += int((batch.true_label[accepted] == batch.label[accepted]).sum())
-
     def _score(self) -> ScoredPredictions | None:
-        n_rows, n_right = int(self._confusion.sum()), int(self._confusion.trace())
+        confusion, accepted = self._confusion.sum(axis=0), self._confusion[0]
+        n_rows, n_right, n_accepted = int(confusion.sum()), int(confusion.trace()), int(accepted.sum())
         if not n_rows:
             return None
-        accuracy = self._n_accepted_right / self._n_accepted if self._n_accepted else None
+        accuracy = int(accepted.trace()) / n_accepted if n_accepted else None
         return ScoredPredictions(
             n_rows=n_rows,
             accuracy=n_right / n_rows,
             interval=wilson_interval(n_right, n_rows),
-            confusion_matrix=self._confusion,
-            abstention=Abstention(self._predictor.threshold, self._n_accepted / n_rows, accuracy),
+            confusion_matrix=confusion,
+            abstention=Abstention(self._predictor.threshold, n_accepted / n_rows, accuracy),
         )
 
 
@@ -136,13 +121,10 @@ def _example(batch: PredictionBatch, row: int) -> Example:
 def _findings(counts: Histograms, n_rows: int, measured: Iterable[Drift], rules: InputRules) -> list[CheckResult]:
     n_valid = int(counts.labels.sum())
     bright = counts.bright / max(n_valid, 1)
-    findings = []
-    if n_valid < n_rows:
-        findings.append(
-            CheckResult("checks", "warning", f"{n_rows - n_valid:,} of {n_rows:,} images have no prediction")
-        )
+    findings = [CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold]
     if bright > profiles.BRIGHT_WARNED:
-        findings.append(CheckResult("polarity", "warning", profiles.bright_message(bright)))
-    return findings + [
-        CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold
-    ]
+        findings.insert(0, CheckResult("polarity", "warning", profiles.bright_message(bright)))
+    if n_valid < n_rows:
+        message = f"{n_rows - n_valid:,} of {n_rows:,} images have no prediction"
+        findings.insert(0, CheckResult("checks", "warning", message))
+    return findings

@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import TYPE_CHECKING, Any, cast
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from artifacts import predictions
 from artifacts.store import reference_profile
+from artifacts.store.store import Store
+from schemas import pixel_frame
+from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError, StoreError
-from schemas.prediction import Predictor
+from schemas.prediction import Prediction, PredictionBatch, Predictor
+from schemas.rules import InputRules, Repair
 from tasks.inference import model
-from tasks.prediction.batch import predict_batch, repairs_of
 from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from artifacts.store.store import Store
-    from schemas.prediction import Prediction
-    from schemas.rules import InputRules
+from tasks.validation import profiles, row_faults
+from tasks.validation.profiles import Histograms
+from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, highest, is_unit_scale, needed, repaired
 
 MAX_PROBED = 1000
 """First images that decide scale and polarity for all, whatever the batch size."""
@@ -32,12 +34,16 @@ MAX_PROBED = 1000
 def predictor(store: Store, version: int) -> Predictor:
     """Load a version; raise StoreError if its files differ from its card."""
     folder = store.verified_dir(version)
-    return Predictor(
-        version=version,
-        threshold=_threshold(store, version),
-        profile=reference_profile.read(folder / reference_profile.NAME),
-        probabilities=model.load_version(folder, version),
-    )
+    abstention = store.card(version).get("abstention")
+    threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
+    # Not `isinstance`: a bool is an int, too. NaN fails the comparison.
+    if threshold is not None and not (type(threshold) in {int, float} and 0 <= threshold <= 1):
+        raise StoreError(
+            f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; "
+            "--version names another version"
+        )
+    profile = reference_profile.read(folder / reference_profile.NAME)
+    return Predictor(version, threshold, profile, model.load_version(folder, version))
 
 
 def predict(  # noqa: PLR0913, the parameters of a prediction
@@ -60,7 +66,7 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
         first, frames = _first_images(inputs.batches(source, rules, batch_size))
         if not len(first):
             raise InputError(f"{source}: no images")
-        repairs = repairs_of(first, source, rules)
+        repairs = _needed_repairs(first, source, rules)
         for frame in frames:
             batch, counts = predict_batch(frame, predictor, repairs)
             write(batch)
@@ -73,19 +79,6 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
     return prediction
 
 
-def _threshold(store: Store, version: int) -> float | None:
-    """Return the abstention threshold on a version's card; None if it always abstains."""
-    abstention = store.card(version).get("abstention")
-    threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
-    # Not `isinstance`: a bool is an int, too. NaN fails the comparison.
-    if threshold is None or (type(threshold) in {int, float} and 0 <= threshold <= 1):
-        return cast("float | None", threshold)
-    raise StoreError(
-        f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; --version "
-        "names another version"
-    )
-
-
 def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterator[pd.DataFrame]]:
     """Return up to the first 1,000 images as one frame, and an iterator over all frames that starts with these."""
     taken: list[pd.DataFrame] = []
@@ -93,3 +86,62 @@ def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterato
         taken.append(frame)
     first = pd.concat(taken).iloc[:MAX_PROBED] if taken else pd.DataFrame()
     return first, chain(taken, frames)
+
+
+def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
+    """Return which of the requested repairs a source needs by its first images; raise InputError if one is missing."""
+    repairs = needed(highest(frame), rules.repair)
+    fixed = repaired(frame, repairs)
+    if is_unit_scale(highest(fixed)):
+        raise InputError(f"{source}: {SCALE_NEEDED}")
+    pixels, failing = _as_uint8(fixed, row_faults.pixel_faults(fixed))
+    if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:
+        raise InputError(f"{source}: {INVERSION_NEEDED}")
+    return repairs
+
+
+def predict_batch(
+    frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair]
+) -> tuple[PredictionBatch, Histograms]:
+    """Predict a frame of input rows; also return the valid ones' histograms by the version's reference profile."""
+    frame = repaired(frame, repairs)
+    faults = row_faults.pixel_faults(frame)
+    pixels, failing = _as_uint8(frame, faults)
+    checked = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
+    pixel_frame.validate(pixel_frame.UNLABELLED, checked, "images to predict on")
+    probabilities = predictor.probabilities(pixels)
+    best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
+    confidence = probabilities.max(axis=1)
+    threshold = np.inf if predictor.threshold is None else predictor.threshold
+    stats = profiles.measure(pixels[~failing], best_two[~failing, 0], predictor.profile)
+    distance = np.full(len(frame), np.inf, np.float32)
+    distance[~failing] = stats.distance
+    batch = PredictionBatch(
+        items=frame.index,
+        pixels=pixels,
+        label=best_two[:, 0],
+        confidence=confidence,
+        second=best_two[:, 1],
+        abstained=failing | (confidence < threshold),
+        unlike_training=failing | (distance > predictor.profile.outlier_threshold),
+        distance=distance,
+        reason=row_faults.reasons(faults, len(frame)),
+        true_label=_true_labels(frame),
+    )
+    return batch, profiles.counts_of(stats, predictor.profile)
+
+
+def _as_uint8(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Return the pixels as `uint8`, 0 in invalid rows, and which rows are invalid."""
+    failing = row_faults.failing(faults, len(frame))
+    pixels = frame.iloc[:, -PIXEL_COUNT:].to_numpy()
+    if pixels.dtype != np.uint8:
+        pixels = np.where(failing[:, None], 0, pixels).astype(np.uint8)
+    return pixels, failing
+
+
+def _true_labels(frame: pd.DataFrame) -> NDArray[np.int16]:
+    """Return the labels from 0 to 9; -1 where there is none or another one."""
+    if "label" not in frame.columns:
+        return np.full(len(frame), -1, np.int16)
+    return frame["label"].where(frame["label"].isin(CLASSES), -1).to_numpy(np.int16)

@@ -5,35 +5,28 @@ A new criterion is one function and one entry of `CRITERIA`; a new threshold is 
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
 from schemas.digits import CLASSES
 from schemas.gate import ClassTest, Decision, GateRules
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
-
 MAX_SHOWN_ROWS = 16
 
 
 class Candidate(NamedTuple):
-    """A new network: whether it predicts each test row correctly, and what it costs."""
+    """A new network: whether it predicts each test row correctly, and its costs."""
 
     right: NDArray[np.bool_]
     calibration_error: float
     model_mib: float
     latency_ms: float
-
-    @property
-    def accuracy(self) -> float:
-        """Return the share of test rows that are predicted correctly."""
-        return float(self.right.mean())
 
 
 class Champion(NamedTuple):
@@ -44,95 +37,61 @@ class Champion(NamedTuple):
     fault: str = ""
 
 
-class Comparison(NamedTuple):
-    """Candidate against champion. The fields are those of `Decision`."""
-
-    champion_accuracy: float
-    fixed: int
-    made: int
-    difference: float
-    lower: float
-    alpha: float
-    p_better: float
-    p_worse: float
-    classes: tuple[ClassTest, ...]
-    fixed_rows: tuple[int, ...]
-    broken_rows: tuple[int, ...]
-
-
-class Evidence(NamedTuple):
-    """What the criteria look at; `comparison` is None for the first candidate of a store."""
-
-    candidate: Candidate
-    comparison: Comparison | None
-
-
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    Attributes:
-        name: What it is about; a refusal starts with it.
-        objection: Returns why a candidate doesn't meet it, or None.
-        threshold: The field of `GateRules` that decides; a refusal ends with its flag and value.
+    `objection` returns why a decision's metrics don't meet it, or None. A refusal starts with `name`, and ends with the
+    flag and value of `threshold`, a field of `GateRules`.
     """
 
     name: str
-    objection: Callable[[Evidence, GateRules], str | None]
+    objection: Callable[[Decision, GateRules], str | None]
     threshold: str
+    applies_without_champion: bool = False
 
 
-def _low_accuracy(evidence: Evidence, rules: GateRules) -> str | None:
-    accuracy = evidence.candidate.accuracy
-    return f"{accuracy:.2%} is too low" if accuracy < rules.min_accuracy else None
+def _low_accuracy(decision: Decision, rules: GateRules) -> str | None:
+    return f"{decision.accuracy:.2%} is too low" if decision.accuracy < rules.min_accuracy else None
 
 
-def _high_calibration_error(evidence: Evidence, rules: GateRules) -> str | None:
-    error = evidence.candidate.calibration_error
-    if evidence.comparison is None or error <= rules.max_calibration_error:
-        return None
-    return f"{error:.3g} is too high"
+def _high_calibration_error(decision: Decision, rules: GateRules) -> str | None:
+    error = decision.calibration_error
+    return f"{error:.3g} is too high" if error > rules.max_calibration_error else None
 
 
-def _large_model(evidence: Evidence, rules: GateRules) -> str | None:
-    size = evidence.candidate.model_mib
-    if evidence.comparison is None or size <= rules.max_model_mib:
-        return None
-    return f"{size:.3g} MiB is too large"
+def _large_model(decision: Decision, rules: GateRules) -> str | None:
+    size = decision.model_mib
+    return f"{size:.3g} MiB is too large" if size > rules.max_model_mib else None
 
 
-def _slow_model(evidence: Evidence, rules: GateRules) -> str | None:
-    latency = evidence.candidate.latency_ms
-    if evidence.comparison is None or latency <= rules.max_latency_ms:
-        return None
-    return f"{latency:.3g} ms for one image is too long"
+def _slow_model(decision: Decision, rules: GateRules) -> str | None:
+    latency = decision.latency_ms
+    return f"{latency:.3g} ms for one image is too long" if latency > rules.max_latency_ms else None
 
 
-def _maybe_worse(evidence: Evidence, rules: GateRules) -> str | None:
-    comparison = evidence.comparison
-    if comparison is None or comparison.lower >= -rules.gate_margin or comparison.p_better < comparison.alpha:
+def _maybe_worse(decision: Decision, rules: GateRules) -> str | None:
+    if decision.lower is None or decision.lower >= -rules.gate_margin or decision.is_significantly_better:
         return None
     return (
-        f"it fixes {comparison.fixed:,} mistakes and makes {comparison.made:,} new ones, so it may be "
-        f"{-comparison.lower:.2f} percentage points worse"
+        f"it fixes {decision.fixed:,} mistakes and makes {decision.made:,} new ones, so it may be "
+        f"{-decision.lower:.2f} percentage points worse"
     )
 
 
-def _worse_classes(evidence: Evidence, rules: GateRules) -> str | None:
-    classes = () if evidence.comparison is None else evidence.comparison.classes
-    p_values = holm([test.p_value for test in classes])
-    worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
+def _worse_classes(decision: Decision, rules: GateRules) -> str | None:
+    p_values = holm([test.p_value for test in decision.classes])
+    worse = [str(test.label) for test, p in zip(decision.classes, p_values, strict=True) if p < rules.gate_alpha]
     return f"significantly lower for {', '.join(worse)}" if worse else None
 
 
 CRITERIA = (
-    Criterion("accuracy", _low_accuracy, "min_accuracy"),
+    Criterion("accuracy", _low_accuracy, "min_accuracy", applies_without_champion=True),
     Criterion("calibration error", _high_calibration_error, "max_calibration_error"),
     Criterion("model size", _large_model, "max_model_mib"),
     Criterion("latency", _slow_model, "max_latency_ms"),
     Criterion("comparison with the champion", _maybe_worse, "gate_margin"),
     Criterion("recall", _worse_classes, "gate_alpha"),
 )
-"""All but the first compare with a champion, or apply only where there is one."""
 
 
 def decide(  # noqa: PLR0913, all that a decision depends on
@@ -148,95 +107,75 @@ def decide(  # noqa: PLR0913, all that a decision depends on
 
     It is better if McNemar's exact test says so, on the rows where just one of the two is right. It is not worse if the
     lower bound of the difference is above the margin. The bound combines exact bounds (Clopper and Pearson 1934) of how
-    often mistakes are fixed and newly made, each at half of alpha. Many retrainings would eventually promote a worse
-    candidate by luck, so alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds
-    up to the whole however many there are.
+    often mistakes are fixed and newly made. Many retrainings would eventually promote a worse candidate by luck, so
+    alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds up to the whole.
     """
-    comparison = None
+    comparison = {}
     if champion is not None and champion.right is not None:
-        comparison = _compare(candidate.right, champion.right, labels, rules.gate_alpha, refused_before)
-    evidence = Evidence(candidate, comparison)
-    objections = _objections(evidence, rules)
-    if champion is not None and champion.right is None:
-        objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
-    is_forced = bool(objections) and forced is not None
-    reason = f"forced: {forced}" if is_forced else "; ".join(objections) or _merits(evidence, champion)
-    return Decision(
-        promoted=not objections or is_forced,
-        reason=reason,
+        alpha = rules.gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
+        comparison = _compare(candidate.right, champion.right, labels, alpha)
+    decision = Decision(
+        promoted=False,
+        reason="",
         champion=None if champion is None else champion.version,
         rows=len(labels),
-        accuracy=candidate.accuracy,
-        refused_before=refused_before,
-        forced=is_forced,
+        accuracy=float(candidate.right.mean()),
         calibration_error=candidate.calibration_error,
         model_mib=candidate.model_mib,
         latency_ms=candidate.latency_ms,
-        **({} if comparison is None else comparison._asdict()),
+        refused_before=refused_before,
+        **comparison,
     )
-
-
-def _objections(evidence: Evidence, rules: GateRules) -> list[str]:
     objections = []
-    for criterion in CRITERIA:
-        if objection := criterion.objection(evidence, rules):
-            flag = f"--{criterion.threshold.replace('_', '-')}"
-            objections.append(f"{criterion.name}: {objection} ({flag} {getattr(rules, criterion.threshold):g})")
-    return objections
+    for name, objection, threshold, applies_without_champion in CRITERIA:
+        if (comparison or applies_without_champion) and (message := objection(decision, rules)):
+            flag = f"--{threshold.replace('_', '-')}"
+            objections.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
+    if champion is not None and champion.right is None:
+        objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
+    if objections and forced is not None:
+        return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
+    return dataclasses.replace(decision, promoted=not objections, reason="; ".join(objections) or _merits(decision))
 
 
-def _merits(evidence: Evidence, champion: Champion | None) -> str:
-    comparison = evidence.comparison
-    if champion is None or comparison is None:
-        return f"the first champion, {evidence.candidate.accuracy:.2%} of {len(evidence.candidate.right):,} rows"
+def _merits(decision: Decision) -> str:
+    if decision.champion is None:
+        return f"the first champion, {decision.accuracy:.2%} of {decision.rows:,} rows"
     return (
-        f"it fixes {comparison.fixed:,} mistakes of version {champion.version} and makes {comparison.made:,} new ones: "
-        f"better by {comparison.difference:+.2f} percentage points, at worst {comparison.lower:+.2f}"
+        f"it fixes {decision.fixed:,} mistakes of version {decision.champion} and makes {decision.made:,} new ones: "
+        f"better by {decision.difference:+.2f} percentage points, at worst {decision.lower:+.2f}"
     )
 
 
 def _compare(
-    candidate: NDArray[np.bool_],
-    champion: NDArray[np.bool_],
-    labels: NDArray[np.uint8],
-    gate_alpha: float,
-    refused_before: int,
-) -> Comparison:
+    candidate: NDArray[np.bool_], champion: NDArray[np.bool_], labels: NDArray[np.uint8], alpha: float
+) -> dict[str, Any]:
+    """Return the fields of `Decision` that compare candidate and champion, by whether each row is right."""
     fixed_rows, broken_rows = np.flatnonzero(candidate & ~champion), np.flatnonzero(champion & ~candidate)
-    fixed, made = len(fixed_rows), len(broken_rows)
-    alpha = gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
-    by_class = [_class_test(label, labels[fixed_rows], labels[broken_rows]) for label in CLASSES]
-    return Comparison(
-        champion_accuracy=float(champion.mean()),
-        fixed=fixed,
-        made=made,
-        difference=100 * (fixed - made) / len(labels),
-        lower=100 * _lower_difference(fixed, made, len(labels), alpha),
-        alpha=alpha,
-        p_better=_p_value(fixed, made),
-        p_worse=_p_value(made, fixed),
-        classes=tuple(by_class),
-        fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
-        broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
-    )
-
-
-def _lower_difference(fixed: int, made: int, rows: int, alpha: float) -> float:
-    """Return a bound that the true paired difference is below with a probability of at most alpha."""
-    level = 1 - alpha  # two-sided: half of alpha at either end
-    least_fixed = binomtest(fixed, rows).proportion_ci(level, method="exact").low
-    most_made = binomtest(made, rows).proportion_ci(level, method="exact").high
-    return float(least_fixed - most_made)
+    fixed, made, rows = len(fixed_rows), len(broken_rows), len(labels)
+    # Two-sided intervals: half of alpha at either end.
+    least_fixed = binomtest(fixed, rows).proportion_ci(1 - alpha, method="exact").low
+    most_made = binomtest(made, rows).proportion_ci(1 - alpha, method="exact").high
+    by_class = (np.bincount(labels[some], minlength=len(CLASSES)).tolist() for some in (fixed_rows, broken_rows))
+    classes = enumerate(zip(*by_class, strict=True))
+    return {
+        "champion_accuracy": float(champion.mean()),
+        "fixed": fixed,
+        "made": made,
+        "difference": 100 * (fixed - made) / rows,
+        "lower": 100 * float(least_fixed - most_made),
+        "alpha": alpha,
+        "p_better": _p_value(fixed, made),
+        "p_worse": _p_value(made, fixed),
+        "classes": tuple(ClassTest(label, fixed, made, _p_value(made, fixed)) for label, (fixed, made) in classes),
+        "fixed_rows": tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
+        "broken_rows": tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
+    }
 
 
 def _p_value(more: int, less: int) -> float:
     """Return the one-sided p-value of McNemar's exact test: `more` or above, if both kinds were equally likely."""
     return float(binomtest(more, more + less, 0.5, "greater").pvalue) if more + less else 1.0
-
-
-def _class_test(label: int, fixed_labels: NDArray[np.uint8], broken_labels: NDArray[np.uint8]) -> ClassTest:
-    fixed, made = int((fixed_labels == label).sum()), int((broken_labels == label).sum())
-    return ClassTest(label, fixed, made, _p_value(made, fixed))
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

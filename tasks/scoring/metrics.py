@@ -1,57 +1,41 @@
-"""Metrics from true labels and predicted probabilities."""
+"""Metrics from true labels and predicted probabilities, and the confidence below which a network abstains."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
 from schemas.digits import CLASSES
-from schemas.results import ClassMetrics, Evaluation, Mistake
-from tasks.scoring import abstention
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from schemas.images import Images
+from schemas.images import Images
+from schemas.results import Abstention, ClassMetrics, Evaluation, Mistake
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
+MIN_ACCEPTED_ACCURACY = 0.999
+"""Accuracy, on held-out rows, of the predictions that a network doesn't abstain from."""
 
 
-def evaluation(images: Images, probabilities: NDArray[np.float32], least_confidence: float | None) -> Evaluation:
-    """Evaluate the probabilities (rows × 10) of images against their labels.
-
-    Args:
-        images: The test images; only their labels are read.
-        probabilities: The network's output for them.
-        least_confidence: The abstention threshold, None to abstain from all.
-    """
-    labels = images.labels
-    predicted = probabilities.argmax(axis=1)
+def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: float | None) -> Evaluation:
+    """Evaluate probabilities (rows × 10) against the images' labels; below the threshold the network abstains."""
+    labels, predicted = images.labels, probabilities.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=CLASSES)
     correct = int(matrix.trace())
+    exact = probabilities.astype(np.float64)  # scikit-learn warns if rounding in single precision makes a sum not 1
+    exact /= exact.sum(axis=1, keepdims=True)
     return Evaluation(
         n_rows=len(labels),
         accuracy=correct / len(labels),
         interval=wilson_interval(correct, len(labels)),
         confusion_matrix=matrix,
         classes=class_metrics(labels, predicted),
-        log_loss=float(log_loss(labels, _normalized(probabilities), labels=CLASSES)),
+        log_loss=float(log_loss(labels, exact, labels=CLASSES)),
         calibration_error=calibration_error(labels, probabilities),
         mistakes=mistakes(labels, probabilities),
-        abstention=abstention.measure(least_confidence, probabilities, labels),
+        abstention=measure_abstention(threshold, probabilities, labels),
         right=predicted == labels,
     )
-
-
-def _normalized(probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Make rows sum to 1 exactly: scikit-learn warns about the rounding errors of single precision."""
-    exact = probabilities.astype(np.float64)
-    exact /= exact.sum(axis=1, keepdims=True)
-    return exact
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
@@ -63,10 +47,7 @@ def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
 def class_metrics(labels: NDArray[np.uint8], predicted: NDArray[np.int64]) -> tuple[ClassMetrics, ...]:
     """Return precision, recall, F1 and support of every class; 0 where a class was never predicted."""
     columns = precision_recall_fscore_support(labels, predicted, labels=CLASSES, zero_division=0.0)
-    return tuple(
-        ClassMetrics(label, float(precision), float(recall), float(f1), int(support))
-        for label, precision, recall, f1, support in zip(CLASSES, *columns, strict=True)
-    )
+    return tuple(ClassMetrics(*row) for row in zip(CLASSES, *(column.tolist() for column in columns), strict=True))
 
 
 def calibration_error(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> float:
@@ -85,3 +66,24 @@ def mistakes(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> t
     wrong = np.flatnonzero(predicted != labels)
     shown = wrong[np.argsort(-confidence[wrong], kind="stable")][:MAX_SHOWN_MISTAKES]
     return tuple(Mistake(int(row), int(labels[row]), int(predicted[row]), float(confidence[row])) for row in shown)
+
+
+def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float | None:
+    """Return the lowest confidence at and above which 99.9 % of the predictions (rows × 10) are right, or None."""
+    confidence = probabilities.max(axis=1)
+    order = np.argsort(-confidence, kind="stable")
+    n_wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
+    n_accepted = np.arange(1, len(order) + 1)
+    # Rows of equal confidence are accepted together or not at all.
+    is_last_of_equals = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
+    candidates = np.flatnonzero((n_wrong <= (1 - MIN_ACCEPTED_ACCURACY) * n_accepted) & is_last_of_equals)
+    return float(confidence[order[candidates[-1]]]) if len(candidates) else None
+
+
+def measure_abstention(
+    threshold: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
+) -> Abstention:
+    """Measure a threshold on other rows; None abstains from all."""
+    accepted = probabilities.max(axis=1) >= (np.inf if threshold is None else threshold)
+    right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
+    return Abstention(threshold, float(accepted.mean()), float(right.mean()) if len(right) else None)

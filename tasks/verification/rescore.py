@@ -1,6 +1,6 @@
 """Evaluate a version again, in a process of its own: `python -m tasks.verification.rescore FOLDER [--reproduce]`.
 
-Prints the metrics that its card should state as JSON, or `{"fault": …}` if they can't be computed.
+Prints the differences from its card as a JSON list.
 """
 
 from __future__ import annotations
@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import math
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from artifacts.reports import card
 from artifacts.store.storage import FolderStorage, Storage
 from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe
+from schemas.results import Dataset
 from schemas.rules import Rules
 from tasks.inbox import merger
 from tasks.inference.start_up import import_tensorflow
@@ -25,12 +27,12 @@ from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import formats
 from tasks.validation import inspection, profiles
 
-if TYPE_CHECKING:
-    from schemas.results import Dataset
+TOLERANCE = 1e-6
+"""Relative and absolute tolerance of floats: other machines may round the last digits differently."""
 
 
 def main() -> None:
-    """Print the result; the exit code is 0 even for a fault."""
+    """Print the differences."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reproduce", action="store_true")
@@ -39,46 +41,41 @@ def main() -> None:
     # Shards are cached again, in a temporary folder: the store's own copies may have been changed.
     with tempfile.TemporaryDirectory(prefix="rescore-") as work:
         try:
-            result = rescore(options.folder, FolderStorage(Path(work)), reproduce=options.reproduce)
+            faults = rescore(options.folder, FolderStorage(Path(work)), reproduce=options.reproduce)
         except (InputError, TrainingError) as error:
-            result = {"fault": str(error)}
-    json.dump(result, sys.stdout)
+            faults = [f"it can't be evaluated ({error})"]
+    json.dump(faults, sys.stdout)
 
 
-def rescore(folder: Path, work: Storage, *, reproduce: bool) -> dict[str, Any]:
-    """Read the card's data and evaluate the model on it; with `reproduce`, also train again by the card's recipe."""
+def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
+    """Evaluate the model on the card's data, with `reproduce` also train it again; return the differences."""
     from tasks.inference import model
-    from tasks.scoring import abstention, metrics
+    from tasks.scoring import metrics
     from tasks.training import job, local_engine, sampling
 
     stated = json.loads((folder / CARD).read_text())
-    dataset = read_data(stated["data"], work.child("shards"))
+    dataset = _read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
     _, held_out_images = sampling.split(dataset, recipe)
-    threshold = abstention.threshold(model.predict_images(network, held_out_images), held_out_images.labels)
+    threshold = metrics.abstention_threshold(model.predict_images(network, held_out_images), held_out_images.labels)
     evaluation = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), threshold)
-    result: dict[str, Any] = {
-        "figures": card.metrics(evaluation),
-        "abstention": dataclasses.asdict(evaluation.abstention),
-        "data": dataset.fingerprint,
-        "weights": job.weights_digest(network),
-    }
+    pairs = [
+        (stated["figures"], card.metrics(evaluation), "figures"),
+        (stated.get("abstention"), dataclasses.asdict(evaluation.abstention), "abstention"),
+        (stated["data"]["fingerprint"], dataset.fingerprint, "the fingerprint of the data"),
+        (stated["weights_digest"], job.weights_digest(network), "the digest of the weights"),
+    ]
     if reproduce:
         if (workers := stated["environment"].get("workers", 1)) > 1:
             raise InputError(f"{workers} workers trained it together, and a single one rounds their sums differently")
         trained = local_engine.train(dataset, recipe, work, on_epoch=lambda _: None, log=lambda _: None)
-        result["reproduced"] = trained.digest
-    return result
+        pairs.append((stated["weights_digest"], trained.digest, "the digest of the retrained weights"))
+    return [line for pair in pairs for line in differences(*pair)]
 
 
-def read_data(data: dict[str, Any], shards: Storage) -> Dataset:
-    """Read and validate the data that a card names; raise InputError if it isn't available any more.
-
-    Args:
-        data: The card's entry on its data.
-        shards: Where to cache the shards of a sharded source.
-    """
+def _read_data(data: dict[str, Any], shards: Storage) -> Dataset:
+    """Read and validate the data of a card's `data` entry; raise InputError if it isn't available any more."""
     rules = Rules.model_validate(data["rules"])
     source = formats.load(data["source"], data["test_source"], rules)
     loaded = merger.with_files(source, data["added"], rules)
@@ -86,6 +83,21 @@ def read_data(data: dict[str, Any], shards: Storage) -> Dataset:
     if dataset is None:
         raise InputError(validation.refusal)
     return dataset
+
+
+def differences(stated: Any, actual: Any, where: str) -> list[str]:  # noqa: ANN401, any JSON
+    """Name every value in which two pieces of JSON differ: `figures.recall.4 is 0.98, the card says 0.99`."""
+    if isinstance(stated, dict) and isinstance(actual, dict):
+        keys = sorted({*stated, *actual})
+        return [line for key in keys for line in differences(stated.get(key), actual.get(key), f"{where}.{key}")]
+    if isinstance(stated, list) and isinstance(actual, list) and len(stated) == len(actual):
+        pairs = enumerate(zip(stated, actual, strict=True))
+        return [line for index, (a, b) in pairs for line in differences(a, b, f"{where}[{index}]")]
+    if isinstance(stated, float) and isinstance(actual, float):
+        same = math.isclose(stated, actual, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    else:
+        same = stated == actual
+    return [] if same else [f"{where} is {actual}, the card says {stated}"]
 
 
 if __name__ == "__main__":

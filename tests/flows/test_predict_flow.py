@@ -121,6 +121,13 @@ def version_dir(store, tmp_path):
     return tmp_path / "store" / "versions" / "1"
 
 
+def write_card(version_dir, card):
+    """Write the card of version 1, and its copy in the history."""
+    event = version_dir.parents[1] / "history" / "000001.json"
+    (version_dir / "card.json").write_text(json.dumps(card))
+    event.write_text(json.dumps(json.loads(event.read_text()) | {"card": card}))
+
+
 def test_a_version_whose_files_were_changed_isnt_used(version_dir, tmp_path):
     model = version_dir / "model.keras"
     model.write_bytes(model.read_bytes()[:-100])
@@ -132,7 +139,7 @@ def test_a_version_whose_files_were_changed_isnt_used(version_dir, tmp_path):
 @pytest.mark.parametrize("abstention", [None, {}, {"threshold": "high"}, {"threshold": True}, {"threshold": 7}])
 def test_a_card_without_a_valid_threshold_is_refused(abstention, version_dir, tmp_path):
     card = version_dir / "card.json"
-    card.write_text(json.dumps(json.loads(card.read_text()) | {"abstention": abstention}))
+    write_card(version_dir, json.loads(card.read_text()) | {"abstention": abstention})
     with pytest.raises(StoreError, match=r"version 1: the abstention threshold on its card is .*, not a number"):
         stream.predictor(Store(tmp_path / "store"), 1)
 
@@ -148,7 +155,7 @@ def test_a_model_with_code_or_without_probabilities_is_refused(version_dir, tmp_
         keras.Sequential(layers).save(version_dir / "model.keras")
         card = json.loads((version_dir / "card.json").read_text())
         (version_dir / "card.json").unlink()
-        (version_dir / "card.json").write_text(json.dumps(card | {"files": sums(version_dir)}))
+        write_card(version_dir, card | {"files": sums(version_dir)})
         with pytest.raises(StoreError, match=message):
             predict_flow(store=str(tmp_path / "store"), output=tmp_path / "out.csv")
 
@@ -161,7 +168,7 @@ def test_ctrl_c_leaves_the_old_predictions_file(store, prefect_home, tmp_path):
     with subprocess.Popen(
         list(map(str, command)), env=clean_environment(prefect_home), stderr=subprocess.PIPE, start_new_session=True
     ) as process:
-        while not list(tmp_path.glob(".out.csv.*")):
+        while not list(tmp_path.glob(".new-*-out.csv")):
             time.sleep(0.05)
             assert process.poll() is None
         os.killpg(process.pid, signal.SIGINT)

@@ -13,7 +13,7 @@ from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
 from schemas.errors import InputError, StoreError
 from schemas.recipe import Overrides
-from tasks.verification.faults import differences
+from tasks.verification.rescore import differences
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
@@ -37,7 +37,7 @@ def store(original, tmp_path):
 
 
 def change_card(store, change, *, sign=False):
-    """Change the card of version 1; with `sign`, also its checksums, so that they match the files."""
+    """Change the card of version 1 and its copy in the history; with `sign`, its checksums match the files."""
     folder = Store(store).local_dir(1)
     card = json.loads((folder / "card.json").read_text())
     change(card)
@@ -45,6 +45,8 @@ def change_card(store, change, *, sign=False):
         (folder / "card.json").unlink()
         card["files"] = sums(folder)
     (folder / "card.json").write_text(json.dumps(card))
+    event = store / "history" / "000001.json"
+    event.write_text(json.dumps(json.loads(event.read_text()) | {"card": card}))
 
 
 def test_an_unchanged_version_is_verified_with_its_weights(store):

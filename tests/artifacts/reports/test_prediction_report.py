@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from artifacts.reports import markdown, plots, prediction_report
-from schemas.prediction import Example, Prediction, ScoredPredictions
-from schemas.results import Abstention, CheckResult, Drift
+from schemas.prediction import Example, Prediction
+from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
 
 
 @pytest.fixture(scope="module")

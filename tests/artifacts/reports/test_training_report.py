@@ -32,6 +32,8 @@ from schemas.training import EpochRecord
 from tasks.plot import plot
 from tasks.validation import profiles
 
+COSTS = {"calibration_error": 0.0123, "model_mib": 0.42, "latency_ms": 0.31}
+
 
 @pytest.fixture(scope="module")
 def validation() -> Validation:
@@ -91,9 +93,7 @@ def run(validation) -> Run:
             alpha=0.03,
             p_better=0.0005,
             p_worse=0.9998,
-            calibration_error=0.0123,
-            model_mib=0.42,
-            latency_ms=0.31,
+            **COSTS,
             fixed_rows=(24,),
             broken_rows=(29, 30),
         ),
@@ -218,7 +218,7 @@ def test_the_class_table_has_a_row_for_every_digit(run):
 
 def test_a_decision_without_changed_rows_has_no_plot_of_them(plot_inputs):
     result, evaluation, _, dataset = plot_inputs
-    first = Decision(promoted=True, reason="the first", champion=None, rows=9, accuracy=0.98)
+    first = Decision(promoted=True, reason="the first", champion=None, rows=9, accuracy=0.98, **COSTS)
     assert set(plot.fn(result, evaluation, first, dataset)) == {"confusion_matrix", "learning_curve", "mistakes"}
 
 
@@ -243,7 +243,7 @@ def test_the_decision_comes_before_the_details(run):
     assert text.index("## Decision") < text.index("## Confusion matrix")
     assert "| its lower bound, confidence level 97.00% | +0.08 |" in text
     refused = dataclasses.replace(
-        run, decision=Decision(promoted=False, reason="too low", champion=None, rows=9, accuracy=0.5)
+        run, decision=Decision(promoted=False, reason="too low", champion=None, rows=9, accuracy=0.5, **COSTS)
     )
     assert "**Not promoted**: too low." in training_report.training_report(refused, 4, markdown.linked)
 

@@ -12,8 +12,8 @@ from artifacts import predictions
 from schemas.errors import InputError
 from schemas.pixel_frame import pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
-from tasks.prediction.batch import predict_batch
 from tasks.prediction.stats import PredictionStats
+from tasks.prediction.stream import predict_batch
 
 
 def totals(frame, predictor, *sizes):

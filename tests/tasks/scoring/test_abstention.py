@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tasks.scoring.abstention import measure, threshold
+from tasks.scoring.metrics import abstention_threshold, measure_abstention
 
 
 def probabilities_of(confidences, wrong=()):
@@ -29,25 +29,25 @@ LABELS = np.zeros(4000, int)
 )
 def test_the_threshold_is_the_lowest_confidence_with_enough_accuracy(wrong, least):
     probabilities = probabilities_of(CONFIDENCES, wrong)
-    chosen = threshold(probabilities, LABELS)
+    chosen = abstention_threshold(probabilities, LABELS)
     assert chosen == pytest.approx(least)
-    assert measure(chosen, probabilities, LABELS).accuracy >= 0.999
+    assert measure_abstention(chosen, probabilities, LABELS).accuracy >= 0.999
 
 
 def test_coverage_and_accuracy_are_those_at_or_above_the_threshold():
-    measured = measure(0.8, probabilities_of([0.9, 0.85, 0.7, 0.6], wrong=[1, 3]), np.zeros(4, int))
+    measured = measure_abstention(0.8, probabilities_of([0.9, 0.85, 0.7, 0.6], wrong=[1, 3]), np.zeros(4, int))
     assert (measured.threshold, measured.coverage, measured.accuracy) == (0.8, 0.5, 0.5)
 
 
 def test_rows_of_equal_confidence_are_accepted_together_or_not_at_all():
     probabilities = probabilities_of(np.full(2000, 0.9), wrong=[1999, 1998, 1997])
-    assert threshold(probabilities, np.zeros(2000, int)) is None
+    assert abstention_threshold(probabilities, np.zeros(2000, int)) is None
 
 
 def test_without_held_out_rows_there_is_no_threshold():
-    assert threshold(np.empty((0, 10), np.float32), np.empty(0, int)) is None
+    assert abstention_threshold(np.empty((0, 10), np.float32), np.empty(0, int)) is None
 
 
 def test_without_a_threshold_no_row_is_accepted():
-    measured = measure(None, probabilities_of([0.9, 0.8]), np.zeros(2, int))
+    measured = measure_abstention(None, probabilities_of([0.9, 0.8]), np.zeros(2, int))
     assert (measured.threshold, measured.coverage, measured.accuracy) == (None, 0, None)

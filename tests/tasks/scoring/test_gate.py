@@ -154,8 +154,8 @@ class ToyRules(GateRules):
 
 
 def test_a_new_criterion_refuses_a_candidate_with_its_reason(monkeypatch):
-    def too_many_mistakes(evidence, rules):
-        mistakes = int((~evidence.candidate.right).sum())
+    def too_many_mistakes(decision, rules):
+        mistakes = round((1 - decision.accuracy) * decision.rows)
         return f"{mistakes} are too many" if mistakes > rules.max_mistakes else None
 
     criterion = Criterion("mistakes", too_many_mistakes, "max_mistakes")
