@@ -10,7 +10,6 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import DECISION, PROMOTION
 from schemas.errors import StoreError
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
@@ -59,6 +58,5 @@ def _report(version: int, folder: Path, store: Store) -> UUID:
     artifact = create_markdown_artifact(text, key=REPORT_KEY, description=summary)
     table = training_report.class_table(metrics)
     create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
-    event = PROMOTION if decision["promoted"] else DECISION
-    events.emit_decision(store.uri, {"event": event, "version": version, "reason": decision["reason"]}, decision)
+    events.emit_decision(store.uri, version, decision)
     return cast("UUID", artifact)
