@@ -23,8 +23,7 @@ import httpx
 ROOT = Path(__file__).parents[1]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 SERVER_LOG = down.PREFECT_HOME / "make-up-server.log"
-HOST, POOL = "127.0.0.1", "digits"
-MAX_PORT = 65_535
+HOST, PORTS, POOL = "127.0.0.1", range(1, 65_536), "digits"
 START_SECONDS, STOP_SECONDS = 120, 20
 
 Processes = dict[str, subprocess.Popen[bytes]]
@@ -40,7 +39,10 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
-            wait(up(stack, os.environ.get("PORT", "4200")))
+            processes = up(stack, os.environ.get("PORT", "4200"))
+            while not (ended := [name for name, process in processes.items() if process.poll() is not None]):
+                time.sleep(0.5)
+            raise UpError(f"the {' and the '.join(ended)} ended by itself")
     except UpError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -94,17 +96,10 @@ def record(processes: Processes) -> None:
     down.write_record({"make up": os.getpid()} | {name: process.pid for name, process in processes.items()})
 
 
-def wait(processes: Processes) -> None:
-    """Wait as long as all processes run; raise UpError naming those that ended."""
-    while not (ended := [name for name, process in processes.items() if process.poll() is not None]):
-        time.sleep(0.5)
-    raise UpError(f"the {' and the '.join(ended)} ended by itself")
-
-
 def check_port(port: str) -> None:
     """Raise UpError unless a server can listen on the port."""
-    if not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
-        raise UpError(f"PORT={port}: 1 to {MAX_PORT} is allowed")
+    if not port.isdecimal() or not int(port) in PORTS:
+        raise UpError(f"PORT={port}: {PORTS[0]} to {PORTS[-1]} is allowed")
     try:
         socket.create_server((HOST, int(port))).close()
     except OSError as error:

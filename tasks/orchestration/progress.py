@@ -6,7 +6,6 @@ import sys
 from contextlib import ExitStack
 from contextvars import copy_context
 from threading import Event, Thread
-from types import TracebackType
 from typing import Self, cast
 from uuid import UUID
 
@@ -57,11 +56,9 @@ class Progress:
         self._bar.update(fraction * self._epochs - self._bar.n)
         self._fraction = fraction
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._resources.close()
-        if kind is None:
+        if error is None:
             self._fraction = 1.0  # even if it stopped early
         self._ended.set()
         self._updater.join(LAST_UPDATE_SECONDS)
