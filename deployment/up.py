@@ -39,10 +39,7 @@ def main() -> None:
         signal.signal(number, signal.default_int_handler)
     try:
         with contextlib.ExitStack() as stack:
-            processes = up(stack, os.environ.get("PORT", "4200"))
-            while not (ended := [name for name, process in processes.items() if process.poll() is not None]):
-                time.sleep(0.5)
-            raise UpError(f"the {' and the '.join(ended)} ended by itself")
+            wait(up(stack, os.environ.get("PORT", "4200")))
     except UpError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
@@ -96,9 +93,16 @@ def record(processes: Processes) -> None:
     down.write_record({"make up": os.getpid()} | {name: process.pid for name, process in processes.items()})
 
 
+def wait(processes: Processes) -> None:
+    """Wait as long as all processes run; raise UpError naming those that ended."""
+    while not (ended := [name for name, process in processes.items() if process.poll() is not None]):
+        time.sleep(0.5)
+    raise UpError(f"the {' and the '.join(ended)} ended by itself")
+
+
 def check_port(port: str) -> None:
     """Raise UpError unless a server can listen on the port."""
-    if not port.isdecimal() or not int(port) in PORTS:
+    if not port.isdecimal() or int(port) not in PORTS:
         raise UpError(f"PORT={port}: {PORTS[0]} to {PORTS[-1]} is allowed")
     try:
         socket.create_server((HOST, int(port))).close()
