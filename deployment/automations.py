@@ -9,20 +9,12 @@ import yaml
 from prefect.client.orchestration import get_client
 from prefect.events.schemas.automations import AutomationCore
 
-AUTOMATIONS = Path(__file__).with_name("automations.yaml")
-
-
-def main() -> None:
-    """Create or update each automation; `prefect automation create` would add a second one of the same name."""
+if __name__ == "__main__":
     with get_client(sync_client=True) as client:
-        for fields in yaml.safe_load(AUTOMATIONS.read_text()):
+        for fields in yaml.safe_load(Path(__file__).with_name("automations.yaml").read_text()):
             automation = AutomationCore.model_validate(fields)
-            existing = client.read_automations_by_name(automation.name)
-            if existing:
+            # `prefect automation create` would add a second one of the same name.
+            if existing := client.read_automations_by_name(automation.name):
                 client.update_automation(existing[0].id, automation)
             else:
                 client.create_automation(automation)
-
-
-if __name__ == "__main__":
-    main()

@@ -24,16 +24,13 @@ def write_record(pids: dict[str, int]) -> None:
 
 def recorded_processes() -> dict[str, psutil.Process]:
     """Return the recorded processes that still run, by name."""
-    try:
-        record = json.loads(RECORD.read_text())
-    except (FileNotFoundError, ValueError):
-        return {}
     running = {}
-    for name, (pid, create_time) in record.items():
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process = psutil.Process(pid)
-            if process.create_time() == create_time and process.status() != psutil.STATUS_ZOMBIE:
-                running[name] = process
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        for name, (pid, create_time) in json.loads(RECORD.read_text()).items():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process = psutil.Process(pid)
+                if process.create_time() == create_time and process.status() != psutil.STATUS_ZOMBIE:
+                    running[name] = process
     return running
 
 

@@ -13,21 +13,17 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO
 
 import down
 import httpx
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import IO
-
 ROOT = Path(__file__).parents[1]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 SERVER_LOG = down.PREFECT_HOME / "make-up-server.log"
-HOST, POOL = "127.0.0.1", "digits"
-MAX_PORT = 65_535
+HOST, PORTS, POOL = "127.0.0.1", range(1, 65_536), "digits"
 START_SECONDS, STOP_SECONDS = 120, 20
 
 Processes = dict[str, subprocess.Popen[bytes]]
@@ -53,12 +49,13 @@ def main() -> None:
 def up(stack: contextlib.ExitStack, port: str) -> Processes:
     """Start the server, if none is named, deploy, and start the worker; the stack ends the returned processes."""
     processes: Processes = {}
-    environment = {"PROJECT": str(ROOT), **os.environ}
-    if "PREFECT_API_URL" in environment:
-        check_answers(environment["PREFECT_API_URL"])
+    environment = {"PREFECT_API_URL": f"http://{HOST}:{port}/api", "PROJECT": str(ROOT), **os.environ}
+    url = environment["PREFECT_API_URL"]
+    if "PREFECT_API_URL" in os.environ:
+        check_answers(url)
     else:
         check_port(port)
-        environment["PREFECT_API_URL"] = environment["PREFECT_SERVER_UI_API_URL"] = f"http://{HOST}:{port}/api"
+        environment["PREFECT_SERVER_UI_API_URL"] = url
         # Not with --background: it keeps no log, and `prefect server stop` signals whatever process has the recorded
         # number by then.
         SERVER_LOG.parent.mkdir(parents=True, exist_ok=True)
@@ -66,11 +63,10 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
         command = ["server", "start", "--host", HOST, "--port", port]
         processes["server"] = stack.enter_context(started(command, environment, log))
         record(processes)
-        await_server(environment["PREFECT_API_URL"], processes["server"])
+        await_server(url, processes["server"])
     deploy(environment)
     processes["worker"] = stack.enter_context(started(["worker", "start", "--pool", POOL], environment))
     record(processes)
-    url = environment["PREFECT_API_URL"]
     ui = url.removesuffix("/api")
     print(
         f"\nPrefect UI:  {ui}\n"
@@ -85,11 +81,11 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
 
 def deploy(environment: Mapping[str, str]) -> None:
     """Create or update the work pool, the deployments of prefect.yaml and the automations."""
-    pool = [PREFECT, "--no-prompt", "work-pool", "create", POOL, "--type", "process", "--overwrite"]
-    automations = [sys.executable, str(ROOT / "deployment" / "automations.py")]
+    prefect = [PREFECT, "--no-prompt"]
+    pool = [*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"]
     run(pool, environment, "the work pool can't be created")
-    run([PREFECT, "--no-prompt", "deploy", "--all"], environment, "the flows can't be deployed")
-    run(automations, environment, "the automations can't be created")
+    run([*prefect, "deploy", "--all"], environment, "the flows can't be deployed")
+    run([sys.executable, "deployment/automations.py"], environment, "the automations can't be created")
 
 
 def record(processes: Processes) -> None:
@@ -106,16 +102,14 @@ def wait(processes: Processes) -> None:
 
 def check_port(port: str) -> None:
     """Raise UpError unless a server can listen on the port."""
-    if not port.isdecimal() or not 0 < int(port) <= MAX_PORT:
-        raise UpError(f"PORT={port}: 1 to {MAX_PORT} is allowed")
-    with socket.socket() as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, int(port)))
-        except OSError as error:
-            reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
-            hint = "; `make down` ends what an earlier `make up` left running" if down.recorded_processes() else ""
-            raise UpError(f"port {port} {reason}; choose another one with PORT=4300 make up{hint}") from error
+    if not port.isdecimal() or int(port) not in PORTS:
+        raise UpError(f"PORT={port}: {PORTS[0]} to {PORTS[-1]} is allowed")
+    try:
+        socket.create_server((HOST, int(port))).close()
+    except OSError as error:
+        reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
+        hint = "; `make down` ends what an earlier `make up` left running" if down.recorded_processes() else ""
+        raise UpError(f"port {port} {reason}; choose another one with PORT=4300 make up{hint}") from error
 
 
 def check_answers(url: str) -> None:
@@ -130,9 +124,8 @@ def await_server(url: str, server: subprocess.Popen[bytes]) -> None:
     """Wait until the server answers; raise UpError when it ends first, or takes minutes."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{url}/health").is_success:
-                return
+        with contextlib.suppress(UpError):
+            return check_answers(url)
         time.sleep(0.2)
     raise UpError(f"the Prefect server doesn't answer; see {SERVER_LOG}")
 
@@ -151,7 +144,7 @@ def run(command: list[str], environment: Mapping[str, str], message: str) -> Non
 def started(
     command: list[str], environment: Mapping[str, str], log: IO[bytes] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Prefect command while the `with` lasts, its output in the log, if given.
+    """Run a Prefect command inside the `with`, with its output in the log, if given.
 
     It has a session of its own: the terminal's Ctrl-C reaches this process alone, which ends the worker before the
     server.

@@ -7,12 +7,15 @@ import inspect
 import logging
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypeVar
+from uuid import UUID
 
 import httpx
 from cyclopts import App, CycloptsError, Parameter
@@ -31,20 +34,10 @@ from pydantic import ValidationError
 
 from schemas.errors import InputError, TrainingError, UnavailableError, first_line
 
-if TYPE_CHECKING:
-    import subprocess
-    from collections.abc import Callable, Iterator, Sequence
-    from uuid import UUID
-
-    from schemas.prediction import Prediction
-    from schemas.results import PublishedVersion
-
-Function = TypeVar("Function", bound="Callable[..., Any]")
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 SERVER_POLL_SECONDS = 0.5
-SIGTERM_EXIT_CODES = -signal.SIGTERM, 0
-"""Exit codes of a server after SIGTERM: killed by it, or shut down cleanly."""
 SETTINGS = {
     # Also in pyproject.toml, but Prefect reads that only in the working directory.
     PREFECT_SERVER_ANALYTICS_ENABLED: False,
@@ -53,30 +46,21 @@ SETTINGS = {
 }
 
 
-def run(  # noqa: PLR0913, the differences between flows
+def run(
     flow: Flow[..., Any],
-    *,
     check: Callable[..., object],
     summary: Callable[[Any], str],
+    *,
     preload: Callable[[], None] = lambda: None,
     interrupted: str = "interrupted",
-    arguments: Sequence[str] | None = None,
 ) -> NoReturn:
-    """Run the flow with the command line's flags and exit.
+    """Run the flow with the command line's flags, print the summary of its result, and exit.
 
-    The exit code is 0 on success, 1 for bad input or a failed training, 2 for bad flags, and 130 or 143 after Ctrl-C or
-    SIGTERM.
-
-    Args:
-        flow: Its signature defines the flags.
-        check: Called with the flow's parameters before a server starts; raises InputError for bad ones.
-        summary: Formats the flow's result for the terminal.
-        preload: Imports heavy libraries while a temporary server starts.
-        interrupted: The message after Ctrl-C or SIGTERM.
-        arguments: The command line, sys.argv by default.
+    Exit code 1 means bad input or a failed training, 2 bad flags, 130 Ctrl-C, and 143 SIGTERM. `check` refuses bad
+    parameters before a server starts; `preload` imports heavy libraries while it starts.
     """
     try:
-        parameters = parse(flow, arguments)
+        parameters = parse(flow)
     except CycloptsError as error:
         fail(BAD_FLAGS, _flag_error(error))
     # SIGTERM's default would end this process without its exit handlers, and leave the temporary server running.
@@ -95,7 +79,7 @@ def run(  # noqa: PLR0913, the differences between flows
 
 
 def fill_docstring(**texts: str) -> Callable[[Function], Function]:
-    """Fill in a flow's docstring, from which `--help`, the form in the Prefect UI and README.md take their texts."""
+    """Fill in a docstring: Prefect's form takes texts only from there, not from a `Field` in `Annotated`."""
 
     def decorate(function: Function) -> Function:
         function.__doc__ = (function.__doc__ or "").format(**texts)
@@ -104,7 +88,7 @@ def fill_docstring(**texts: str) -> Callable[[Function], Function]:
     return decorate
 
 
-def parse(flow: Flow[..., Any], arguments: Sequence[str] | None) -> dict[str, Any]:
+def parse(flow: Flow[..., Any]) -> dict[str, Any]:
     """Return the flow's parameters, defaults included; for `--help`, print it and exit."""
     app = App(
         name=f"python flows/{Path(inspect.getfile(flow.fn)).name}",
@@ -115,7 +99,7 @@ def parse(flow: Flow[..., Any], arguments: Sequence[str] | None) -> dict[str, An
         print_error=False,
     )
     app.default(flow.fn)
-    function, bound, _ = app.parse_args(arguments)
+    function, bound, _ = app.parse_args()
     if function is not flow.fn:  # the help command
         function(*bound.args, **bound.kwargs)
         sys.exit(0)
@@ -129,31 +113,19 @@ def fail(code: int, message: str) -> NoReturn:
     sys.exit(code)
 
 
-def training_summary(published: PublishedVersion) -> str:
-    """Format the decision, the metrics, and where to find the report."""
-    return (
-        f"\n{published.decision_message}\n{published.metrics_message}\n"
-        f"report:     {published.folder}/report.md\n"
-        f"Prefect UI: {_artifact_page(published.artifact)}"
-    )
-
-
-def prediction_summary(prediction: Prediction) -> str:
-    """Format the counts, and where to find the predictions and their report."""
-    from artifacts.reports import prediction_report  # noqa: PLC0415, imports pandas
-
-    return (
-        f"\n{prediction_report.summary(prediction)}\n"
-        f"predictions: {prediction.output}\n"
-        f"Prefect UI:  {_artifact_page(prediction.artifact)}"
-    )
+def artifact_page(artifact: UUID | None) -> str:
+    """Return where the Prefect UI shows an artifact."""
+    page = f"artifacts/artifact/{artifact}"
+    if PREFECT_API_URL.value():
+        return f"{PREFECT_UI_URL.value()}/{page}"
+    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
+    return f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
 
 
 def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
     """Return the flow so that its runs, but not their tasks, have the tags of the `tags` block around it.
 
-    Before a task with tags, Prefect asks the server for concurrency slots; while the server is busy, that takes two
-    seconds a try.
+    For a task with tags, Prefect asks the server for concurrency slots: two seconds a try while the server is busy.
     """
 
     @wraps(flow.fn)
@@ -164,16 +136,7 @@ def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
     return Flow(function, name=flow.name, flow_run_name=flow.flow_run_name, task_runner=flow.task_runner)
 
 
-def _artifact_page(artifact: UUID | None) -> str:
-    page = f"artifacts/artifact/{artifact}"
-    if PREFECT_API_URL.value():
-        return f"{PREFECT_UI_URL.value()}/{page}"
-    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-    return f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
-
-
 def _check_server() -> None:
-    """Raise UnavailableError if PREFECT_API_URL is set and no Prefect server answers there."""
     url = PREFECT_API_URL.value()
     if not url:
         return
@@ -192,10 +155,7 @@ def _check_server() -> None:
 
 @contextlib.contextmanager
 def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
-    """Start a temporary Prefect server unless PREFECT_API_URL names one; preload meanwhile, since both take seconds.
-
-    When the temporary server ends before the `with` does, this process ends, too.
-    """
+    """Start a temporary Prefect server unless PREFECT_API_URL names one, and preload meanwhile: both take seconds."""
     starting = Thread(target=copy_context().run, args=(_start_temporary_server,), daemon=True)
     starting.start()
     preload()
@@ -203,8 +163,11 @@ def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_not_reported)
     done = Event()
-    if server := _temporary_server():
-        Thread(target=_exit_with, args=(server, done, interrupted), daemon=True).start()
+    if not PREFECT_API_URL.value():
+        from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415, takes a second to import
+
+        if server := SubprocessASGIServer().server_process:  # of a singleton, which Prefect's clients share
+            Thread(target=_exit_with, args=(server, done, interrupted), daemon=True).start()
     try:
         yield
     finally:
@@ -214,34 +177,25 @@ def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
 
 
 def _start_temporary_server() -> None:
-    """Start the temporary server, which ignores Ctrl-C: it has to outlive the epoch that is being trained."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # of this thread, inherited by the server
+    # The server inherits this thread's mask, and so ignores Ctrl-C: it has to outlive the epoch that is being trained.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     with get_client(sync_client=True):  # starts it if no other is named
         pass
 
 
-def _temporary_server() -> subprocess.Popen[bytes] | None:
-    """Return the process of Prefect's temporary server, if this process has started one."""
-    if PREFECT_API_URL.value():
-        return None
-    from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415, takes a second to import
-
-    return SubprocessASGIServer().server_process  # a singleton, which Prefect's clients share
-
-
 def _exit_with(server: subprocess.Popen[bytes], done: Event, interrupted: str) -> None:
-    """Exit when the temporary server ends, such as by a SIGTERM to all: Prefect would retry its requests for minutes.
+    """Exit when the server ends, such as by a SIGTERM to all; Prefect would retry its requests for minutes.
 
     Files stay intact, as after a kill.
     """
-    while not done.wait(SERVER_POLL_SECONDS):
-        code = server.poll()
-        if code is not None:
-            terminated = code in SIGTERM_EXIT_CODES
-            message = interrupted if terminated else f"the temporary Prefect server has ended by itself: {interrupted}"
-            print(f"error: {message}", file=sys.stderr, flush=True)
-            sys.stdout.flush()
-            os._exit(TERMINATED if terminated else BAD_INPUT)
+    while (code := server.poll()) is None:
+        if done.wait(SERVER_POLL_SECONDS):
+            return
+    terminated = code in {-signal.SIGTERM, 0}  # 0: it shut down cleanly after SIGTERM
+    message = interrupted if terminated else f"the temporary Prefect server has ended by itself: {interrupted}"
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    sys.stdout.flush()
+    os._exit(TERMINATED if terminated else BAD_INPUT)
 
 
 def _is_not_reported(record: logging.LogRecord) -> bool:
@@ -250,15 +204,14 @@ def _is_not_reported(record: logging.LogRecord) -> bool:
 
 
 def _flag_error(error: CycloptsError) -> str:
-    """Return why a flag was refused, with its name."""
     reason = error.__cause__
-    if isinstance(reason, ValidationError):
-        return "; ".join(f"{_flag(error, fault['loc'])} {fault['input']}: {fault['msg']}" for fault in reason.errors())
-    return str(error)
+    if not isinstance(reason, ValidationError):
+        return str(error)
+    return "; ".join(f"{_flag(error, fault['loc'])} {fault['input']}: {fault['msg']}" for fault in reason.errors())
 
 
 def _flag(error: CycloptsError, location: Sequence[str | int]) -> str:
-    """Return the flag's name: that of a model's field, else the argument's own."""
+    """Return the name of the flag that sets a model's field, or else the argument."""
     if location or error.argument is None:
         return f"--{'-'.join(map(str, location)).replace('_', '-')}"
     return error.argument.name

@@ -23,7 +23,7 @@ from tasks.sources import formats, inputs
 
 
 def check(input: str, version: int | None, store: str, output: Path, **_others: object) -> None:  # noqa: A002
-    """Refuse bad parameters within a second, before a server is started; the tasks refuse the same ones."""
+    """Raise InputError for parameters that can't work, within a second."""
     predictions.check(output)
     inputs.check(input, output)
     versions = Store(store)
@@ -50,15 +50,25 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
         rules: Repairs of the images, and limits on their drift.
         batch_size: Images that are in memory at a time.
     """
+    if __name__ != "__main__":  # command_line.run has checked a script's parameters
+        check(input, version, store, output)
     versions = Store(store)
     predictor = open_version(versions, versions.resolve_version(version))
     prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
     return Completed(message=prediction.summary, data=prediction)
 
 
-INTERRUPTED = "interrupted; nothing was written"
+def summary(prediction: Prediction) -> str:
+    """Format the counts, and where to find the predictions and their report."""
+    from artifacts.reports import prediction_report  # noqa: PLC0415, imports pandas
+
+    return (
+        f"\n{prediction_report.summary(prediction)}\n"
+        f"predictions: {prediction.output}\n"
+        f"Prefect UI:  {command_line.artifact_page(prediction.artifact)}"
+    )
+
 
 if __name__ == "__main__":
-    command_line.run(
-        predict_flow, check=check, summary=command_line.prediction_summary, preload=preload, interrupted=INTERRUPTED
-    )
+    interrupted = "interrupted; nothing was written"
+    command_line.run(predict_flow, check, summary, preload=preload, interrupted=interrupted)

@@ -14,18 +14,14 @@ from tasks.promote import promote
 from tasks.update_leaderboard import update_leaderboard
 
 
-def check(version: int | None, store: str, reason: str, *, previous: bool) -> int:
-    """Raise InputError for parameters that can't work; return the number of the version to promote."""
+def check(version: int | None, store: str, reason: str, *, previous: bool) -> None:
+    """Raise InputError for parameters that can't work, such as a version that isn't intact."""
     if (version is None) == (not previous):
         raise InputError("either --version or --previous is needed, and not both")
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who read the history")
     versions = Store(store)
-    number = versions.state().previous_champion if version is None else version
-    if number is None:
-        raise InputError(f"store {store}: no version was the champion before; --version names one")
-    versions.check_intact(number)
-    return number
+    versions.check_intact(_number(version, versions))
 
 
 @flow(name="promote", flow_run_name="promote")
@@ -40,13 +36,21 @@ def promote_flow(
         reason: Why, for the history.
         previous: Go back to the version that was the champion before.
     """
-    number = check(version, store, reason, previous=previous)
+    if __name__ != "__main__":  # command_line.run has checked a script's parameters
+        check(version, store, reason, previous=previous)
     versions = Store(store)
     versions.settle()
-    promotion = promote(versions, number, reason)
+    promotion = promote(versions, _number(version, versions), reason)
     update_leaderboard(versions)
     return Completed(message=promotion.summary, data=promotion)
 
 
+def _number(version: int | None, versions: Store) -> int:
+    number = versions.state().previous_champion if version is None else version
+    if number is None:
+        raise InputError(f"store {versions.uri}: no version was the champion before; --version names one")
+    return number
+
+
 if __name__ == "__main__":
-    command_line.run(promote_flow, check=check, summary=lambda promotion: promotion.summary)
+    command_line.run(promote_flow, check, lambda promotion: promotion.summary)

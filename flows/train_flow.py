@@ -48,7 +48,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     compute: Compute,
     **_others: object,
 ) -> None:
-    """Raise InputError for parameters that can't work, within a second and before anything is started."""
+    """Raise InputError for parameters that can't work, within a second."""
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
@@ -98,7 +98,7 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
         check(source, test_source, inbox, store, recipe, overrides, compute)
     whole_recipe, versions = overrides.applied_to(recipe), Store(store)
     versions.settle()
-    with stopwatch() as watch, cluster(compute):
+    with stopwatch() as seconds, cluster(compute):
         loaded = load(source, test_source, rules)
         loaded = merge_inbox(loaded, inbox, rules) if inbox else loaded
         dataset, data_plots = validate(loaded, rules, versions, compute)
@@ -109,15 +109,21 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
             while published is None:  # again if another run's decision came first
                 decision = compare(trained, evaluation, dataset, versions, gate, force)
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
-                published = publish(versions, dataset, trained, evaluation, decision, plots, watch.seconds(), keep)
+                published = publish(versions, dataset, trained, evaluation, decision, plots, seconds(), keep)
     published = report_training(published, versions)
     update_leaderboard(versions)
     return Completed(name="Unchanged" if published.unchanged else None, message=published.summary, data=published)
 
 
-INTERRUPTED = "interrupted; the same command goes on from the last checkpoint, if there is one"
+def summary(published: PublishedVersion) -> str:
+    """Format the decision, the metrics, and where to find the report."""
+    return (
+        f"\n{published.decision_message}\n{published.metrics_message}\n"
+        f"report:     {published.folder}/report.md\n"
+        f"Prefect UI: {command_line.artifact_page(published.artifact)}"
+    )
+
 
 if __name__ == "__main__":
-    command_line.run(
-        train_flow, check=check, summary=command_line.training_summary, preload=preload, interrupted=INTERRUPTED
-    )
+    interrupted = "interrupted; the same command goes on from the last checkpoint, if there is one"
+    command_line.run(train_flow, check, summary, preload=preload, interrupted=interrupted)

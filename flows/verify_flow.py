@@ -13,7 +13,7 @@ from tasks.verify import verify
 
 
 def check(version: int | None, store: str, **_others: object) -> None:
-    """Refuse bad parameters within a second, before a server is started; the flow refuses the same ones."""
+    """Raise InputError for parameters that can't work, within a second."""
     versions = Store(store)
     versions.card(versions.resolve_version(version))
 
@@ -29,10 +29,12 @@ def verify_flow(
         store: The folder that keeps the versions, or an object store's address.
         reproduce: Train again by the card's recipe and compare the weights, bit for bit.
     """
+    if __name__ != "__main__":  # command_line.run has checked a script's parameters
+        check(version, store)
     versions = Store(store)
     verified = verify(versions, versions.resolve_version(version), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 
 
 if __name__ == "__main__":
-    command_line.run(verify_flow, check=check, summary=lambda verified: verified.summary)
+    command_line.run(verify_flow, check, lambda verified: verified.summary)

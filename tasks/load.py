@@ -26,7 +26,6 @@ DATA_KEY = "data-validation"
 @timed
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source; raise InputError, and report it, when it can't be read."""
-    from artifacts.reports import validation_report
     from tasks.sources import formats
 
     try:
@@ -34,8 +33,9 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     except InputError as error:
         # A source that can't be reached says nothing about the data.
         if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):
-            text = validation_report.unreadable(source, str(error))
-            create_markdown_artifact(text, key=DATA_KEY, description=f"{source}: not read")
+            create_markdown_artifact(
+                f"# {source}: not read\n\n{error}\n", key=DATA_KEY, description=f"{source}: not read"
+            )
             events.emit_refused_data(source, str(error))
         raise
     summary = " and ".join(f"{part} part {_summary(rows)}" for part, rows in raw.parts.items())

@@ -12,7 +12,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.store.store import DECISION, PROMOTION, Store
+from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import PublishedVersion
 from tasks.orchestration import events
@@ -54,6 +54,5 @@ def _report(version: int, folder: Path, store: Store) -> UUID:
     artifact = create_markdown_artifact(text, key=REPORT_KEY, description=description)
     table = training_report.class_table(metrics)
     create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
-    event = PROMOTION if decision["promoted"] else DECISION
-    events.emit_decision(store.uri, {"event": event, "version": version, "reason": decision["reason"]}, decision)
+    events.emit_decision(store.uri, version, decision)
     return cast("UUID", artifact)

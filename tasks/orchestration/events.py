@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from prefect.events import emit_event
 
-from artifacts.store.store import PROMOTION
 from artifacts.uri import local_path
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from schemas.results import Drift
+from schemas.results import Drift
 
 PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
 DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"
 
 
-def emit_decision(store: str, entry: Mapping[str, Any], decision: Mapping[str, Any]) -> None:
-    """Emit that a candidate was promoted or refused, from its entry in the history and the decision's metrics."""
-    event = PROMOTED if entry["event"] == PROMOTION else REFUSED
+def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None:
+    """Emit that a candidate was promoted or refused, from the decision in its `metrics.json`."""
     metrics = {name: decision[name] for name in ("accuracy", "fixed", "made")}
-    emit_version(event, store, entry["version"], entry["reason"], **metrics)
+    emit_version(PROMOTED if decision["promoted"] else REFUSED, store, version, decision["reason"], **metrics)
 
 
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
-    """Emit an event of a version in the store at a path or an address."""
+    """Emit an event of a version."""
     path = local_path(store)
     uri = store if path is None else str(path.resolve())
     payload = {"version": version, "store": uri, "reason": reason, **metrics}
@@ -34,14 +29,13 @@ def emit_version(event: str, store: str, version: int, reason: str, **metrics: A
 
 
 def emit_refused_data(name: str, reason: str) -> None:
-    """Emit that data was refused, and why."""
+    """Emit that data was refused."""
     emit_event(DATA_REFUSED, resource=_resource("data", name), payload={"reason": reason})
 
 
 def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
     """Emit the drifts that exceed their thresholds, if any."""
-    exceeding = [drift for drift in drifts if drift.exceeds_threshold]
-    if exceeding:
+    if exceeding := [drift for drift in drifts if drift.exceeds_threshold]:
         payload = {
             "reason": "; ".join(f"{drift.part} part: {drift.summary}" for drift in exceeding),
             "drifts": [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in exceeding],

@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 from contextlib import ExitStack
 from contextvars import copy_context
-from queue import Empty, SimpleQueue
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Self, cast
+from typing import Self, cast
+from uuid import UUID
 
 import httpx
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
@@ -16,11 +16,7 @@ from prefect.logging import get_run_logger
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
-if TYPE_CHECKING:
-    from types import TracebackType
-    from uuid import UUID
-
-    from schemas.training import EpochRecord
+from schemas.training import EpochRecord
 
 UPDATE_SECONDS = 2.0  # each update is a request to the server
 LAST_UPDATE_SECONDS = 5.0
@@ -31,8 +27,8 @@ class Progress:
 
     def __init__(self, epochs: int) -> None:
         self._epochs = epochs
+        self._fraction = 0.0
         self._logger = get_run_logger()
-        self._fractions: SimpleQueue[float] = SimpleQueue()
         self._ended = Event()
         # In a thread, so that training goes on while the server is away for minutes.
         self._updater = Thread(target=copy_context().run, args=(self._update_artifact,), daemon=True)
@@ -44,63 +40,39 @@ class Progress:
             self._resources.enter_context(logging_redirect_tqdm())
         bar = tqdm(total=self._epochs, unit="epoch", disable=not is_terminal, leave=False)
         self._bar = self._resources.enter_context(bar)
-        self._fractions.put(0.0)
         self._updater.start()
         return self
 
     def epoch_done(self, record: EpochRecord) -> None:
         """Log the epoch's metrics."""
-        held_out = (
-            ""
-            if record.validation_accuracy is None
-            else f"; held out: loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.2%}"
-        )
-        width = len(str(self._epochs))
-        self._logger.info(
-            "epoch %s/%s: loss %.4f, accuracy %.2f%%%s",
-            f"{record.epoch:{width}}",
-            self._epochs,
-            record.loss,
-            100 * record.accuracy,
-            held_out,
-        )
+        number = f"{record.epoch:{len(str(self._epochs))}}/{self._epochs}"
+        metrics = f"loss {record.loss:.4f}, accuracy {record.accuracy:.2%}"
+        if record.validation_accuracy is not None:
+            metrics += f"; held out: loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.2%}"
+        self._logger.info("epoch %s: %s", number, metrics)
 
     def block_done(self, fraction: float) -> None:
         """Show the fraction of all epochs that is done."""
         self._bar.update(fraction * self._epochs - self._bar.n)
-        self._fractions.put(fraction)
+        self._fraction = fraction
 
-    def __exit__(
-        self, kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._resources.close()
-        if kind is None:
-            self._fractions.put(1.0)  # even if it stopped early
+        if error is None:
+            self._fraction = 1.0  # even if it stopped early
         self._ended.set()
         self._updater.join(LAST_UPDATE_SECONDS)
 
     def _update_artifact(self) -> None:
-        """Send the newest fraction to Prefect every two seconds, and once more at the end."""
-        artifact: UUID | None = None
-        while True:
-            is_last = self._ended.is_set()
-            fraction = self._newest_fraction()
-            if fraction is not None:
-                artifact = self._send(artifact, 100 * fraction)
-            if is_last:
-                return
-            self._ended.wait(UPDATE_SECONDS)
+        """Send the fraction to Prefect every two seconds, and once more at the end."""
+        artifact = self._send(None, 0.0)
+        while not self._ended.wait(UPDATE_SECONDS):
+            artifact = self._send(artifact, self._fraction)
+        self._send(artifact, self._fraction)
 
-    def _newest_fraction(self) -> float | None:
-        newest = None
-        while True:
-            try:
-                newest = self._fractions.get_nowait()
-            except Empty:
-                return newest
-
-    def _send(self, artifact: UUID | None, percent: float) -> UUID | None:
+    def _send(self, artifact: UUID | None, fraction: float) -> UUID | None:
         """Create or update the artifact; failing to show progress must not fail the training."""
+        percent = 100 * fraction
         try:
             if artifact is None:
                 created = create_progress_artifact(percent, key="training-progress", description="Epochs done")

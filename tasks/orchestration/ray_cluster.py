@@ -10,30 +10,24 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prefect.settings import PREFECT_API_URL
 
+from schemas.compute import Compute
 from schemas.errors import InputError, UnavailableError, first_line
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from schemas.compute import Compute
-
-PACKAGES = ("ray", "prefect_ray")
-THIS_MACHINE = "local"
-QUIET: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
 CONNECT_SECONDS, HEALTH_CHECK_SECONDS = 10, 60
+NOT_RAY = "the server there isn't Ray"
 
 
 def check_engine(compute: Compute) -> None:
     """Raise InputError if flags contradict each other, or if Ray or the Prefect server that it needs is missing."""
     if compute.engine == "local":
-        for flag, given in (("--ray-address", compute.ray_address is not None), ("--workers", compute.workers > 1)):
-            if given:
+        for flag, is_set in (("--ray-address", compute.ray_address is not None), ("--workers", compute.workers > 1)):
+            if is_set:
                 raise InputError(f"{flag} needs --engine ray")
         return
     if (compute.ray_address or "").startswith("ray://"):
@@ -41,7 +35,7 @@ def check_engine(compute: Compute) -> None:
             f"--ray-address {compute.ray_address}: a Ray client can't train; run the flow on a machine of the cluster "
             "and give host:port or auto"
         )
-    if not all(map(importlib.util.find_spec, PACKAGES)):
+    if not all(map(importlib.util.find_spec, ("ray", "prefect_ray"))):
         raise InputError(
             "--engine ray: Ray isn't installed; "
             "install it with pip install --require-hashes --requirement requirements-ray.txt"
@@ -66,17 +60,17 @@ def cluster(compute: Compute) -> Iterator[None]:
     os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a late call at the end would start a new cluster
     import ray
 
-    fault = "Ray can't be started on this machine"
+    options: dict[str, Any] = {"address": compute.ray_address, "log_to_driver": False, "logging_level": logging.ERROR}
+    fault = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
+    if not compute.ray_address:
+        processors = max(os.cpu_count() or 1, compute.workers)
+        options |= {"address": "local", "num_cpus": processors, "include_dashboard": False}
+        fault = "Ray can't be started on this machine"
     try:
         if compute.ray_address:
-            fault = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
             _check_answers(compute.ray_address)
-            start = partial(ray.init, compute.ray_address)
-        else:
-            processors = max(os.cpu_count() or 1, compute.workers)
-            start = partial(ray.init, THIS_MACHINE, num_cpus=processors, include_dashboard=False)
         with _keep_sigterm_handler():
-            start(**QUIET)
+            ray.init(**options)
     except (OSError, ValueError, RuntimeError) as error:
         raise UnavailableError(f"{fault} ({first_line(error)})") from error
     try:
@@ -105,17 +99,15 @@ def _check_answers(address: str) -> None:
         return
     socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
     command = [sys.executable, "-m", "ray.scripts.scripts", "health-check", "--skip-version-check", "--address"]
-    not_ray = "the server there isn't Ray"
     try:
-        process = subprocess.run(  # noqa: S603, Ray's own program
+        subprocess.check_output(  # noqa: S603, Ray's own program
             [*command, address],
             stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
+            stderr=subprocess.PIPE,
             timeout=HEALTH_CHECK_SECONDS,
-            check=False,
+            text=True,
         )
     except subprocess.TimeoutExpired as error:
-        raise OSError(not_ray) from error
-    if process.returncode:
-        raise OSError((process.stderr.strip().splitlines() or [not_ray])[-1])
+        raise OSError(NOT_RAY) from error
+    except subprocess.CalledProcessError as error:
+        raise OSError((error.stderr.strip().splitlines() or [NOT_RAY])[-1]) from error

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
+from prefect import State, Task
 from prefect.cache_policies import NO_CACHE
 
 from schemas.errors import UnavailableError
-
-if TYPE_CHECKING:
-    from prefect import State
-    from prefect.tasks import Task
 
 TRANSIENT_ERRNOS = {
     errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT,
@@ -21,19 +18,17 @@ TRANSIENT_ERRNOS = {
 """Disk and network errors that may pass. Others, such as a missing file, are permanent."""
 
 
-def is_transient(error: BaseException | None) -> bool:
+def is_transient(error: object) -> bool:
     """Return whether an error, or one that caused it, may pass: the network, the server, a full or stalled disk."""
-    while error is not None:
-        if isinstance(error, (UnavailableError, httpx.TransportError)):
-            return True
-        if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
-            return True
-        error = error.__cause__
-    return False
+    if isinstance(error, (UnavailableError, httpx.TransportError)):
+        return True
+    if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
+        return True
+    return isinstance(error, BaseException) and is_transient(error.__cause__)
 
 
 def _is_retryable(_task: Task[..., Any], _run: object, state: State[Any]) -> bool:
-    return is_transient(state.data if isinstance(state.data, BaseException) else None)
+    return is_transient(state.data)
 
 
 # Prefect would hash whole frames and models on every call to find a cache key.

@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import functools
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar
 
 import psutil
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
-START_UP = "start-up"
-ORCHESTRATION = "orchestration"
-
-_seconds: ContextVar[dict[str, float] | None] = ContextVar("seconds", default=None)
+_seconds: ContextVar[dict[str, float]] = ContextVar("seconds")
 
 
 def timed(function: Callable[P, R]) -> Callable[P, R]:
@@ -31,33 +26,25 @@ def timed(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         finally:
-            seconds = _seconds.get()
-            if seconds is not None:
-                seconds[function.__name__] = time.perf_counter() - started
+            _seconds.get({})[function.__name__] = time.perf_counter() - started
 
     return wrapper
 
 
-class Stopwatch:
-    """The wall time of a flow, by task."""
-
-    def __init__(self, seconds: dict[str, float]) -> None:
-        self._seconds = seconds
-        self._start_up = time.time() - psutil.Process().create_time()
-        self._started = time.perf_counter()
-
-    def seconds(self) -> dict[str, float]:
-        """Return the seconds of the process's start-up, of each finished task, and of Prefect between them."""
-        orchestration = time.perf_counter() - self._started - sum(self._seconds.values())
-        return {START_UP: self._start_up, **self._seconds, ORCHESTRATION: orchestration}
-
-
 @contextmanager
-def stopwatch() -> Iterator[Stopwatch]:
-    """Measure the timed functions that run inside the `with`."""
-    seconds: dict[str, float] = {}
-    token = _seconds.set(seconds)
+def stopwatch() -> Iterator[Callable[[], dict[str, float]]]:
+    """Measure the timed functions inside the `with`; yield a function that returns the seconds so far.
+
+    They are those of the process's start-up, of each finished task, and of Prefect between them.
+    """
+    start_up, started = time.time() - psutil.Process().create_time(), time.perf_counter()
+    token = _seconds.set({})
+    seconds = _seconds.get()
     try:
-        yield Stopwatch(seconds)
+        yield lambda: {
+            "start-up": start_up,
+            **seconds,
+            "orchestration": time.perf_counter() - started - sum(seconds.values()),
+        }
     finally:
         _seconds.reset(token)
