@@ -6,6 +6,7 @@ Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `
 from prefect import State, flow
 from prefect.states import Completed
 
+from artifacts.store.history import State as StoreState
 from artifacts.store.store import Store
 from flows import command_line
 from schemas.errors import InputError
@@ -21,7 +22,7 @@ def check(version: int | None, store: str, reason: str, *, previous: bool) -> No
     if not reason.strip():
         raise InputError("--reason is empty; say why, for those who read the history")
     versions = Store(store)
-    versions.check_intact(_number(version, versions))
+    versions.check_intact(_number(version, versions.state(), store))
 
 
 @flow(name="promote", flow_run_name="promote")
@@ -40,15 +41,16 @@ def promote_flow(
         check(version, store, reason, previous=previous)
     versions = Store(store)
     versions.settle()
-    promotion = promote(versions, _number(version, versions), reason)
+    state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
+    promotion = promote(versions, _number(version, state, store), state.champion, reason)
     update_leaderboard(versions)
     return Completed(message=promotion.summary, data=promotion)
 
 
-def _number(version: int | None, versions: Store) -> int:
-    number = versions.state().previous_champion if version is None else version
+def _number(version: int | None, state: StoreState, store: str) -> int:
+    number = state.previous_champion if version is None else version
     if number is None:
-        raise InputError(f"store {versions.uri}: no version was the champion before; --version names one")
+        raise InputError(f"store {store}: no version was the champion before; --version names one")
     return number
 
 

@@ -18,9 +18,11 @@ PROMOTION_KEY = "promotion"
 
 @task(task_run_name="promote version {version}", **ONCE)
 @timed
-def promote(store: Store, version: int, reason: str) -> Promotion:
-    """Verify a version and make it the champion; raise StoreError, naming every fault, if its files have changed."""
-    replaced = store.champion()
+def promote(store: Store, version: int, replaced: int | None, reason: str) -> Promotion:
+    """Verify a version and make it the champion in place of `replaced`.
+
+    Raises StoreError, naming every fault, if its files have changed, or if `replaced` isn't the champion any more.
+    """
     store.promote(version, replaced=replaced, run=run_name(), reason=reason)
     promotion = Promotion(version, replaced, reason, store.card(version)["figures"]["accuracy"])
     summary = f"{promotion.summary}: {reason}"

@@ -70,11 +70,10 @@ def _reference(store: Store) -> Profile:
     if champion is None:
         return profiles.embedded()
     try:
-        folder = store.verified_dir(champion)
+        profile = reference_profile.read(store.verified_dir(champion) / reference_profile.NAME)
     except StoreError as error:
         get_run_logger().warning("the reference is the embedded MNIST's: %s", error)
         return profiles.embedded()
-    profile = reference_profile.read(folder / reference_profile.NAME)
     return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
 
 

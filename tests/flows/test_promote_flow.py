@@ -97,3 +97,20 @@ def test_training_that_loses_a_race_compares_again_with_the_new_champion(tmp_pat
     assert [(event["event"], event["version"]) for event in store.history()] == [
         ("promotion", 1), ("promotion", 3), ("promotion", 4),
     ]  # fmt: skip
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_server")
+def test_going_back_stops_if_another_version_became_the_champion(store, monkeypatch):
+    """Version 4 becomes the champion while `--previous` is under way."""
+    original = Store.promote
+
+    def late(self, *args, **kwargs):
+        monkeypatch.undo()
+        publish(Store(self.uri), promoted=True)
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(Store, "promote", late)
+    with pytest.raises(StoreError, match="version 4 has become the champion meanwhile"):
+        promote_flow(store=store.uri, previous=True)
+    assert store.champion() == 4
