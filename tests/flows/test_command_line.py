@@ -222,7 +222,7 @@ def test_mnist_runs_are_accurate_reproducible_and_print_no_noise(run_flow, tmp_p
     assert "promoted to champion: the first champion" in runs[0].stdout
     again = run_flow("train", "--store", tmp_path / "store")
     assert again.returncode == 0
-    assert "unchanged: version 2 was made of the same data, recipe, training code and libraries" in again.stdout
+    assert "unchanged: version 2 has the same data, recipe, training code and libraries" in again.stdout
     assert "the champion is version" in again.stdout
     assert metrics[0]["accuracy"] >= 0.9756
     assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000

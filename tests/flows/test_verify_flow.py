@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from samples import draw_digits
 
-from artifacts.files import sums
+from artifacts.files import checksums
 from artifacts.store.store import Store
 from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
@@ -43,7 +43,7 @@ def change_card(store, change, *, sign=False):
     change(card)
     if sign:
         (folder / "card.json").unlink()
-        card["files"] = sums(folder)
+        card["files"] = checksums(folder)
     (folder / "card.json").write_text(json.dumps(card))
     event = store / "history" / "000001.json"
     event.write_text(json.dumps(json.loads(event.read_text()) | {"card": card}))
