@@ -1,4 +1,4 @@
-"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and published only if complete."""
+"""The predictions file, CSV or Parquet, one row per image. It is written in batches and appears only when complete."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ def check(path: Path) -> None:
 def writer(path: Path) -> Iterator[Callable[[PredictionBatch], None]]:
     """Yield a function that appends a batch; the file replaces an older one when the `with` ends without an exception.
 
-    Raises InputError when it can't be written, for example because the disk is full.
+    Raises InputError if it can't be written, for example because the disk is full.
     """
     check(path)
     format_writer = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
     try:
-        with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # a link stays one
+        with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # keeps a symbolic link
             yield lambda batch: sink.write_table(_table(batch))
     except OSError as error:
         raise _unwritable(path, error) from error

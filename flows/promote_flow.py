@@ -39,7 +39,7 @@ def promote_flow(
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version, store, reason, previous=previous)
     versions = Store(store)
-    versions.settle()
+    versions.recover()
     promotion = promote(versions, _number(version, versions), reason)
     update_leaderboard(versions)
     return Completed(message=promotion.summary, data=promotion)

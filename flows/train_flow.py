@@ -97,7 +97,7 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
     whole_recipe, versions = overrides.applied_to(recipe), Store(store)
-    versions.settle()
+    versions.recover()
     with stopwatch() as seconds, cluster(compute):
         loaded = load(source, test_source, rules)
         loaded = merge_inbox(loaded, inbox, rules) if inbox else loaded
