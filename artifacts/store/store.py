@@ -67,7 +67,7 @@ class Store:
         """Return a version, by default the champion; raise StoreError if there is none."""
         number = self.champion() if version is None else version
         if number is None:
-            raise StoreError(f"store {self.uri}: there is no champion; --version names a version")
+            raise StoreError(f"store {self.uri}: there is no champion; choose a version with --version")
         return number
 
     def versions(self) -> list[int]:

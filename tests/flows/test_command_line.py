@@ -114,7 +114,7 @@ def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 1, "store store: there is no champion; --version names a version"),
+        ([], 1, "store store: there is no champion; choose a version with --version"),
         (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
         (["--input", "scans/*.png"], 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
         (["--output", "out.xlsx"], 1, "--output out.xlsx: .csv or .parquet is allowed"),
@@ -192,7 +192,7 @@ def test_killed_and_interrupted_trainings_resume_and_publish(prefect_home, tiny_
     assert code == -signal.SIGKILL
     assert not (tmp_path / "store" / "versions").exists()
 
-    resumes = "error: interrupted; the same command goes on from the last checkpoint, if there is one"
+    resumes = "error: interrupted; the same command resumes at the last checkpoint, if there is one"
     for text, number, to_group, expected in (
         ("epoch  20/150", signal.SIGINT, True, 130),
         ("epoch  40/150", signal.SIGTERM, False, 143),

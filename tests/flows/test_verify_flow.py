@@ -107,7 +107,7 @@ def test_data_that_isnt_available_any_more_is_named(store):
 
 @pytest.mark.parametrize("refuse", [check, verify_flow])
 def test_without_a_champion_a_version_has_to_be_named(refuse, tmp_path):
-    with pytest.raises(InputError, match="there is no champion; --version names a version"):
+    with pytest.raises(InputError, match="there is no champion; choose a version with --version"):
         refuse(version=None, store=str(tmp_path))
 
 
