@@ -31,10 +31,10 @@ COLUMNS = pa.schema(
 def check(path: Path) -> None:
     """Raise InputError unless predictions can be written to a path."""
     if path.suffix not in SUFFIXES:
-        raise InputError(f"--output {path}: {' or '.join(SUFFIXES)} is allowed")
+        raise InputError(f"--output {path}: must end with {' or '.join(SUFFIXES)}")
     try:
         if path.is_dir():
-            raise InputError(f"--output {path}: a folder; a file is needed")
+            raise InputError(f"--output {path}: is a folder; choose a file")
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return
     except OSError as error:

@@ -19,7 +19,7 @@ NOT_FOUND = FileNotFoundError, IsADirectoryError, NotADirectoryError
 def check_uri(uri: str | Path, allowed: str) -> None:
     """Raise InputError, whose message ends with what is allowed, for an incomplete URI: `s3:/bucket`, `s3://`."""
     if INCOMPLETE.match(str(uri)):
-        raise InputError(f"{uri}: not a whole address, such as s3://bucket/digits; {allowed}")
+        raise InputError(f"{uri}: incomplete address; write it like s3://bucket/digits; {allowed}")
 
 
 def check_protocol(uri: str, subject: str) -> None:

@@ -103,7 +103,7 @@ def wait(processes: Processes) -> None:
 def check_port(port: str) -> None:
     """Raise UpError unless a server can listen on the port."""
     if not port.isdecimal() or int(port) not in PORTS:
-        raise UpError(f"PORT={port}: {PORTS[0]} to {PORTS[-1]} is allowed")
+        raise UpError(f"PORT={port}: must be a number from {PORTS[0]} to {PORTS[-1]}")
     try:
         socket.create_server((HOST, int(port))).close()
     except OSError as error:

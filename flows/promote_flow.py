@@ -17,7 +17,7 @@ from tasks.update_leaderboard import update_leaderboard
 def check(version: int | None, store: str, reason: str, *, previous: bool) -> None:
     """Raise InputError for bad parameters, such as a version that isn't intact."""
     if (version is None) == (not previous):
-        raise InputError("either --version or --previous is needed, and not both")
+        raise InputError("use either --version or --previous, not both")
     if not reason.strip():
         raise InputError("--reason is empty; give a reason for the history")
     versions = Store(store)

@@ -271,7 +271,7 @@ class PublishedVersion:
     artifact: UUID | None = None
 
     @classmethod
-    def of_card(cls, card: dict[str, Any], folder: str) -> Self:
+    def from_card(cls, card: dict[str, Any], folder: str) -> Self:
         decision, metrics = card["decision"], card["figures"]
         return cls(
             version=card["version"],

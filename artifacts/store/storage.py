@@ -149,8 +149,8 @@ class FolderStorage:
                 FolderStorage(folder / probe).create("probe", b"")
         except OSError as error:
             raise InputError(
-                f"{self._path}: can't be written ({folder}: {error.strerror}); a folder that can be, on a disk with "
-                "hard links, is needed"
+                f"{self._path}: can't be written ({folder}: {error.strerror}); choose a writable folder "
+                "on a disk with hard links"
             ) from error
 
 
@@ -286,7 +286,7 @@ class ObjectStorage:
         created = [self.create(probe, b"first"), self.create(probe, b"second")]
         self.remove(probe)
         if created != [True, False]:
-            raise StorageError(f"{self._uri}: doesn't refuse to create an object that exists, so that writers may race")
+            raise StorageError(f"{self._uri}: creates an object that exists already, so that writers may race")
         if self._uri.startswith("memory://"):
             raise StorageError(f"{self._uri}: exists only in this process; a folder or an object store is needed")
 
@@ -321,7 +321,7 @@ def storage_at(uri: str | Path, *, keep_copies: bool = False) -> Storage:
 
     With `keep_copies`, local copies of an object store's folders are kept for later processes, for large files.
     """
-    check_uri(uri, "a store is a folder or is at an address")
+    check_uri(uri, "a store is a folder or an address")
     path = local_path(uri)
     if path is not None:
         return FolderStorage(path)

@@ -86,7 +86,7 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"store {self.uri}: there is no version {version}") from None
         except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
+            raise StoreError(f"version {version}: can't be downloaded ({error_reason(error)})") from error
 
     def verified_dir(self, version: int) -> Path:
         """Verify a version's files, once per Store object, and return `local_dir`; raise StoreError for any fault."""
@@ -187,7 +187,7 @@ class Store:
         return True
 
     def promote(self, version: int, *, replaced: int | None, run: str, reason: str) -> None:
-        """Make a version the champion; raise StoreError if it isn't intact, or `replaced` isn't the champion."""
+        """Promote a version to champion; raise StoreError if it isn't intact, or `replaced` isn't the champion."""
         self.check_intact(version)
         while True:
             state = self.state()

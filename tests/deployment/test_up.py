@@ -150,8 +150,8 @@ def test_make_down_ends_the_processes_of_a_killed_make_up(tmp_path):
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"PORT": "99999"}, "error: PORT=99999: 1 to 65535 is allowed\n"),
-        ({"PORT": "http"}, "error: PORT=http: 1 to 65535 is allowed\n"),
+        ({"PORT": "99999"}, "error: PORT=99999: must be a number from 1 to 65535\n"),
+        ({"PORT": "http"}, "error: PORT=http: must be a number from 1 to 65535\n"),
         (
             {"PREFECT_API_URL": "http://127.0.0.1:9/api"},
             "error: PREFECT_API_URL=http://127.0.0.1:9/api: no Prefect server answers there",

@@ -321,7 +321,7 @@ def test_store_in_memory_is_refused(memory):
 @pytest.mark.parametrize("uri", ["s3:/bucket/store", "s3://", "memory://"])
 def test_incomplete_address_is_refused(uri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="not a whole address, such as s3://bucket/digits; a store is"):
+    with pytest.raises(InputError, match="incomplete address; write it like s3://bucket/digits; a store is"):
         Store(uri)
     assert not list(tmp_path.iterdir())
 
