@@ -1,1 +1,1 @@
-"""What a run leaves behind: the report, its figures, and the store of versions. Knows no Prefect and no TensorFlow."""
+"""Code for what runs leave behind: version store, reports, plots. Doesn't import Prefect or TensorFlow."""

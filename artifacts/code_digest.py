@@ -1,6 +1,6 @@
-"""Digest code by its syntax: comments, docstrings and layout don't count, so rewording changes nothing.
+"""Digest code by its syntax tree: comments, docstrings and layout don't change the digest.
 
-The digest may differ between Python versions, which may print the same syntax tree differently.
+The digest may differ between Python versions, which may unparse the same tree differently.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 @cache
 def code_digest(*modules: str) -> str:
-    """Return the SHA-256 of modules of this project (dotted names) and of all that they import of it."""
+    """Return the SHA-256 of modules of this project (dotted names) and of all project modules that they import."""
     digest = hashlib.sha256()
     for name, tree in sorted(covered_modules(*modules).items()):
         digest.update(f"{name}\n{ast.unparse(_without_docstrings(tree))}\n".encode())
@@ -24,7 +24,7 @@ def code_digest(*modules: str) -> str:
 
 
 def covered_modules(*modules: str) -> dict[str, ast.Module]:
-    """Return the syntax trees of modules of this project and of all that they import of it, by dotted name."""
+    """Return the syntax trees of modules of this project and of all project modules that they import, by name."""
     trees: dict[str, ast.Module] = {}
     pending = list(modules)
     while pending:
@@ -41,7 +41,7 @@ def _path(module: str) -> Path | None:
 
 
 def _imported(tree: ast.Module) -> Iterator[str]:
-    """Yield the names that a module imports when it runs, also late; some are those of functions and classes."""
+    """Yield the names that a module imports, inside functions, too; some are functions and classes."""
     for node in _nodes_that_run(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

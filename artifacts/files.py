@@ -1,4 +1,4 @@
-"""Write files and folders so that they are there complete or not at all, even if the process is killed."""
+"""Write files and folders atomically: complete or not at all, even if the process is killed."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-"""Error numbers of a full disk."""
-TEMPORARY = ".new-"
-"""The prefix of incomplete files and folders; those that a killed process left may be removed."""
+DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
+"""Error numbers of a full disk or quota."""
+TEMPORARY_PREFIX = ".new-"
+"""Prefix of incomplete files and folders; those that a killed process left may be removed."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Replace a file's content in one step; after a crash, the old content or the new one is there."""
+    """Replace a file's content in one step; after a crash, the file has the old content or the new one."""
     with new_file(path) as temporary:
         temporary.write_bytes(content)
 
@@ -27,7 +27,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 def create_atomically(path: Path, content: bytes) -> bool:
     """Create a file together with its content and return True; return False if the file exists.
 
-    A file opened with mode `x` would be empty for a moment. A hard link appears complete, and never replaces a file.
+    A file opened with mode `x` would be empty at first. A hard link appears complete, and never replaces a file.
     """
     with _temporary_file(path) as temporary:
         temporary.write_bytes(content)
@@ -55,7 +55,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _temporary_file(path: Path) -> Iterator[Path]:
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex[:8]}-{path.name}")
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{uuid.uuid4().hex[:8]}-{path.name}")
     try:
         yield temporary
     finally:
@@ -72,8 +72,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """Yield an empty folder, which is removed in the end unless it was moved."""
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=TEMPORARY))
+    """Yield an empty folder, which is removed after the `with` block unless it was moved."""
+    folder = Path(tempfile.mkdtemp(dir=parent, prefix=TEMPORARY_PREFIX))
     try:
         yield folder
     finally:
@@ -81,7 +81,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 
 def move_folder(folder: Path, path: Path) -> None:
-    """Bring a folder's files to the disk and rename it, on the same disk, to a new name."""
+    """Flush a folder's files to the disk, then rename the folder on the same disk."""
     for file in folder.iterdir():
         _sync(file)
     _sync(folder)
@@ -91,7 +91,7 @@ def move_folder(folder: Path, path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Bring a file's content, or a folder's entries, to the disk: a rename then survives a power failure."""
+    """Flush a file's content or a folder's entries to the disk, so that a rename survives a power failure."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -99,8 +99,8 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
-def sums(folder: Path) -> dict[str, str]:
-    """Return the SHA-256 of each file in a folder by its name, and "" for what isn't a file, such as a broken link."""
+def checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder by name; "" for an entry that isn't a file, such as a broken link."""
     return {path.name: _sha256(path) if path.is_file() else "" for path in sorted(folder.iterdir())}
 
 

@@ -1,4 +1,4 @@
-"""The predictions file, CSV or Parquet, one row per image: written batch by batch, and published only if complete."""
+"""The predictions file, CSV or Parquet, one row per image. It is written in batches and appears only when complete."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ COLUMNS = pa.schema(
 def check(path: Path) -> None:
     """Raise InputError unless predictions can be written to a path."""
     if path.suffix not in SUFFIXES:
-        raise InputError(f"--output {path}: {' or '.join(SUFFIXES)} is allowed")
+        raise InputError(f"--output {path}: must end with {' or '.join(SUFFIXES)}")
     try:
         if path.is_dir():
-            raise InputError(f"--output {path}: a folder; a file is needed")
+            raise InputError(f"--output {path}: is a folder; choose a file")
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}."):
             return
     except OSError as error:
@@ -45,12 +45,12 @@ def check(path: Path) -> None:
 def writer(path: Path) -> Iterator[Callable[[PredictionBatch], None]]:
     """Yield a function that appends a batch; the file replaces an older one when the `with` ends without an exception.
 
-    Raises InputError when it can't be written, for example because the disk is full.
+    Raises InputError if it can't be written, for example because the disk is full.
     """
     check(path)
     format_writer = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
     try:
-        with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # a link stays one
+        with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # keeps a symbolic link
             yield lambda batch: sink.write_table(_table(batch))
     except OSError as error:
         raise _unwritable(path, error) from error

@@ -1,4 +1,4 @@
-"""Distinguish local paths from URIs that fsspec knows, such as `s3://bucket/digits`, and classify their errors."""
+"""Tell local paths from fsspec URIs, such as `s3://bucket/digits`, and classify storage errors."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from schemas.errors import InputError, StorageError, UnavailableError, first_lin
 
 SCHEME = "://"
 INCOMPLETE = re.compile(r"\w{2,}:/(?!/)|\w+://$")
-"""An incomplete URI; a single letter before the colon may be a drive."""
+"""An incomplete URI; a single letter before the colon may be a Windows drive."""
 NOT_FOUND = FileNotFoundError, IsADirectoryError, NotADirectoryError
 
 
 def check_uri(uri: str | Path, allowed: str) -> None:
     """Raise InputError, whose message ends with what is allowed, for an incomplete URI: `s3:/bucket`, `s3://`."""
     if INCOMPLETE.match(str(uri)):
-        raise InputError(f"{uri}: not a whole address, such as s3://bucket/digits; {allowed}")
+        raise InputError(f"{uri}: incomplete address; write it like s3://bucket/digits; {allowed}")
 
 
 def check_protocol(uri: str, subject: str) -> None:
@@ -44,8 +44,8 @@ def local_path(uri: str | Path) -> Path | None:
 def storage_error(message: str, error: BaseException) -> InputError:
     """Return the error to raise for a path or URI that can't be used, which `message` names.
 
-    It is an InputError if nothing is there, a StorageError if a person has to change something (permissions,
-    credentials), and otherwise an UnavailableError, which may pass.
+    It is an InputError if nothing is there, a StorageError if permissions or credentials have to be changed, and
+    otherwise an UnavailableError, which is retried.
     """
     line = f"{message} ({error_reason(error)})"
     if isinstance(error, NOT_FOUND) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
@@ -55,12 +55,12 @@ def storage_error(message: str, error: BaseException) -> InputError:
 
 
 def error_reason(error: BaseException) -> str:
-    """Return in one line why a path or URI can't be used; the system's own reason doesn't repeat the path."""
+    """Return in one line why a path or URI can't be used; the system's `strerror`, if any, doesn't repeat the path."""
     return str(getattr(error, "strerror", None) or first_line(error))
 
 
 def _credential_errors() -> tuple[type[Exception], ...]:
-    """Return what botocore, installed for `s3://` only, raises until a person sets credentials."""
+    """Return botocore's errors for missing or wrong credentials; it is installed for `s3://` only."""
     try:
         from botocore import exceptions  # type: ignore[import-untyped]  # noqa: PLC0415
     except ImportError:

@@ -1,4 +1,4 @@
-"""Write the files of a version: everything that is known about a run."""
+"""Write the files of a version: report, card, metrics, plots and reference profile."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from artifacts.files import sums
+from artifacts.files import checksums
 from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown, environment
 from artifacts.store import reference_profile
@@ -20,7 +20,7 @@ from schemas.run import Run
 def describe(
     dataset: Dataset, trained: TrainingResult, evaluation: Evaluation, decision: Decision, seconds: Mapping[str, float]
 ) -> Run:
-    """Collect everything that the report and the card say about a run."""
+    """Collect the contents of the report and the card."""
     return Run(
         validation=dataset.validation,
         decision=decision,
@@ -37,16 +37,16 @@ def describe(
     )
 
 
-def write(  # noqa: PLR0913, all that a version consists of
+def write(  # noqa: PLR0913, the contents of a version
     folder: Path, number: int, name: str, run: Run, profile: Profile, pictures: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """Write a version's files beside its model; return its card, with the SHA-256 of all of them."""
     reference_profile.write(folder / reference_profile.NAME, profile)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
     (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n")
-    (folder / "report.md").write_text(training_report.training_report(run, number, markdown.linked))
+    (folder / "report.md").write_text(training_report.training_report(run, number, markdown.as_links))
     for title, picture in pictures.items():
         (folder / f"{title}.png").write_bytes(picture)
     contents = card(run, number, name)
     (folder / "card.md").write_text(card_markdown(contents))
-    return contents | {"files": sums(folder)}
+    return contents | {"files": checksums(folder)}

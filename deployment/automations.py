@@ -1,4 +1,4 @@
-"""Create the automations of automations.yaml on the Prefect server, or update those of the same name.
+"""Create the automations of automations.yaml on the Prefect server, or update those with the same name.
 
 `make up` runs it; for another server: PREFECT_API_URL=… .venv/bin/python deployment/automations.py
 """

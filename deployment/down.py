@@ -1,6 +1,6 @@
-"""End the server and the worker of a `make up` that was killed, and so couldn't end them itself.
+"""Stop the server and the worker that a killed `make up` left running.
 
-Flow runs have processes of their own, and go on.
+Flow runs have their own processes and continue.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ STOP_SECONDS = 60
 
 
 def write_record(pids: dict[str, int]) -> None:
-    """Write each process's name, PID and start time, which tells it from a later process with the same PID."""
+    """Write each process's name, PID and start time, which distinguishes it from a later process with the same PID."""
     RECORD.write_text(json.dumps({name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}))
 
 
@@ -35,10 +35,10 @@ def recorded_processes() -> dict[str, psutil.Process]:
 
 
 def main() -> None:
-    """End `make up`, which ends the others, or else each of them."""
+    """Stop `make up`, which stops the others; if it isn't running, stop each of them."""
     processes = recorded_processes()
     if not processes:
-        print("nothing of make up is running")
+        print("no process of make up is running")
         return
     for process in [processes["make up"]] if "make up" in processes else processes.values():
         process.terminate()
@@ -46,7 +46,7 @@ def main() -> None:
     for process in alive:
         process.kill()
     RECORD.unlink(missing_ok=True)
-    print(f"ended: {', '.join(processes)}")
+    print(f"stopped: {', '.join(processes)}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Start a Prefect server, the deployments of prefect.yaml and a worker on this machine, in the foreground.
 
-`make up` runs it; Ctrl-C ends everything. If PREFECT_API_URL names a server, that one is used and none is started.
+`make up` runs it; Ctrl-C stops everything. If PREFECT_API_URL is set, that server is used and none is started.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Processes = dict[str, subprocess.Popen[bytes]]
 
 
 class UpError(Exception):
-    """The server, the deployments or the worker can't be started, or ended; the message is one line."""
+    """The server, the deployments or the worker can't be started, or have ended; the message is one line."""
 
 
 def main() -> None:
@@ -43,11 +43,11 @@ def main() -> None:
     except UpError as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
-        print("\neverything has ended")
+        print("\neverything is stopped")
 
 
 def up(stack: contextlib.ExitStack, port: str) -> Processes:
-    """Start the server, if none is named, deploy, and start the worker; the stack ends the returned processes."""
+    """Start the server unless PREFECT_API_URL is set, deploy, and start the worker; the stack stops the processes."""
     processes: Processes = {}
     environment = {"PREFECT_API_URL": f"http://{HOST}:{port}/api", "PROJECT": str(ROOT), **os.environ}
     url = environment["PREFECT_API_URL"]
@@ -56,16 +56,16 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
     else:
         check_port(port)
         environment["PREFECT_SERVER_UI_API_URL"] = url
-        # Not with --background: it keeps no log, and `prefect server stop` signals whatever process has the recorded
-        # number by then.
+        # Not with --background: it keeps no log, and `prefect server stop` may signal another process that has got the
+        # recorded PID.
         SERVER_LOG.parent.mkdir(parents=True, exist_ok=True)
         log = stack.enter_context(SERVER_LOG.open("wb"))
         command = ["server", "start", "--host", HOST, "--port", port]
-        processes["server"] = stack.enter_context(started(command, environment, log))
+        processes["server"] = stack.enter_context(background_process(command, environment, log))
         record(processes)
         await_server(url, processes["server"])
     deploy(environment)
-    processes["worker"] = stack.enter_context(started(["worker", "start", "--pool", POOL], environment))
+    processes["worker"] = stack.enter_context(background_process(["worker", "start", "--pool", POOL], environment))
     record(processes)
     ui = url.removesuffix("/api")
     print(
@@ -73,7 +73,7 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
         f"train now:   {ui}/deployments, retrain, Run\n"
         f"             or PREFECT_API_URL={url} {os.path.relpath(PREFECT)} deployment run train/retrain\n"
         f"new data:    the next run trains on the files in inbox/, too\n"
-        f"Ctrl-C ends the {' and the '.join(processes)}\n",
+        f"Ctrl-C stops the {' and the '.join(processes)}\n",
         flush=True,
     )
     return processes
@@ -94,21 +94,21 @@ def record(processes: Processes) -> None:
 
 
 def wait(processes: Processes) -> None:
-    """Wait as long as all processes run; raise UpError naming those that ended."""
+    """Wait until a process ends; raise UpError that names those that ended."""
     while not (ended := [name for name, process in processes.items() if process.poll() is not None]):
         time.sleep(0.5)
-    raise UpError(f"the {' and the '.join(ended)} ended by itself")
+    raise UpError(f"the {' and the '.join(ended)} ended unexpectedly")
 
 
 def check_port(port: str) -> None:
     """Raise UpError unless a server can listen on the port."""
     if not port.isdecimal() or int(port) not in PORTS:
-        raise UpError(f"PORT={port}: {PORTS[0]} to {PORTS[-1]} is allowed")
+        raise UpError(f"PORT={port}: must be a number from {PORTS[0]} to {PORTS[-1]}")
     try:
         socket.create_server((HOST, int(port))).close()
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
-        hint = "; `make down` ends what an earlier `make up` left running" if down.recorded_processes() else ""
+        hint = "; `make down` stops what an earlier `make up` left running" if down.recorded_processes() else ""
         raise UpError(f"port {port} {reason}; choose another one with PORT=4300 make up{hint}") from error
 
 
@@ -121,7 +121,7 @@ def check_answers(url: str) -> None:
 
 
 def await_server(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server answers; raise UpError when it ends first, or takes minutes."""
+    """Wait until the server answers; raise UpError if it ends first or takes longer than START_SECONDS."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         with contextlib.suppress(UpError):
@@ -131,7 +131,7 @@ def await_server(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def run(command: list[str], environment: Mapping[str, str], message: str) -> None:
-    """Run a command; raise UpError, with its last line of output, when it fails."""
+    """Run a command; raise UpError with the last line of its output if it fails."""
     process = subprocess.run(  # noqa: S603, Prefect's own command and our own
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
@@ -141,12 +141,12 @@ def run(command: list[str], environment: Mapping[str, str], message: str) -> Non
 
 
 @contextlib.contextmanager
-def started(
+def background_process(
     command: list[str], environment: Mapping[str, str], log: IO[bytes] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Prefect command inside the `with`, with its output in the log, if given.
+    """Run a Prefect command inside the `with` block, with its output in the log, if given.
 
-    It has a session of its own: the terminal's Ctrl-C reaches this process alone, which ends the worker before the
+    It has its own session, so that the terminal's Ctrl-C reaches only this process, which stops the worker before the
     server.
     """
     with subprocess.Popen(  # noqa: S603, Prefect's own command

@@ -1,7 +1,7 @@
-"""Write the tables of the manual that come from the code: `make docs` does so before it builds the manual.
+"""Generate the tables of the manual from the code; `make docs` runs this before it builds the manual.
 
-In a page, what is between `<!-- generated: NAME -->` and `<!-- end -->` is what the function NAME of GENERATED returns.
-This file is also a hook of MkDocs, which adds the pages that are files of the top-level folder.
+In a page, the text between `<!-- generated: NAME -->` and `<!-- end -->` is replaced by the result of the function NAME
+in GENERATED. This file is also a hook of MkDocs, which adds the pages that are files of the top-level folder.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
-COPIED = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+TOP_LEVEL_PAGES = {"contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 """Pages that are files of the top-level folder."""
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are files of the top-level folder; their links lead to the pages of the manual."""
-    for page, name in COPIED.items():
+    for page, name in TOP_LEVEL_PAGES.items():
         text = (ROOT / name).read_text(encoding="utf-8").replace("](docs/", "](")
-        for target, linked in COPIED.items():
+        for target, linked in TOP_LEVEL_PAGES.items():
             text = text.replace(f"]({linked})", f"]({target})")
         files.append(File.generated(config, page, content=text))
     return files
 
 
 def main() -> None:
-    """Bring the tables of all pages up to date."""
+    """Update the tables of all pages."""
     for page in DOCS.rglob("*.md"):
         text = page.read_text(encoding="utf-8")
         if (filled := fill(text)) != text:
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def fill(text: str) -> str:
-    """Return a page with its tables up to date."""
+    """Return a page with updated tables."""
     return BLOCK.sub(lambda block: f"{block[1]}\n{GENERATED[block[2]]()}\n\n{block[3]}", text)
 
 
@@ -90,7 +90,7 @@ def flag_tables(flow: Flow[..., Any]) -> str:
             fields = [(field, *field_text(info)) for field, info in model.model_fields.items()]
             models.append(f"**{name.capitalize()}**: {description}\n\n{flag_table(fields)}")
         else:
-            own.append((name, description, shown(parameter.default)))
+            own.append((name, description, format_default(parameter.default)))
     return "\n\n".join([flag_table(own), *models])
 
 
@@ -102,23 +102,23 @@ def flag_table(fields: Iterable[tuple[str, str, str]]) -> str:
 
 def parameter_model(parameter: inspect.Parameter) -> type[BaseModel] | None:
     """Return the model whose fields are flags, if a flow's parameter is one."""
-    kind = (get_args(parameter.annotation) or (None,))[0]
-    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+    model = (get_args(parameter.annotation) or (None,))[0]
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
 def field_text(field: FieldInfo) -> tuple[str, str]:
     """Return the description and the default of a model's field; a recipe's field has one for each preset."""
     by_recipe = re.fullmatch(r"(.*) \[recipe: (.*)\]", field.description or "")
-    return (by_recipe[1], by_recipe[2]) if by_recipe else (field.description or "", shown(field.default))
+    return (by_recipe[1], by_recipe[2]) if by_recipe else (field.description or "", format_default(field.default))
 
 
-def shown(default: object) -> str:
-    """Return a default as the reference shows it."""
+def format_default(default: object) -> str:
+    """Format a default for the reference."""
     return "none" if default is None or default == () else f"`{default}`"
 
 
-def number(value: object) -> str:
-    """Return a value as tables show it."""
+def format_value(value: object) -> str:
+    """Format a value for a table."""
     return f"{value:g}" if isinstance(value, float) else f"{value}"
 
 
@@ -128,7 +128,7 @@ def recipes() -> str:
 
     presets = [(network, preset) for network in PRESETS["fast"] for preset in PRESETS]
     rows = [
-        (f"`{field}`", *(number(getattr(PRESETS[preset][network], field)) for network, preset in presets))
+        (f"`{field}`", *(format_value(getattr(PRESETS[preset][network], field)) for network, preset in presets))
         for field in Recipe.model_fields
         if field != "network"
     ]
@@ -156,7 +156,7 @@ def gate_criteria() -> str:
     from tasks.scoring.gate import CRITERIA
 
     rows = [
-        (c.name, f"`--{c.threshold.replace('_', '-')}`", f"{number(getattr(DEFAULT_GATE, c.threshold))}")
+        (c.name, f"`--{c.threshold.replace('_', '-')}`", f"{format_value(getattr(DEFAULT_GATE, c.threshold))}")
         for c in CRITERIA
     ]
     return table(("criterion", "threshold", "default"), rows)
@@ -179,7 +179,7 @@ LAYERS = ("schemas", "artifacts", "tasks", "flows")
 
 
 def package_lines() -> Iterator[tuple[str, str]]:
-    """Yield the name of each package, and what its docstring says."""
+    """Yield the name of each package and the first paragraph of its docstring."""
     for layer in LAYERS:
         for init in sorted((ROOT / layer).rglob("__init__.py")):
             name = init.parent.relative_to(ROOT).as_posix()

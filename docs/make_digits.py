@@ -1,7 +1,7 @@
 """Make the pictures of the tutorial: handwritten digits as PNG files, in a folder for each label.
 
-They are scikit-learn's 1,797 digits of 8 × 8 pixels, enlarged, dark ink on paper. The first 1,400 are the data to start
-with, the others come later.
+They are scikit-learn's 1,797 digits of 8 × 8 pixels, enlarged, dark ink on paper. The first 1,400 are the initial
+data, the others are added later.
 """
 
 from pathlib import Path

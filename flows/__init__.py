@@ -1,1 +1,1 @@
-"""What a person runs: each file is one flow and fits on one screen."""
+"""Entry points: each module defines one Prefect flow, which is also a script."""

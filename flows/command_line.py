@@ -56,8 +56,8 @@ def run(
 ) -> NoReturn:
     """Run the flow with the command line's flags, print the summary of its result, and exit.
 
-    Exit code 1 means bad input or a failed training, 2 bad flags, 130 Ctrl-C, and 143 SIGTERM. `check` refuses bad
-    parameters before a server starts; `preload` imports heavy libraries while it starts.
+    Exit code 1 means bad input or a failed training, 2 bad flags, 130 Ctrl-C, and 143 SIGTERM. `check` raises
+    InputError for bad parameters before a server starts; `preload` imports heavy libraries while it starts.
     """
     try:
         parameters = parse(flow)
@@ -79,7 +79,7 @@ def run(
 
 
 def fill_docstring(**texts: str) -> Callable[[Function], Function]:
-    """Fill in a docstring: Prefect's form takes texts only from there, not from a `Field` in `Annotated`."""
+    """Return a decorator that formats a docstring with these texts: Prefect's form shows no other descriptions."""
 
     def decorate(function: Function) -> Function:
         function.__doc__ = (function.__doc__ or "").format(**texts)
@@ -100,7 +100,7 @@ def parse(flow: Flow[..., Any]) -> dict[str, Any]:
     )
     app.default(flow.fn)
     function, bound, _ = app.parse_args()
-    if function is not flow.fn:  # the help command
+    if function is not flow.fn:  # cyclopts' help command
         function(*bound.args, **bound.kwargs)
         sys.exit(0)
     bound.apply_defaults()
@@ -114,7 +114,7 @@ def fail(code: int, message: str) -> NoReturn:
 
 
 def artifact_page(artifact: UUID | None) -> str:
-    """Return where the Prefect UI shows an artifact."""
+    """Return the address of an artifact in the Prefect UI; without a server, also how to start one."""
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
         return f"{PREFECT_UI_URL.value()}/{page}"
@@ -123,9 +123,9 @@ def artifact_page(artifact: UUID | None) -> str:
 
 
 def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
-    """Return the flow so that its runs, but not their tasks, have the tags of the `tags` block around it.
+    """Return a flow whose runs, but not their tasks, get the tags of the surrounding `tags` block.
 
-    For a task with tags, Prefect asks the server for concurrency slots: two seconds a try while the server is busy.
+    For a task with tags, Prefect requests concurrency slots from the server: two seconds per try if it is busy.
     """
 
     @wraps(flow.fn)
@@ -144,9 +144,9 @@ def _check_server() -> None:
         with get_client(sync_client=True) as client:
             if fault := client.api_healthcheck():
                 raise fault
-            if client.server_type is not ServerType.CLOUD:  # it has no such endpoint
+            if client.server_type is not ServerType.CLOUD:  # which has no such endpoint
                 client.api_version()
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, such as without /api
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, as without /api
         raise UnavailableError(
             f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); set it to the "
             "address of a running one, such as http://127.0.0.1:4200/api, with its password, if it has one"
@@ -155,7 +155,7 @@ def _check_server() -> None:
 
 @contextlib.contextmanager
 def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
-    """Start a temporary Prefect server unless PREFECT_API_URL names one, and preload meanwhile: both take seconds."""
+    """Start a temporary Prefect server unless PREFECT_API_URL is set, and preload meanwhile: both take seconds."""
     starting = Thread(target=copy_context().run, args=(_start_temporary_server,), daemon=True)
     starting.start()
     preload()
@@ -166,40 +166,40 @@ def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
     if not PREFECT_API_URL.value():
         from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415, takes a second to import
 
-        if server := SubprocessASGIServer().server_process:  # of a singleton, which Prefect's clients share
+        if server := SubprocessASGIServer().server_process:  # of a singleton that Prefect's clients share
             Thread(target=_exit_with, args=(server, done, interrupted), daemon=True).start()
     try:
         yield
     finally:
         done.set()
-        # Prefect would log after our last line that its temporary server ends.
+        # Else Prefect would log the end of its temporary server after the summary.
         logging.getLogger("prefect").setLevel(logging.WARNING)
 
 
 def _start_temporary_server() -> None:
-    # The server inherits this thread's mask, and so ignores Ctrl-C: it has to outlive the epoch that is being trained.
+    # The server inherits this thread's signal mask and ignores Ctrl-C: it has to run until the current epoch has ended.
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    with get_client(sync_client=True):  # starts it if no other is named
+    with get_client(sync_client=True):  # starts it unless PREFECT_API_URL is set
         pass
 
 
 def _exit_with(server: subprocess.Popen[bytes], done: Event, interrupted: str) -> None:
-    """Exit when the server ends, such as by a SIGTERM to all; Prefect would retry its requests for minutes.
+    """Exit when the server ends, for example by a SIGTERM to all processes; Prefect would retry requests for minutes.
 
-    Files stay intact, as after a kill.
+    `os._exit` is safe, because files survive even a kill.
     """
     while (code := server.poll()) is None:
         if done.wait(SERVER_POLL_SECONDS):
             return
     terminated = code in {-signal.SIGTERM, 0}  # 0: it shut down cleanly after SIGTERM
-    message = interrupted if terminated else f"the temporary Prefect server has ended by itself: {interrupted}"
+    message = interrupted if terminated else f"the temporary Prefect server ended unexpectedly: {interrupted}"
     print(f"error: {message}", file=sys.stderr, flush=True)
     sys.stdout.flush()
     os._exit(TERMINATED if terminated else BAD_INPUT)
 
 
 def _is_not_reported(record: logging.LogRecord) -> bool:
-    """Filter out tracebacks of errors that the last line reports."""
+    """Return False for tracebacks of errors that the last line reports."""
     return not (record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)))
 
 
@@ -211,7 +211,7 @@ def _flag_error(error: CycloptsError) -> str:
 
 
 def _flag(error: CycloptsError, location: Sequence[str | int]) -> str:
-    """Return the name of the flag that sets a model's field, or else the argument."""
+    """Return the flag of a model's field or, without a location, of the argument."""
     if location or error.argument is None:
         return f"--{'-'.join(map(str, location)).replace('_', '-')}"
     return error.argument.name

@@ -23,7 +23,7 @@ from tasks.sources import formats, inputs
 
 
 def check(input: str, version: int | None, store: str, output: Path, **_others: object) -> None:  # noqa: A002
-    """Raise InputError for parameters that can't work, within a second."""
+    """Raise InputError for bad parameters, within a second."""
     predictions.check(output)
     inputs.check(input, output)
     versions = Store(store)
@@ -32,8 +32,8 @@ def check(input: str, version: int | None, store: str, output: Path, **_others: 
 
 @flow(name="predict", flow_run_name="predict {input}")
 @command_line.fill_docstring(inputs=formats.input_help())
-def predict_flow(  # noqa: PLR0913, what a person may want to change
-    input: str = "mnist",  # noqa: A002, the word for it
+def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
+    input: str = "mnist",  # noqa: A002, the flag is --input
     version: int | None = None,
     store: str = "store",
     output: Path = Path("predictions.csv"),
@@ -44,11 +44,11 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
 
     Args:
         input: {inputs}.
-        version: The number of the version to use; the champion if there is none.
+        version: Number of the version to use; by default the champion.
         store: The folder that keeps the versions, or an object store's address.
-        output: The file to write, .csv or .parquet: each image's label, confidence, and whether to trust it.
-        rules: Repairs of the images, and limits on their drift.
-        batch_size: Images that are in memory at a time.
+        output: The .csv or .parquet file to write, with each image's label, confidence, and whether to trust it.
+        rules: Repairs and drift thresholds for the images.
+        batch_size: Number of images in memory at a time.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(input, version, store, output)
@@ -59,7 +59,7 @@ def predict_flow(  # noqa: PLR0913, what a person may want to change
 
 
 def summary(prediction: Prediction) -> str:
-    """Format the counts, and where to find the predictions and their report."""
+    """Format the counts and the locations of the predictions and the report."""
     from artifacts.reports import prediction_report  # noqa: PLC0415, imports pandas
 
     return (

@@ -1,4 +1,4 @@
-"""Make a version the champion, or go back to the one before it.
+"""Promote a version to champion, or roll back to the previous champion.
 
 Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `--previous`.
 """
@@ -16,41 +16,41 @@ from tasks.update_leaderboard import update_leaderboard
 
 
 def check(version: int | None, store: str, reason: str, *, previous: bool) -> None:
-    """Raise InputError for parameters that can't work, such as a version that isn't intact."""
+    """Raise InputError for bad parameters, such as a version that isn't intact."""
     if (version is None) == (not previous):
-        raise InputError("either --version or --previous is needed, and not both")
+        raise InputError("use either --version or --previous, not both")
     if not reason.strip():
-        raise InputError("--reason is empty; say why, for those who read the history")
+        raise InputError("--reason is empty; give a reason for the history")
     versions = Store(store)
-    versions.check_intact(_number(version, versions.state(), store))
+    versions.check_intact(_resolve_version(version, versions.state(), store))
 
 
 @flow(name="promote", flow_run_name="promote")
 def promote_flow(
     version: int | None = None, store: str = "store", reason: str = "by hand", *, previous: bool = False
 ) -> State[Promotion]:
-    """Make a version the champion, verified before it is used.
+    """Promote a version to champion after verifying its files.
 
     Args:
-        version: The version's number.
+        version: Number of the version.
         store: The folder that keeps the versions, or an object store's address.
-        reason: Why, for the history.
-        previous: Go back to the version that was the champion before.
+        reason: The reason, for the history.
+        previous: Roll back to the previous champion.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version, store, reason, previous=previous)
     versions = Store(store)
-    versions.settle()
+    versions.recover()
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
-    promotion = promote(versions, _number(version, state, store), state.champion, reason)
+    promotion = promote(versions, _resolve_version(version, state, store), state.champion, reason)
     update_leaderboard(versions)
     return Completed(message=promotion.summary, data=promotion)
 
 
-def _number(version: int | None, state: StoreState, store: str) -> int:
+def _resolve_version(version: int | None, state: StoreState, store: str) -> int:
     number = state.previous_champion if version is None else version
     if number is None:
-        raise InputError(f"store {store}: no version was the champion before; --version names one")
+        raise InputError(f"store {store}: no version was the champion before; choose one with --version")
     return number
 
 

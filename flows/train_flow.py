@@ -48,7 +48,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     compute: Compute,
     **_others: object,
 ) -> None:
-    """Raise InputError for parameters that can't work, within a second."""
+    """Raise InputError for bad parameters, within a second."""
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
@@ -63,7 +63,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 @command_line.fill_docstring(sources=formats.source_help())
-def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
+def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
     source: str = "mnist",
     test_source: str | None = None,
     inbox: Path | None = None,
@@ -82,29 +82,29 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
 
     Args:
         source: {sources}.
-        test_source: The source of the test rows, if not the source itself.
-        inbox: A folder whose files are trained on, too; they are moved to its done/ or, with the reason, rejected/.
+        test_source: Source of the test rows; by default the test part of the source, or a share of its rows.
+        inbox: A folder with additional training data; files are moved to its done/ or, with the reason, rejected/.
         store: The folder of the versions, or an object store's address; created if missing.
-        recipe: How to train: plain as the original project did, fast for seconds, best for minutes.
+        recipe: Preset of the recipe: plain as in the original project, fast takes seconds, best takes minutes.
         overrides: Fields of the recipe to change.
         rules: Rules that the data is validated against.
         gate: Conditions for promoting the candidate to champion.
         compute: Where shards are cached and the network is trained.
-        force: Train, and promote the candidate whatever the gate decides, for this reason.
-        keep: Number of versions to keep; older ones are removed, but never the champion or its predecessor.
+        force: Train and promote the candidate even if the gate refuses it; the value is the reason for the history.
+        keep: Number of versions to keep; the champion and its predecessor are always kept.
         retrain: Train even if a version of the same data, recipe, code and libraries exists.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    whole_recipe, versions = overrides.applied_to(recipe), Store(store)
-    versions.settle()
+    full_recipe, versions = overrides.applied_to(recipe), Store(store)
+    versions.recover()
     with stopwatch() as seconds, cluster(compute):
-        loaded = load(source, test_source, rules)
-        loaded = merge_inbox(loaded, inbox, rules) if inbox else loaded
-        dataset, data_plots = validate(loaded, rules, versions, compute)
-        published = None if retrain or force else find_cached_version(dataset, whole_recipe, versions, compute)
+        raw = load(source, test_source, rules)
+        raw = merge_inbox(raw, inbox, rules) if inbox else raw
+        dataset, data_plots = validate(raw, rules, versions, compute)
+        published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
-            trained = train(dataset, whole_recipe, versions.work, compute)
+            trained = train(dataset, full_recipe, versions.work, compute)
             evaluation = evaluate(trained, dataset)
             while published is None:  # again if another run's decision came first
                 decision = compare(trained, evaluation, dataset, versions, gate, force)
@@ -116,7 +116,7 @@ def train_flow(  # noqa: PLR0913, each is a flag and a field of the UI's form
 
 
 def summary(published: PublishedVersion) -> str:
-    """Format the decision, the metrics, and where to find the report."""
+    """Format the decision, the metrics and the location of the report."""
     return (
         f"\n{published.decision_message}\n{published.metrics_message}\n"
         f"report:     {published.folder}/report.md\n"
@@ -125,5 +125,5 @@ def summary(published: PublishedVersion) -> str:
 
 
 if __name__ == "__main__":
-    interrupted = "interrupted; the same command goes on from the last checkpoint, if there is one"
+    interrupted = "interrupted; the same command resumes at the last checkpoint, if there is one"
     command_line.run(train_flow, check, summary, preload=preload, interrupted=interrupted)

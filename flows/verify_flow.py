@@ -13,7 +13,7 @@ from tasks.verify import verify
 
 
 def check(version: int | None, store: str, **_others: object) -> None:
-    """Raise InputError for parameters that can't work, within a second."""
+    """Raise InputError for bad parameters, within a second."""
     versions = Store(store)
     versions.card(versions.resolve_version(version))
 
@@ -25,9 +25,9 @@ def verify_flow(
     """Verify that a version matches its card: its files, its metrics, and with --reproduce its weights.
 
     Args:
-        version: The version's number; the champion if there is none.
+        version: Number of the version; by default the champion.
         store: The folder that keeps the versions, or an object store's address.
-        reproduce: Train again by the card's recipe and compare the weights, bit for bit.
+        reproduce: Train again with the card's recipe and compare the weights bit for bit.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version, store)

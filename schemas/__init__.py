@@ -1,1 +1,1 @@
-"""The shapes that data has: pixel frames, parameters, results. Imports nothing else of this project."""
+"""Data types, parameters, and the registries of row checks and networks. Imports no other package of this project."""

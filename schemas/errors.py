@@ -1,10 +1,10 @@
-"""The errors that a person can cause and fix; any other exception is a bug."""
+"""Errors that a user can cause and fix; any other exception is a bug."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-MAX_LISTED = 10
+MAX_JOINED = 10
 
 
 class InputError(Exception):
@@ -12,32 +12,32 @@ class InputError(Exception):
 
 
 class UnavailableError(InputError):
-    """Input that can't be had now, but perhaps in a minute."""
+    """Temporarily unavailable input; the task is retried."""
 
 
 class StorageError(InputError):
-    """A store's location may not be used, or not for this."""
+    """Access to a storage location is denied or unsupported."""
 
 
 class TrainingError(Exception):
-    """A training ended without a model worth publishing."""
+    """A training that produced no usable model."""
 
 
 class StoreError(InputError):
-    """A store, or a version in it, isn't as it should be."""
+    """A store or version is missing, damaged or in conflict."""
 
 
 ENVIRONMENT_ERRORS = (UnavailableError, StorageError, StoreError)
-"""Input errors that aren't the fault of the data that is read."""
+"""Input errors that the data itself doesn't cause."""
 
 
-def listed(faults: Sequence[str]) -> str:
-    """Join faults into one line; of many, the first ones."""
-    more = f"; and {len(faults) - MAX_LISTED:,} more" if len(faults) > MAX_LISTED else ""
-    return f"{'; '.join(faults[:MAX_LISTED])}{more}"
+def join_messages(messages: Sequence[str]) -> str:
+    """Join messages into one line: the first ten, and the number of the others."""
+    more = f"; and {len(messages) - MAX_JOINED:,} more" if len(messages) > MAX_JOINED else ""
+    return f"{'; '.join(messages[:MAX_JOINED])}{more}"
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of an error's message, with the second if the first only announces it."""
+    """Return the first line of an error's message, and the second if the first ends with a colon."""
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
     return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:200]

@@ -14,7 +14,7 @@ class GateRules(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    min_accuracy: float = Field(0.97, ge=0, le=1, description="Lowest test accuracy that a champion may have.")
+    min_accuracy: float = Field(0.97, ge=0, le=1, description="Minimum test accuracy of a candidate.")
     gate_alpha: float = Field(
         0.05,
         gt=0,
@@ -25,12 +25,10 @@ class GateRules(BaseModel):
         0.1, ge=0, le=100, description="Percentage points of accuracy that a candidate may lose against the champion."
     )
     max_calibration_error: float = Field(
-        0.05, ge=0, le=1, description="Highest expected calibration error of a candidate."
+        0.05, ge=0, le=1, description="Maximum expected calibration error of a candidate."
     )
-    max_model_mib: float = Field(20, gt=0, description="Highest size of a candidate's weights, in MiB.")
-    max_latency_ms: float = Field(
-        50, gt=0, description="Highest median time that a candidate takes for one image, in milliseconds."
-    )
+    max_model_mib: float = Field(20, gt=0, description="Maximum size of a candidate's weights, in MiB.")
+    max_latency_ms: float = Field(50, gt=0, description="Maximum median time to predict one image, in milliseconds.")
 
 
 DEFAULT_GATE = GateRules()
@@ -38,7 +36,7 @@ DEFAULT_GATE = GateRules()
 
 @dataclass(frozen=True)
 class ClassTest:
-    """Paired test of one class: is the candidate's recall lower than the champion's?"""
+    """Paired test whether the candidate's recall of a class is lower than the champion's; counts as in `Decision`."""
 
     label: int
     fixed: int
@@ -51,9 +49,10 @@ class Decision:
     """Whether a candidate becomes the champion, the reason, and the metrics behind it.
 
     `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
-    `fixed_rows` and `broken_rows` are the first of these test rows. `difference` is the candidate's accuracy minus the
-    champion's, `lower` its bound at the level 1 - `alpha`, both in percentage points. None where there is no champion
-    to compare with. The decision counts if `after_event` is the store's newest event when it is recorded.
+    `fixed_rows` and `broken_rows` hold the first of these test rows. `difference` is the candidate's accuracy minus the
+    champion's, `lower` its lower confidence bound at level 1 - `alpha`, both in percentage points. Fields are None if
+    there is no champion to compare with. `refused_before` counts the candidates refused since the last promotion. The
+    decision takes effect only if `after_event` is still the store's newest event when it is recorded.
     """
 
     promoted: bool
@@ -84,5 +83,5 @@ class Decision:
         return self.p_better is not None and self.alpha is not None and self.p_better < self.alpha
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what `card.json` and `metrics.json` hold: all but the row numbers."""
+        """Return the fields for `card.json` and `metrics.json`: all but the row numbers."""
         return {name: value for name, value in dataclasses.asdict(self).items() if not name.endswith("_rows")}

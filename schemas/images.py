@@ -1,4 +1,4 @@
-"""Labelled images: labels in memory, pixels by row numbers; those in files are in `tasks.sharding.images`."""
+"""Labelled images: labels are in memory, pixels are read by row number. For images on disk: `tasks.sharding.images`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.pixel_frame import labels_of, pixels_of
 
 
 class Images(Protocol):
-    """Labelled images in an order of their own."""
+    """A sequence of labelled images."""
 
     @property
     def labels(self) -> NDArray[np.uint8]: ...
@@ -22,18 +22,18 @@ class Images(Protocol):
     def __len__(self) -> int: ...
 
     def read(self, indices: slice | NDArray[np.integer], out: NDArray[np.uint8] | None = None) -> NDArray[np.uint8]:
-        """Return the pixels of some images, rows × 784; in `out`, if given."""
+        """Return the pixels of the images at these indices, rows × 784; in `out`, if given."""
 
     def take(self, indices: NDArray[np.integer]) -> Images:
-        """Return some of the images, in this order."""
+        """Return the images at these indices, in this order."""
 
     def pieces(self) -> Iterator[slice]:
-        """Divide the images into consecutive pieces, each of which may be in memory at once."""
+        """Yield consecutive slices of the images, each of which fits in memory."""
 
 
 @dataclass(frozen=True, eq=False)
 class InMemoryImages:
-    """Images in one array (rows × 784), which may be part of a wider one."""
+    """Images in one array (rows × 784), which may be a view of a wider one."""
 
     pixels: NDArray[np.uint8]
     labels: NDArray[np.uint8]
@@ -48,7 +48,7 @@ class InMemoryImages:
         return out
 
     def take(self, indices: NDArray[np.integer]) -> InMemoryImages:
-        """Return a copy of some of the images; self for all in their order."""
+        """Return a copy of the images at these indices; self if they are all images in order."""
         if np.array_equal(indices, np.arange(len(self))):
             return self
         return InMemoryImages(self.pixels[indices], self.labels[indices])

@@ -1,7 +1,7 @@
 """The networks that can be trained: each is one function that returns its layers, with its presets beside it.
 
 To add a network, add a decorated function here. Everything else follows from it: `--network` and its help, the error
-for an unknown name, the tables in the README. Nothing here imports Keras.
+for an unknown name, the tables in the manual (`make docs`). Nothing here imports Keras.
 """
 
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from schemas.digits import SIDE
 
 Layers = Callable[[Any], list[Any]]
 PLAIN: dict[str, Any] = {}
-"""The recipe's defaults, those of the original project; what led to the other presets is in `benchmarks/RECIPES.md`."""
+"""The recipe's defaults, as in the original project. `benchmarks/RECIPES.md` explains the other presets."""
 FAST = {
     "epochs": 14,
     "batch_size": 1024,
@@ -62,7 +62,7 @@ NETWORKS: dict[str, Network] = {}
 def network(
     description: str, *, plain: dict[str, Any], fast: dict[str, Any], best: dict[str, Any]
 ) -> Callable[[Layers], Layers]:
-    """Register the decorated function as the network of its name.
+    """Register the decorated function as a network under its own name.
 
     The function is called with the module `keras.layers`. It returns the layers between the input, 28 × 28 pixels
     scaled to 0 to 1, and the softmax over the ten classes.

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Predictor:
     """A loaded version: `probabilities` takes pixels (rows × 784, `uint8`) and returns rows × 10.
 
-    It abstains below `threshold`, and always if that is None. `profile` describes its training images.
+    It abstains below `threshold`, or always if that is None. `profile` describes its training images.
     """
 
     version: int
@@ -34,8 +34,8 @@ class Predictor:
 class PredictionBatch:
     """A version's predictions for some images, one row each.
 
-    `reason` names the row checks that an image fails; only where it is empty the prediction counts. `true_label` is -1
-    where it isn't known.
+    `reason` names the row checks that an image fails; only where it is empty is the prediction valid. `true_label` is
+    -1 if it isn't known.
     """
 
     items: pd.Index
@@ -52,7 +52,7 @@ class PredictionBatch:
 
 @dataclass(frozen=True)
 class Example:
-    """An image that the report shows (28 × 28), with its prediction."""
+    """An image for the report (28 × 28), with its prediction."""
 
     item: str
     picture: NDArray[np.uint8]
@@ -67,7 +67,7 @@ class Prediction:
     """Totals over the predictions for all images.
 
     `labels` and `abstained` count by predicted digit, `confidences` by 20 equal bins from 0 to 1. `invalid` counts the
-    images without a prediction by reason; no other count has them. `class_means` (10 × 784) are by predicted digit.
+    images without a prediction by reason; other counts leave them out. `class_means` (10 × 784) are by predicted digit.
     """
 
     source: str

@@ -14,8 +14,9 @@ class Profile:
 
     `class_means` is 10 × 784, 0 for a class without images. Images vary about `mean` along the principal `components`
     (64 × 784, with `variances`) and by `residual_variance` in every other direction. `ink_counts` is the histogram of
-    mean ink between 9 edges, its deciles; `score_counts` those of the scores on each of the first 8 components, between
-    `score_edges` (8 × 9). At most one image in a thousand exceeds `outlier_threshold`, a Mahalanobis distance.
+    mean ink between the 9 `ink_edges`, its deciles. `score_counts` holds a histogram of the scores on each of the first
+    8 components, between `score_edges` (8 × 9). At most one image in a thousand exceeds `outlier_threshold`, a
+    Mahalanobis distance.
     """
 
     name: str

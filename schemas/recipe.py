@@ -28,22 +28,25 @@ class Recipe(BaseModel):
     optimizer: Literal["adam", "muon", "sgd"] = Field(
         "adam", description="Keras' Adam, its Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="The highest learning rate.")
+    learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate.")
     schedule: Literal["constant", "cosine"] = Field(
-        "constant", description="Keep the learning rate, or lower it to 0 as a cosine."
+        "constant", description="Constant learning rate, or cosine decay to 0."
     )
-    warmup: float = Field(0, ge=0, le=0.9, description="Share of the steps over which the cosine schedule first rises.")
+    warmup: float = Field(0, ge=0, le=0.9, description="Share of the steps for the cosine schedule's linear warm-up.")
     weight_decay: float = Field(0, ge=0, le=10, description="Decoupled weight decay.")
     weight_averaging: float = Field(
         0, ge=0, lt=1, description="Momentum of the weights' moving average; 0 turns it off."
     )
-    label_smoothing: float = Field(0, ge=0, le=0.5, description="Probability spread evenly over all classes.")
-    rotation: float = Field(0, ge=0, le=20, description="Augmentation: turn by up to n degrees.")
-    scaling: float = Field(0, ge=0, le=0.5, description="Augmentation: stretch each side by up to this share.")
-    shear: float = Field(0, ge=0, le=0.5, description="Augmentation: slant by up to this slope.")
-    shift: float = Field(0, ge=0, le=5, description="Augmentation: move by up to n pixels.")
+    label_smoothing: float = Field(0, ge=0, le=0.5, description="Probability that is spread evenly over all classes.")
+    rotation: float = Field(0, ge=0, le=20, description="Augmentation: rotate by up to n degrees.")
+    scaling: float = Field(0, ge=0, le=0.5, description="Augmentation: scale each axis by up to this share.")
+    shear: float = Field(0, ge=0, le=0.5, description="Augmentation: shear by up to this slope.")
+    shift: float = Field(0, ge=0, le=5, description="Augmentation: shift by up to n pixels.")
     elastic: float = Field(
-        0, ge=0, le=3, description="Augmentation: bend by 7 × 7 random displacements; standard deviation in pixels."
+        0,
+        ge=0,
+        le=3,
+        description="Augmentation: elastic distortion; standard deviation of 7 × 7 displacements, in pixels.",
     )
     validation_fraction: float = Field(
         0.05, ge=0, le=0.5, description="Share of the training rows, stratified, held out for validation."

@@ -29,9 +29,9 @@ Plots = dict[str, bytes]
 
 @dataclass(frozen=True)
 class InboxFile:
-    """A file of the inbox, accepted by an earlier run or waiting, with `digest` then of its content.
+    """A file of the inbox, accepted by an earlier run or waiting; only a waiting file has the `digest` of its content.
 
-    Its rows are in `frame`, or `fault` says why they can't be read.
+    `frame` holds its rows, or `fault` the reason why they can't be read.
     """
 
     path: Path
@@ -45,8 +45,8 @@ class InboxFile:
 class RawDataset:
     """The data of a source, unchanged: labels and pixels under the source's column names.
 
-    The index is each row's number, from 0, or its picture's name. Of a sharded source only its shards are known.
-    `inbox_files` are the files of `inbox` whose rows may be added; `added` are the files whose rows were.
+    The index holds each row's number, from 0, or its picture's name. A sharded source has only its manifest.
+    `inbox_files` are the files of `inbox` whose rows may be added, `added` the paths of those that were added.
     """
 
     name: str
@@ -69,7 +69,7 @@ class Dataset:
     """Validated images, with the results of validation.
 
     The fingerprint depends on pixels and labels alone; `profile` describes the training images. `memory`, in MiB,
-    bounds a training that reads images from disk; None where they are in memory.
+    limits a training that reads images from disk; None if they are in memory.
     """
 
     name: str
@@ -92,7 +92,7 @@ class CheckResult:
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a part of the data is from the reference; `bound` is the highest value that chance or the rule allows."""
+    """The drift of a part of the data from the reference. The threshold, `bound`, is higher for few rows."""
 
     part: str
     name: str
@@ -112,9 +112,9 @@ class Drift:
 class Validation:
     """The results of validating the input data.
 
-    `reasons` counts quarantined rows; a row may have several. `quarantined` holds these rows unchanged (of shards, the
-    first ones), with `part`, `item` and `reasons` before label and pixels. `means` are the mean images of the training
-    part's classes (10 × 784), None where no image was valid.
+    `reasons` counts quarantined rows by failed check; a row may fail several. `quarantined` holds these rows unchanged
+    (of shards, the first ones), with `part`, `item` and `reasons` before label and pixels. `means` are the mean images
+    of the training part's classes (10 × 784), None if no image was valid.
     """
 
     name: str
@@ -137,7 +137,7 @@ class Validation:
 
     @property
     def truncation_note(self) -> str:
-        """A parenthesis for a sentence on the quarantined rows if `quarantined` holds only some; else ""."""
+        """The text " (the first n of each part)" if `quarantined` holds only some of the quarantined rows; else ""."""
         if len(self.quarantined) == sum(self.n_quarantined.values()):
             return ""
         return f" (the first {self.quarantined['part'].value_counts().max():,} of each part)"
@@ -190,7 +190,7 @@ class TrainingResult:
 
 @dataclass(frozen=True)
 class Abstention:
-    """A confidence threshold, the share of rows at or above it, and the accuracy on these; None abstains from all."""
+    """A confidence threshold (None: abstain from all rows), and the share and accuracy of the rows that reach it."""
 
     threshold: float | None
     coverage: float
@@ -271,7 +271,7 @@ class PublishedVersion:
     artifact: UUID | None = None
 
     @classmethod
-    def of_card(cls, card: dict[str, Any], folder: str) -> Self:
+    def from_card(cls, card: dict[str, Any], folder: str) -> Self:
         decision, metrics = card["decision"], card["figures"]
         return cls(
             version=card["version"],
@@ -287,8 +287,8 @@ class PublishedVersion:
     @property
     def decision_message(self) -> str:
         if self.unchanged:
-            same = f"version {self.version} was made of the same data, recipe, training code and libraries"
-            return f"unchanged: {same}; --retrain trains again; {self.reason}"
+            same = f"version {self.version} has the same data, recipe, training code and libraries"
+            return f"unchanged: {same}; use --retrain to train anyway; {self.reason}"
         return f"{'promoted to champion' if self.promoted else 'not promoted'}: {self.reason}"
 
     @property

@@ -1,7 +1,14 @@
-"""The checks that every row has to pass. To add one, add a `RowCheck` to `ROW_CHECKS`; nothing else has to change.
+"""The checks that every row has to pass.
 
-A check computes one value per row, its *fact*, and validates the facts of all rows with pandera. Whole pixel frames
-would make pandera carry 785 cells for each failure.
+To add one, add a `RowCheck` to `_CHECKS` and run `make docs`, which updates `docs/reference/checks.md`:
+
+- The name must not contain "; ", which joins the names of several checks.
+- Its example must fail this check only, and the examples of the other checks must pass it.
+- A check of pixels applies to images to predict on as well. Its `fact` should use `block.visible`: missing and infinite
+  pixels have checks of their own.
+
+A check computes one value per row, its `fact`; pandera validates a frame of these values. Of a whole pixel frame, it
+would keep 785 cells for each failure.
 """
 
 from __future__ import annotations
@@ -21,13 +28,13 @@ from schemas.digits import CLASSES, PIXEL_COUNT
 
 MAX_PIXEL = 255
 MIN_INK = 64
-"""The brightest pixel of an image has to reach this; of MNIST's 70,000 images the lowest maximum is 254."""
+"""The brightest pixel of an image has to reach this; the lowest maximum of MNIST's 70,000 images is 254."""
 BRIGHT = 250
-MIN_GROUND_PIXELS = PIXEL_COUNT // 100
-"""Number of pixels that have to be darker than BRIGHT; MNIST's images have at least 507, inverted ones at least 15."""
+MIN_BACKGROUND_PIXELS = PIXEL_COUNT // 100
+"""Minimum number of pixels below BRIGHT; MNIST's images have at least 507, inverted ones at least 15."""
 
 Subject = Literal["label", "pixels", "copies"]
-"""What a check looks at: a row's label (a Series), its pixels (a PixelBlock), rows of equal images (EqualImages)."""
+"""Data that a check is computed from: labels (a Series), pixels (a PixelBlock) or equal images (EqualImages)."""
 
 
 class PixelBlock:
@@ -48,7 +55,10 @@ class PixelBlock:
 
 
 class EqualImages(NamedTuple):
-    """The rows of a part: each one's group of equal images; each group's first row, and whether a test row is in it."""
+    """Rows of a part, grouped by equal images.
+
+    `groups` and `labels` have an item per row; `first`, the first row, and `in_test` have an item per group.
+    """
 
     groups: NDArray[np.int64]
     labels: NDArray[np.uint8]
@@ -56,8 +66,8 @@ class EqualImages(NamedTuple):
     in_test: NDArray[np.bool_]
 
 
-class GoodRows(NamedTuple):
-    """Rows (label, pixel0 … pixel783) that pass all checks, from which an example of a bad one is made."""
+class ValidRows(NamedTuple):
+    """Valid rows (label, pixel0 … pixel783) that `RowCheck.example` turns into an invalid one."""
 
     row: NDArray[np.float64]
     earlier: NDArray[np.float64]
@@ -66,23 +76,23 @@ class GoodRows(NamedTuple):
 
 @dataclass(frozen=True)
 class RowCheck:
-    """A check of single rows: `fact` computes a value per row from the subject, `passes` says which values are good.
+    """A check of single rows: `fact` computes a value per row from the subject, `passes` says which values are valid.
 
-    Reports show `name` and `reason`. `example` returns a row that fails, for the tests. A `train_only` check exempts
-    the test part.
+    Reports show `name` and `reason`. `example` returns a row that fails, for the tests. A `train_only` check isn't
+    applied to the test part.
     """
 
     name: str
     reason: str
     subject: Subject
     fact: Callable[[Any], Any]
-    example: Callable[[GoodRows], NDArray[np.float64]]
+    example: Callable[[ValidRows], NDArray[np.float64]]
     passes: Callable[[pd.Series], pd.Series] = lambda fact: fact == 0
     train_only: bool = False
 
 
 def _count(is_faulty: Callable[[PixelBlock], NDArray[np.bool_]]) -> Callable[[PixelBlock], NDArray[np.int64]]:
-    """Build the fact that counts each image's faulty pixels; `uint8` pixels, whole and from 0 to 255, have none."""
+    """Return the fact that counts each image's faulty pixels; `uint8` pixels, whole and from 0 to 255, have none."""
 
     def fact(block: PixelBlock) -> NDArray[np.int64]:
         return np.asarray(np.zeros(len(block.pixels), np.int64) if block.is_uint8 else is_faulty(block).sum(axis=1))
@@ -90,33 +100,33 @@ def _count(is_faulty: Callable[[PixelBlock], NDArray[np.bool_]]) -> Callable[[Pi
     return fact
 
 
-def _count_ground(block: PixelBlock) -> NDArray[np.int64]:
-    # Summed as uint16, not counted: half the time.
+def _count_background(block: PixelBlock) -> NDArray[np.int64]:
+    # A sum as uint16 takes half the time of count_nonzero.
     return np.asarray((block.visible < BRIGHT).sum(axis=1, dtype=np.uint16).astype(np.int64))
 
 
 def _has_another_label(images: EqualImages) -> NDArray[np.bool_]:
-    any_label = np.zeros(len(images.first), np.uint8)
-    any_label[images.groups] = images.labels
-    has_two = np.zeros(len(images.first), bool)
-    has_two[images.groups[images.labels != any_label[images.groups]]] = True
-    return has_two[images.groups]
+    group_label = np.zeros(len(images.first), np.uint8)
+    group_label[images.groups] = images.labels
+    has_several = np.zeros(len(images.first), bool)
+    has_several[images.groups[images.labels != group_label[images.groups]]] = True
+    return has_several[images.groups]
 
 
 def _repeats(images: EqualImages) -> NDArray[np.bool_]:
     return np.asarray(images.first[images.groups] != np.arange(len(images.groups)))
 
 
-def _with_label(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
-    return lambda good: np.array([value, *good.row[1:]])
+def _with_label(value: float) -> Callable[[ValidRows], NDArray[np.float64]]:
+    return lambda valid: np.array([value, *valid.row[1:]])
 
 
-def _with_pixel(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
-    return lambda good: np.array([*good.row[:-300], value, *good.row[-299:]])
+def _with_pixel(value: float) -> Callable[[ValidRows], NDArray[np.float64]]:
+    return lambda valid: np.array([*valid.row[:-300], value, *valid.row[-299:]])
 
 
-def _filled(value: float) -> Callable[[GoodRows], NDArray[np.float64]]:
-    return lambda good: np.array([good.row[0], *[value] * PIXEL_COUNT])
+def _filled(value: float) -> Callable[[ValidRows], NDArray[np.float64]]:
+    return lambda valid: np.array([valid.row[0], *[value] * PIXEL_COUNT])
 
 
 _CHECKS = (
@@ -150,21 +160,21 @@ _CHECKS = (
         passes=lambda brightest: brightest >= MIN_INK,
     ),
     RowCheck(
-        "saturated", f"fewer than {MIN_GROUND_PIXELS} pixels are below {BRIGHT}: no ground", "pixels",
-        _count_ground, _filled(MAX_PIXEL),
-        passes=lambda n_pixels: n_pixels >= MIN_GROUND_PIXELS,
+        "saturated", f"fewer than {MIN_BACKGROUND_PIXELS} pixels are below {BRIGHT}: no background", "pixels",
+        _count_background, _filled(MAX_PIXEL),
+        passes=lambda n_pixels: n_pixels >= MIN_BACKGROUND_PIXELS,
     ),
     RowCheck(
         "contradiction", "the same image has another label in another row", "copies",
-        _has_another_label, lambda good: np.array([(good.earlier[0] + 1) % len(CLASSES), *good.earlier[1:]]),
+        _has_another_label, lambda valid: np.array([(valid.earlier[0] + 1) % len(CLASSES), *valid.earlier[1:]]),
     ),
     RowCheck(
         "duplicate", "the same image is in an earlier row", "copies",
-        _repeats, lambda good: good.earlier, train_only=True,
+        _repeats, lambda valid: valid.earlier, train_only=True,
     ),
     RowCheck(
         "leak", "the same image is among the test rows", "copies",
-        lambda images: images.in_test[images.groups], lambda good: good.in_test, train_only=True,
+        lambda images: images.in_test[images.groups], lambda valid: valid.in_test, train_only=True,
     ),
 )  # fmt: skip
 ROW_CHECKS: dict[str, RowCheck] = {check.name: check for check in _CHECKS}
@@ -177,7 +187,7 @@ def checks_of(subject: Subject) -> list[RowCheck]:
 
 
 def failures(checks: Iterable[RowCheck], facts: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
-    """Return, for each check that some row fails, by its name, which rows fail; `facts` holds a column per check."""
+    """Return a mask of the failing rows for each check that fails, by name; `facts` holds a column per check."""
     try:
         # In place, or pandera would check a copy; nothing is changed.
         _schema(tuple(checks)).validate(pd.DataFrame(facts), lazy=True, inplace=True)
@@ -188,7 +198,7 @@ def failures(checks: Iterable[RowCheck], facts: Mapping[str, Any]) -> dict[str, 
 
 @cache
 def _schema(checks: tuple[RowCheck, ...]) -> pa.DataFrameSchema:
-    # One failure case each is enough: results are read from the check's output, and pandera's text joins them all.
+    # Results are read from the check's output, so one failure case is enough; pandera joins all of them in its message.
     columns = {
         check.name: pa.Column(
             checks=pa.Check(check.passes, name=check.name, error=check.reason, ignore_na=False, n_failure_cases=1),

@@ -1,4 +1,4 @@
-"""The rules that data is validated against: what is split off, repaired, quarantined, refused."""
+"""Rules for validating data: repairs, test split, quarantine, drift, limits."""
 
 from typing import Literal
 
@@ -19,38 +19,41 @@ class InputRules(BaseModel):
         (), description="Repairs to make on all images, in this order, before they are checked."
     )
     max_label_drift: float = Field(
-        0.1, ge=0, le=1, description="Jensen-Shannon distance of the label shares from the reference's."
+        0.1, ge=0, le=1, description="Maximum Jensen-Shannon distance of the label shares from the reference's."
     )
     max_ink_drift: float = Field(
-        0.25, ge=0, description="Population stability index of the images' mean ink against the reference's."
+        0.25, ge=0, description="Maximum population stability index of the images' mean ink against the reference's."
     )
     max_shape_drift: float = Field(
-        0.25, ge=0, description="The largest population stability index of a principal component's scores."
+        0.25, ge=0, description="Maximum population stability index of any principal component's scores."
     )
-    drift: Severity = Field("warning", description="Whether drift stops the run or is a warning in the report.")
-    max_picture_pixels: int = Field(50_000_000, ge=784, description="Pixels that a single picture may have.")
+    drift: Severity = Field("warning", description="Whether drift is only reported or stops the run.")
+    max_picture_pixels: int = Field(50_000_000, ge=784, description="Maximum number of pixels of a picture.")
 
 
 class Rules(InputRules):
     """Rules for data that is trained on."""
 
     test_fraction: float = Field(
-        0.15, gt=0, lt=1, description="Share of the rows, stratified, split off to test with where the source has none."
+        0.15,
+        gt=0,
+        lt=1,
+        description="Stratified share of the rows to split off as the test part if the source has none.",
     )
     test_seed: int = Field(
-        0, ge=0, lt=2**31, description="Decides which rows are split off; most keep their side when rows are added."
+        0, ge=0, lt=2**31, description="Seed of the test split; adding rows moves few existing ones."
     )
-    max_quarantined: float = Field(0.01, ge=0, le=1, description="Share of a part's rows that may be quarantined.")
-    min_class_share: float = Field(0.01, ge=0, le=0.1, description="Share of the training rows below which to warn.")
-    min_test_rows: int = Field(100, ge=1, description="Test rows below which the metrics would mean nothing.")
+    max_quarantined: float = Field(0.01, ge=0, le=1, description="Maximum share of a part's rows in quarantine.")
+    min_class_share: float = Field(
+        0.01, ge=0, le=0.1, description="Share of the training rows below which a class is reported."
+    )
+    min_test_rows: int = Field(100, ge=1, description="Minimum number of test rows; metrics of fewer rows mean little.")
     memory: int = Field(
         2048,
         ge=1280,
-        description="MiB, 1280 at least, that a sharded source may take: it is read, and trained on, in such blocks.",
+        description="Memory limit in MiB, at least 1280, for a sharded source: it is read and trained on in blocks.",
     )
-    max_expanded_mib: int = Field(
-        4096, ge=1, description="MiB that a source may take once expanded; compressed ones are read no further."
-    )
+    max_expanded_mib: int = Field(4096, ge=1, description="Maximum size of a source in MiB after decompression.")
 
 
 DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()

@@ -14,7 +14,7 @@ from schemas.training import EpochRecord
 
 @dataclass(frozen=True)
 class Run:
-    """One training run. `seconds` are those of each task, of `start-up` and of `orchestration` between tasks."""
+    """One training run. `seconds` has an entry for each task, for `start-up`, and for `orchestration` between tasks."""
 
     validation: Validation
     decision: Decision

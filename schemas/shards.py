@@ -1,4 +1,4 @@
-"""A sharded source: many files of one layout, none of which has to be in memory as a whole."""
+"""A sharded source: many files of the same layout, which together may exceed the memory."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import NamedTuple
 class Shard(NamedTuple):
     """A file of a sharded source.
 
-    `address` is a path or an fsspec address; rows are named after `item`. `n_rows` is None where only reading would
-    tell. `fault` says why it can't be used, if that is known.
+    `address` is a path or an fsspec address; rows are named after `item`. `n_rows` is None if only reading
+    the file would tell. `fault` is the reason why it can't be used, or "".
     """
 
     address: str
@@ -22,7 +22,7 @@ class Shard(NamedTuple):
 
 @dataclass(frozen=True)
 class ShardManifest:
-    """The shards of a source, sorted by name, listed without reading a pixel."""
+    """The shards of a source, sorted by name, listed without reading pixels."""
 
     shards: tuple[Shard, ...]
 

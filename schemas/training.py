@@ -1,11 +1,15 @@
-"""What training records of each epoch."""
+"""Metrics of one epoch of training."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """Metrics of an epoch; `accuracy` and `loss` are means over its augmented rows, each before the step it was for."""
+    """Metrics of an epoch.
+
+    `accuracy` and `loss` are running training metrics: each batch is measured before its update, on augmented images if
+    the recipe augments.
+    """
 
     epoch: int
     loss: float

@@ -31,7 +31,7 @@ def find_cached_version(dataset: Dataset, recipe: Recipe, store: Store, compute:
         return None
     champion = store.champion()
     published = dataclasses.replace(
-        PublishedVersion.of_card(store.card(number), store.version_uri(number)),
+        PublishedVersion.from_card(store.card(number), store.version_uri(number)),
         promoted=champion == number,
         reason=f"the champion is version {champion}" if champion else "there is no champion",
         unchanged=True,

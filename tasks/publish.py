@@ -41,7 +41,7 @@ def publish(  # noqa: PLR0913, all that a report covers
         if not store.publish(number, folder, card, keep):
             get_run_logger().warning("another run has decided meanwhile: the candidate is compared again")
             return None
-    return PublishedVersion.of_card(card, store.version_uri(number))
+    return PublishedVersion.from_card(card, store.version_uri(number))
 
 
 def run_name() -> str:

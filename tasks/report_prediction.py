@@ -24,7 +24,7 @@ def report_prediction(prediction: Prediction) -> Prediction:
     from artifacts.reports import markdown, plots, prediction_report
 
     pictures = plots.draw(prediction_report.SECTIONS, prediction)
-    text = prediction_report.prediction_report(prediction, markdown.embedded(pictures))
+    text = prediction_report.prediction_report(prediction, markdown.as_data_uris(pictures))
     description = f"{prediction.source}: {prediction.n_rows:,} images by version {prediction.version}"
     artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=description)
     events.emit_drift(prediction.source, prediction.drifts)

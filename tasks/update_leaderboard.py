@@ -18,11 +18,11 @@ def update_leaderboard(store: Store) -> None:
     """Publish the table of the last versions, and the plot of their accuracy with promotions and rollbacks."""
     from artifacts.reports import leaderboard, markdown, plots
 
-    history, champion = store.history(leaderboard.EVENTS), store.champion()
+    history, champion = store.history(leaderboard.MAX_EVENTS), store.champion()
     summaries = leaderboard.summaries(store, history)
     description = "No champion so far" if champion is None else f"Champion: version {champion}"
     table = [summary.row for summary in reversed(summaries)]
     create_table_artifact(table, key=LEADERBOARD_KEY, description=description)
     pictures = {leaderboard.HISTORY: plots.png(plots.history_plot(summaries))}
-    text = leaderboard.history_report(history, markdown.embedded(pictures))
+    text = leaderboard.history_report(history, markdown.as_data_uris(pictures))
     create_markdown_artifact(text, key=HISTORY_KEY, description=description)

@@ -46,7 +46,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     plots = _draw(validation)
     quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
     _log(validation, quarantine_uri)
-    report = validation_report.validation_report(validation, markdown.embedded(plots), quarantine_uri)
+    report = validation_report.validation_report(validation, markdown.as_data_uris(plots), quarantine_uri)
     create_markdown_artifact(report, key=DATA_KEY, description=report.splitlines()[0].removeprefix("# "))
     events.emit_drift(validation.name, validation.drifts)
     if dataset is None:

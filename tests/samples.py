@@ -71,7 +71,7 @@ def pixel_file(path: Path, rows: int) -> PixelFile:
 
 def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: object) -> dict[str, Any]:
     """Write the minimal files of a version; return its card; `decision` overrides fields of the card's decision."""
-    from artifacts.files import sums
+    from artifacts.files import checksums
 
     (folder / "model.keras").write_bytes(b"weights")
     (folder / "metrics.json").write_text("{}")
@@ -83,7 +83,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
         "run": "test",
         "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", "promoted": False, **decision},
         "recipe": {"network": "mlp", "epochs": 14},
-        "files": sums(folder),
+        "files": checksums(folder),
     }
 
 

@@ -71,7 +71,7 @@ def served(home: Path) -> Iterator[httpx.Client]:
 
 def _await_ready(process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while "Ctrl-C ends" not in log.read_text():
+    while "Ctrl-C stops" not in log.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
             raise AssertionError(f"make up didn't start:\n{log.read_text()}")
         time.sleep(0.2)

@@ -1,1 +1,1 @@
-"""What people read: reports in markdown, plots, tables and the model card."""
+"""Reports in markdown, plots, tables and the model card."""

@@ -20,15 +20,17 @@ from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = ("tensorflow", "keras", "numpy", "pandas", "pandera", "scikit-learn", "prefect", "seaborn", "matplotlib")
-FOR = "single handwritten digits, 0 to 9, upright, in MNIST's format: 28 × 28 pixels, bright ink on a dark background"
-NOT_FOR = (
+INTENDED_USE = (
+    "single handwritten digits, 0 to 9, upright, in MNIST's format: 28 × 28 pixels, bright ink on a dark background"
+)
+OUT_OF_SCOPE = (
     "letters, several digits at once, rotated or mirrored digits, decisions about people without a human check: it "
     "predicts one of ten classes for any image"
 )
 
 
 def environment() -> dict[str, Any]:
-    """Describe where this runs: Python, libraries, processor, and the code's Git revision if there is one."""
+    """Return the Python version, libraries, processor, and the code's Git revision if there is one."""
     return {
         "python": platform.python_version(),
         "libraries": {name: installed(name) for name in LIBRARIES},
@@ -40,7 +42,7 @@ def environment() -> dict[str, Any]:
 
 
 def card(run: Run, number: int, name: str) -> dict[str, Any]:
-    """Return a version's card, without the checksums of its files, which are added when all are written."""
+    """Return a version's card without `files`: the checksums are added when all files are written."""
     evaluation, validation = run.evaluation, run.validation
     rows = {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.n_rows}
     return {
@@ -48,7 +50,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
         "made": datetime.now(tz=UTC).isoformat(timespec="seconds"),
         "run": name,
         "parent": run.decision.champion,
-        "purpose": {"for": FOR, "not for": NOT_FOR},
+        "purpose": {"for": INTENDED_USE, "not for": OUT_OF_SCOPE},
         "data": {
             "name": validation.name,
             "source": validation.source,
@@ -70,18 +72,18 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
 
 
 def metrics(evaluation: Evaluation) -> dict[str, Any]:
-    """Return the metrics that a card states and that `verify` computes again."""
+    """Return the metrics for the card, which `verify` recomputes."""
     return evaluation.to_dict() | {"recall": {str(one.label): one.recall for one in evaluation.classes}}
 
 
 def card_markdown(card: dict[str, Any]) -> str:
-    """Write a card for people."""
+    """Format a card as markdown."""
     purpose, data, rows = card["purpose"], card["data"], card["data"]["rows"]
-    verdict = "Promoted" if card["decision"]["promoted"] else "Not promoted"
+    outcome = "Promoted" if card["decision"]["promoted"] else "Not promoted"
     parts = [
         f"# Model card: version {card['version']}",
         f"The network `{card['recipe']['network']}` recognises handwritten digits. It was trained on {card['made']} by "
-        f"the flow run *{card['run']}*. {verdict}: {card['decision']['reason']}.",
+        f"the flow run *{card['run']}*. {outcome}: {card['decision']['reason']}.",
         f"## Intended use\n\nFor {purpose['for']}.\n\nNot for {purpose['not for']}.",
         f"## Metrics\n\n{_metrics_text(card)}",
         f"## Data\n\n{data['name']}: {rows['training']:,} training rows, {rows['held out']:,} held out, "

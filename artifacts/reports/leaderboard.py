@@ -1,4 +1,4 @@
-"""How the versions of a store compare: a table of the last ones, and a plot that marks promotions and rollbacks."""
+"""Compare the versions of a store: a table of the newest ones, and a plot with promotions and rollbacks."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from artifacts.store.history import Event
 from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK, Store
 from schemas.errors import StoreError
 
-SHOWN = 20
-EVENTS = 500
-"""How many of the newest events to search for promotions: reading all of a long history takes time."""
+MAX_ROWS = 20
+MAX_EVENTS = 500
+"""Number of the newest events to search for promotions: reading all of a long history takes time."""
 ROLLED_BACK = "rolled back to"
 HISTORY = "history"
 """The name of the plot that the report refers to."""
@@ -31,12 +31,12 @@ class VersionSummary(NamedTuple):
 
 
 def summaries(store: Store, history: Sequence[Event]) -> list[VersionSummary]:
-    """Summarize each of the last versions whose card can be read, the oldest first."""
-    champion, found = store.champion(), []
-    for version in store.versions()[-SHOWN:]:
+    """Summarize the newest versions whose cards can be read, the oldest first."""
+    champion, versions = store.champion(), []
+    for version in store.versions()[-MAX_ROWS:]:
         with contextlib.suppress(StoreError, KeyError, TypeError):  # `verify` reports a damaged card
-            found.append(_summary(store.card(version), version, history, is_champion=version == champion))
-    return found
+            versions.append(_summary(store.card(version), version, history, is_champion=version == champion))
+    return versions
 
 
 def _summary(card: dict[str, Any], version: int, history: Sequence[Event], *, is_champion: bool) -> VersionSummary:
@@ -61,7 +61,7 @@ def history_report(history: Sequence[Event], address: markdown.Address) -> str:
     """Write the report with the plot and the last promotions and rollbacks, the newest first."""
     promotions = [event for event in reversed(history) if event["event"] in PROMOTION_EVENTS]
     rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in promotions]
-    table = markdown.table(["time, UTC", "version", "what", "why"], rows[:SHOWN], left=4) if rows else "None so far."
+    table = markdown.table(["time, UTC", "version", "what", "why"], rows[:MAX_ROWS], left=4) if rows else "None so far."
     return (
         f"# Accuracy over versions\n\n![Accuracy of each version, champions marked]({address(HISTORY)})\n\n"
         f"## Promotions and rollbacks\n\n{table}\n"

@@ -1,4 +1,4 @@
-"""The plots: pure functions that return matplotlib figures, which the caller saves."""
+"""Plots of the reports: pure functions that return matplotlib figures."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def png(figure: Figure) -> bytes:
 
 
 def draw(sections: Iterable[Section], *arguments: object) -> dict[str, bytes]:
-    """Draw the plots of a report's sections, as PNGs by name; each plot's function gets the arguments."""
+    """Draw the plots of a report's sections as PNGs by name; `arguments` are passed to each plot's function."""
     plots = [item for section in sections for item in section.plots.items()]
     return {name: png(figure) for name, plot in plots if (figure := plot(*arguments)) is not None}
 
@@ -72,17 +72,17 @@ def learning_curve(history: Sequence[EpochRecord], *, augmented: bool) -> Figure
     figure = Figure(figsize=(9, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
     epochs = [record.epoch for record in history]
-    _curve(left, epochs, {training: [r.loss for r in history], "held out": [r.validation_loss for r in history]})
+    _plot_curves(left, epochs, {training: [r.loss for r in history], "held out": [r.validation_loss for r in history]})
     left.set(title="Loss", ylabel="cross-entropy")
     held_out_errors = [None if r.validation_accuracy is None else 1 - r.validation_accuracy for r in history]
-    _curve(right, epochs, {training: [1 - r.accuracy for r in history], "held out": held_out_errors})
+    _plot_curves(right, epochs, {training: [1 - r.accuracy for r in history], "held out": held_out_errors})
     right.set(title="Error rate", ylabel="share of misclassified rows")
     right.yaxis.set_major_formatter(FuncFormatter(_percent))
     right.yaxis.set_minor_formatter(NullFormatter())
     return figure
 
 
-def _curve(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float | None]]) -> None:
+def _plot_curves(axes: Axes, epochs: list[int], curves: Mapping[str, Sequence[float | None]]) -> None:
     marker = "o" if len(epochs) == 1 else None
     for (label, values), (color, line) in zip(curves.items(), ((BLUE, "--"), (ORANGE, "-")), strict=True):
         if None not in values:
@@ -122,16 +122,17 @@ def history_plot(summaries: Sequence[VersionSummary]) -> Figure:
     """Draw each version's accuracy with its 95 % interval; those promoted are filled, the champion is ringed."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
     axes = figure.subplots()
-    for one in summaries:
-        low, high = one.interval
-        color = BLUE if one.promotions else GREY
-        axes.plot([one.version] * 2, [low, high], color=color, linewidth=1)
-        axes.plot(one.version, one.accuracy, "o", color=color, markerfacecolor=color if one.promotions else "white")
-        if one.is_champion:
-            axes.plot(one.version, one.accuracy, "o", markersize=14, markerfacecolor="none", color=ORANGE)
-        notes = ["champion"] * one.is_champion + [ROLLED_BACK] * (ROLLED_BACK in one.promotions)
+    for summary in summaries:
+        low, high = summary.interval
+        color = BLUE if summary.promotions else GREY
+        axes.plot([summary.version] * 2, [low, high], color=color, linewidth=1)
+        fill = color if summary.promotions else "white"
+        axes.plot(summary.version, summary.accuracy, "o", color=color, markerfacecolor=fill)
+        if summary.is_champion:
+            axes.plot(summary.version, summary.accuracy, "o", markersize=14, markerfacecolor="none", color=ORANGE)
+        notes = ["champion"] * summary.is_champion + [ROLLED_BACK] * (ROLLED_BACK in summary.promotions)
         text = "\n".join(notes)
-        axes.annotate(text, (one.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8)
+        axes.annotate(text, (summary.version, high), (0, 3), textcoords="offset points", ha="center", fontsize=8)
     axes.set(xlabel="version", ylabel="test accuracy")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.yaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.2%}"))

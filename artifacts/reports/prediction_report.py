@@ -1,6 +1,6 @@
-"""The prediction report: in markdown for the Prefect UI, in a few lines for the terminal.
+"""The prediction report: markdown for the Prefect UI, a few lines for the terminal.
 
-A new section, with its plots, is one entry of `SECTIONS`.
+To add a section with its plots, add an entry to `SECTIONS`.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from schemas.row_checks import ROW_CHECKS
 
 
 def prediction_report(prediction: Prediction, address: Address) -> str:
-    """Write the report; `address` returns the address of a plot by its name."""
+    """Format the report; `address` returns the address of a plot by its name."""
     return f"{_headline(prediction)}\n\n{markdown.render(SECTIONS, prediction, address)}\n"
 
 
 def summary(prediction: Prediction) -> str:
-    """Write a table and a few lines for the terminal."""
+    """Format a table and a few lines for the terminal."""
     rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
     rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
     lines = [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]

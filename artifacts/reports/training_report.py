@@ -1,6 +1,6 @@
 """The training report in markdown: with embedded plots for the Prefect UI, with links to them for the store.
 
-A new section, with its plots, is one entry of `SECTIONS`.
+To add a section with its plots, add an entry to `SECTIONS`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ ORIGINAL_ACCURACY = 0.9756
 
 
 class PlotInputs(NamedTuple):
-    """What the plots of a section are drawn from."""
+    """The arguments of the plot functions of a section."""
 
     training_result: TrainingResult
     evaluation: Evaluation
@@ -28,7 +28,7 @@ class PlotInputs(NamedTuple):
 
 
 def training_report(run: Run, version: int, address: Address) -> str:
-    """Write the report of a run; `address` returns the address of a plot by its name."""
+    """Format the report of a run; `address` returns the address of a plot by its name."""
     return f"{_headline(run.evaluation, version)}\n\n{markdown.render(SECTIONS, run, address)}\n"
 
 

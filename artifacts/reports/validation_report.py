@@ -1,6 +1,6 @@
-"""The data report: input rows, quarantined rows and why, results of the checks, drift.
+"""The data report: input rows, quarantined rows with reasons, results of the checks, drift.
 
-A new section is one entry of `SECTIONS`.
+To add a section, add an entry to `SECTIONS`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from schemas.results import Validation
 from schemas.row_checks import ROW_CHECKS
 
 MEANS, QUARANTINE = "data", "quarantine"
-"""The plots that the report shows."""
+"""Names of the plots in the report."""
 
 
 def validation_report(validation: Validation, address: Address, quarantine_uri: str | None) -> str:
-    """Write the report; `quarantine_uri` is where the quarantined rows are."""
+    """Format the report; `quarantine_uri` is the location of the quarantined rows."""
     outcome = f"refused, {markdown.count(len(validation.errors), 'error')}" if validation.errors else "accepted"
     headline = f"# {validation.name}: {sum(validation.n_input.values()):,} rows, {outcome}"
     return f"{headline}\n\n{markdown.render(SECTIONS, validation, address, quarantine_uri)}\n"
 
 
 def body(validation: Validation, address: Address, quarantine_uri: str | None) -> list[str]:
-    """Write the sections without their titles, for a report on more than data."""
+    """Return the sections without their titles, for the training report."""
     return [text for section in SECTIONS if (text := section.write(validation, address, quarantine_uri))]
 
 
@@ -51,7 +51,7 @@ def _quarantine(validation: Validation, address: Address, quarantine_uri: str | 
 
 
 def _labels(validation: Validation, *_: object) -> str:
-    """Write a row for each digit: a column for each would be wider than the page of Prefect's older UI."""
+    """Format a row for each digit: a column for each would be wider than the page of Prefect's older UI."""
     parts = validation.label_counts
     if not parts:
         return ""

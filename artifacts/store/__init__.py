@@ -1,1 +1,1 @@
-"""Keeps versions: numbered folders, their history, and the champion, in a folder or an object store."""
+"""The store of versions, their history and the champion, in a folder or an object store."""

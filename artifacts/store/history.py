@@ -1,7 +1,7 @@
-"""The history of a store: one object an event, `000012.json`, created once and never changed, numbers without gaps.
+"""The history of a store: one object per event, such as `000012.json`, never changed, numbered without gaps.
 
-`newest` holds the number of an event that was the newest one lately. It is a hint that saves listing ten thousand
-events, never the truth: later events are looked for by their numbers.
+`newest` holds the possibly outdated number of the newest event. It saves listing all events; later events are looked
+up by their numbers.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Event = dict[str, Any]
 
 
 class State(NamedTuple):
-    """What holds after an event, whose number is `event`, 0 before the first.
+    """The state of a store after the event with the number `event`; 0 before the first event.
 
-    `refusals` counts the candidates that the champion has beaten, `last_version` is the newest version's number, and
-    versions below `oldest_kept` are removed, but for the champion and the previous one.
+    `refusals` counts the candidates refused since the last promotion, `last_version` is the newest version's number.
+    Versions below `oldest_kept` are removed, except for the champion and the previous one.
     """
 
     event: int = 0
@@ -34,17 +34,17 @@ class State(NamedTuple):
     last_version: int = 0
     oldest_kept: int = 0
 
-    def promoted(self, version: int) -> State:
-        """Return the state in which a version is the champion."""
+    def with_champion(self, version: int) -> State:
+        """Return the state with a version as the champion."""
         return self._replace(champion=version, previous_champion=self.champion, refusals=0)
 
     def is_kept(self, version: int) -> bool:
-        """Return whether a version stays, and may be promoted."""
+        """Return whether a version is kept, and so may be promoted."""
         return version >= self.oldest_kept or version in (self.champion, self.previous_champion)
 
 
 class History:
-    """The events in a storage."""
+    """Reads and appends the events of a store."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
@@ -81,12 +81,12 @@ class History:
         """Create the event with the state after it and return True; return False if another event has its number."""
         if not self._storage.create(_name(state.event), _content(event, state)):
             return False
-        with contextlib.suppress(InputError, OSError):  # without the hint, events are listed
+        with contextlib.suppress(InputError, OSError):  # without the hint, the events are listed
             self._storage.write(HINT, str(state.event).encode())
         return True
 
     def replace(self, event: Event, state: State) -> None:
-        """Write an event of a store that nobody uses yet."""
+        """Create or overwrite an event, while no other process uses the store."""
         self._storage.write(_name(state.event), _content(event, state))
 
     def events(self, limit: int | None = None) -> list[Event]:
@@ -98,7 +98,7 @@ class History:
 
 
 def new_event(event: str, version: int | None, run: str, reason: str, **details: object) -> Event:
-    """Return an event with the time of this moment."""
+    """Return an event with the current time."""
     time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
     return {"time": time, "event": event, "version": version, "run": run, "reason": reason, **details}
 

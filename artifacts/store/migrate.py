@@ -1,7 +1,7 @@
-"""Move a store that an earlier release made to today's layout: `python -m artifacts.store.migrate STORE`.
+"""Migrate a store of an earlier release to the current layout: `python -m artifacts.store.migrate STORE`.
 
-No run may use the store meanwhile. Versions, champion and history stay as they are. What the earlier release needs is
-removed last, so that after a kill the same command finishes the work.
+No run may use the store meanwhile. Versions, champion and history stay as they are. The files of the old layout are
+removed last, so that the same command can be repeated after a kill.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import sys
 from typing import Any
 
-from artifacts.files import sums
+from artifacts.files import checksums
 from artifacts.store import store
 from artifacts.store.history import Event, History, State, new_event
 from artifacts.store.storage import Storage, storage_at
@@ -24,7 +24,7 @@ UNREPORTED, INCOMPLETE, COMPLETE = ".unreported-", ".new-", ".whole-"
 
 def main() -> None:
     """Migrate the store that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m artifacts.store.migrate", description="Move an old store.")
+    parser = argparse.ArgumentParser(prog="python -m artifacts.store.migrate", description="Migrate an old store.")
     parser.add_argument("store", help="a folder, or an object store's address")
     uri = parser.parse_args().store
     try:
@@ -37,7 +37,7 @@ def main() -> None:
 
 
 def migrate(uri: str) -> None:
-    """Move a store to today's layout; one that has it already stays as it is."""
+    """Migrate a store to the current layout; a store that has it already stays as it is."""
     root = storage_at(uri)
     versions = root.child(store.VERSIONS)
     if store.LAYOUT_FILE not in root.names():
@@ -53,12 +53,12 @@ def migrate(uri: str) -> None:
         for version in _numbers(versions):
             if f"{UNREPORTED}{version}" not in names:
                 versions.child(str(version)).create(store.REPORTED, b"")
-        root.create(store.LAYOUT_FILE, store.layout())
+        root.create(store.LAYOUT_FILE, store.new_layout())
     _remove_old_files(root)
 
 
 def _write_history(root: Storage, versions: Storage) -> None:
-    """Write each event of the old history with the state after it, and one more event for the migration."""
+    """Write each event of the old history with the state after it, then an event for the migration."""
     numbers, events = _numbers(versions), _old_events(root)
     events += _unrecorded_events(versions, numbers, events)
     with contextlib.suppress(FileNotFoundError, ValueError):
@@ -77,7 +77,7 @@ def _write_history(root: Storage, versions: Storage) -> None:
 
 
 def _old_events(root: Storage) -> list[Event]:
-    """Return the history, and the promotion in the champion's file if a killed process didn't append it."""
+    """Return the old history; if a kill left it out, with the promotion from the champion's file."""
     events: list[Event] = []
     with contextlib.suppress(FileNotFoundError):
         try:
@@ -92,7 +92,7 @@ def _old_events(root: Storage) -> list[Event]:
 
 
 def _unrecorded_events(versions: Storage, numbers: list[int], events: list[Event]) -> list[Event]:
-    """Return the decisions on the cards of versions whose publishing process was killed before it recorded them."""
+    """Return the decisions from the cards of versions that were published but not recorded because of a kill."""
     champion = next((event["version"] for event in reversed(events) if event["event"] in store.PROMOTION_EVENTS), None)
     newest = max([0, *(event.get(role) or 0 for event in events for role in ("version", "over", "champion"))])
     unrecorded = []
@@ -113,10 +113,12 @@ def _numbers(versions: Storage) -> list[int]:
 
 
 def _intact_card(versions: Storage, number: int) -> dict[str, Any]:
-    """Return a version's card, empty if the version was damaged."""
+    """Return a version's card, or {} if the version is damaged."""
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
         card: dict[str, Any] = json.loads(versions.child(str(number)).read(store.CARD))
-        digests = {name: digest for name, digest in sums(versions.local_dir(str(number))).items() if name[0] != "."}
+        digests = {
+            name: digest for name, digest in checksums(versions.local_dir(str(number))).items() if name[0] != "."
+        }
         if {**card["files"], store.CARD: digests[store.CARD]} == digests and card["version"] == number:
             return card
     return {}
@@ -130,7 +132,7 @@ def _remove_old_files(root: Storage) -> None:
         storage = root.child(folder)
         for name in storage.names():
             if name == OLD_LAST or name.startswith((UNREPORTED, INCOMPLETE, COMPLETE)):
-                with contextlib.suppress(OSError):  # a temporary folder on a disk, which `settle` removes
+                with contextlib.suppress(OSError):  # a temporary folder on a disk, which `recover` removes
                     storage.remove(name)
 
 

@@ -1,4 +1,4 @@
-"""Keep a reference profile as an `.npz` file."""
+"""Write and read a reference profile as an `.npz` file."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from schemas.profile import Profile
 
 NAME = "reference.npz"
 KEYS = {field.name: field.name for field in dataclasses.fields(Profile)} | {"outlier_threshold": "furthest"}
-"""Each field's key in the file; files of earlier releases stay readable."""
+"""Each field's key in the file; `furthest` keeps files of earlier releases readable."""
 
 
 def write(path: Path, profile: Profile) -> None:
-    """Write a profile; the name as the bytes of its UTF-8."""
+    """Write a profile; its name becomes an array of UTF-8 bytes."""
     arrays = {key: getattr(profile, name) for name, key in KEYS.items()}
     arrays["name"] = np.frombuffer(profile.name.encode(), np.uint8)
     np.savez_compressed(path, allow_pickle=False, **arrays)
 
 
 def read(path: Path) -> Profile:
-    """Read a profile; raise StoreError for one with other fields, which an earlier release wrote."""
+    """Read a profile; raise StoreError if another release wrote it with other fields."""
     with np.load(path, allow_pickle=False) as archive:
         if set(archive.files) != set(KEYS.values()):
             raise StoreError(f"{path}: made by another release, its fields are {', '.join(sorted(archive.files))}")

@@ -1,8 +1,8 @@
-"""Objects by their names, in a folder or an object store: what the store of versions is built on.
+"""Named objects in a folder or an object store: the storage backends of the store of versions.
 
-Both storages have the same methods, which `FolderStorage` describes. They ask for little: list, read, replace, remove,
-and *create this object unless it exists*, which settles who was first. Object stores write single objects in one step,
-but no folders, so folders are downloaded to this machine where paths are needed.
+Both classes have the same methods, documented in `FolderStorage`. The backend has to support few operations: list,
+read, replace, remove, and *create unless it exists*, which only one of several writers can do. Object stores write
+single objects atomically, but not folders; where paths are needed, a folder is downloaded to this machine.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from artifacts import files
 from artifacts.uri import check_protocol, check_uri, local_path, storage_error
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
 
-RETIRED = ".old-"
-"""The prefix of folders that are being removed."""
+RETIRED_PREFIX = ".old-"
+"""Prefix of folders that are being removed."""
 DAY = 86_400
-"""Seconds after which nobody is still writing a temporary file."""
+"""Seconds after which a temporary file counts as abandoned."""
 FRESH = {"use_listings_cache": False}
-"""Options of fsspec that show what other processes have changed."""
+"""Options that make fsspec list what other processes have changed."""
 RETRY_SECONDS = (0.2, 1.0)
-"""Pauses before an object is created again whose creation failed, perhaps only in its answer."""
+"""Pauses before retrying to create an object; only the response of the failed attempt may have been lost."""
 
 
 class FolderStorage:
@@ -54,7 +54,7 @@ class FolderStorage:
         return FolderStorage(self._path / name)
 
     def names(self) -> list[str]:
-        """Return the names of all files and folders here, in no order; none where this folder doesn't exist."""
+        """Return the names of all files and folders here, in no order; [] if this folder doesn't exist."""
         return [entry.name for entry in self._path.iterdir()] if self._path.is_dir() else []
 
     def sizes(self) -> dict[str, int]:
@@ -77,8 +77,8 @@ class FolderStorage:
     def create(self, name: str, content: bytes) -> bool:
         """Create a file in one step and return True; return False if it exists with another content.
 
-        Of several callers with different contents, one gets True. A caller whose own content is already there gets
-        True as well: its answer was lost, and it tries again.
+        Of several callers with different contents, one gets True. A caller whose own content is already there also gets
+        True: it retries because the response was lost.
         """
         path = self.scratch() / name
         return files.create_atomically(path, content) or path.read_bytes() == content
@@ -88,17 +88,17 @@ class FolderStorage:
         (self._path / name).unlink(missing_ok=True)
 
     def remove_folder(self, name: str) -> None:
-        """Remove a folder if it exists; it is renamed first, so that it is never there with only some of its files."""
+        """Remove a folder if it exists; it is renamed first, so that it never appears with only some of its files."""
         path = self._path / name
         with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path.rename(path.with_name(f"{RETIRED}{uuid.uuid4().hex}")), ignore_errors=True)
+            shutil.rmtree(path.rename(path.with_name(f"{RETIRED_PREFIX}{uuid.uuid4().hex}")), ignore_errors=True)
 
     def add_folder(self, folder: Path, name: str) -> None:
-        """Move the files of a temporary folder, made in `scratch`, into a new folder here."""
+        """Add a temporary folder, made in `scratch`, under a new name."""
         files.move_folder(folder, self._path / name)
 
     def new_folder(self, name: str) -> AbstractContextManager[Path]:
-        """Yield an empty folder to fill, whose files are in a new folder here when the `with` ends without an error."""
+        """Yield an empty folder to fill; it is added under its name when the `with` block ends without an error."""
         return files.new_folder(self.scratch() / name)
 
     def local_dir(self, name: str, *, fresh: bool = False) -> Path:  # noqa: ARG002, there is no copy
@@ -112,7 +112,7 @@ class FolderStorage:
         return path
 
     def discard(self, name: str) -> None:
-        """Remove a damaged folder; of one in an object store the copy, so that it is downloaded again."""
+        """Remove a damaged folder; for an object store, remove only the local copy, which is then downloaded again."""
         self.remove_folder(name)
 
     def scratch(self) -> Path:
@@ -121,15 +121,18 @@ class FolderStorage:
         return self._path
 
     def absolute(self) -> FolderStorage:
-        """Return this storage for a process with another working directory."""
+        """Return this storage with an absolute path, for a process with another working directory."""
         return FolderStorage(self._path.absolute())
 
     def tidy(self, idle_seconds: float) -> None:
-        """Remove temporary files and folders on this machine that nobody has changed for that long."""
+        """Remove temporary files and folders on this machine that weren't changed for `idle_seconds`."""
         for name in self.names():
             path = self._path / name
             with contextlib.suppress(FileNotFoundError):  # finished or removed meanwhile
-                if not name.startswith((files.TEMPORARY, RETIRED)) or time.time() - path.stat().st_mtime < idle_seconds:
+                if (
+                    not name.startswith((files.TEMPORARY_PREFIX, RETIRED_PREFIX))
+                    or time.time() - path.stat().st_mtime < idle_seconds
+                ):
                     continue
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
@@ -142,19 +145,19 @@ class FolderStorage:
         try:
             while not folder.exists():
                 folder = folder.parent
-            with tempfile.TemporaryDirectory(dir=folder, prefix=files.TEMPORARY) as probe:
+            with tempfile.TemporaryDirectory(dir=folder, prefix=files.TEMPORARY_PREFIX) as probe:
                 FolderStorage(folder / probe).create("probe", b"")
         except OSError as error:
             raise InputError(
-                f"{self._path}: can't be written ({folder}: {error.strerror}); a folder that can be, on a disk with "
-                "hard links, is needed"
+                f"{self._path}: can't be written ({folder}: {error.strerror}); choose a writable folder "
+                "on a disk with hard links"
             ) from error
 
 
 class ObjectStorage:
     """A prefix in an object store, at a URI that fsspec knows, such as `s3://bucket/digits`.
 
-    Copies of its folders are removed with this process, or stay in the user's cache with `keep_copies`.
+    Local copies of its folders are removed when this process exits, or stay in the user's cache with `keep_copies`.
     """
 
     def __init__(self, uri: str, *, keep_copies: bool = False) -> None:
@@ -196,7 +199,7 @@ class ObjectStorage:
         return self._create_once(name, content)
 
     def _create_once(self, name: str, content: bytes) -> bool:
-        """Create an object unless it exists: S3, Google's and Azure's stores settle who is first."""
+        """Create an object unless it exists, by a conditional write of S3, Google Cloud Storage or Azure."""
         try:
             with self._open(name, to_write=True) as (store, path):
                 store.pipe_file(path, content, mode="create")
@@ -227,7 +230,7 @@ class ObjectStorage:
             self.add_folder(folder, name)
             self.discard(name)
             folder.chmod(0o755)
-            with contextlib.suppress(OSError):  # another process has a copy by now
+            with contextlib.suppress(OSError):  # another process has made a copy meanwhile
                 folder.rename(self.scratch() / name)
 
     def local_dir(self, name: str, *, fresh: bool = False) -> Path:
@@ -235,7 +238,7 @@ class ObjectStorage:
         if fresh:
             self.discard(name)
         with contextlib.suppress(FileNotFoundError):
-            os.utime(copy)  # in use: unused copies are removed after some time
+            os.utime(copy)  # marks the copy as used: unused ones are removed after some time
             return copy
         try:
             with files.new_folder(copy) as folder:
@@ -258,12 +261,12 @@ class ObjectStorage:
         shutil.rmtree(self.scratch() / name, ignore_errors=True)
 
     def scratch(self) -> Path:
-        """Return the folder of the copies; raise StorageError if it can't be created."""
+        """Return the folder of the local copies; raise StorageError if it can't be created."""
         folder = self._copies()
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{folder}: can't be made for copies of {self._uri} ({error.strerror})") from error
+            raise StorageError(f"{folder}: can't be created for copies of {self._uri} ({error.strerror})") from error
         return folder
 
     def _copies(self) -> Path:
@@ -274,25 +277,25 @@ class ObjectStorage:
         return self
 
     def tidy(self, idle_seconds: float) -> None:
-        """Remove downloads that were interrupted; objects are never incomplete."""
+        """Remove interrupted downloads; objects in the store are never incomplete."""
         FolderStorage(self._copies()).tidy(idle_seconds)
 
     def check_writable(self) -> None:
-        """Create an object and remove it; a second one of that name must be refused, or writers would race."""
+        """Create and remove an object; raise StorageError if it can be created twice: writers would race."""
         probe = f".probe-{uuid.uuid4().hex}"
         created = [self.create(probe, b"first"), self.create(probe, b"second")]
         self.remove(probe)
         if created != [True, False]:
-            raise StorageError(f"{self._uri}: doesn't refuse to create an object that exists, so that writers may race")
+            raise StorageError(f"{self._uri}: creates an object that exists already, so that writers may race")
         if self._uri.startswith("memory://"):
-            raise StorageError(f"{self._uri}: ends with its process; a folder or an object store is needed")
+            raise StorageError(f"{self._uri}: exists only in this process; a folder or an object store is needed")
 
     @contextlib.contextmanager
     def _open(self, name: str = "", *, to_write: bool = False) -> Iterator[tuple[Any, str]]:
-        """Yield fsspec's filesystem and a name's path in it; raise errors of one line.
+        """Yield fsspec's filesystem and a name's path in it; convert each backend's own errors to one-line InputErrors.
 
-        Each kind of store has its own errors. Objects that are missing or exist already are the caller's concern, and
-        a full disk is one of this machine. Something is missing `to_write` only if the bucket doesn't exist.
+        FileExistsError, FileNotFoundError and a full local disk are raised unchanged. With `to_write`, only a missing
+        bucket raises FileNotFoundError, which becomes a StorageError.
         """
         uri = f"{self._uri}/{name}" if name else self._uri
         try:
@@ -305,7 +308,7 @@ class ObjectStorage:
                 raise
             raise StorageError(f"{self._uri}: can't be written ({first_line(error)})") from error
         except Exception as error:
-            if isinstance(error, OSError) and error.errno in files.FULL:
+            if isinstance(error, OSError) and error.errno in files.DISK_FULL_ERRNOS:
                 raise
             raise storage_error(f"{uri}: can't be used", error) from error
 
@@ -314,11 +317,11 @@ Storage = FolderStorage | ObjectStorage
 
 
 def storage_at(uri: str | Path, *, keep_copies: bool = False) -> Storage:
-    """Return the storage at a path or URI; raise InputError for a protocol that no installed package knows.
+    """Return the storage at a path or URI; raise InputError for a protocol that no installed package supports.
 
-    With `keep_copies`, copies of an object store's folders stay on this machine for later processes: for large files.
+    With `keep_copies`, local copies of an object store's folders are kept for later processes, for large files.
     """
-    check_uri(uri, "a store is a folder or is at an address")
+    check_uri(uri, "a store is a folder or an address")
     path = local_path(uri)
     if path is not None:
         return FolderStorage(path)
@@ -328,7 +331,7 @@ def storage_at(uri: str | Path, *, keep_copies: bool = False) -> Storage:
 
 @cache
 def _process_folder() -> Path:
-    """Create a folder that is removed with this process."""
+    """Create a folder that is removed when this process exits."""
     folder = tempfile.mkdtemp(prefix="digit-retraining-")
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return Path(folder)

@@ -1,20 +1,7 @@
 """The store of versions: a log of decisions, and a folder for each version.
 
-    store/
-      store.json             the layout's number and the store's id
-      history/000012.json    one event an object: a decision on a new version, a promotion or a rollback by hand
-      history/newest         a hint where to look for the newest event
-      versions/7/            a version's files; card.json, with the SHA-256 of the others, is written last
-      claims/7               the number 7 is taken for good
-      work/  quarantine/     checkpoints and cached shards; quarantined rows
-
-It needs no locks: all that it asks of a disk or an object store is *create this object unless it exists*, and list.
-
-Event 13, created after a decision that was compared with event 12, makes the decision and the version in one step: it
-holds the version's card and the state after it. If another run has created event 13, the candidate is compared again.
-The next process that writes or lists adds a `card.json` that a kill left out. Two rules say what may be removed: a
-folder without a card, whose number is below that of a published version, and a version below `oldest_kept` that is
-neither the champion nor the one before. `docs/explanation/store.md` says why this is enough.
+`docs/reference/store.md` describes the files, `docs/explanation/store.md` how several writers work without locks:
+creating the next event publishes a version and makes the decision in one step.
 """
 
 from __future__ import annotations
@@ -26,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from artifacts.files import sums, temporary_folder
+from artifacts.files import checksums, temporary_folder
 from artifacts.store.history import Event, History, State, new_event
 from artifacts.store.storage import DAY, storage_at
 from artifacts.uri import error_reason
@@ -38,13 +25,13 @@ PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
 HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE = "history", "versions", "claims", "work", "quarantine"
 LAYOUT_FILE, LAYOUT = "store.json", 2
 OLD_LAYOUT = {VERSIONS, "champion", "history.jsonl"}
-"""Names in a store that an earlier release made; `migrate` moves it."""
+"""Names in a store of an earlier release; `migrate` updates its layout."""
 REPORTED = ".reported"
-"""The file in a version's folder that says that its report is in Prefect."""
+"""A file in the folder of a version whose report is in Prefect."""
 
 
 class Store:
-    """A store at a path or URI; nothing is created before something is written."""
+    """A store at a path or URI; nothing is created before the first write."""
 
     def __init__(self, uri: str | Path) -> None:
         self.uri = str(uri)
@@ -64,12 +51,12 @@ class Store:
         self._check_layout()
 
     def state(self) -> State:
-        """Return what holds after the newest event."""
+        """Return the state after the newest event."""
         self._check_layout()
         return self._history.newest()[0]
 
     def history(self, limit: int | None = None) -> list[Event]:
-        """Return the newest events, or all, the oldest first: decisions, promotions and rollbacks."""
+        """Return the newest `limit` events, or all, the oldest first: decisions, promotions and rollbacks."""
         self._check_layout()
         return self._history.events(limit)
 
@@ -80,7 +67,7 @@ class Store:
         """Return a version, by default the champion; raise StoreError if there is none."""
         number = self.champion() if version is None else version
         if number is None:
-            raise StoreError(f"store {self.uri}: there is no champion; --version names a version")
+            raise StoreError(f"store {self.uri}: there is no champion; choose a version with --version")
         return number
 
     def versions(self) -> list[int]:
@@ -99,10 +86,10 @@ class Store:
         except FileNotFoundError:
             raise StoreError(f"store {self.uri}: there is no version {version}") from None
         except OSError as error:
-            raise StoreError(f"version {version}: can't be brought to this machine ({error_reason(error)})") from error
+            raise StoreError(f"version {version}: can't be downloaded ({error_reason(error)})") from error
 
     def verified_dir(self, version: int) -> Path:
-        """Return `local_dir` after the files were verified, once for this object; raise StoreError for any fault."""
+        """Verify a version's files, once per Store object, and return `local_dir`; raise StoreError for any fault."""
         if version not in self._verified:
             self.check_intact(version)
         return self.local_dir(version)
@@ -122,16 +109,16 @@ class Store:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
         files = card.get("files") if isinstance(card, dict) else None
         if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
-            raise StoreError(f"version {version}: {CARD} isn't whole")
+            raise StoreError(f"version {version}: {CARD} is incomplete")
         return card
 
     def faults(self, version: int) -> list[str]:
-        """Return how a version's files differ from its card, and the card from the history; hashes all files."""
+        """Return the differences between a version's files, its card and the history; hashes all files."""
         try:
             card = self.card(version)
         except StoreError as error:
             return [str(error)]
-        digests = sums(self.local_dir(version, fresh=True))
+        digests = checksums(self.local_dir(version, fresh=True))
         expected = card["files"]
         faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
         faults += self._card_faults(card)
@@ -139,7 +126,7 @@ class Store:
             if name not in digests:
                 faults.append(f"{name} is missing")
             elif name not in expected:
-                faults.append(f"{name} doesn't belong to it")
+                faults.append(f"{name} isn't listed on its card")
             elif digests[name] != expected[name]:
                 faults.append(f"{name} was changed: its SHA-256 is {digests[name][:12]}…, not {expected[name][:12]}…")
         if not faults:
@@ -147,7 +134,7 @@ class Store:
         return [f"version {version}: {fault}" for fault in faults]
 
     def check_intact(self, version: int) -> None:
-        """Raise StoreError, naming every fault, unless a version is as it was published."""
+        """Raise StoreError, listing every fault, unless a version's files are unchanged."""
         if faults := self.faults(version):
             raise StoreError("; ".join(faults))
 
@@ -168,26 +155,26 @@ class Store:
 
     @contextlib.contextmanager
     def new_version(self) -> Iterator[tuple[int, Path]]:
-        """Claim the next number; yield it with an empty folder for the version's files, to be published."""
+        """Claim the next number; yield it and an empty folder for the files to publish."""
         number = self.state().last_version + 1
-        self._root.create(LAYOUT_FILE, layout())
+        self._root.create(LAYOUT_FILE, new_layout())
         while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
             number += 1
         with temporary_folder(self._versions.scratch()) as folder:
             yield number, folder
 
     def publish(self, number: int, folder: Path, card: dict[str, Any], keep: int) -> bool:
-        """Make files the version of a claimed number, and record the decision on its card, in one step.
+        """Publish a folder as the version of a claimed number and record the decision on its card, in one step.
 
-        Returns False, and leaves no version, if another event came after the decision's `after_event`: the candidate
-        has to be compared again. Versions but for the newest `keep`, the champion and the previous one are removed.
+        Returns False and publishes nothing if another event follows the decision's `after_event`: the candidate has to
+        be compared again. Removes all versions but the newest `keep`, the champion and the previous champion.
         """
         state, decision = self.state(), card["decision"]
         if state.event != decision["after_event"] or number <= state.last_version:
             return False
         self._versions.add_folder(folder, str(number))
         kept = [*self.versions(), number][-keep:]
-        after = state.promoted(number) if decision["promoted"] else state._replace(refusals=state.refusals + 1)
+        after = state.with_champion(number) if decision["promoted"] else state._replace(refusals=state.refusals + 1)
         after = after._replace(last_version=number, oldest_kept=max(state.oldest_kept, kept[0]))
         details = {"promoted": decision["promoted"], "accuracy": decision["accuracy"], "card": card}
         event = PROMOTION if decision["promoted"] else DECISION
@@ -200,7 +187,7 @@ class Store:
         return True
 
     def promote(self, version: int, *, replaced: int | None, run: str, reason: str) -> None:
-        """Make a version the champion; raise StoreError if it isn't intact, or `replaced` isn't the champion."""
+        """Promote a version to champion; raise StoreError if it isn't intact, or `replaced` isn't the champion."""
         self.check_intact(version)
         while True:
             state = self.state()
@@ -211,14 +198,14 @@ class Store:
             if not state.is_kept(version):
                 raise StoreError(f"version {version} is being removed, as it is older than the versions to --keep")
             event = ROLLBACK if replaced is not None and version < replaced else PROMOTION
-            if self._append(event, version, run, reason, state.promoted(version)):
+            if self._append(event, version, run, reason, state.with_champion(version)):
                 return
 
-    def settle(self) -> None:
-        """Finish and remove what killed processes left."""
+    def recover(self) -> None:
+        """Complete the unfinished writes of killed processes, and remove their leftovers."""
         self._write_newest_card()
         self._remove_unused_versions()
-        for version in self.unreported():  # of the others they are gone
+        for version in self.unreported():  # the work of reported versions is removed already
             with contextlib.suppress(StoreError):
                 self._remove_work(self.card(version))
         self._root.tidy(DAY)
@@ -226,34 +213,34 @@ class Store:
             self._root.child(name).tidy(DAY)
 
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
-        """Create the event after the one of a state; return False if there is another one."""
+        """Create the event that follows a state; return False if it exists already."""
         self._write_newest_card()
         content = new_event(event, version, run, reason, **details)
         return self._history.append(content, state._replace(event=state.event + 1))
 
     def _write_newest_card(self) -> None:
-        """Write the card of the version that the newest event has published, unless it is there."""
+        """Write the card of the version that the newest event published, unless it exists."""
         _, event = self._history.newest()
         if card := event.get("card"):
             folder = self._versions.child(str(event["version"]))
             names = folder.names()
-            if names and CARD not in names:  # a folder that a person has removed stays away
+            if names and CARD not in names:  # a folder that a user removed isn't created again
                 folder.create(CARD, f"{json.dumps(card, indent=2)}\n".encode())
 
     def _card_faults(self, card: dict[str, Any]) -> list[str]:
-        """Compare a card with the event that published it; versions of earlier releases have none."""
+        """Compare a card with the event that published it; migrated versions have no such event."""
         after = card["decision"].get("after_event") if isinstance(card.get("decision"), dict) else None
         if after is None:
             return []
         event = (self._history.read(after + 1) if isinstance(after, int) else None) or {}
-        return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} isn't what the history has"]
+        return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} differs from the history"]
 
     def _folders_with(self, name: str) -> list[int]:
         paths = (path.split("/") for path in self._versions.sizes())
         return sorted(int(folder) for folder, *rest in paths if rest == [name] and folder.isdecimal())
 
     def _remove_unused_versions(self) -> None:
-        """Remove versions that aren't kept, the card first, and folders that can't become versions any more."""
+        """Remove versions that aren't kept, the card first, and folders that can no longer become versions."""
         state, versions = self.state(), self.versions()
         for version in (int(name) for name in self._versions.names() if name.isdecimal()):
             if version < state.last_version and not (version in versions and state.is_kept(version)):
@@ -261,30 +248,30 @@ class Store:
                 self._versions.remove_folder(str(version))
 
     def _remove_work(self, card: dict[str, Any]) -> None:
-        """Remove the checkpoints of a published training; a card that was changed may name another folder."""
+        """Remove the checkpoints of a published training, unless a changed card names another folder."""
         fingerprint = str(card.get("fingerprint"))
         if fingerprint.isalnum():
-            with contextlib.suppress(OSError):  # they do no harm
+            with contextlib.suppress(OSError):  # leftovers do no harm
                 self.work.remove_folder(fingerprint)
 
     def _check_layout(self) -> None:
-        """Raise StoreError for a store that another release made."""
+        """Raise StoreError for a store of another release."""
         if self._has_layout:
             return
         try:
-            found = json.loads(self._root.read(LAYOUT_FILE))["layout"]
+            layout = json.loads(self._root.read(LAYOUT_FILE))["layout"]
         except FileNotFoundError:
             if OLD_LAYOUT & {*self._root.names()}:
                 command = f"python -m artifacts.store.migrate {self.uri}"
-                raise StoreError(f"store {self.uri}: an earlier release made it; move it with `{command}`") from None
+                raise StoreError(f"store {self.uri}: an earlier release made it; migrate it with `{command}`") from None
             return
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); restore it") from error
-        if found != LAYOUT:
-            raise StoreError(f"store {self.uri}: its layout is {found}, this release reads {LAYOUT}")
+        if layout != LAYOUT:
+            raise StoreError(f"store {self.uri}: its layout is {layout}, this release reads {LAYOUT}")
         self._has_layout = True
 
 
-def layout() -> bytes:
-    """Return what `store.json` says in a new store."""
+def new_layout() -> bytes:
+    """Return the contents of `store.json` for a new store."""
     return f"{json.dumps({'layout': LAYOUT, 'id': uuid.uuid4().hex})}\n".encode()

@@ -23,7 +23,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
-from artifacts.files import FULL
+from artifacts.files import DISK_FULL_ERRNOS
 from artifacts.store.storage import DAY, FolderStorage, Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
@@ -127,7 +127,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
     except InputError as error:
         return CachedShard(job.shard, job.storage, fault=str(error))
     except OSError as error:
-        message = "the disk is full" if error.errno in FULL else error_reason(error)
+        message = "the disk is full" if error.errno in DISK_FULL_ERRNOS else error_reason(error)
         raise StoreError(
             f"{job.shard.address}: can't be cached in {job.storage} ({message}); run again to go on from the shards "
             "that are cached"

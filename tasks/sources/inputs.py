@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
-from schemas.errors import InputError, listed
+from schemas.errors import InputError, join_messages
 from schemas.rules import InputRules
 from tasks.sources import formats, shards
 from tasks.sources.files import check_inside, entries, printable, unreadable
@@ -76,7 +76,7 @@ def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]
 def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     found = shards.list_shards(source).shards
     if faults := [shard.fault for shard in found if shard.fault]:
-        raise InputError(listed(faults))
+        raise InputError(join_messages(faults))
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
         for shard in found:  # each is fetched only while it is read
             with shards.local_copy(shard, Path(folder)) as path:

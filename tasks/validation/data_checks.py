@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from artifacts.reports.markdown import count
 from schemas.digits import CLASSES
-from schemas.errors import listed
+from schemas.errors import join_messages
 from schemas.pixel_frame import labelled_column_fault
 from schemas.profile import Profile
 from schemas.results import CheckResult, Part, RawDataset
@@ -39,7 +39,7 @@ def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRe
         return []
     n_rows = f"{checked.n_unreadable:,} of {checked.n_expected:,} rows"
     shards = count(len(checked.bad_shards), "shard")
-    message = f"{shards} of the {part} part, {n_rows}, can't be used: {listed(checked.bad_shards)}"
+    message = f"{shards} of the {part} part, {n_rows}, can't be used: {join_messages(checked.bad_shards)}"
     if checked.n_input and not _exceeds_budget(checked.n_unreadable, checked, rules):
         return [CheckResult("shards", "warning", message)]
     return [CheckResult("shards", "error", f"{message}; {_budget_message(rules)}")]

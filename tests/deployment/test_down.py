@@ -31,7 +31,7 @@ def test_server_is_recorded_before_the_worker_starts(deployment, tmp_path, monke
     monkeypatch.setattr(up, "await_server", killed)
     monkeypatch.setattr(up, "PREFECT", sys.executable)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
-        monkeypatch.setattr(up, "started", lambda *_: contextlib.nullcontext(server))
+        monkeypatch.setattr(up, "background_process", lambda *_: contextlib.nullcontext(server))
         with pytest.raises(SystemExit), contextlib.ExitStack() as stack:
             up.up(stack, "4200")
         assert {name: process.pid for name, process in down.recorded_processes().items()}["server"] == server.pid

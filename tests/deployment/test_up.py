@@ -32,7 +32,7 @@ def await_ready(process):
     lines = []
     for line in process.stdout:
         lines.append(line)
-        if "Ctrl-C ends" in line:
+        if "Ctrl-C stops" in line:
             break
     assert process.poll() is None, "".join(lines)
     return lines
@@ -51,7 +51,7 @@ def api(tmp_path_factory):
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 0, output
-    assert output.endswith("everything has ended\n")
+    assert output.endswith("everything is stopped\n")
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
 
@@ -140,18 +140,18 @@ def test_make_down_ends_the_processes_of_a_killed_make_up(tmp_path):
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
     down = [sys.executable, ROOT / "deployment" / "down.py"]
     ended = subprocess.run(down, env=environment, capture_output=True, text=True, check=True, timeout=120)
-    assert ended.stdout == "ended: server, worker\n"
+    assert ended.stdout == "stopped: server, worker\n"
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), timeout=1)
     again = subprocess.run(down, env=environment, capture_output=True, text=True, check=True, timeout=120)
-    assert again.stdout == "nothing of make up is running\n"
+    assert again.stdout == "no process of make up is running\n"
 
 
 @pytest.mark.parametrize(
     ("environment", "message"),
     [
-        ({"PORT": "99999"}, "error: PORT=99999: 1 to 65535 is allowed\n"),
-        ({"PORT": "http"}, "error: PORT=http: 1 to 65535 is allowed\n"),
+        ({"PORT": "99999"}, "error: PORT=99999: must be a number from 1 to 65535\n"),
+        ({"PORT": "http"}, "error: PORT=http: must be a number from 1 to 65535\n"),
         (
             {"PREFECT_API_URL": "http://127.0.0.1:9/api"},
             "error: PREFECT_API_URL=http://127.0.0.1:9/api: no Prefect server answers there",

@@ -84,7 +84,7 @@ def test_help_lists_every_flag_with_default_and_description(run_flow):
     [
         (["--source", "mnits"], 1, "mnits: no such file or folder; expected mnist, fashion-mnist, an .npz"),
         (["--source", "gone.npz"], 1, "gone.npz: no such file or folder"),
-        (["--source", "s3://"], 1, "s3://: not a whole address"),
+        (["--source", "s3://"], 1, "s3://: incomplete address"),
         (["--store", "/proc/store"], 1, "can't be written"),
         (["--store", __file__], 1, "can't be written"),
         (["--validation-fraction", "0.6"], 2, "--validation-fraction 0.6: Input should be less than or equal to 0.5"),
@@ -114,12 +114,12 @@ def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 1, "store store: there is no champion; --version names a version"),
+        ([], 1, "store store: there is no champion; choose a version with --version"),
         (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
         (["--input", "scans/*.png"], 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
-        (["--output", "out.xlsx"], 1, "--output out.xlsx: .csv or .parquet is allowed"),
+        (["--output", "out.xlsx"], 1, "--output out.xlsx: must end with .csv or .parquet"),
         (["--output", "gone/out.csv"], 1, "--output gone/out.csv: can't be written (No such file or directory)"),
-        (["--input", __file__, "--output", __file__], 1, "is allowed"),
+        (["--input", __file__, "--output", __file__], 1, "must end with"),
         (["--batch-size", "0"], 2, "--batch-size 0: Input should be greater than or equal to 1"),
         (["--drift", "never"], 2, "--drift never: Input should be 'error' or 'warning'"),
     ],
@@ -192,7 +192,7 @@ def test_killed_and_interrupted_trainings_resume_and_publish(prefect_home, tiny_
     assert code == -signal.SIGKILL
     assert not (tmp_path / "store" / "versions").exists()
 
-    resumes = "error: interrupted; the same command goes on from the last checkpoint, if there is one"
+    resumes = "error: interrupted; the same command resumes at the last checkpoint, if there is one"
     for text, number, to_group, expected in (
         ("epoch  20/150", signal.SIGINT, True, 130),
         ("epoch  40/150", signal.SIGTERM, False, 143),
@@ -222,7 +222,7 @@ def test_mnist_runs_are_accurate_reproducible_and_print_no_noise(run_flow, tmp_p
     assert "promoted to champion: the first champion" in runs[0].stdout
     again = run_flow("train", "--store", tmp_path / "store")
     assert again.returncode == 0
-    assert "unchanged: version 2 was made of the same data, recipe, training code and libraries" in again.stdout
+    assert "unchanged: version 2 has the same data, recipe, training code and libraries" in again.stdout
     assert "the champion is version" in again.stdout
     assert metrics[0]["accuracy"] >= 0.9756
     assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000

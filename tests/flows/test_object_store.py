@@ -49,7 +49,7 @@ def test_all_flows_work_on_a_store_in_an_object_store(run_flow, bucket, tmp_path
     files.pipe(place, json.dumps(card).encode())
     named = run_flow("verify", "--store", store)
     assert named.returncode == 1
-    assert "version 1: card.json isn't what the history has" in named.stderr
+    assert "version 1: card.json differs from the history" in named.stderr
     assert not [entry for entry in tmp_path.iterdir() if entry.name.startswith("s3")]
 
 

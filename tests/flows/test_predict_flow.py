@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 from samples import ROOT, clean_environment, newest_artifact
 
-from artifacts.files import sums
+from artifacts.files import checksums
 from artifacts.store.store import Store
 from flows.predict_flow import check, predict_flow
 from flows.train_flow import train_flow
@@ -155,7 +155,7 @@ def test_a_model_with_code_or_without_probabilities_is_refused(version_dir, tmp_
         keras.Sequential(layers).save(version_dir / "model.keras")
         card = json.loads((version_dir / "card.json").read_text())
         (version_dir / "card.json").unlink()
-        write_card(version_dir, card | {"files": sums(version_dir)})
+        write_card(version_dir, card | {"files": checksums(version_dir)})
         with pytest.raises(StoreError, match=message):
             predict_flow(store=str(tmp_path / "store"), output=tmp_path / "out.csv")
 

@@ -45,7 +45,7 @@ def test_tampered_version_is_refused_before_anything_starts(store):
 @pytest.mark.parametrize(
     ("version", "previous", "reason", "message"),
     [
-        (None, False, "r", "either --version or --previous is needed, and not both"),
+        (None, False, "r", "use either --version or --previous, not both"),
         (1, True, "r", "not both"),
         (9, False, "r", "there is no version 9 with a card; there are 1, 2, 3"),
         (1, False, " ", "--reason is empty"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from samples import draw_digits
 
-from artifacts.files import sums
+from artifacts.files import checksums
 from artifacts.store.store import Store
 from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
@@ -43,7 +43,7 @@ def change_card(store, change, *, sign=False):
     change(card)
     if sign:
         (folder / "card.json").unlink()
-        card["files"] = sums(folder)
+        card["files"] = checksums(folder)
     (folder / "card.json").write_text(json.dumps(card))
     event = store / "history" / "000001.json"
     event.write_text(json.dumps(json.loads(event.read_text()) | {"card": card}))
@@ -107,7 +107,7 @@ def test_data_that_isnt_available_any_more_is_named(store):
 
 @pytest.mark.parametrize("refuse", [check, verify_flow])
 def test_without_a_champion_a_version_has_to_be_named(refuse, tmp_path):
-    with pytest.raises(InputError, match="there is no champion; --version names a version"):
+    with pytest.raises(InputError, match="there is no champion; choose a version with --version"):
         refuse(version=None, store=str(tmp_path))
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 
 from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
-from schemas.row_checks import ROW_CHECKS, GoodRows
+from schemas.row_checks import ROW_CHECKS, ValidRows
 from schemas.rules import Rules
 from tasks.sources import csv_table, formats
 from tasks.validation import inspection, profiles
@@ -309,7 +309,7 @@ def test_row_that_fails_a_check_is_located_in_a_csv_file(name, digits, tmp_path)
     (tmp_path / "test").mkdir()
     test = source_files.csv(digits.iloc[300:], tmp_path / "test")
     frame = digits.iloc[:300].astype(float)
-    frame.iloc[200] = ROW_CHECKS[name].example(GoodRows(*(digits.iloc[row].to_numpy(float) for row in (200, 4, 300))))
+    frame.iloc[200] = ROW_CHECKS[name].example(ValidRows(*(digits.iloc[row].to_numpy(float) for row in (200, 4, 300))))
     path = tmp_path / "rows.csv"
     frame.to_csv(path, index=False)
     refused(path, f"of 300 train rows had to be quarantined .*train 200: {name}", STRICT, test)
@@ -406,8 +406,8 @@ SOURCES = {
     "an address": ("nothing://example.org/digits", "nothing://example.org/digits: Protocol not known"),
     "a set of photographs": ("cifar10", "cifar10: photographs in colour"),
     "nothing": ("", "the source is empty"),
-    "an address of nothing": ("s3://", "not a whole address, such as s3://bucket/digits"),
-    "an address with a slash too few": ("s3:/bucket/digits", "not a whole address"),
+    "an address of nothing": ("s3://", "incomplete address; write it like s3://bucket/digits"),
+    "an address with a slash too few": ("s3:/bucket/digits", "incomplete address"),
     "a folder without classes": ("folder", "no known format; expected a folder with .*IDX files"),
     "a picture in place of a folder": ("picture.png", r"a file without labels \(picture\)"),
     "an old zip with other things": ("other.zip", "no arrays"),

@@ -39,7 +39,7 @@ def prediction() -> Prediction:
 
 
 def test_the_report_has_a_section_for_each_aspect(prediction):
-    text = prediction_report.prediction_report(prediction, markdown.linked)
+    text = prediction_report.prediction_report(prediction, markdown.as_links)
     for part in (
         "# scans/: 1,003 images\n\nPredicted by version 3 in 0.5 s, 2,006 images per second, and written to `out.csv`.",
         "**accuracy 90.00% of 1,000 images with a label (88.00% to 92.00%), 0 mistakes; "
@@ -64,14 +64,14 @@ def test_every_plot_that_the_report_shows_is_drawn(prediction):
     unlabelled = dataclasses.replace(prediction, score=None, least_confident=(), least_similar=())
     for totals, count in ((prediction, 5), (unlabelled, 2)):
         drawn = plots.draw(prediction_report.SECTIONS, totals)
-        text = prediction_report.prediction_report(totals, markdown.linked)
+        text = prediction_report.prediction_report(totals, markdown.as_links)
         assert sorted(re.findall(r"\((\w+)\.png\)", text)) == sorted(drawn)
         assert len(drawn) == count
 
 
 def test_a_version_without_a_threshold_is_reported_as_such(prediction):
     without = dataclasses.replace(prediction, threshold=None)
-    text = prediction_report.prediction_report(without, markdown.linked)
+    text = prediction_report.prediction_report(without, markdown.as_links)
     assert "The version has no confidence threshold, so it abstained from all images." in text
 
 

@@ -140,21 +140,21 @@ def pictures(run: Run, plot_inputs: tuple) -> dict[str, bytes]:
 
 
 def test_the_report_starts_with_accuracy_interval_and_the_original(run):
-    head = training_report.training_report(run, 7, markdown.linked)[:400]
+    head = training_report.training_report(run, 7, markdown.as_links)[:400]
     assert head.startswith("# Version 7: 97.56% of 10,000 test digits")
     assert "95 % interval 97.24% to 97.84%" in head
     assert "0.00 percentage points better than the original project, 97.56%" in head
 
 
 def test_the_confusion_matrix_is_a_table_with_the_counts(run):
-    text = training_report.training_report(run, 1, markdown.linked)
+    text = training_report.training_report(run, 1, markdown.as_links)
     line = next(line for line in text.splitlines() if line.startswith("| **4** | 0"))
     assert line == "| **4** | 0 | 0 | 0 | 0 | **961** | 0 | 0 | 0 | 0 | 244 |"
 
 
 def test_all_rows_of_a_table_have_the_cells_of_its_header(run):
     """Otherwise the UI shows the table as raw text."""
-    for block in training_report.training_report(run, 1, markdown.linked).split("\n\n"):
+    for block in training_report.training_report(run, 1, markdown.as_links).split("\n\n"):
         lines = block.splitlines()
         if lines[0].startswith("|"):
             assert len({line.count("|") for line in lines}) == 1
@@ -162,25 +162,25 @@ def test_all_rows_of_a_table_have_the_cells_of_its_header(run):
 
 
 def test_the_report_has_data_recipe_time_and_libraries(run):
-    text = training_report.training_report(run, 1, markdown.linked)
+    text = training_report.training_report(run, 1, markdown.as_links)
     for part in ("57,000", "3,000", "`ffffffffffffffff`", "| seed | 0 |", "| epochs |", "2.21.0"):
         assert part in text
     assert "Orchestration took 9.4% of it, the start-up (imports, a temporary Prefect server) 38%" in text
 
 
 def test_plots_are_linked_in_the_file_and_embedded_in_the_artifact(run, pictures):
-    linked = training_report.training_report(run, 1, markdown.linked)
+    linked = training_report.training_report(run, 1, markdown.as_links)
     assert re.findall(r"!\[.*?\]\((.*?)\)", linked) == [f"{name}.png" for name in pictures]
-    whole = training_report.training_report(run, 1, markdown.embedded(pictures))
+    whole = training_report.training_report(run, 1, markdown.as_data_uris(pictures))
     data = re.findall(r"\(data:image/png;base64,(.*?)\)", whole)
     assert [base64.b64decode(picture) for picture in data] == list(pictures.values())
 
 
 def test_plots_beside_a_written_report_can_be_embedded_later(run, pictures, tmp_path):
-    (tmp_path / "report.md").write_text(training_report.training_report(run, 1, markdown.linked))
+    (tmp_path / "report.md").write_text(training_report.training_report(run, 1, markdown.as_links))
     for name, picture in pictures.items():
         (tmp_path / f"{name}.png").write_bytes(picture)
-    embedded = training_report.training_report(run, 1, markdown.embedded(pictures))
+    embedded = training_report.training_report(run, 1, markdown.as_data_uris(pictures))
     assert markdown.embed_pictures(tmp_path / "report.md") == embedded
 
 
@@ -198,16 +198,16 @@ def test_a_new_section_appears_in_the_report_with_its_plot(run, plot_inputs, pic
 
 def test_a_section_without_text_is_left_out(run, monkeypatch):
     monkeypatch.setattr(training_report, "SECTIONS", (Section("Toy", lambda _run, _address: ""),))
-    assert "Toy" not in training_report.training_report(run, 1, markdown.linked)
+    assert "Toy" not in training_report.training_report(run, 1, markdown.as_links)
 
 
 def test_the_artifact_stays_under_500_kilobytes(run, pictures):
-    assert len(training_report.training_report(run, 1, markdown.embedded(pictures))) < 500_000
+    assert len(training_report.training_report(run, 1, markdown.as_data_uris(pictures))) < 500_000
 
 
 def test_a_run_without_mistakes_says_none(run):
     flawless = dataclasses.replace(run, evaluation=dataclasses.replace(run.evaluation, mistakes=()))
-    assert "## Mistakes\n\nNone." in training_report.training_report(flawless, 1, markdown.linked)
+    assert "## Mistakes\n\nNone." in training_report.training_report(flawless, 1, markdown.as_links)
 
 
 def test_the_class_table_has_a_row_for_every_digit(run):
@@ -238,14 +238,14 @@ def test_metrics_are_plain_json(run):
 
 
 def test_the_decision_comes_before_the_details(run):
-    text = training_report.training_report(run, 4, markdown.linked)
+    text = training_report.training_report(run, 4, markdown.as_links)
     assert "**Promoted to champion**: it fixes 30 mistakes of version 3 and makes 9 new ones." in text
     assert text.index("## Decision") < text.index("## Confusion matrix")
     assert "| its lower bound, confidence level 97.00% | +0.08 |" in text
     refused = dataclasses.replace(
         run, decision=Decision(promoted=False, reason="too low", champion=None, rows=9, accuracy=0.5, **COSTS)
     )
-    assert "**Not promoted**: too low." in training_report.training_report(refused, 4, markdown.linked)
+    assert "**Not promoted**: too low." in training_report.training_report(refused, 4, markdown.as_links)
 
 
 def test_the_card_has_purpose_metrics_data_and_environment(run):

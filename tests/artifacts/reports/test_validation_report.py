@@ -17,7 +17,7 @@ def validation(digits):
 
 
 def test_report_names_rows_outcome_and_quarantine(validation):
-    report = validation_report.validation_report(validation, markdown.linked, "store/quarantine/1")
+    report = validation_report.validation_report(validation, markdown.as_links, "store/quarantine/1")
     assert report.startswith("# made: 400 rows, accepted\n\n## Checks\n")
     assert "| train | 400 | 1 | 339 |\n| test, split off |  |  | 60 |" in report
     assert "| label unknown | the label isn't one of 0 to 9 | 1 |" in report
@@ -26,7 +26,7 @@ def test_report_names_rows_outcome_and_quarantine(validation):
 
 
 def test_body_has_the_sections_without_titles(validation):
-    texts = validation_report.body(validation, markdown.linked, None)
+    texts = validation_report.body(validation, markdown.as_links, None)
     assert len(texts) == len(validation_report.SECTIONS) - 1, "nothing was repaired"
     assert not [text for text in texts if "#" in text]
 
@@ -34,5 +34,5 @@ def test_body_has_the_sections_without_titles(validation):
 def test_registered_section_is_written(validation, monkeypatch):
     section = Section("Weather", lambda validation, *_: f"Sunny over {validation.name}.")
     monkeypatch.setattr(validation_report, "SECTIONS", (*validation_report.SECTIONS, section))
-    report = validation_report.validation_report(validation, markdown.linked, None)
+    report = validation_report.validation_report(validation, markdown.as_links, None)
     assert report.endswith("\n\n## Weather\n\nSunny over made.\n")

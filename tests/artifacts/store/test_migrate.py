@@ -78,9 +78,9 @@ def check_migrated(uri: str) -> None:
 
 def test_old_store_is_refused_with_the_command_that_moves_it(store_uri):
     store = Store(store_uri)
-    for use in (store.champion, store.versions, store.history, store.check_writable, store.settle):
+    for use in (store.champion, store.versions, store.history, store.check_writable, store.recover):
         with pytest.raises(
-            StoreError, match=rf"made it; move it with `python -m artifacts.store.migrate {store_uri}`$"
+            StoreError, match=rf"made it; migrate it with `python -m artifacts.store.migrate {store_uri}`$"
         ):
             use()
 

@@ -75,10 +75,10 @@ def test_tampered_objects_are_named(bucket):
     files.pipe_file(f"{versions}/3/card.json", json.dumps(card).encode())
     assert store.faults(1)[0].startswith("version 1: model.keras was changed"), "whatever was downloaded before"
     assert store.faults(2) == ["version 2: metrics.json is missing"]
-    assert store.faults(3) == ["version 3: card.json isn't what the history has"]
+    assert store.faults(3) == ["version 3: card.json differs from the history"]
     files.pipe_file(f"{versions}/2/notes.txt", b"")
     files.pipe_file(f"{versions}/2/more/notes.txt", b"")
-    assert {*store.faults(2)} > {f"version 2: {name} doesn't belong to it" for name in ("notes.txt", "more")}
+    assert {*store.faults(2)} > {f"version 2: {name} isn't listed on its card" for name in ("notes.txt", "more")}
 
 
 # Kills, interrupted and delayed requests
@@ -146,7 +146,7 @@ def check_store(store: Store) -> None:
     assert promoted[-1] == champion
     assert len(history) == store.state().event
     assert store.unreported() == versions, "no report is forgotten"
-    store.settle()
+    store.recover()
     number = publish(store)
     assert number > max(event["version"] for event in history)
     promote(store, number)
@@ -313,7 +313,7 @@ def test_object_store_that_refuses_no_second_writer_is_refused(memory, monkeypat
 
 
 def test_store_in_memory_is_refused(memory):
-    with pytest.raises(StorageError, match=r"^memory://digits/versions: ends with its process"):
+    with pytest.raises(StorageError, match=r"^memory://digits/versions: exists only in this process"):
         Store(memory).check_writable()
     assert MemoryFileSystem.store == {}
 
@@ -321,14 +321,14 @@ def test_store_in_memory_is_refused(memory):
 @pytest.mark.parametrize("uri", ["s3:/bucket/store", "s3://", "memory://"])
 def test_incomplete_address_is_refused(uri, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="not a whole address, such as s3://bucket/digits; a store is"):
+    with pytest.raises(InputError, match="incomplete address; write it like s3://bucket/digits; a store is"):
         Store(uri)
     assert not list(tmp_path.iterdir())
 
 
 def test_cache_folder_that_cannot_be_created_is_named(memory, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
-    with pytest.raises(StorageError, match=r"^/proc/nowhere/.*: can't be made for copies of memory://digits"):
+    with pytest.raises(StorageError, match=r"^/proc/nowhere/.*: can't be created for copies of memory://digits"):
         ObjectStorage(memory, keep_copies=True).local_dir("one")
 
 

@@ -80,7 +80,7 @@ def test_empty_store_has_no_champion_and_reading_creates_nothing(tmp_path):
         [],
         0,
     )
-    store.settle()
+    store.recover()
     assert not (tmp_path / "store").exists()
 
 
@@ -256,7 +256,7 @@ def check_after_kill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [event["version"] for event in store.history() if event["event"] == "promotion"] == [*promoted, number]
     publish(store, keep=1)
     monkeypatch.setattr(store_module, "DAY", -1)
-    store.settle()
+    store.recover()
     assert store.versions() == sorted({champion, number, store.state().last_version})
     folder = Path(store.uri)
     assert {path.name for path in folder.glob("versions/*")} == set(map(str, store.versions()))
@@ -313,7 +313,7 @@ def test_checkpoints_of_a_published_training_are_removed_by_the_next_run(tmp_pat
         patch.setattr(Store, "_remove_work", lambda *_: None)
         publish(store)
     assert store.work.names() == ["f"]
-    store.settle()
+    store.recover()
     assert store.work.names() == []
 
 
@@ -389,7 +389,7 @@ def test_version_that_is_being_removed_is_not_promoted(store, monkeypatch):
     assert store.versions() == [1, 2, 3, 4]
     with pytest.raises(StoreError, match="version 3 is being removed"):
         promote(store, 3)
-    store.settle()
+    store.recover()
     assert store.versions() == [1, 2, 4]
 
 
@@ -397,7 +397,7 @@ def test_folder_of_a_run_that_may_still_publish_stays(store, folder):
     for number in (2, 4, 5):
         (folder / "versions" / str(number)).mkdir(exist_ok=True)
     (folder / "versions" / "2" / "card.json").unlink()
-    store.settle()
+    store.recover()
     assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "4", "5"}
     for taken in (4, 5):
         (folder / "claims" / str(taken)).touch()
@@ -423,7 +423,7 @@ def test_interrupted_writing_of_quarantined_rows_goes_a_day_later(store, folder)
         (quarantine / name).mkdir(parents=True)
         then = time.time() - hours * 3600
         os.utime(quarantine / name, (then, then))
-    store.settle()
+    store.recover()
     assert {path.name for path in quarantine.iterdir()} == {".new-under_wy", "whole"}
 
 
@@ -472,13 +472,13 @@ def edit_card(folder):
         ),
         (swap, "model.keras was changed"),
         (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
-        (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt doesn't belong to it"),
-        (lambda folder: (folder / "more").mkdir(), "more doesn't belong to it"),
+        (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt isn't listed on its card"),
+        (lambda folder: (folder / "more").mkdir(), "more isn't listed on its card"),
         (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
-        (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json isn't whole"),
+        (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json is incomplete"),
         (lambda folder: (folder / "card.json").unlink(), "there is no version 3 with a card; there are 1, 2"),
         (copy_card, "the card is that of version 1"),
-        (edit_card, r"card\.json isn't what the history has"),
+        (edit_card, r"card\.json differs from the history"),
     ],
 )
 def test_tampered_version_is_named_and_not_promoted(store, tamper, message):
@@ -494,16 +494,16 @@ def test_version_of_another_store_is_not_promoted(store, folder, tmp_path):
     for _ in range(6):
         number = publish(other, promoted=True)
     shutil.copytree(other.local_dir(number), folder / "versions" / str(number))
-    with pytest.raises(StoreError, match=r"card\.json isn't what the history has"):
+    with pytest.raises(StoreError, match=r"card\.json differs from the history"):
         promote(store, number)
-    store.settle()
+    store.recover()
     assert store.champion() == 2
 
 
 def test_verified_version_is_hashed_once(store, monkeypatch):
     hashed = []
-    sums = store_module.sums
-    monkeypatch.setattr(store_module, "sums", lambda path: (hashed.append(path.name), sums(path))[1])
+    checksums = store_module.checksums
+    monkeypatch.setattr(store_module, "checksums", lambda path: (hashed.append(path.name), checksums(path))[1])
     assert store.verified_dir(3) == store.verified_dir(3) == store.local_dir(3)
     assert hashed == ["3"]
     change(store.local_dir(3), "model.keras")

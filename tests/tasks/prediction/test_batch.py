@@ -103,5 +103,5 @@ def test_an_interrupted_run_leaves_no_predictions_file(digits, predictor, tmp_pa
 
 @pytest.mark.parametrize("name", ["out.txt", "gone/out.csv"])
 def test_an_output_that_cant_be_written_is_refused(name, tmp_path):
-    with pytest.raises(InputError, match=r"--output .*: (\.csv or \.parquet is allowed|can't be written)"):
+    with pytest.raises(InputError, match=r"--output .*: (must end with \.csv or \.parquet|can't be written)"):
         predictions.writer(tmp_path / name).__enter__()

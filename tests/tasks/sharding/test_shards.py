@@ -12,9 +12,9 @@ import pytest
 from fsspec.implementations.memory import MemoryFile
 from samples import draw_digits
 
-from artifacts.files import TEMPORARY
+from artifacts.files import TEMPORARY_PREFIX
 from artifacts.reports import validation_report
-from artifacts.store.storage import RETIRED, FolderStorage, storage_at
+from artifacts.store.storage import RETIRED_PREFIX, FolderStorage, storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
@@ -434,8 +434,8 @@ def test_damaged_cached_shards_are_cached_again(train, frame_to_test, tmp_path):
 
 
 def test_shards_unused_for_two_weeks_are_swept(tmp_path):
-    under_way = f"{TEMPORARY}under_wy"
-    killed = (f"{TEMPORARY}killed__", f"{RETIRED}{'0' * 32}", f"{shards.COPY_PREFIX}killed")
+    under_way = f"{TEMPORARY_PREFIX}under_wy"
+    killed = (f"{TEMPORARY_PREFIX}killed__", f"{RETIRED_PREFIX}{'0' * 32}", f"{shards.COPY_PREFIX}killed")
     for name, days in (("used", 13), ("unused", 15), *((name, 2) for name in killed), (under_way, 0)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "pixels.npy").touch()

@@ -136,8 +136,8 @@ def test_patterns_and_single_pictures_are_inputs(scans):
         ("noise.bin", "noise.bin: unknown content; expected mnist, fashion-mnist, an .npz"),
         ("pipe", "pipe: a pipe or a device; "),
         (" ", "--input is empty; "),
-        ("s3://", "s3://: not a whole address"),
-        ("s3:/bucket/rows.csv", "not a whole address"),
+        ("s3://", "s3://: incomplete address"),
+        ("s3:/bucket/rows.csv", "incomplete address"),
         ("x" * 300, "x{200}: can't be read"),
     ],
 )

@@ -5,7 +5,7 @@ import pytest
 
 from artifacts.reports import validation_report
 from schemas.results import RawDataset
-from schemas.row_checks import ROW_CHECKS, GoodRows, RowCheck
+from schemas.row_checks import ROW_CHECKS, RowCheck, ValidRows
 from schemas.rules import Rules
 from tasks.validation import inspection, profiles
 
@@ -21,7 +21,7 @@ def inspect(frame):
 def with_example(digits, check):
     """Return the digits with the check's example in place of a row."""
     frame = digits.astype(float)
-    frame.iloc[ROW] = check.example(GoodRows(*frame.iloc[[ROW, EARLIER, FIRST_TEST]].to_numpy()))
+    frame.iloc[ROW] = check.example(ValidRows(*frame.iloc[[ROW, EARLIER, FIRST_TEST]].to_numpy()))
     return frame
 
 
@@ -42,7 +42,7 @@ def test_registered_check_quarantines_rows_and_is_reported(digits, monkeypatch):
         "pixels",
         fact=lambda block: block.visible.mean(axis=1),
         passes=lambda mean: mean >= 10,
-        example=lambda good: np.array([good.row[0], *[255.0] * 10, *[0.0] * 774]),
+        example=lambda valid: np.array([valid.row[0], *[255.0] * 10, *[0.0] * 774]),
     )
     monkeypatch.setitem(ROW_CHECKS, check.name, check)
     validation, dataset = inspect(with_example(digits, check))
