@@ -68,12 +68,12 @@ def _reference(store: Store) -> Profile:
 
     champion = store.champion()
     if champion is None:
-        return profiles.embedded()
+        return profiles.load_embedded()
     try:
         folder = store.verified_dir(champion)
     except StoreError as error:
         get_run_logger().warning("the reference is the embedded MNIST's: %s", error)
-        return profiles.embedded()
+        return profiles.load_embedded()
     profile = reference_profile.read(folder / reference_profile.NAME)
     return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
 

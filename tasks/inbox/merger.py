@@ -20,7 +20,7 @@ from schemas.shards import ShardManifest
 from tasks.sources import formats
 from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
-from tasks.validation.repairs import REPAIR_ADVISED, highest, is_unit_scale
+from tasks.validation.repairs import REPAIR_ADVISED, find_max_pixel, is_unit_scale
 from tasks.validation.row_faults import RowKeys
 
 Pair = tuple[int, ...]
@@ -41,7 +41,7 @@ class InboxMerger:
             raise ValueError("shards take no files of an inbox")  # noqa: TRY004, the caller's mistake
         self.files = raw.inbox_files
         self._raw, self._train, self._rules = raw, parts["train"], rules
-        self._is_unit_scale = is_unit_scale(highest(raw.train))
+        self._is_unit_scale = is_unit_scale(find_max_pixel(raw.train))
         self._source_keys = {part: checked.keys for part, checked in parts.items()}
         self._added_keys: list[RowKeys] = []
         self._source_pairs = frozenset(_pairs(self._train.keys))
@@ -54,16 +54,16 @@ class InboxMerger:
             raise InputError(file.fault)
         if not len(file.frame):
             raise InputError(f"{file.path.name}: train part: no rows")
-        if is_unit_scale(highest(file.frame)) != self._is_unit_scale:
+        if is_unit_scale(find_max_pixel(file.frame)) != self._is_unit_scale:
             raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
         return check_frame(file.frame, self._rules.repair)
 
     def check(self, file: InboxFile) -> CheckedPart:
         """Check a file's rows; raise InputError, with all reasons, unless it may be added."""
         part = self.check_rows(file)
-        if errors := self._check_alone(part):
+        if errors := self._check_file(part):
             raise InputError(f"{file.path.name}: {'; '.join(errors)}")
-        self._check_beside(file.path.name, _take_new(part, set(self._known)).keys)
+        self._check_against_existing_rows(file.path.name, _take_new(part, set(self._known)).keys)
         return part
 
     def add(self, path: Path, part: CheckedPart) -> int:
@@ -87,17 +87,19 @@ class InboxMerger:
         known = set(self._source_pairs)
         return raw, _append(self._train, {path: _take_new(self._added[path], known) for path in paths})
 
-    def _check_alone(self, part: CheckedPart) -> list[str]:
+    def _check_file(self, part: CheckedPart) -> list[str]:
         """Make the checks that any data has to pass; a file may hold one class, and few rows."""
         part = part.quarantine(row_faults.copy_faults({"train": part.keys})["train"])
         results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
         if len(part.images):
-            reference = profiles.embedded()
-            results += data_checks.check_look("train", profiles.count(part.images, reference), reference)
+            reference = profiles.load_embedded()
+            results += data_checks.check_polarity_and_orientation(
+                "train", profiles.compute_histograms(part.images, reference), reference
+            )
         # No repair is advised: it would be made on the source's images, too.
         return [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
 
-    def _check_beside(self, name: str, new: RowKeys) -> None:
+    def _check_against_existing_rows(self, name: str, new: RowKeys) -> None:
         """Check that not too many rows, earlier ones among them, would be quarantined because of a file's new rows.
 
         The budget is that of the new rows, so that the whole stays within its budget however many files are added.
@@ -116,7 +118,7 @@ class InboxMerger:
         """Count the copies among all rows by reason; those that fail any check under the key ""."""
         keys = _concatenate([self._train.keys, *self._added_keys, *new])
         faults = row_faults.copy_faults(self._source_keys | {"train": keys})["train"]
-        total = row_faults.failing(faults, len(keys.labels))
+        total = row_faults.any_fault(faults, len(keys.labels))
         return {"": int(total.sum())} | {reason: int(fails.sum()) for reason, fails in faults.items()}
 
 

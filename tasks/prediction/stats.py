@@ -122,7 +122,7 @@ def _findings(counts: Histograms, n_rows: int, measured: Iterable[Drift], rules:
     n_valid = int(counts.labels.sum())
     bright = counts.bright / max(n_valid, 1)
     findings = [CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold]
-    if bright > profiles.BRIGHT_WARNED:
+    if bright > profiles.MAX_BRIGHT_SHARE:
         findings.insert(0, CheckResult("polarity", "warning", profiles.bright_message(bright)))
     if n_valid < n_rows:
         message = f"{n_rows - n_valid:,} of {n_rows:,} images have no prediction"

@@ -25,7 +25,14 @@ from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
 from tasks.validation import profiles, row_faults
 from tasks.validation.profiles import Histograms
-from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, highest, is_unit_scale, needed, repaired
+from tasks.validation.repairs import (
+    INVERSION_NEEDED,
+    SCALE_NEEDED,
+    apply_repairs,
+    find_max_pixel,
+    is_unit_scale,
+    select_repairs,
+)
 
 MAX_PROBED = 1000
 """First images that decide scale and polarity for all, whatever the batch size."""
@@ -90,12 +97,12 @@ def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterato
 
 def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
     """Return which of the requested repairs a source needs by its first images; raise InputError if one is missing."""
-    repairs = needed(highest(frame), rules.repair)
-    fixed = repaired(frame, repairs)
-    if is_unit_scale(highest(fixed)):
+    repairs = select_repairs(find_max_pixel(frame), rules.repair)
+    fixed = apply_repairs(frame, repairs)
+    if is_unit_scale(find_max_pixel(fixed)):
         raise InputError(f"{source}: {SCALE_NEEDED}")
-    pixels, failing = _as_uint8(fixed, row_faults.pixel_faults(fixed))
-    if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:
+    pixels, is_invalid = _as_uint8(fixed, row_faults.pixel_faults(fixed))
+    if profiles.bright_share(pixels[~is_invalid]) >= profiles.INVERTED_SHARE:
         raise InputError(f"{source}: {INVERSION_NEEDED}")
     return repairs
 
@@ -104,40 +111,40 @@ def predict_batch(
     frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair]
 ) -> tuple[PredictionBatch, Histograms]:
     """Predict a frame of input rows; also return the valid ones' histograms by the version's reference profile."""
-    frame = repaired(frame, repairs)
+    frame = apply_repairs(frame, repairs)
     faults = row_faults.pixel_faults(frame)
-    pixels, failing = _as_uint8(frame, faults)
+    pixels, is_invalid = _as_uint8(frame, faults)
     checked = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
     pixel_frame.validate(pixel_frame.UNLABELLED, checked, "images to predict on")
     probabilities = predictor.probabilities(pixels)
     best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
     confidence = probabilities.max(axis=1)
     threshold = np.inf if predictor.threshold is None else predictor.threshold
-    stats = profiles.measure(pixels[~failing], best_two[~failing, 0], predictor.profile)
+    stats = profiles.compute_stats(pixels[~is_invalid], best_two[~is_invalid, 0], predictor.profile)
     distance = np.full(len(frame), np.inf, np.float32)
-    distance[~failing] = stats.distance
+    distance[~is_invalid] = stats.distance
     batch = PredictionBatch(
         items=frame.index,
         pixels=pixels,
         label=best_two[:, 0],
         confidence=confidence,
         second=best_two[:, 1],
-        abstained=failing | (confidence < threshold),
-        unlike_training=failing | (distance > predictor.profile.outlier_threshold),
+        abstained=is_invalid | (confidence < threshold),
+        unlike_training=is_invalid | (distance > predictor.profile.outlier_threshold),
         distance=distance,
         reason=row_faults.reasons(faults, len(frame)),
         true_label=_true_labels(frame),
     )
-    return batch, profiles.counts_of(stats, predictor.profile)
+    return batch, profiles.histograms_of_stats(stats, predictor.profile)
 
 
 def _as_uint8(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return the pixels as `uint8`, 0 in invalid rows, and which rows are invalid."""
-    failing = row_faults.failing(faults, len(frame))
+    is_invalid = row_faults.any_fault(faults, len(frame))
     pixels = frame.iloc[:, -PIXEL_COUNT:].to_numpy()
     if pixels.dtype != np.uint8:
-        pixels = np.where(failing[:, None], 0, pixels).astype(np.uint8)
-    return pixels, failing
+        pixels = np.where(is_invalid[:, None], 0, pixels).astype(np.uint8)
+    return pixels, is_invalid
 
 
 def _true_labels(frame: pd.DataFrame) -> NDArray[np.int16]:

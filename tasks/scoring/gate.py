@@ -40,12 +40,12 @@ class Champion(NamedTuple):
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    `objection` returns why a decision's metrics don't meet it, or None. A refusal starts with `name`, and ends with the
+    `failure` returns why a decision's metrics don't meet it, or None. A refusal starts with `name`, and ends with the
     flag and value of `threshold`, a field of `GateRules`.
     """
 
     name: str
-    objection: Callable[[Decision, GateRules], str | None]
+    failure: Callable[[Decision, GateRules], str | None]
     threshold: str
     applies_without_champion: bool = False
 
@@ -126,16 +126,16 @@ def decide(  # noqa: PLR0913, all that a decision depends on
         refused_before=refused_before,
         **comparison,
     )
-    objections = []
-    for name, objection, threshold, applies_without_champion in CRITERIA:
-        if (comparison or applies_without_champion) and (message := objection(decision, rules)):
+    failures = []
+    for name, failure, threshold, applies_without_champion in CRITERIA:
+        if (comparison or applies_without_champion) and (message := failure(decision, rules)):
             flag = f"--{threshold.replace('_', '-')}"
-            objections.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
+            failures.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
     if champion is not None and champion.right is None:
-        objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
-    if objections and forced is not None:
+        failures.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
+    if failures and forced is not None:
         return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
-    return dataclasses.replace(decision, promoted=not objections, reason="; ".join(objections) or _merits(decision))
+    return dataclasses.replace(decision, promoted=not failures, reason="; ".join(failures) or _merits(decision))
 
 
 def _merits(decision: Decision) -> str:

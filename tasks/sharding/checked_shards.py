@@ -21,7 +21,7 @@ from tasks.sharding.images import ShardedImages
 from tasks.sharding.memory import batch_rows, check_memory
 from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
 from tasks.validation.check_rows import CheckedPart
-from tasks.validation.repairs import is_unit_scale, needed
+from tasks.validation.repairs import is_unit_scale, select_repairs
 
 
 def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
@@ -60,7 +60,7 @@ def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> t
         jobs = [ShardJob(shard, cache.storage, repairs, rescale, batch_rows(rules.memory)) for shard in manifest.shards]
         shards = cache.run(jobs)
         pa.default_memory_pool().release_unused()  # training needs the memory
-        needed_repairs = needed(max(shard.max_pixel for shard in shards), rules.repair)
+        needed_repairs = select_repairs(max(shard.max_pixel for shard in shards), rules.repair)
         unit_scale = is_unit_scale(max(shard.max_repaired_pixel for shard in shards))
         if needed_repairs != repairs:
             repairs = needed_repairs

@@ -18,7 +18,7 @@ from tasks.sharding.images import HEADER_BYTES
 from tasks.sources import formats, parquet_table
 from tasks.validation import row_faults
 from tasks.validation.check_rows import RowCheckResult, check_rows
-from tasks.validation.repairs import highest, repaired
+from tasks.validation.repairs import apply_repairs, find_max_pixel
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")
@@ -87,12 +87,12 @@ class _Writer:
         (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}))
 
     def _repair(self, frame: pd.DataFrame) -> pd.DataFrame:
-        repaired_frame = repaired(frame, self._repairs)
-        max_pixel = highest(frame)
-        max_repaired_pixel = max_pixel if repaired_frame is frame else highest(repaired_frame)
+        repaired_frame = apply_repairs(frame, self._repairs)
+        max_pixel = find_max_pixel(frame)
+        max_repaired_pixel = max_pixel if repaired_frame is frame else find_max_pixel(repaired_frame)
         self._max_pixel = max(self._max_pixel, max_pixel)
         self._max_repaired_pixel = max(self._max_repaired_pixel, max_repaired_pixel)
-        return repaired(repaired_frame, ("scale",)) if self._rescale else repaired_frame
+        return apply_repairs(repaired_frame, ("scale",)) if self._rescale else repaired_frame
 
     def _add(self, result: RowCheckResult) -> None:
         self._arrays["labels"].append(labels_of(result.valid).copy())

@@ -23,12 +23,12 @@ BOX = 20
 CENTRE = SIDE // 2
 INK = 0.1
 """From this share of the darkest ink on, a pixel counts towards a digit's extent."""
-GROUND = 0.3
-"""Up to this share of the darkest ink, a pixel is ground: light is never quite even, and paper has a grain."""
+MAX_BACKGROUND_INK = 0.3
+"""Up to this share of the darkest ink, a pixel is background: light is never quite even, and paper has a grain."""
 LARGE = 2 * SIDE
 """From this side on, a speck of one pixel is no part of a digit."""
 MIN_CONTRAST = 16
-"""Of ink and ground, of 255; a picture with less is blank."""
+"""Of ink and background, of 255; a picture with less is blank."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
 # 70,000 are, with 19 or 20 pixels of ink above 0 and their centre within 0.52 of pixel 14.
 MIN_NORMAL_INK = 200
@@ -108,7 +108,7 @@ def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
-    """Return brightness, 0 to 255; the transparent ground of bright ink becomes black, that of dark ink white."""
+    """Return brightness, 0 to 255; the transparent background of bright ink becomes black, that of dark ink white."""
     if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):  # 16 bits a pixel, most often
         values = np.asarray(picture, np.float32)
         return values * np.float32(1 / 257 if values.max() > 255 else 1)  # noqa: PLR2004, 65535 becomes 255
@@ -117,8 +117,8 @@ def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
     both = np.asarray(picture.convert("LA"), np.float32)
     brightness, opacity = both[..., 0], both[..., 1] / 255
     ink = float((brightness * opacity).sum() / max(float(opacity.sum()), 1.0))
-    ground = 0.0 if ink > 127 else 255.0  # noqa: PLR2004, half of 255
-    return np.asarray(ground + (brightness - ground) * opacity, np.float32)
+    background = 0.0 if ink > 127 else 255.0  # noqa: PLR2004, half of 255
+    return np.asarray(background + (brightness - background) * opacity, np.float32)
 
 
 def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -152,18 +152,18 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each pixel differs from the ground, which most of the border shows, towards the ink's side."""
+    """Return each pixel's difference from the background (the border's median), 0 on the side opposite to the ink's."""
     border = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
-    ground = np.float32(np.median(border))
-    darker, brighter = ground - brightness, brightness - ground
+    background = np.float32(np.median(border))
+    darker, brighter = background - brightness, brightness - background
     return np.asarray(np.maximum(darker if darker.max() > brighter.max() else brighter, 0), np.float32)
 
 
 def _clean(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove specks, grain and shades of the ground, so that they don't count towards a digit's extent."""
+    """Remove specks, grain and shades of the background, so that they don't count towards a digit's extent."""
     if min(ink.shape) >= LARGE:
         ink = np.asarray(Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.MedianFilter(3)), np.float32)
-    return np.asarray(np.maximum(ink - GROUND * ink.max(), 0), np.float32)
+    return np.asarray(np.maximum(ink - MAX_BACKGROUND_INK * ink.max(), 0), np.float32)
 
 
 def _is_normal(ink: NDArray[np.float32]) -> bool:

@@ -42,7 +42,7 @@ MAX_FAILURES = 8
 PERMANENT = (ImportError, PermissionError, TypeError, ValueError)
 """What Ray's controller fails by in each attempt: faults of code, configuration or access rights."""
 CONNECT_SECONDS = 3.0
-ROOM_SECONDS = 60.0
+PLACEMENT_SECONDS = 60.0
 POLL_SECONDS = 1.0
 LAST_CHECKPOINT_SECONDS = 90.0
 """How long another machine's last checkpoint may stay invisible: NFS caches listings for up to a minute."""
@@ -135,7 +135,7 @@ def _attempt_until_done(job: TrainingJob, log: Callable[[str], None], cancelled:
     job.checkpoints.remove(ERROR_FILE)
     shared_job = ray.put(job)
     for n_failures in range(1, MAX_FAILURES + 2):
-        processors = _wait_for_room(job.n_workers, log, cancelled)
+        processors = _wait_for_cpus(job.n_workers, log, cancelled)
         if cancelled.is_set():
             return
         try:
@@ -154,15 +154,15 @@ def _attempt_until_done(job: TrainingJob, log: Callable[[str], None], cancelled:
             return
 
 
-def _wait_for_room(n_workers: int, log: Callable[[str], None], cancelled: Event) -> int:
+def _wait_for_cpus(n_workers: int, log: Callable[[str], None], cancelled: Event) -> int:
     """Wait until the cluster has free processors for all workers; return how many each of them gets.
 
     Ray's trainer would give up instead, by an error whose type Ray doesn't export. It logs once a minute that it waits.
     """
     while True:
-        nodes = _processors_by_node()
-        processors = processors_each(nodes, n_workers)
-        if cancelled.is_set() or _has_room(processors, n_workers):
+        nodes = _cpus_by_node()
+        processors = cpus_per_worker(nodes, n_workers)
+        if cancelled.is_set() or _can_place_workers(processors, n_workers):
             return processors
         if sum(nodes) < n_workers:
             log(f"{n_workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
@@ -170,21 +170,21 @@ def _wait_for_room(n_workers: int, log: Callable[[str], None], cancelled: Event)
             log("the workers wait for free processors")
 
 
-def _has_room(processors: int, n_workers: int) -> bool:
+def _can_place_workers(processors: int, n_workers: int) -> bool:
     group = placement_group([{"CPU": processors}] * n_workers, strategy="SPREAD")
     try:
-        return bool(group.wait(ROOM_SECONDS))
+        return bool(group.wait(PLACEMENT_SECONDS))
     finally:
         remove_placement_group(group)
 
 
-def processors_each(nodes: Sequence[float], n_workers: int) -> int:
+def cpus_per_worker(nodes: Sequence[float], n_workers: int) -> int:
     """Return the most processors, at least one, that all workers can have on nodes with these numbers of them."""
     fitting = (each for each in range(int(max(nodes, default=1)), 0, -1) if sum(n // each for n in nodes) >= n_workers)
     return next(fitting, 1)
 
 
-def _processors_by_node() -> list[float]:
+def _cpus_by_node() -> list[float]:
     # Ray takes a while to notice that a node is gone; a connection shows it at once.
     return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"] and _is_reachable(node)]
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from schemas.errors import InputError
 from schemas.images import Images
 from schemas.recipe import Recipe
-from tasks.sharding.memory import KEPT_BYTES, TAKEN, check_memory
+from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB, check_memory
 
 if TYPE_CHECKING:  # the fingerprint would cover it
     from schemas.results import Dataset
@@ -24,9 +24,9 @@ if TYPE_CHECKING:  # the fingerprint would cover it
 MAX_HELD_OUT = 50_000
 """Enough to know the held-out accuracy to a tenth of a point, and few enough for memory."""
 CHUNK = 64
-SHARE = 4
+MEMORY_DIVISOR = 4
 """A block takes a quarter of the free memory, the next one, read meanwhile, another; allocators waste some."""
-ROW_BYTES = 784
+IMAGE_BYTES = 784
 MIN_BATCHES = 2
 """Batches that a block has at least: after each block a checkpoint is saved and the chunks are drawn again."""
 
@@ -92,6 +92,6 @@ def block_rows(dataset: Dataset, recipe: Recipe) -> int | None:
     if dataset.memory is None:
         return None
     n_rows = len(dataset.train)
-    check_memory(dataset.memory, n_rows, min(MIN_BATCHES * recipe.batch_size, n_rows) * SHARE * ROW_BYTES)
-    fitting = (((dataset.memory - TAKEN) << 20) - n_rows * KEPT_BYTES) // SHARE // ROW_BYTES
+    check_memory(dataset.memory, n_rows, min(MIN_BATCHES * recipe.batch_size, n_rows) * MEMORY_DIVISOR * IMAGE_BYTES)
+    fitting = (((dataset.memory - RESERVED_MIB) << 20) - n_rows * BYTES_PER_ROW) // MEMORY_DIVISOR // IMAGE_BYTES
     return fitting // recipe.batch_size * recipe.batch_size if fitting < n_rows else None

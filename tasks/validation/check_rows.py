@@ -14,7 +14,7 @@ from schemas.images import Images
 from schemas.pixel_frame import pixels_of
 from schemas.rules import Repair
 from tasks.validation import row_faults
-from tasks.validation.repairs import highest, is_unit_scale, needed, repaired
+from tasks.validation.repairs import apply_repairs, find_max_pixel, is_unit_scale, select_repairs
 from tasks.validation.row_faults import Faults, RowKeys
 
 
@@ -62,7 +62,7 @@ class CheckedPart(NamedTuple):
     def quarantine(self, faults: Faults) -> CheckedPart:
         """Return the part without the valid rows that fail a further check."""
         positions = {name: self.positions[fails] for name, fails in faults.items()}
-        rest = self.take(~row_faults.failing(faults, len(self.positions)))
+        rest = self.take(~row_faults.any_fault(faults, len(self.positions)))
         return rest._replace(faults={**self.faults, **positions})
 
 
@@ -76,9 +76,9 @@ class RowCheckResult(NamedTuple):
 
 def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
     """Check a part that is one frame, with a pixel frame's columns."""
-    repaired_frame = repaired(frame, needed(highest(frame), repairs))
-    unit_scale = is_unit_scale(highest(repaired_frame))
-    result = check_rows(repaired(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
+    repaired_frame = apply_repairs(frame, select_repairs(find_max_pixel(frame), repairs))
+    unit_scale = is_unit_scale(find_max_pixel(repaired_frame))
+    result = check_rows(apply_repairs(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
     return CheckedPart(
         n_input=len(frame),
         images=images.of_frame(result.valid),
@@ -93,7 +93,7 @@ def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
 def check_rows(frame: pd.DataFrame) -> RowCheckResult:
     """Check the rows of a repaired frame."""
     faults = row_faults.value_faults(frame)
-    is_valid = ~row_faults.failing(faults, len(frame))
+    is_valid = ~row_faults.any_fault(faults, len(frame))
     valid = row_faults.take(frame, is_valid)
     if len(valid):
         pixel_frame.validate(pixel_frame.LABELLED, valid, "rows that passed all checks")

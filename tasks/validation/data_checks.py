@@ -83,7 +83,7 @@ def check_test_rows(train: NDArray[np.uint8], test: NDArray[np.uint8], rules: Ru
     """Check that there are enough test rows, of each class that is trained on."""
     results = []
     if len(test) < rules.min_test_rows:
-        message = f"{len(test):,} test rows; --min-test-rows asks for {rules.min_test_rows:,}"
+        message = f"{len(test):,} test rows; --min-test-rows requires {rules.min_test_rows:,}"
         results.append(CheckResult("test rows", "error", message))
     untested = np.setdiff1d(train, test)
     if len(untested) and len(test):
@@ -92,14 +92,14 @@ def check_test_rows(train: NDArray[np.uint8], test: NDArray[np.uint8], rules: Ru
     return results
 
 
-def check_look(part: Part, histograms: Histograms, reference: Profile) -> list[CheckResult]:
+def check_polarity_and_orientation(part: Part, histograms: Histograms, reference: Profile) -> list[CheckResult]:
     """Check a part's polarity, and its orientation against the reference's class means."""
     results = []
     bright = histograms.bright / histograms.labels.sum()
-    is_inverted = bright >= profiles.BRIGHT_REFUSED
+    is_inverted = bright >= profiles.INVERTED_SHARE
     if is_inverted:
         results.append(CheckResult("polarity", "error", f"{part} part: {INVERSION_NEEDED}"))
-    elif bright > profiles.BRIGHT_WARNED:
+    elif bright > profiles.MAX_BRIGHT_SHARE:
         results.append(CheckResult("polarity", "warning", f"{part} part: {profiles.bright_message(bright)}"))
     means = 255 - histograms.class_means if is_inverted else histograms.class_means
     if turn := turn_needed(means, histograms.labels, reference.class_means):

@@ -139,7 +139,7 @@ def _check_whole(inspection: Inspection) -> None:
         inspection.profile, (histograms,) = profiles.fit_profile(train, inspection.raw.name, inspection.reference)
         _check_images(inspection, "train", histograms)
         if "test" in inspection.raw.parts and len(test):  # rows that were split off look like the others
-            _check_images(inspection, "test", profiles.count(test, inspection.reference))
+            _check_images(inspection, "test", profiles.compute_histograms(test, inspection.reference))
     for drift in inspection.drifts:
         if drift.exceeds_threshold:
             results.append(CheckResult("drift", rules.drift, f"{drift.part} part: {drift.summary}"))
@@ -147,7 +147,7 @@ def _check_whole(inspection: Inspection) -> None:
 
 def _check_images(inspection: Inspection, part: Part, histograms: profiles.Histograms) -> None:
     """Check how a part's images look; measure drift where scale, polarity and orientation are right."""
-    results = data_checks.check_look(part, histograms, inspection.reference)
+    results = data_checks.check_polarity_and_orientation(part, histograms, inspection.reference)
     inspection.results += results
     has_scale = not any(result.check == "scale" for result in inspection.results)
     if has_scale and not any(result.severity == "error" for result in results):

@@ -37,7 +37,7 @@ COUNTED_ROWS = BLOCK_ROWS // 4
 PIECE_ROWS = 8 * BLOCK_ROWS
 """Rows that a thread counts: whole blocks, so that the rounding is that of all rows at once."""
 OUTLIER_QUANTILE = 0.999
-BRIGHT_WARNED, BRIGHT_REFUSED = 0.01, 0.5
+MAX_BRIGHT_SHARE, INVERTED_SHARE = 0.01, 0.5
 """Shares of images that are brighter at the border than inside: above the first, warn; from the second on, refuse."""
 DECILES = np.arange(1, 10) / 10
 EMBEDDED = Path(__file__).parents[2] / "data" / "mnist-reference.npz"
@@ -104,7 +104,7 @@ class Histograms:
         return (self.class_sums / np.maximum(self.labels, 1)[:, None]).astype(np.float32)
 
 
-def embedded() -> Profile:
+def load_embedded() -> Profile:
     """Return the profile of the embedded MNIST's training part."""
     return reference_profile.read(EMBEDDED)
 
@@ -118,7 +118,7 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     fit_rows = slice(None, None, max(2, -(-len(images) // MAX_FITTED_ROWS)))
     measure_rows = slice(None, None, -(-len(images) // MAX_MEASURED_ROWS))
     basis = _fit_basis(images.read(fit_rows).astype(np.float32))
-    stats = measure(images.read(measure_rows), images.labels[measure_rows], basis)
+    stats = compute_stats(images.read(measure_rows), images.labels[measure_rows], basis)
     # Of rows that the components weren't fitted to: future images are no nearer than these.
     distances = stats.distance[np.arange(len(images))[measure_rows] % fit_rows.step != 0]
     # Halfway between values that occur: many images of one value must not fall on either side of an edge by rounding.
@@ -142,7 +142,7 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     return profile, by_others
 
 
-def count(images: Images, profile: Profile) -> Histograms:
+def compute_histograms(images: Images, profile: Profile) -> Histograms:
     """Count at least one image by the bin edges of a profile."""
     return _count(images, [BinEdges.of_profile(profile)])[0]
 
@@ -183,7 +183,7 @@ def _count_pixels(edges: Sequence[BinEdges], pixels: NDArray[np.uint8], labels: 
     ]
 
 
-def counts_of(measured: ImageStats, profile: Profile) -> Histograms:
+def histograms_of_stats(measured: ImageStats, profile: Profile) -> Histograms:
     """Count images by the bin edges of the profile that they were measured by."""
     return Histograms(
         labels=np.bincount(measured.labels, minlength=len(CLASSES)),
@@ -204,7 +204,7 @@ def bright_message(share: float) -> str:
     return f"{share:.1%} of the images are brighter at the border than within"
 
 
-def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis | Profile) -> ImageStats:
+def compute_stats(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis | Profile) -> ImageStats:
     """Measure images (rows × 784) with their labels, true or predicted, in one pass.
 
     The distance is Mahalanobis' under probabilistic principal components (Tipping and Bishop 1999): squared scores over

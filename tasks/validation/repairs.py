@@ -26,7 +26,7 @@ TURNS: dict[Repair, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 
 REPAIR_ADVISED = ": --repair "
 SCALE_NEEDED = f"pixels run from 0 to 1; 0 to 255 are needed{REPAIR_ADVISED}scale"
-INVERSION_NEEDED = f"ink is dark on a bright ground{REPAIR_ADVISED}invert"
+INVERSION_NEEDED = f"ink is dark on a bright background{REPAIR_ADVISED}invert"
 
 MIN_SIMILARITY, MIN_GAIN = 0.8, 0.1
 """Class means that are this similar to the reference's after a turn, and this much more than before, need the turn.
@@ -36,7 +36,7 @@ with Fashion-MNIST, however it is turned.
 """
 
 
-def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
+def apply_repairs(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
     """Return the frame with its images repaired; its index and label, if it has one, stay."""
     for repair in repairs:
         pixels = _pixels(frame)
@@ -51,17 +51,17 @@ def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
     return frame
 
 
-def needed(highest: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
+def select_repairs(max_pixel: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
     """Return the repairs, without the scaling if a part's highest pixel shows that only another part needs it."""
-    return tuple(repair for repair in repairs if repair != "scale" or is_unit_scale(highest))
+    return tuple(repair for repair in repairs if repair != "scale" or is_unit_scale(max_pixel))
 
 
-def is_unit_scale(highest: float) -> bool:
+def is_unit_scale(max_pixel: float) -> bool:
     """Return whether pixels run from 0 to 1, from the highest of them; all 0 is no scale."""
-    return 0 < highest <= 1
+    return 0 < max_pixel <= 1
 
 
-def highest(frame: pd.DataFrame) -> float:
+def find_max_pixel(frame: pd.DataFrame) -> float:
     """Return the highest of a frame's pixels; 0 if there are none."""
     pixels = _pixels(frame)
     return float(np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max(initial=0))

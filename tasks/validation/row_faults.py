@@ -62,7 +62,7 @@ def copy_faults(keys: Mapping[Part, RowKeys]) -> dict[Part, Faults]:
     return faults
 
 
-def failing(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.bool_]:
+def any_fault(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.bool_]:
     """Return which of `n_rows` rows fail any check."""
     return np.asarray(np.any([np.zeros(n_rows, bool), *faults.values()], axis=0))
 

@@ -79,7 +79,7 @@ def _read_data(data: dict[str, Any], shards: Storage) -> Dataset:
     rules = Rules.model_validate(data["rules"])
     source = formats.load(data["source"], data["test_source"], rules)
     loaded = merger.with_files(source, data["added"], rules)
-    validation, dataset = inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(shards, in_threads))
+    validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded(), ShardCache(shards, in_threads))
     if dataset is None:
         raise InputError(validation.refusal)
     return dataset

@@ -137,8 +137,8 @@ def test_workers_wait_for_free_processors(cluster, monkeypatch):
         messages.append(message)
         remove_placement_group(busy)
 
-    monkeypatch.setattr(ray_engine, "ROOM_SECONDS", 2.0)
-    assert ray_engine._wait_for_room(2, free_processors, threading.Event()) == total // 2
+    monkeypatch.setattr(ray_engine, "PLACEMENT_SECONDS", 2.0)
+    assert ray_engine._wait_for_cpus(2, free_processors, threading.Event()) == total // 2
     assert messages == ["the workers wait for free processors"]
 
 
@@ -146,9 +146,9 @@ def test_waiting_for_processors_is_logged_until_there_is_room(monkeypatch):
     from tasks.training import ray_engine
 
     room, messages = iter([False, False, True]), []
-    monkeypatch.setattr(ray_engine, "_processors_by_node", lambda: [1.0])
-    monkeypatch.setattr(ray_engine, "_has_room", lambda *_: next(room))
-    assert ray_engine._wait_for_room(2, messages.append, threading.Event()) == 1
+    monkeypatch.setattr(ray_engine, "_cpus_by_node", lambda: [1.0])
+    monkeypatch.setattr(ray_engine, "_can_place_workers", lambda *_: next(room))
+    assert ray_engine._wait_for_cpus(2, messages.append, threading.Event()) == 1
     assert messages == ["2 workers need a processor each, the cluster has 1; they wait"] * 2
 
 
@@ -247,7 +247,7 @@ def test_a_cancelled_training_is_not_attempted_again(tmp_path, monkeypatch):
 
 def fake_cluster(monkeypatch, ray_engine, attempt):
     monkeypatch.setattr(ray_engine, "_attempt", attempt)
-    monkeypatch.setattr(ray_engine, "_wait_for_room", lambda *_: 1)
+    monkeypatch.setattr(ray_engine, "_wait_for_cpus", lambda *_: 1)
     monkeypatch.setattr(ray_engine.ray, "put", lambda job: job)
 
 
@@ -293,9 +293,9 @@ def test_a_training_error_of_the_workers_ends_the_run_at_once(tiny, cluster, tmp
     [([2], 2, 1), ([8, 8], 2, 8), ([8, 8], 3, 4), ([16, 4], 4, 4), ([1], 4, 1), ([], 2, 1)],
 )
 def test_workers_get_as_many_processors_as_all_of_them_can(nodes, n_workers, processors):
-    from tasks.training.ray_engine import processors_each
+    from tasks.training.ray_engine import cpus_per_worker
 
-    assert processors_each(nodes, n_workers) == processors
+    assert cpus_per_worker(nodes, n_workers) == processors
 
 
 @pytest.fixture(scope="module")

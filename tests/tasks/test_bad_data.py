@@ -32,7 +32,7 @@ def message(source, rules, test_source=None) -> str:
         loaded = formats.load(str(source), test_source and str(test_source), rules)
     except InputError as error:
         return str(error)
-    validation, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded())
     assert dataset is None, "it was accepted"
     rows = [f"{part} {item}: {reasons}" for part, item, reasons in validation.quarantined.iloc[:, :3].to_numpy()]
     return "; ".join([validation.refusal, *rows])
@@ -446,7 +446,7 @@ def as_npz(frame, folder, turn):
 
 DATA = {
     "values from 0 to 1": (lambda x: x / 255, "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"),
-    "dark ink on a bright ground": (lambda x: 255 - x, "ink is dark on a bright ground: --repair invert"),
+    "dark ink on a bright background": (lambda x: 255 - x, "ink is dark on a bright background: --repair invert"),
     "both, and on its side": (
         lambda x: 1 - np.rot90(x, 1, (1, 2)) / 255,
         "--repair scale.*--repair invert.*--repair rotate270",
@@ -464,7 +464,7 @@ def test_missing_class_is_refused(digits, tmp_path):
 
 
 def test_too_few_test_rows_are_refused(digits, tmp_path):
-    refused(source_files.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows asks for 100", Rules())
+    refused(source_files.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows requires 100", Rules())
 
 
 def test_too_many_bad_rows_are_refused(digits, tmp_path):
