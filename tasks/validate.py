@@ -20,7 +20,7 @@ from schemas.results import Dataset, Plots, RawDataset, Validation
 from schemas.rules import Rules
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
-from tasks.merge_inbox import settle
+from tasks.merge_inbox import settle_files
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
@@ -58,7 +58,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
 
 def _settle(raw: RawDataset, merger: InboxMerger) -> None:
     if raw.inbox is not None:
-        settle(merger, raw.inbox)
+        settle_files(merger, raw.inbox)
 
 
 def _reference(store: Store) -> Profile:

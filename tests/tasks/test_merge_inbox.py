@@ -96,7 +96,7 @@ def test_copy_of_an_accepted_file_is_rejected(base, inbox):
     assert len(merge(base, inbox).train) == 700
     assert [path.name for path in (inbox / "done").iterdir()] == ["a.npz"]
     reason = (inbox / "rejected" / "b.npz.reason.txt").read_text()
-    assert reason == "b.npz: the same as done/a.npz, which counts already\n"
+    assert reason == "b.npz: the same as done/a.npz, which was already accepted\n"
 
 
 def test_known_rows_are_skipped_and_new_ones_beside_them_added(base, inbox):
