@@ -167,7 +167,7 @@ NPZ = {
     "a pickle": (lambda f: saved(**whole(f, y_train=np.array([{}] * 400, object))), r"expected numbers in y_train.npy, got pickled objects"),
     "words": (lambda f: saved(**whole(f, y_train=np.array(["7"] * 400))), "expected numbers in y_train.npy, got <U1"),
     "complex numbers": (lambda f: saved(**whole(f, y_train=np.zeros(400, complex))), "got complex128"),
-    "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "announces 784,000,000,000,000 bytes"),
+    "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784,000,000,000,000 bytes"),
     "a header that promises less": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(1, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784 bytes, it has 1,568"),
     "a header that is none": (lambda _: zipped(x_npy=b"\x93NUMPY\x01\x00\x10\x00{'descr': bad}  ", y_npy=b""), "not a readable .npz file"),
     "a format to come": (lambda _: zipped(x_npy=b"\x93NUMPY\x09\x00", y_npy=b""), r"version \(9, 0\) of the .npy format"),

@@ -203,7 +203,7 @@ def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tabl
     with monkeypatch.context() as patch:
         patch.setattr(merger, "read_file", change_after_reading)
         assert len(merge(base, inbox).train) == 600
-    assert "changed while it was read; it waits" in tables[0][0]["reason"]
+    assert "changed while it was read; left for the next run" in tables[0][0]["reason"]
     assert len(merge(base, inbox).train) == 690
 
 

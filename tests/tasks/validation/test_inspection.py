@@ -156,7 +156,7 @@ def test_some_images_with_bright_ground_cause_a_warning(digits):
     assert dataset is not None
     (warning,) = [finding for finding in validation.findings if finding.check == "polarity"]
     assert warning.severity == "warning"
-    assert re.fullmatch(r"train part: [3-6]\.\d% of the images are brighter at the border than within", warning.message)
+    assert re.fullmatch(r"train part: [3-6]\.\d% of the images are brighter at the border than inside", warning.message)
 
 
 def test_rare_class_causes_a_warning(frames):
