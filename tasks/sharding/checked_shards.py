@@ -1,4 +1,4 @@
-"""Join cached shards into a checked part, the same as if all rows were in one frame."""
+"""Combine cached shards into a checked part, equal to that of one frame with all rows."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tasks.validation.repairs import is_unit_scale, select_repairs
 
 
 def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
-    """Check a part that is shards; raise InputError, before any is read, if footers say that the rows are too many."""
+    """Check a sharded part; raise InputError, before any shard is read, if by its footers it has too many rows."""
     check_memory(rules.memory, sum(shard.n_rows or 0 for shard in manifest.shards))
     shards, unit_scale = _cache_shards(manifest, rules, cache)
     good = [shard for shard in shards if not shard.fault]
@@ -50,10 +50,10 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
 
 
 def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> tuple[Sequence[CachedShard], bool]:
-    """Cache all shards; return them, and whether their common scale is 0 to 1 after repairs.
+    """Cache all shards; return them, and whether pixels range from 0 to 1 after repairs.
 
-    Only the highest of all pixels shows the scale. So it is guessed from the repairs, and shards are cached once more
-    if the guess was wrong.
+    Only the highest of all pixels shows the scale. So shards are cached with the scale that the repairs suggest, and
+    once more if that was wrong.
     """
     repairs, rescale = rules.repair, False
     while True:
@@ -71,7 +71,7 @@ def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> t
 
 
 def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Return the positions in the part of the invalid rows, by reason."""
+    """Return the positions of the invalid rows in the part, by reason."""
     faults: dict[str, list[NDArray[np.int64]]] = {}
     for shard, start in zip(shards, starts[:-1], strict=True):
         for reason, positions in shard.faults().items():
@@ -80,7 +80,7 @@ def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[st
 
 
 def _count_unreadable(shards: Sequence[CachedShard]) -> int:
-    """Count the rows of bad shards; one without a readable footer counts as much as the mean of the good shards."""
+    """Count the rows of bad shards; one without a readable footer counts as the mean of the good shards."""
     n_input = [shard.n_input for shard in shards if not shard.fault]
     mean = math.ceil(fmean(n_input)) if n_input else 1
     return sum(mean if shard.shard.n_rows is None else shard.shard.n_rows for shard in shards if shard.fault)

@@ -22,13 +22,13 @@ from tasks.validation.repairs import apply_repairs, find_max_pixel
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")
-"""The names of the arrays of the valid rows, each in a file."""
+"""The arrays of the valid rows, each in a file of its own."""
 
 
 def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int, *, rescale: bool) -> None:
-    """Write the valid rows of a shard into an empty folder, with `n_rows` in memory at a time; more if all are bytes.
+    """Write the valid rows of a shard into an empty folder, `n_rows` at a time, or more if all columns are `uint8`.
 
-    `repairs` are made on all images; `rescale` then brings pixels from 0 to 1 up to 0 to 255.
+    `repairs` are applied to all images; `rescale` then scales pixels from 0…1 to 0…255.
     """
     if not rescale and "scale" not in repairs:
         n_rows = parquet_table.batch_rows(path, n_rows)
@@ -48,7 +48,7 @@ def read_batches(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
 
 
 class _Writer:
-    """Writes the files of a cached shard: pixels batch by batch, the rest in the end."""
+    """Writes the files of a cached shard: pixels batch by batch, everything else at the end."""
 
     def __init__(self, folder: Path, repairs: Sequence[Repair], *, rescale: bool) -> None:
         self.n_input = 0

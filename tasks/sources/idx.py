@@ -103,9 +103,9 @@ def _read_header(path: Path, magic: int, file: IO[bytes]) -> int:
     content = file.read(size)
     if len(content) < size:
         raise InputError(f"{path}: ends at byte {len(content)}, within the header of {size}")
-    found, n_rows, *sides = struct.unpack(f">{2 + len(shape)}I", content)
-    if found != magic:
-        raise InputError(f"{path}: byte 0: expected the magic number {magic:#010x}, got {found:#010x}")
+    actual_magic, n_rows, *sides = struct.unpack(f">{2 + len(shape)}I", content)
+    if actual_magic != magic:
+        raise InputError(f"{path}: byte 0: expected the magic number {magic:#010x}, got {actual_magic:#010x}")
     if tuple(sides) != shape:
         raise InputError(f"{path}: byte 8: expected images of 28 × 28, got {' × '.join(map(str, sides))}")
     return int(n_rows)

@@ -53,7 +53,7 @@ class PcaBasis(NamedTuple):
 
 
 class ImageStats(NamedTuple):
-    """Statistics of each image (`bright`: brighter at the border than inside), and each class's pixel sums (10 × 784)."""
+    """Statistics of each image (`bright`: brighter at the border than inside), and pixel sums by class (10 × 784)."""
 
     labels: NDArray[np.uint8]
     ink: NDArray[np.float32]
