@@ -1,4 +1,4 @@
-"""Promote: make a version the champion by hand, or go back to the previous one."""
+"""Promote a version by hand, or roll back to the previous champion; the train flow promotes in `publish`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROMOTION_KEY = "promotion"
 @task(task_run_name="promote version {version}", **ONCE)
 @timed
 def promote(store: Store, version: int, reason: str) -> Promotion:
-    """Verify a version and make it the champion; raise StoreError, naming every fault, if its files have changed."""
+    """Verify a version and make it the champion; raise StoreError, with all faults, if its files have changed."""
     replaced = store.champion()
     store.promote(version, replaced=replaced, run=run_name(), reason=reason)
     promotion = Promotion(version, replaced, reason, store.card(version)["figures"]["accuracy"])

@@ -1,4 +1,4 @@
-"""Validate: check every row and the data as a whole, quarantine bad rows, report the results."""
+"""Validate: check each row and the data as a whole, quarantine invalid rows, report the results."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 @task(task_run_name="validate {raw.name}", **RETRIED)
 @timed
 def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> tuple[Dataset, Plots]:
-    """Return the rows that pass, and the plots of the data report; raise InputError for data that is refused.
+    """Return the valid rows and the plots of the data report; raise InputError if the data is rejected.
 
-    In any case the report goes to Prefect, bad rows to the store's quarantine, and the inbox's waiting files to done/
-    or rejected/.
+    In both cases the report is published in Prefect, invalid rows are written to the store's quarantine, and waiting
+    files of the inbox are moved to done/ or rejected/.
     """
     from artifacts.reports import markdown, validation_report
     from tasks.sharding.shard_cache import ShardCache
@@ -62,7 +62,7 @@ def _settle(raw: RawDataset, merger: InboxMerger) -> None:
 
 
 def _reference(store: Store) -> Profile:
-    """Return the champion's profile; without a champion, or if its files were changed, the embedded MNIST's."""
+    """Return the champion's profile, or the embedded MNIST's if there is no champion or its files have changed."""
     from artifacts.store import reference_profile
     from tasks.validation import profiles
 
@@ -72,7 +72,7 @@ def _reference(store: Store) -> Profile:
     try:
         folder = store.verified_dir(champion)
     except StoreError as error:
-        get_run_logger().warning("the reference is the embedded MNIST's: %s", error)
+        get_run_logger().warning("the reference profile is that of the embedded MNIST: %s", error)
         return profiles.load_embedded()
     profile = reference_profile.read(folder / reference_profile.NAME)
     return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")

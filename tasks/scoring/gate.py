@@ -94,7 +94,7 @@ CRITERIA = (
 )
 
 
-def decide(  # noqa: PLR0913, all that a decision depends on
+def decide(  # noqa: PLR0913, the inputs of a decision
     candidate: Candidate,
     champion: Champion | None,
     labels: NDArray[np.uint8],

@@ -85,7 +85,7 @@ def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataF
 def images_to_frame(
     pixels: NDArray[np.generic], labels: NDArray[np.generic] | None, index: pd.Index | None = None
 ) -> pd.DataFrame:
-    """Return a pixel frame's names for the columns of a known layout; keep others, which validation rejects."""
+    """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; as `uint8` where that loses nothing."""
     index = pd.RangeIndex(len(pixels)) if index is None else index
     pixels = _compact(pixels.reshape(len(pixels), PIXEL_COUNT))
     labels = None if labels is None else _compact(labels)
