@@ -67,7 +67,7 @@ def read(base, inbox, rules=DEFAULT_RULES):
 def settle(raw, rules=DEFAULT_RULES):
     """Settle the inbox's files; return the source with their rows behind its own."""
     merging = InboxMerger(raw, {part: check_frame(rows, rules.repair) for part, rows in raw.parts.items()}, rules)
-    add_accepted(merging) if raw.inbox is None else step.settle(merging, raw.inbox)
+    add_accepted(merging) if raw.inbox is None else step.settle_files(merging, raw.inbox)
     raw, train = merging.merged()
     return dataclasses.replace(raw, train=train.read_input(np.arange(train.n_input)))
 
