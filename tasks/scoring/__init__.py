@@ -1,1 +1,1 @@
-"""Metrics of a network's predictions, its abstention threshold, and the gate. Imports no Prefect or TensorFlow."""
+"""Metrics of a network's predictions, its abstention threshold, and the gate. Doesn't import Prefect or TensorFlow."""

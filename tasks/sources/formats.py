@@ -175,7 +175,7 @@ def source_table() -> str:
 
 
 def check(*sources: str | None) -> None:
-    """Raise InputError, within milliseconds, if one of the sources can't be trained on."""
+    """Raise InputError, within tens of milliseconds, if one of the sources can't be trained on."""
     for source in sources:
         if source is not None:
             find(source)

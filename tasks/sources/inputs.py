@@ -29,7 +29,7 @@ class InputFile(NamedTuple):
 
 
 def check(source: str, output: Path) -> None:
-    """Raise InputError, within milliseconds, if there is nothing to read or the output is part of the source.
+    """Raise InputError, within tens of milliseconds, if there is nothing to read or the output is part of the source.
 
     Of several files, only the first is opened.
     """

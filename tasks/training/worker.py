@@ -18,7 +18,7 @@ GROUP = 32
 
 
 class BatchShard(NamedTuple):
-    """A worker's rows of a batch: from `first` up to `last`, of `n_rows` in all; `first` begins a group.
+    """A worker's rows of a batch: from `first` up to `last`, of `n_rows`. `first` is the start of a group.
 
     `weight` is 1, or 0 for a worker without rows: networks can't process an empty batch, so it processes one row, whose
     loss and gradient are multiplied by 0.
