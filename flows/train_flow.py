@@ -52,7 +52,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     formats.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(formats.place, (source, test_source)), local_path(store))
+        Inbox(inbox).check(*map(formats.resolve_path, (source, test_source)), local_path(store))
     Store(store).check_writable()
     overrides.applied_to(recipe)
 

@@ -1,1 +1,1 @@
-"""One module a step, each with one short Prefect task."""
+"""Prefect tasks: one module for each step of a flow."""

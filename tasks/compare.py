@@ -1,4 +1,4 @@
-"""Compare: decide whether the candidate may replace the champion."""
+"""Compare: decide by the gate whether the candidate replaces the champion."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from tasks.orchestration.stopwatch import timed
 
 @task(task_run_name="compare", **RETRIED)
 @timed
-def compare(  # noqa: PLR0913, all that a decision depends on
+def compare(  # noqa: PLR0913, the inputs of a decision
     trained: TrainingResult, evaluation: Evaluation, dataset: Dataset, store: Store, rules: GateRules, force: str | None
 ) -> Decision:
-    """Compare the candidate with the champion on the test rows; the reason names a champion that can't be used."""
+    """Compare the candidate with the champion on the test rows; the reason says if the champion can't be loaded."""
     from tasks.inference import model, predictor
     from tasks.scoring import gate
 

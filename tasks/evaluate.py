@@ -1,4 +1,4 @@
-"""Evaluate: measure a trained network on the test images, which training never sees."""
+"""Evaluate: compute a trained network's metrics on the test images, which aren't used in training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find cached version: look for the version that training would only produce again."""
+"""Find cached version: look for a version that training would only reproduce."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Load: read a source, and that of the test part if it has its own."""
+"""Load: read a source and, if there is one, the test source."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ DATA_KEY = "data-validation"
 @task(task_run_name="load {source}", **RETRIED)
 @timed
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
-    """Read a source; raise InputError, and report it, when it can't be read."""
+    """Read a source; if it can't be read, report that in Prefect and raise InputError."""
     from tasks.sources import formats
 
     try:
         raw = formats.load(source, test_source, rules)
     except InputError as error:
-        # A source that can't be reached says nothing about the data.
+        # An unavailable source is no fault of the data.
         if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):
             create_markdown_artifact(
                 f"# {source}: not read\n\n{error}\n", key=DATA_KEY, description=f"{source}: not read"

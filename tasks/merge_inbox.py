@@ -1,4 +1,4 @@
-"""Merge the inbox: read its files and change nothing; `validate` calls `settle` to accept or reject each of them."""
+"""Merge the inbox: read its files; `validate` later calls `settle_files`, which accepts or rejects each of them."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ FileReport = dict[str, str | int]
 @task(task_run_name="merge {inbox}", **RETRIED)
 @timed
 def merge_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
-    """Return the source with the rows of all files that are accepted or wait in the inbox.
+    """Return the source with the accepted and the waiting files of the inbox, read but not checked.
 
-    Raises InputError if the source is shards, which take no files, and the inbox isn't empty.
+    Raises InputError if the source is sharded, so that no files can be added, and the inbox isn't empty.
     """
     from schemas.pixel_frame import labelled_column_fault
 
@@ -44,27 +44,28 @@ def merge_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
             folder.check_unused(raw.name)
             return raw
         if labelled_column_fault(part) or not len(part):
-            return raw  # validation refuses the source, and the inbox stays as it is
+            return raw  # validation will reject the source; the inbox stays unchanged
     with folder.locked():
         files = [_read(path, rules, is_accepted=True) for path in folder.accepted()]
         settled, changing = folder.waiting()
         files += [_read(path, rules, is_accepted=False) for path in settled]
     for path in changing:
-        get_run_logger().warning("%s: changed just now; it waits for the next run", printable(path))
+        get_run_logger().warning("%s: changed just now; left for the next run", printable(path))
     return dataclasses.replace(raw, inbox=inbox, inbox_files=tuple(files))
 
 
-def settle(merger: InboxMerger, inbox: Path) -> None:
+def settle_files(merger: InboxMerger, inbox: Path) -> None:
     """Add the accepted files' rows; check each waiting file and move it to done/ or rejected/; report to Prefect.
 
-    A file is read once: the rows that were checked are those that are added.
+    Each file is read only once, so the added rows are those that were checked.
     """
     from artifacts.reports.markdown import count
 
     folder = Inbox(inbox)
     with folder.locked():
         reports = [
-            _add_accepted(merger, file) if file.is_accepted else _settle(merger, folder, file) for file in merger.files
+            _add_accepted(merger, file) if file.is_accepted else _settle_file(merger, folder, file)
+            for file in merger.files
         ]
     rows = [report for report in reports if report]
     if rows:
@@ -73,7 +74,7 @@ def settle(merger: InboxMerger, inbox: Path) -> None:
 
 
 def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
-    """Read a file; the result says why it can't be read, unless the error is transient."""
+    """Read a file. Permanent read errors are stored in `fault`; transient ones are raised."""
     from tasks.inbox.merger import read_file
 
     digest = ""
@@ -88,7 +89,7 @@ def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
 
 
 def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
-    """Add an accepted file; leave it out, and report that, if it can't be used any more."""
+    """Add an accepted file's rows; if it can't be used any more, leave it out and report that."""
     try:
         merger.add(file.path, merger.check_rows(file))
     except InputError as error:
@@ -96,11 +97,11 @@ def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
     return None
 
 
-def _settle(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | None:
+def _settle_file(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | None:
     """Accept a waiting file and add its rows, or reject it."""
     accepted = inbox.find_accepted(file.digest)
     try:
-        if not os.path.lexists(file.path):  # another run, or an earlier try of this one, has moved it
+        if not os.path.lexists(file.path):  # another run, or an earlier attempt of this one, has moved it
             if accepted is not None:
                 merger.add(accepted, merger.check_rows(file))
             return None
@@ -119,11 +120,11 @@ def _settle(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | 
 def _check_copy(path: Path, accepted: Path | None) -> None:
     """Raise InputError if a file's content was accepted before."""
     if accepted is not None:
-        raise InputError(f"{path.name}: the same as {DONE}/{accepted.name}, which counts already")
+        raise InputError(f"{path.name}: the same as {DONE}/{accepted.name}, which was already accepted")
 
 
 def _has_changed(file: InboxFile) -> bool:
-    """Return whether a file has changed since it was read, so that its faults don't count."""
+    """Return whether a file has changed since it was read, so that faults found in it are no longer valid."""
     try:
         return bool(file.digest) and digest_file(file.path) != file.digest
     except InputError:
@@ -131,31 +132,31 @@ def _has_changed(file: InboxFile) -> bool:
 
 
 def _reject(inbox: Inbox, path: Path, error: InputError) -> FileReport:
-    """Move a file to rejected/; if that fails, it stays and is reported."""
+    """Move a file to rejected/ and report it. If the move fails, the file stays and the run continues."""
     if is_transient(error):
         raise error
     try:
         target = inbox.reject(path, printable(str(error)))
-    except InputError as unmoved:
-        return _report_refused(path, printable(path.name), unmoved)
+    except InputError as move_error:
+        return _report_refused(path, printable(path.name), move_error)
     return _report_refused(path, f"{REJECTED}/{printable(target.name)}", error)
 
 
-def _report_refused(path: Path, place: str, error: InputError) -> FileReport:
+def _report_refused(path: Path, location: str, error: InputError) -> FileReport:
     """Log and report a file that isn't used, and emit an event; raise the error again if it is transient."""
     if is_transient(error):
         raise error
     reason = printable(str(error))
     get_run_logger().warning("inbox: not added: %s", reason)
     events.emit_refused_data(printable(path), reason)
-    return _report(path, place, reason)
+    return _report(path, location, reason)
 
 
 def _report_changed(path: Path) -> FileReport:
-    reason = f"{path.name}: changed while it was read; it waits for the next run"
+    reason = f"{path.name}: changed while it was read; left for the next run"
     get_run_logger().warning("inbox: %s", reason)
     return _report(path, path.name, reason)
 
 
-def _report(path: Path, place: str, reason: str, n_rows: int = 0) -> FileReport:
-    return {"file": printable(path.name), "rows added": n_rows, "now": place, "reason": reason}
+def _report(path: Path, location: str, reason: str, n_rows: int = 0) -> FileReport:
+    return {"file": printable(path.name), "rows added": n_rows, "now": location, "reason": reason}

@@ -1,4 +1,4 @@
-"""Open a version: verify it, load its model, and compile its predictions."""
+"""Open a version: verify its files, and load and compile its model."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tasks.orchestration.stopwatch import timed
 @task(task_run_name="open version {version}", **RETRIED)
 @timed
 def open_version(store: Store, version: int) -> Predictor:
-    """Return a version that can predict; raise StoreError if its files have changed since it was published."""
+    """Return the predictor of a version; raise StoreError if its files have changed since it was published."""
     from tasks.inference.start_up import import_tensorflow
 
     import_tensorflow()

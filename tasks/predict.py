@@ -1,4 +1,4 @@
-"""Predict: stream images through the row checks and a version's model into a file."""
+"""Predict: check and predict a source's images with a version, and write the predictions to a file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tasks.orchestration.stopwatch import timed
 @task(task_run_name="predict {source}", **RETRIED)
 @timed
 def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, batch_size: int) -> Prediction:
-    """Predict every image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
+    """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
     from tasks.prediction import stream
 
     with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar:

@@ -1,4 +1,4 @@
-"""Promote: make a version the champion by hand, or go back to the previous one."""
+"""Promote a version by hand, or roll back to the previous champion; the train flow promotes in `publish`."""
 
 from __future__ import annotations
 

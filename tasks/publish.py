@@ -1,4 +1,4 @@
-"""Publish: put the model and everything about it into the store, and record the decision."""
+"""Publish: write the candidate to the store as a version, and promote it if the gate has decided so."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from tasks.orchestration.stopwatch import timed
 
 @task(task_run_name="publish", **ONCE)
 @timed
-def publish(  # noqa: PLR0913, all that a report covers
+def publish(  # noqa: PLR0913, the inputs of a report
     store: Store,
     dataset: Dataset,
     trained: TrainingResult,
@@ -27,10 +27,10 @@ def publish(  # noqa: PLR0913, all that a report covers
     seconds: Mapping[str, float],
     keep: int,
 ) -> PublishedVersion | None:
-    """Publish the run as a version, the champion if so decided, and remove old versions.
+    """Publish the run as a version, which becomes the champion if so decided, and remove old versions.
 
-    Returns None, and publishes nothing, if another decision was recorded since this one: then compare again. A failure
-    isn't retried, as that might publish twice; the next run resumes from the checkpoints.
+    Returns None, and publishes nothing, if another decision was recorded since this one; the caller then compares
+    again. A failure isn't retried, as that might publish twice; the next run resumes from the checkpoints.
     """
     from artifacts import version
 
@@ -39,7 +39,7 @@ def publish(  # noqa: PLR0913, all that a report covers
         trained.network.save(folder / MODEL)
         card = version.write(folder, number, run_name(), run, dataset.profile, plots)
         if not store.publish(number, folder, card, keep):
-            get_run_logger().warning("another run has decided meanwhile: the candidate is compared again")
+            get_run_logger().warning("another run has recorded a decision: the candidate is compared again")
             return None
     return PublishedVersion.from_card(card, store.version_uri(number))
 

@@ -26,9 +26,9 @@ CLASSES_KEY = "training-classes"
 @task(task_run_name="report training", **RETRIED)
 @timed
 def report_training(published: PublishedVersion, store: Store) -> PublishedVersion:
-    """Publish the report, table and event of each version that has none in Prefect; return the run's with its id.
+    """Publish report, table and event of each version not yet reported; return this run's version with its artifact id.
 
-    All of it is read from the store: a run that can't reach the Prefect server leaves it to the next run.
+    Everything is read from the store, so that a run that can't reach the Prefect server leaves it to the next run.
     """
     for version in store.unreported():
         try:

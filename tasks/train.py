@@ -16,7 +16,7 @@ from tasks.orchestration.progress import Progress
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-HEAVY = (
+SLOW_IMPORTS = (
     "artifacts.reports.plots",
     "tasks.scoring.metrics",
     "tasks.scoring.gate",
@@ -24,7 +24,7 @@ HEAVY = (
     "tasks.training.local_engine",
     "tasks.validation.inspection",
 )
-"""Modules that take long to import and are needed after the start."""
+"""Modules that are slow to import and needed after the start."""
 
 
 @task(task_run_name="train {recipe.network}, {recipe.epochs} epochs", **RETRIED)
@@ -43,5 +43,5 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
 
 
 def preload() -> None:
-    """Import what the flow needs after its start, while it waits for Prefect."""
-    start_up.preload(*HEAVY)
+    """Import the slow libraries that the flow needs later, while a Prefect server starts."""
+    start_up.preload(*SLOW_IMPORTS)

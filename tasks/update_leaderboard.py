@@ -1,4 +1,4 @@
-"""Update leaderboard: show in Prefect how the store's versions compare."""
+"""Update leaderboard: publish a comparison of the store's versions in Prefect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Validate: check every row and the data as a whole, quarantine bad rows, report the results."""
+"""Validate: check each row and the data as a whole, quarantine invalid rows, report the results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.results import Dataset, Plots, RawDataset, Validation
 from schemas.rules import Rules
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
-from tasks.merge_inbox import settle
+from tasks.merge_inbox import settle_files
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 @task(task_run_name="validate {raw.name}", **RETRIED)
 @timed
 def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> tuple[Dataset, Plots]:
-    """Return the rows that pass, and the plots of the data report; raise InputError for data that is refused.
+    """Return the valid rows and the plots of the data report; raise InputError if the data is rejected.
 
-    In any case the report goes to Prefect, bad rows to the store's quarantine, and the inbox's waiting files to done/
-    or rejected/.
+    In both cases the report is published in Prefect, invalid rows are written to the store's quarantine, and waiting
+    files of the inbox are moved to done/ or rejected/.
     """
     from artifacts.reports import markdown, validation_report
     from tasks.sharding.shard_cache import ShardCache
@@ -58,22 +58,22 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
 
 def _settle(raw: RawDataset, merger: InboxMerger) -> None:
     if raw.inbox is not None:
-        settle(merger, raw.inbox)
+        settle_files(merger, raw.inbox)
 
 
 def _reference(store: Store) -> Profile:
-    """Return the champion's profile; without a champion, or if its files were changed, the embedded MNIST's."""
+    """Return the champion's profile, or the embedded MNIST's if there is no champion or its files have changed."""
     from artifacts.store import reference_profile
     from tasks.validation import profiles
 
     champion = store.champion()
     if champion is None:
-        return profiles.embedded()
+        return profiles.load_embedded()
     try:
         profile = reference_profile.read(store.verified_dir(champion) / reference_profile.NAME)
     except StoreError as error:
-        get_run_logger().warning("the reference is the embedded MNIST's: %s", error)
-        return profiles.embedded()
+        get_run_logger().warning("the reference profile is that of the embedded MNIST: %s", error)
+        return profiles.load_embedded()
     return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
 
 

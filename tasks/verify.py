@@ -1,4 +1,4 @@
-"""Verify: compare a version with its card."""
+"""Verify: check that a version matches its card."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ VERIFICATION_KEY = "verification"
 @task(task_run_name="verify version {version}", **RETRIED)
 @timed
 def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult:
-    """Hash a version's files and evaluate its model again; raise StoreError naming all differences from its card.
+    """Hash a version's files and evaluate its model again; raise StoreError with all differences from its card.
 
-    `reproduce` also trains again by the card's recipe and compares the weights, bit for bit.
+    `reproduce` also trains again with the card's recipe and compares the weights, bit for bit.
     """
     try:
         faults = [f"version {version}: {line}" for line in _rescore(store.verified_dir(version), reproduce=reproduce)]
@@ -44,12 +44,12 @@ def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult
 
 
 def _rescore(folder: Path, *, reproduce: bool) -> list[str]:
-    """Compare in a new process, so that nothing of this one can influence the result."""
+    """Evaluate in a new process, so that the state of this one can't influence the result."""
     command = [sys.executable, "-m", "tasks.verification.rescore", str(folder.resolve())]
-    ended = subprocess.run(  # noqa: S603, this project's own module
+    process = subprocess.run(  # noqa: S603, this project's own module
         [*command, *(["--reproduce"] if reproduce else [])], cwd=ROOT, capture_output=True, text=True, check=False
     )
-    if ended.returncode:
-        last_line = (ended.stderr.strip().splitlines() or ["no error message"])[-1]
+    if process.returncode:
+        last_line = (process.stderr.strip().splitlines() or ["no error message"])[-1]
         return [f"it can't be evaluated ({last_line})"]
-    return list(json.loads(ended.stdout.splitlines()[-1]))
+    return list(json.loads(process.stdout.splitlines()[-1]))

@@ -110,7 +110,7 @@ def accepted(source: object) -> Dataset:
     from tasks.validation import inspection, profiles
 
     loaded = formats.load(str(source), None, DEFAULT_RULES)
-    validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded())
+    validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.load_embedded())
     assert dataset is not None, validation.errors
     return dataset
 

@@ -20,7 +20,7 @@ from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset, RawDataset
 from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
 from tasks.inference.start_up import import_tensorflow, preload
-from tasks.sharding.memory import KEPT_BYTES, TAKEN
+from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB
 from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import formats
 from tasks.validation import inspection, profiles
@@ -46,7 +46,7 @@ def load(source: object, test_source: str | None = None) -> RawDataset:
 def validate(loaded: RawDataset, cache: Path | None = None) -> Dataset:
     """Validate a data set as the flow does; the rows of shards are cached in a folder."""
     shard_cache = ShardCache(FolderStorage(cache), in_threads) if cache else None
-    found, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.embedded(), shard_cache)
+    found, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.load_embedded(), shard_cache)
     if dataset is None:
         raise AssertionError(found.refusal)
     return dataset
@@ -65,12 +65,12 @@ def in_memory(dataset: Dataset) -> Dataset:
 
 def in_blocks(dataset: Dataset, blocks: int, recipe: Recipe) -> Dataset:
     """Return a data set on disk with the memory that makes an epoch have that many blocks."""
-    from tasks.training.sampling import ROW_BYTES, SHARE
+    from tasks.training.sampling import IMAGE_BYTES, MEMORY_DIVISOR
 
     rows = len(dataset.train)
     block_rows = math.ceil(rows / blocks / recipe.batch_size) * recipe.batch_size
-    needed = rows * KEPT_BYTES + block_rows * SHARE * ROW_BYTES
-    return dataclasses.replace(dataset, memory=TAKEN + math.ceil(needed / 2**20))
+    needed = rows * BYTES_PER_ROW + block_rows * MEMORY_DIVISOR * IMAGE_BYTES
+    return dataclasses.replace(dataset, memory=RESERVED_MIB + math.ceil(needed / 2**20))
 
 
 class Trainer:

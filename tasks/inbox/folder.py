@@ -1,6 +1,6 @@
 """A folder that people put new training data into; accepted files are moved to `done/`, the others to `rejected/`.
 
-A file is moved in one step and never changed. A copy of an accepted file is rejected.
+Files are moved atomically and never modified. A copy of an accepted file is rejected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
 REASON = ".reason.txt"
 SETTLED_SECONDS = 3.0
-"""A file that was changed less than this ago may still be written, and waits for the next run."""
+"""A file that changed more recently may still be being written; it is left for the next run."""
 
 
 class Inbox:
@@ -34,25 +34,25 @@ class Inbox:
         self._done, self._rejected = path / DONE, path / REJECTED
 
     def check(self, *others: str | Path | None) -> None:
-        """Raise InputError unless the folder can be an inbox: writable, and with nothing in it but new data.
+        """Raise InputError unless the folder can be an inbox: writable, and for nothing but new data.
 
-        All that is in an inbox is moved. So it mustn't hold `others` (the sources, the store), nor lie in them, nor
-        hold the working folder, the project or the home folder.
+        Everything in an inbox is moved. So it mustn't contain `others` (the sources, the store) or be inside them, and
+        mustn't contain the working folder, the project or the home folder.
         """
         for folder in (self._path, self._done, self._rejected):
             if os.path.lexists(folder) and not folder.is_dir():
-                found = "a link to nowhere" if folder.is_symlink() and not folder.exists() else "a file"
-                raise InputError(f"--inbox {self._path}: {folder.absolute()} is {found}; a folder is needed")
+                kind = "a broken link" if folder.is_symlink() and not folder.exists() else "a file"
+                raise InputError(f"--inbox {self._path}: {folder.absolute()} is {kind}; a folder is needed")
         path = self._path.absolute()
         parent = next(parent for parent in (path, *path.parents) if parent.exists())
         if not parent.is_dir():
             raise InputError(f"--inbox {self._path}: {parent} is a file; a folder is needed")
         if not os.access(parent, os.W_OK | os.X_OK):
             raise InputError(f"--inbox {self._path}: {parent} can't be written; a folder that can be is needed")
-        self._check_apart([Path(place).resolve() for place in others if place is not None])
+        self._check_apart([Path(other).resolve() for other in others if other is not None])
 
     def check_unused(self, source: str) -> None:
-        """Raise InputError if the inbox has files, because the source takes none."""
+        """Raise InputError if the inbox has files, which can't be added to a sharded source."""
         files = [path for folder in (self._path, self._done) if folder.is_dir() for path in self._entries(folder)]
         if files:
             raise InputError(
@@ -62,7 +62,7 @@ class Inbox:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Create the folders that don't exist, and keep other runs out inside the `with`."""
+        """Create missing folders, and lock the inbox against other runs inside the `with`."""
         try:
             for folder in (self._done, self._rejected):
                 folder.mkdir(parents=True, exist_ok=True)
@@ -75,12 +75,12 @@ class Inbox:
 
     def _check_apart(self, others: list[Path]) -> None:
         inbox = self._path.resolve()
-        for place in (*others, *map(Path.resolve, (Path(), ROOT, Path.home()))):
-            if place.is_relative_to(inbox) or (place in others and inbox.is_relative_to(place)):
-                relation = "is" if place == inbox else "holds" if place.is_relative_to(inbox) else "lies within"
+        for path in (*others, *map(Path.resolve, (Path(), ROOT, Path.home()))):
+            if path.is_relative_to(inbox) or (path in others and inbox.is_relative_to(path)):
+                relation = "is" if path == inbox else "contains" if path.is_relative_to(inbox) else "is inside"
                 raise InputError(
-                    f"--inbox {self._path}: it {relation} {place}, and all that is in an inbox is moved; "
-                    "a folder for new files alone is needed"
+                    f"--inbox {self._path}: it {relation} {path}, and everything in an inbox is moved; "
+                    "use a folder for new files only"
                 )
 
     def accepted(self) -> list[Path]:
@@ -97,7 +97,7 @@ class Inbox:
         return self._accepted_digests.get(digest)
 
     def accept(self, path: Path, digest: str) -> Path | None:
-        """Move a file to `done/` and return its new path; None if it has changed since it was read, and still waits."""
+        """Move a file to `done/` and return its new path; None if it has changed since it was read, and stays."""
         target = _free_path(self._done / path.name)
         _move(path, target)
         if _digest(target) != digest:
@@ -144,7 +144,7 @@ def digest_file(path: Path) -> str:
 
 
 def _change_time(path: Path) -> float:
-    """Return when a file, or anything in a folder, was last changed, moved or created, by the file system's record."""
+    """Return when a file, or anything in a folder, was last changed, moved or created (`st_ctime`)."""
     try:
         return max(entry.lstat().st_ctime for entry in [path, *path.rglob("*")])
     except FileNotFoundError:  # removed just now
@@ -155,12 +155,12 @@ def _digest(path: Path) -> str:
     """Digest a file, or the names and files of a folder; raise InputError for a pipe, which would never end."""
     if not path.is_file() and not path.is_dir():
         raise InputError(f"{path.name}: neither a file nor a folder")
-    total = hashlib.sha256()
+    digest = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
         with file.open("rb") as content:
             name = os.fsencode(file.relative_to(path))
-            total.update(name + hashlib.file_digest(content, "sha256").digest())
-    return total.hexdigest()
+            digest.update(name + hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
 
 
 def _move(path: Path, target: Path) -> None:
@@ -175,7 +175,7 @@ def _move_error(path: Path, target: Path, error: OSError) -> InputError:
 
 
 def _free_path(path: Path, suffix: str = "") -> Path:
-    """Return the path, with a number if it, or it with the suffix, exists already."""
+    """Return the path, with a number added if it exists, or exists with the suffix."""
     free, number = path, 1
     while os.path.lexists(free) or os.path.lexists(f"{free}{suffix}"):
         number += 1

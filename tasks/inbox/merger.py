@@ -1,4 +1,4 @@
-"""Merge the rows of the inbox's files into a source's training part, whose rows are checked already."""
+"""Merge the rows of the inbox's files into a source's training part, whose rows have already been checked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from schemas.shards import ShardManifest
 from tasks.sources import formats
 from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
-from tasks.validation.repairs import REPAIR_ADVISED, highest, is_unit_scale
+from tasks.validation.repairs import REPAIR_ADVISED, find_max_pixel, is_unit_scale
 from tasks.validation.row_faults import RowKeys
 
 Pair = tuple[int, ...]
@@ -30,18 +30,18 @@ ALLOWED = "an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files o
 
 
 class InboxMerger:
-    """Adds files to a source's training part: their valid rows, as far as these are new.
+    """Adds the new valid rows of files to a source's training part.
 
-    A row is new if its image, or its image with that label, isn't there yet. Invalid rows stay in their file, so that
-    they never add up to a refusal of the whole.
+    A row is new if no row so far has the same image and label. Invalid rows aren't added, so that they don't count
+    towards the dataset's quarantine limit.
     """
 
     def __init__(self, raw: RawDataset, parts: Mapping[Part, CheckedPart], rules: Rules) -> None:
         if isinstance(raw.train, ShardManifest):
-            raise ValueError("shards take no files of an inbox")  # noqa: TRY004, the caller's mistake
+            raise ValueError("files can't be added to shards")  # noqa: TRY004, the caller's mistake
         self.files = raw.inbox_files
         self._raw, self._train, self._rules = raw, parts["train"], rules
-        self._is_unit_scale = is_unit_scale(highest(raw.train))
+        self._is_unit_scale = is_unit_scale(find_max_pixel(raw.train))
         self._source_keys = {part: checked.keys for part, checked in parts.items()}
         self._added_keys: list[RowKeys] = []
         self._source_pairs = frozenset(_pairs(self._train.keys))
@@ -49,25 +49,25 @@ class InboxMerger:
         self._added: dict[Path, CheckedPart] = {}
 
     def check_rows(self, file: InboxFile) -> CheckedPart:
-        """Check a file's rows; raise InputError unless there are some, of the source's scale."""
+        """Check a file's rows one by one; raise InputError if it has none, or a scale other than the source's."""
         if file.frame is None:
             raise InputError(file.fault)
         if not len(file.frame):
             raise InputError(f"{file.path.name}: train part: no rows")
-        if is_unit_scale(highest(file.frame)) != self._is_unit_scale:
+        if is_unit_scale(find_max_pixel(file.frame)) != self._is_unit_scale:
             raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
         return check_frame(file.frame, self._rules.repair)
 
     def check(self, file: InboxFile) -> CheckedPart:
-        """Check a file's rows; raise InputError, with all reasons, unless it may be added."""
+        """Check a file; return its checked rows, or raise InputError with all reasons why they can't be added."""
         part = self.check_rows(file)
-        if errors := self._check_alone(part):
+        if errors := self._check_file(part):
             raise InputError(f"{file.path.name}: {'; '.join(errors)}")
-        self._check_beside(file.path.name, _take_new(part, set(self._known)).keys)
+        self._check_against_existing_rows(file.path.name, _take_new(part, set(self._known)).keys)
         return part
 
     def add(self, path: Path, part: CheckedPart) -> int:
-        """Add the new rows of a file, unless it was added; return their number."""
+        """Add the new rows of a file, unless it was already added; return their number."""
         if path in self._added:
             return 0
         self._added[path] = part
@@ -77,7 +77,7 @@ class InboxMerger:
     def merged(self) -> tuple[RawDataset, CheckedPart]:
         """Return the source with the names of the added files, and the training part with their rows.
 
-        The rows stand in the order of the files' names, whichever run accepted them.
+        Rows are in the order of the file names, regardless of which run accepted them.
         """
         paths = sorted(self._added)
         if not paths:
@@ -87,20 +87,22 @@ class InboxMerger:
         known = set(self._source_pairs)
         return raw, _append(self._train, {path: _take_new(self._added[path], known) for path in paths})
 
-    def _check_alone(self, part: CheckedPart) -> list[str]:
-        """Make the checks that any data has to pass; a file may hold one class, and few rows."""
+    def _check_file(self, part: CheckedPart) -> list[str]:
+        """Run the data checks on a single file; it may have few rows, and rows of one class only. Return the errors."""
         part = part.quarantine(row_faults.copy_faults({"train": part.keys})["train"])
         results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
         if len(part.images):
-            reference = profiles.embedded()
-            results += data_checks.check_look("train", profiles.count(part.images, reference), reference)
-        # No repair is advised: it would be made on the source's images, too.
+            reference = profiles.load_embedded()
+            results += data_checks.check_polarity_and_orientation(
+                "train", profiles.compute_histograms(part.images, reference), reference
+            )
+        # No repair is suggested: it would be applied to the source's images, too.
         return [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
 
-    def _check_beside(self, name: str, new: RowKeys) -> None:
-        """Check that not too many rows, earlier ones among them, would be quarantined because of a file's new rows.
+    def _check_against_existing_rows(self, name: str, new: RowKeys) -> None:
+        """Raise InputError if adding the file would quarantine too many rows, existing rows included.
 
-        The budget is that of the new rows, so that the whole stays within its budget however many files are added.
+        The limit is relative to the file's new rows, so that the dataset stays within its own limit.
         """
         n_new = len(new.labels)
         before, after = self._count_copies([]), self._count_copies([new])
@@ -113,34 +115,34 @@ class InboxMerger:
             )
 
     def _count_copies(self, new: list[RowKeys]) -> dict[str, int]:
-        """Count the copies among all rows by reason; those that fail any check under the key ""."""
+        """Count the copies among all rows by reason; the key "" has the rows that fail any check."""
         keys = _concatenate([self._train.keys, *self._added_keys, *new])
         faults = row_faults.copy_faults(self._source_keys | {"train": keys})["train"]
-        total = row_faults.failing(faults, len(keys.labels))
-        return {"": int(total.sum())} | {reason: int(fails.sum()) for reason, fails in faults.items()}
+        has_fault = row_faults.any_fault(faults, len(keys.labels))
+        return {"": int(has_fault.sum())} | {reason: int(fails.sum()) for reason, fails in faults.items()}
 
 
 def add_accepted(merger: InboxMerger) -> None:
-    """Add all files of the inbox, which were accepted before."""
+    """Add all files of the inbox, all of which were already accepted."""
     for file in merger.files:
         merger.add(file.path, merger.check_rows(file))
 
 
 def with_files(raw: RawDataset, files: Sequence[str], rules: Rules) -> RawDataset:
-    """Return a source with the files that were added to it for an earlier version."""
+    """Return a source with the accepted files of an existing version."""
     accepted = (InboxFile(path, is_accepted=True, frame=read_file(path, rules)) for path in map(Path, files))
     return dataclasses.replace(raw, inbox_files=tuple(accepted))
 
 
 def read_file(path: Path, rules: Rules) -> pd.DataFrame:
-    """Read all rows of a file, its test part behind its training part.
+    """Read all rows of a file, those of its test part after those of its training part.
 
     Raises InputError if it can't be read, is shards, or doesn't have a pixel frame's columns.
     """
-    found = formats.find(str(path), ALLOWED)
-    if found is formats.SHARDS:
+    file_format = formats.find(str(path), ALLOWED)
+    if file_format is formats.SHARDS:
         raise InputError(f"{path.name}: shards; {ALLOWED}")
-    train, test = found.read(path, rules)
+    train, test = file_format.read(path, rules)
     for frame in (train,) if test is None else (train, test):
         if fault := labelled_column_fault(frame):
             raise InputError(f"{path.name}: {fault}; label, pixel0 … pixel783 are needed")
@@ -151,16 +153,16 @@ def read_file(path: Path, rules: Rules) -> pd.DataFrame:
 
 
 def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:
-    """Return a training part with the files' new rows behind its own; their input rows are named after the files."""
+    """Return a training part followed by the files' new rows; the index of input rows names the file of each."""
     parts = [train, *files.values()]
     keys = _concatenate([part.keys for part in parts])
     *starts, n_input = np.cumsum([train.n_input, *(len(part.images) for part in files.values())]).tolist()
 
     def read_input(positions: NDArray[np.int64]) -> pd.DataFrame:
-        own, *of_files = np.split(positions, np.searchsorted(positions, starts))
-        frames = [train.read_input(own)]
-        for (path, part), start, of_file in zip(files.items(), starts, of_files, strict=True):
-            frame = part.read_input(part.positions[of_file - start])
+        train_positions, *file_positions = np.split(positions, np.searchsorted(positions, starts))
+        frames = [train.read_input(train_positions)]
+        for (path, part), start, in_file in zip(files.items(), starts, file_positions, strict=True):
+            frame = part.read_input(part.positions[in_file - start])
             frames.append(frame.set_axis([f"{path.name}:{item}" for item in frame.index]))
         return pd.concat(frames)
 
@@ -174,7 +176,7 @@ def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:
 
 
 def _take_new(part: CheckedPart, known: set[Pair]) -> CheckedPart:
-    """Return the part with the rows that aren't known yet, of equal ones the first, and note them as known."""
+    """Return the part with the rows that aren't known yet (the first of equal ones), and add these to `known`."""
     is_new = np.zeros(len(part.images), bool)
     for row, pair in enumerate(_pairs(part.keys)):
         is_new[row] = pair not in known

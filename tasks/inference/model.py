@@ -21,13 +21,13 @@ ROUNDING = 1e-3
 
 
 def load_network(path: Path) -> keras.Model:
-    """Load a saved network without running any code that its file may hold.
+    """Load a saved network without executing code from its file.
 
-    Raises StoreError if it can't be loaded safely, or doesn't take 28 × 28 pixels to ten outputs.
+    Raises StoreError if it can't be loaded safely, or its input isn't 28 × 28 pixels and its output ten numbers.
     """
     try:
         network = keras.models.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras raises whatever a damaged file leads to
+    except Exception as error:  # a damaged file makes Keras raise many kinds of error
         raise StoreError(f"{path}: not a model that can be loaded safely ({str(error).splitlines()[0]})") from error
     if network.input_shape != (None, SIDE, SIDE) or network.output_shape != (None, len(CLASSES)):
         raise StoreError(
@@ -40,7 +40,7 @@ def load_network(path: Path) -> keras.Model:
 def load_version(folder: Path, version: int) -> Predict:
     """Load the model in a version's verified folder.
 
-    Raises StoreError when it can't be loaded, or returns no probabilities.
+    Raises StoreError if it can't be loaded, or its outputs aren't probabilities.
     """
     predict = predictor(load_network(folder / MODEL))
     total = float(predict(np.zeros((1, PIXEL_COUNT), np.uint8)).sum())

@@ -1,4 +1,4 @@
-"""Compute a network's probabilities."""
+"""Compile a network into a function that predicts probabilities."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 def predictor(network: keras.Model) -> Predict:
     """Compile a network into a function that predicts in batches, to bound memory."""
 
-    # No Python control flow to convert: AutoGraph would take 0.2 s to find that out.
+    # There is no Python control flow to convert, and AutoGraph takes 0.2 s to find that out.
     @tf.function(input_signature=[tf.TensorSpec([None, SIDE * SIDE], tf.uint8)], autograph=False)
     def compiled(pixels: tf.Tensor) -> tf.Tensor:
         return network(tf.reshape(tf.cast(pixels, tf.float32), [-1, SIDE, SIDE]), training=False)

@@ -7,17 +7,17 @@ from importlib import import_module
 
 
 def preload(*modules: str) -> None:
-    """Import TensorFlow and modules that are needed later."""
+    """Import TensorFlow, and modules that are needed later."""
     import_tensorflow()
     for name in (*modules, "pandera.backends.pandas.builtin_checks"):  # pandera imports these on its first check
         import_module(name)
 
 
 def import_tensorflow() -> None:
-    """Import TensorFlow and Keras; later calls cost nothing.
+    """Import TensorFlow and Keras, unless they are imported already.
 
-    TensorFlow's C++ prints lines on oneDNN and CUDA before it reads the log level that would silence them. So file
-    descriptor 2 is redirected to a file during the import; if the import fails, the file is copied to stderr.
+    TensorFlow's C++ code prints lines on oneDNN and CUDA before it reads the log level that would suppress them. So
+    file descriptor 2 is redirected to a file during the import; if the import fails, the file is copied to stderr.
     """
     if "keras" in sys.modules:
         return

@@ -1,4 +1,4 @@
-"""Emit Prefect events that an automation may act on: a version promoted or refused, data refused, drift."""
+"""Emit Prefect events for automations: a version promoted or refused, data refused, drift."""
 
 from __future__ import annotations
 

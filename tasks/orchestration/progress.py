@@ -30,7 +30,7 @@ class Progress:
         self._fraction = 0.0
         self._logger = get_run_logger()
         self._ended = Event()
-        # In a thread, so that training goes on while the server is away for minutes.
+        # In a thread, so that training continues while the server is unavailable.
         self._updater = Thread(target=copy_context().run, args=(self._update_artifact,), daemon=True)
 
     def __enter__(self) -> Self:

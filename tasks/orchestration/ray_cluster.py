@@ -1,4 +1,4 @@
-"""Join the Ray cluster that a run computes on, after checks that answer within seconds."""
+"""Join the Ray cluster that a run uses, after checks that take seconds."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def cluster(compute: Compute) -> Iterator[None]:
         yield
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # as with Prefect's analytics
-    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a late call at the end would start a new cluster
+    os.environ.setdefault("RAY_ENABLE_AUTO_CONNECT", "0")  # else a call after shutdown would start a new cluster
     import ray
 
     options: dict[str, Any] = {"address": compute.ray_address, "log_to_driver": False, "logging_level": logging.ERROR}
     fault = f"--ray-address {compute.ray_address}: no Ray cluster answers there"
     if not compute.ray_address:
-        processors = max(os.cpu_count() or 1, compute.workers)
-        options |= {"address": "local", "num_cpus": processors, "include_dashboard": False}
+        n_cpus = max(os.cpu_count() or 1, compute.workers)
+        options |= {"address": "local", "num_cpus": n_cpus, "include_dashboard": False}
         fault = "Ray can't be started on this machine"
     try:
         if compute.ray_address:

@@ -1,4 +1,4 @@
-"""How tasks are retried: what a `@task(...)` of this project passes to Prefect."""
+"""Retry options that this project's tasks pass to Prefect's `@task(...)`."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ TRANSIENT_ERRNOS = {
     errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT,
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH, errno.ENETUNREACH,
 }  # fmt: skip
-"""Disk and network errors that may pass. Others, such as a missing file, are permanent."""
+"""Transient disk and network errors. Others, such as a missing file, are permanent."""
 
 
 def is_transient(error: object) -> bool:
-    """Return whether an error, or one that caused it, may pass: the network, the server, a full or stalled disk."""
+    """Check whether an error, or one that caused it, is transient: network, server, a full or stalled disk."""
     if isinstance(error, (UnavailableError, httpx.TransportError)):
         return True
     if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:
@@ -36,7 +36,7 @@ ONCE: dict[str, Any] = {"cache_policy": NO_CACHE}
 """Options of a task that must not run twice, since a second run would repeat its effect."""
 RETRIED: dict[str, Any] = ONCE | {
     "retries": 4,
-    "retry_delay_seconds": [5.0, 15.0, 45.0, 90.0],  # a server that restarts, a disk that is mounted again
+    "retry_delay_seconds": [5.0, 15.0, 45.0, 90.0],  # time for a server to restart or a disk to be remounted
     "retry_condition_fn": _is_retryable,
 }
 """Options of every other task: transient errors are retried, bad data fails at once."""

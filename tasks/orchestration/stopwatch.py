@@ -35,7 +35,7 @@ def timed(function: Callable[P, R]) -> Callable[P, R]:
 def stopwatch() -> Iterator[Callable[[], dict[str, float]]]:
     """Measure the timed functions inside the `with`; yield a function that returns the seconds so far.
 
-    They are those of the process's start-up, of each finished task, and of Prefect between them.
+    The seconds are those of the process's start-up, of each finished task, and of Prefect between the tasks.
     """
     start_up, started = time.time() - psutil.Process().create_time(), time.perf_counter()
     token = _seconds.set({})

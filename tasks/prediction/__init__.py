@@ -1,1 +1,1 @@
-"""Predict batches of images and total the results. Knows no Prefect."""
+"""Predict batches of images and aggregate the results. Doesn't import Prefect."""

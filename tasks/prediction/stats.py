@@ -1,4 +1,4 @@
-"""Total the predictions of all batches, keeping only counts and a few examples in memory."""
+"""Aggregate the predictions of all batches; only counts and a few examples are kept in memory."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MAX_EXAMPLES = 24
 
 
 class PredictionStats:
-    """Running totals over the predictions so far."""
+    """Aggregated statistics of the predictions so far."""
 
     def __init__(self, predictor: Predictor) -> None:
         self.n_rows = 0
@@ -59,7 +59,7 @@ class PredictionStats:
         if self._counts is None:
             raise ValueError("no batch was added")
         profile, counts = self._predictor.profile, self._counts
-        measured = drifts("input", counts, profile, rules) if counts.labels.sum() else []
+        input_drifts = drifts("input", counts, profile, rules) if counts.labels.sum() else []
         return Prediction(
             source=source,
             version=self._predictor.version,
@@ -72,8 +72,8 @@ class PredictionStats:
             confidences=self._confidences,
             unlike_training=self._n_unlike,
             invalid=dict(self._invalid.most_common()),
-            drifts=tuple(measured),
-            findings=tuple(_findings(counts, self.n_rows, measured, rules)),
+            drifts=tuple(input_drifts),
+            findings=tuple(_findings(counts, self.n_rows, input_drifts, rules)),
             reference=f"{profile.name} of version {self._predictor.version}, {profile.n_rows:,} rows",
             class_means=counts.class_means,
             reference_means=profile.class_means,
@@ -100,7 +100,7 @@ class PredictionStats:
 def _lowest(
     lowest: list[tuple[float, Example]], values: NDArray[np.float32], marked: NDArray[np.bool_], batch: PredictionBatch
 ) -> list[tuple[float, Example]]:
-    """Merge the marked rows of a batch into the examples with the lowest values, in order."""
+    """Return the examples with the lowest values, after merging the marked rows of a batch; lowest first."""
     rows = np.flatnonzero(marked)
     rows = rows[np.argsort(values[rows], kind="stable")[:MAX_EXAMPLES]]
     new = [(float(values[row]), _example(batch, int(row))) for row in rows]
@@ -118,11 +118,11 @@ def _example(batch: PredictionBatch, row: int) -> Example:
     )
 
 
-def _findings(counts: Histograms, n_rows: int, measured: Iterable[Drift], rules: InputRules) -> list[CheckResult]:
+def _findings(counts: Histograms, n_rows: int, input_drifts: Iterable[Drift], rules: InputRules) -> list[CheckResult]:
     n_valid = int(counts.labels.sum())
     bright = counts.bright / max(n_valid, 1)
-    findings = [CheckResult("drift", rules.drift, drift.summary) for drift in measured if drift.exceeds_threshold]
-    if bright > profiles.BRIGHT_WARNED:
+    findings = [CheckResult("drift", rules.drift, drift.summary) for drift in input_drifts if drift.exceeds_threshold]
+    if bright > profiles.MAX_BRIGHT_SHARE:
         findings.insert(0, CheckResult("polarity", "warning", profiles.bright_message(bright)))
     if n_valid < n_rows:
         message = f"{n_rows - n_valid:,} of {n_rows:,} images have no prediction"

@@ -1,4 +1,4 @@
-"""Stream images through the row checks and a model into the predictions file."""
+"""Check and predict a stream of images, and write the predictions to a file."""
 
 from __future__ import annotations
 
@@ -25,10 +25,17 @@ from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
 from tasks.validation import profiles, row_faults
 from tasks.validation.profiles import Histograms
-from tasks.validation.repairs import INVERSION_NEEDED, SCALE_NEEDED, highest, is_unit_scale, needed, repaired
+from tasks.validation.repairs import (
+    INVERSION_NEEDED,
+    SCALE_NEEDED,
+    apply_repairs,
+    find_max_pixel,
+    is_unit_scale,
+    select_repairs,
+)
 
 MAX_PROBED = 1000
-"""First images that decide scale and polarity for all, whatever the batch size."""
+"""Number of first images whose scale and polarity are assumed for all."""
 
 
 def predictor(store: Store, version: int) -> Predictor:
@@ -40,7 +47,7 @@ def predictor(store: Store, version: int) -> Predictor:
     if threshold is not None and not (type(threshold) in {int, float} and 0 <= threshold <= 1):
         raise StoreError(
             f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; "
-            "--version names another version"
+            "use --version to select another version"
         )
     profile = reference_profile.read(folder / reference_profile.NAME)
     return Predictor(version, threshold, profile, model.load_version(folder, version))
@@ -54,10 +61,10 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
     batch_size: int,
     on_batch: Callable[[int], object] = lambda _n_rows: None,
 ) -> Prediction:
-    """Predict every image of a source, one batch in memory at a time; `on_batch` gets the number of its images.
+    """Predict each image of a source, one batch in memory at a time; `on_batch` gets the batch's number of images.
 
     Raises InputError, and leaves the output unchanged, if the source can't be read, is empty, would be overwritten, or
-    has drifted where the rules forbid that.
+    has drifted and the rules make that an error.
     """
     started = time.perf_counter()
     inputs.check(source, output)
@@ -81,21 +88,21 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
 
 def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterator[pd.DataFrame]]:
     """Return up to the first 1,000 images as one frame, and an iterator over all frames that starts with these."""
-    taken: list[pd.DataFrame] = []
-    while sum(map(len, taken)) < MAX_PROBED and (frame := next(frames, None)) is not None:
-        taken.append(frame)
-    first = pd.concat(taken).iloc[:MAX_PROBED] if taken else pd.DataFrame()
-    return first, chain(taken, frames)
+    buffer: list[pd.DataFrame] = []
+    while sum(map(len, buffer)) < MAX_PROBED and (frame := next(frames, None)) is not None:
+        buffer.append(frame)
+    first = pd.concat(buffer).iloc[:MAX_PROBED] if buffer else pd.DataFrame()
+    return first, chain(buffer, frames)
 
 
 def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
-    """Return which of the requested repairs a source needs by its first images; raise InputError if one is missing."""
-    repairs = needed(highest(frame), rules.repair)
-    fixed = repaired(frame, repairs)
-    if is_unit_scale(highest(fixed)):
+    """Return the requested repairs that a source's first images need; raise InputError if they need another one."""
+    repairs = select_repairs(find_max_pixel(frame), rules.repair)
+    repaired = apply_repairs(frame, repairs)
+    if is_unit_scale(find_max_pixel(repaired)):
         raise InputError(f"{source}: {SCALE_NEEDED}")
-    pixels, failing = _as_uint8(fixed, row_faults.pixel_faults(fixed))
-    if profiles.bright_share(pixels[~failing]) >= profiles.BRIGHT_REFUSED:
+    pixels, is_invalid = _as_uint8(repaired, row_faults.pixel_faults(repaired))
+    if profiles.bright_share(pixels[~is_invalid]) >= profiles.INVERTED_SHARE:
         raise InputError(f"{source}: {INVERSION_NEEDED}")
     return repairs
 
@@ -103,45 +110,45 @@ def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tupl
 def predict_batch(
     frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair]
 ) -> tuple[PredictionBatch, Histograms]:
-    """Predict a frame of input rows; also return the valid ones' histograms by the version's reference profile."""
-    frame = repaired(frame, repairs)
+    """Predict a frame of input rows; also return the valid rows' histograms by the version's reference profile."""
+    frame = apply_repairs(frame, repairs)
     faults = row_faults.pixel_faults(frame)
-    pixels, failing = _as_uint8(frame, faults)
-    checked = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
-    pixel_frame.validate(pixel_frame.UNLABELLED, checked, "images to predict on")
+    pixels, is_invalid = _as_uint8(frame, faults)
+    checked_frame = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
+    pixel_frame.validate(pixel_frame.UNLABELLED, checked_frame, "images to predict on")
     probabilities = predictor.probabilities(pixels)
     best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
     confidence = probabilities.max(axis=1)
     threshold = np.inf if predictor.threshold is None else predictor.threshold
-    stats = profiles.measure(pixels[~failing], best_two[~failing, 0], predictor.profile)
+    stats = profiles.compute_stats(pixels[~is_invalid], best_two[~is_invalid, 0], predictor.profile)
     distance = np.full(len(frame), np.inf, np.float32)
-    distance[~failing] = stats.distance
+    distance[~is_invalid] = stats.distance
     batch = PredictionBatch(
         items=frame.index,
         pixels=pixels,
         label=best_two[:, 0],
         confidence=confidence,
         second=best_two[:, 1],
-        abstained=failing | (confidence < threshold),
-        unlike_training=failing | (distance > predictor.profile.outlier_threshold),
+        abstained=is_invalid | (confidence < threshold),
+        unlike_training=is_invalid | (distance > predictor.profile.outlier_threshold),
         distance=distance,
         reason=row_faults.reasons(faults, len(frame)),
         true_label=_true_labels(frame),
     )
-    return batch, profiles.counts_of(stats, predictor.profile)
+    return batch, profiles.histograms_of_stats(stats, predictor.profile)
 
 
 def _as_uint8(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Return the pixels as `uint8`, 0 in invalid rows, and which rows are invalid."""
-    failing = row_faults.failing(faults, len(frame))
+    """Return the pixels as `uint8`, 0 in invalid rows, and a mask of the invalid rows."""
+    is_invalid = row_faults.any_fault(faults, len(frame))
     pixels = frame.iloc[:, -PIXEL_COUNT:].to_numpy()
     if pixels.dtype != np.uint8:
-        pixels = np.where(failing[:, None], 0, pixels).astype(np.uint8)
-    return pixels, failing
+        pixels = np.where(is_invalid[:, None], 0, pixels).astype(np.uint8)
+    return pixels, is_invalid
 
 
 def _true_labels(frame: pd.DataFrame) -> NDArray[np.int16]:
-    """Return the labels from 0 to 9; -1 where there is none or another one."""
+    """Return the labels from 0 to 9; -1 where the label is missing or invalid."""
     if "label" not in frame.columns:
         return np.full(len(frame), -1, np.int16)
     return frame["label"].where(frame["label"].isin(CLASSES), -1).to_numpy(np.int16)

@@ -1,1 +1,1 @@
-"""Metrics of a network's predictions, its abstention threshold, and the gate. Knows no Prefect and no TensorFlow."""
+"""Metrics of a network's predictions, its abstention threshold, and the gate. Doesn't import Prefect or TensorFlow."""

@@ -30,7 +30,7 @@ class Candidate(NamedTuple):
 
 
 class Champion(NamedTuple):
-    """The current champion: whether it predicts the same rows correctly; None if it can't be evaluated, with why."""
+    """The champion: whether it predicts each test row correctly; None, with a `fault`, if it can't be evaluated."""
 
     version: int
     right: NDArray[np.bool_] | None
@@ -40,12 +40,12 @@ class Champion(NamedTuple):
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    `objection` returns why a decision's metrics don't meet it, or None. A refusal starts with `name`, and ends with the
-    flag and value of `threshold`, a field of `GateRules`.
+    `failure` returns why a decision's metrics don't meet it, or None. The decision's reason then has the message after
+    `name`, and the flag and value of `threshold`, a field of `GateRules`.
     """
 
     name: str
-    objection: Callable[[Decision, GateRules], str | None]
+    failure: Callable[[Decision, GateRules], str | None]
     threshold: str
     applies_without_champion: bool = False
 
@@ -94,7 +94,7 @@ CRITERIA = (
 )
 
 
-def decide(  # noqa: PLR0913, all that a decision depends on
+def decide(  # noqa: PLR0913, the inputs of a decision
     candidate: Candidate,
     champion: Champion | None,
     labels: NDArray[np.uint8],
@@ -103,12 +103,12 @@ def decide(  # noqa: PLR0913, all that a decision depends on
     refused_before: int = 0,
     forced: str | None = None,
 ) -> Decision:
-    """Promote a candidate that meets all criteria: good enough, and better than the champion or not worse.
+    """Promote a candidate that meets all criteria, among them: it is better than the champion, or not worse.
 
-    It is better if McNemar's exact test says so, on the rows where just one of the two is right. It is not worse if the
-    lower bound of the difference is above the margin. The bound combines exact bounds (Clopper and Pearson 1934) of how
-    often mistakes are fixed and newly made. Many retrainings would eventually promote a worse candidate by luck, so
-    alpha is spent over the candidates of one champion: the k-th gets 6 / (π k)² of it, which adds up to the whole.
+    Better: McNemar's exact test is significant on the rows where just one of the two is right. Not worse: the lower
+    bound of the difference is above the margin. The bound combines exact bounds (Clopper and Pearson 1934) of the rates
+    of fixed and of new mistakes. Many retrainings would eventually promote a worse candidate by luck. So alpha is
+    divided among the candidates that are compared with one champion: the k-th gets 6 / (π k)² of it; these sum to 1.
     """
     comparison = {}
     if champion is not None and champion.right is not None:
@@ -126,19 +126,24 @@ def decide(  # noqa: PLR0913, all that a decision depends on
         refused_before=refused_before,
         **comparison,
     )
-    objections = []
-    for name, objection, threshold, applies_without_champion in CRITERIA:
-        if (comparison or applies_without_champion) and (message := objection(decision, rules)):
+    failures = []
+    for name, failure, threshold, applies_without_champion in CRITERIA:
+        if (comparison or applies_without_champion) and (message := failure(decision, rules)):
             flag = f"--{threshold.replace('_', '-')}"
-            objections.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
+            failures.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
     if champion is not None and champion.right is None:
-        objections.append(f"version {champion.version} can't be compared with ({champion.fault}); --force promotes")
-    if objections and forced is not None:
+        failures.append(
+            f"the champion, version {champion.version}, can't be compared with ({champion.fault}); "
+            "use --force REASON to promote anyway"
+        )
+    if failures and forced is not None:
         return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
-    return dataclasses.replace(decision, promoted=not objections, reason="; ".join(objections) or _merits(decision))
+    return dataclasses.replace(
+        decision, promoted=not failures, reason="; ".join(failures) or _promotion_reason(decision)
+    )
 
 
-def _merits(decision: Decision) -> str:
+def _promotion_reason(decision: Decision) -> str:
     if decision.champion is None:
         return f"the first champion, {decision.accuracy:.2%} of {decision.rows:,} rows"
     return (

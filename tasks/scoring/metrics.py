@@ -1,4 +1,4 @@
-"""Metrics from true labels and predicted probabilities, and the confidence below which a network abstains."""
+"""Metrics from true labels and predicted probabilities, and the abstention threshold."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.results import Abstention, ClassMetrics, Evaluation, Mistake
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
 MIN_ACCEPTED_ACCURACY = 0.999
-"""Accuracy, on held-out rows, of the predictions that a network doesn't abstain from."""
+"""Minimum accuracy, on held-out rows, of the predictions at or above the abstention threshold."""
 
 
 def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: float | None) -> Evaluation:
@@ -39,7 +39,7 @@ def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: fl
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
-    """Return the 95 % Wilson score interval of a share, which is valid near 100 % too."""
+    """Return the 95 % Wilson score interval of a proportion, which is valid near 100 %, too."""
     interval = binomtest(correct, rows).proportion_ci(0.95, method="wilson")
     return float(interval.low), float(interval.high)
 
@@ -83,7 +83,7 @@ def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.
 def measure_abstention(
     threshold: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
 ) -> Abstention:
-    """Measure a threshold on other rows; None abstains from all."""
+    """Compute coverage and accuracy of a threshold on other rows; with None, the network abstains from all of them."""
     accepted = probabilities.max(axis=1) >= (np.inf if threshold is None else threshold)
     right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
     return Abstention(threshold, float(accepted.mean()), float(right.mean()) if len(right) else None)

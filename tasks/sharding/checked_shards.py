@@ -1,4 +1,4 @@
-"""Join cached shards into a checked part, the same as if all rows were in one frame."""
+"""Combine cached shards into a checked part, equal to that of one frame with all rows."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from tasks.sharding.images import ShardedImages
 from tasks.sharding.memory import batch_rows, check_memory
 from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
 from tasks.validation.check_rows import CheckedPart
-from tasks.validation.repairs import is_unit_scale, needed
+from tasks.validation.repairs import is_unit_scale, select_repairs
 
 
 def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
-    """Check a part that is shards; raise InputError, before any is read, if footers say that the rows are too many."""
+    """Check a sharded part; raise InputError, before any shard is read, if by its footers it has too many rows."""
     check_memory(rules.memory, sum(shard.n_rows or 0 for shard in manifest.shards))
     shards, unit_scale = _cache_shards(manifest, rules, cache)
     good = [shard for shard in shards if not shard.fault]
@@ -50,17 +50,17 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
 
 
 def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> tuple[Sequence[CachedShard], bool]:
-    """Cache all shards; return them, and whether their common scale is 0 to 1 after repairs.
+    """Cache all shards; return them, and whether pixels range from 0 to 1 after repairs.
 
-    Only the highest of all pixels shows the scale. So it is guessed from the repairs, and shards are cached once more
-    if the guess was wrong.
+    Only the highest of all pixels shows the scale. So shards are cached with the scale that the repairs suggest, and
+    once more if that was wrong.
     """
     repairs, rescale = rules.repair, False
     while True:
         jobs = [ShardJob(shard, cache.storage, repairs, rescale, batch_rows(rules.memory)) for shard in manifest.shards]
         shards = cache.run(jobs)
         pa.default_memory_pool().release_unused()  # training needs the memory
-        needed_repairs = needed(max(shard.max_pixel for shard in shards), rules.repair)
+        needed_repairs = select_repairs(max(shard.max_pixel for shard in shards), rules.repair)
         unit_scale = is_unit_scale(max(shard.max_repaired_pixel for shard in shards))
         if needed_repairs != repairs:
             repairs = needed_repairs
@@ -71,7 +71,7 @@ def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> t
 
 
 def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
-    """Return the positions in the part of the invalid rows, by reason."""
+    """Return the positions of the invalid rows in the part, by reason."""
     faults: dict[str, list[NDArray[np.int64]]] = {}
     for shard, start in zip(shards, starts[:-1], strict=True):
         for reason, positions in shard.faults().items():
@@ -80,7 +80,7 @@ def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[st
 
 
 def _count_unreadable(shards: Sequence[CachedShard]) -> int:
-    """Count the rows of bad shards; one without a readable footer counts as much as the mean of the good shards."""
+    """Count the rows of bad shards; one without a readable footer counts as the mean of the good shards."""
     n_input = [shard.n_input for shard in shards if not shard.fault]
     mean = math.ceil(fmean(n_input)) if n_input else 1
     return sum(mean if shard.shard.n_rows is None else shard.shard.n_rows for shard in shards if shard.fault)

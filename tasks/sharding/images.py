@@ -1,4 +1,4 @@
-"""Images in files on disk, of which only the requested ones are in memory."""
+"""Images in files on disk; only requested rows are read into memory."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ HEADER_BYTES = 128
 PIECE_ROWS = 16_384
 """Rows per piece where all images are read in order."""
 MAX_GAP = 32
-"""Rows up to this far apart are read together, with those between them: that takes less time than a second read."""
+"""Rows with a distance of at most this are read together, with the rows between them: faster than two reads."""
 MAX_READ_ROWS = 2048
-"""Rows that one read takes at most, into a buffer that stays in a processor's cache."""
+"""Maximum rows of one read, so that the buffer stays in the processor's cache."""
 
 
 class PixelFile(NamedTuple):
@@ -37,7 +37,7 @@ class PixelFile(NamedTuple):
         return f"{self.storage.child(self.key)}/{self.name}"
 
     def path(self) -> Path:
-        """Return its path on this machine, or that of a copy; raise StoreError if it doesn't exist any more."""
+        """Return its path on this machine, or its local copy's; raise StoreError if it doesn't exist any more."""
         try:
             path = self.storage.local_dir(self.key) / self.name
             if not path.exists():  # programs that clean caches remove single files
@@ -50,9 +50,9 @@ class PixelFile(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class ShardedImages:
-    """Images in files; `numbers` are their rows, counted through all files.
+    """Images in files; `numbers` are their row numbers, counted through all files.
 
-    They are read, not mapped: nothing stays in memory, and a disk that fails raises an error, not a signal.
+    Files are read, not memory-mapped: nothing stays in memory, and a disk failure raises an error instead of a signal.
     """
 
     files: Sequence[PixelFile]
@@ -96,7 +96,7 @@ def _read(file: PixelFile, rows: NDArray[np.int64], targets: NDArray[np.intp], p
         with file.path().open("rb", buffering=0) as stream:
             for start, stop in zip([0, *breaks], [*breaks, len(rows)], strict=True):
                 first, last = int(rows[start]), int(rows[stop - 1]) + 1
-                # Neighbours that stay neighbours need no buffer.
+                # Rows that are consecutive in source and target need no buffer.
                 direct = last - first == stop - start == targets[stop - 1] + 1 - targets[start]
                 block = pixels[targets[start] : targets[start] + stop - start] if direct else buffer[: last - first]
                 stream.seek(HEADER_BYTES + first * PIXEL_COUNT)

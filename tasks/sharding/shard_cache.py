@@ -1,8 +1,8 @@
 """The cache of shards: each is read and checked once, and its valid rows are stored as compact arrays.
 
-A cached shard is a folder. Its name is a digest of all that decides its content: the SHA-256 of the file, the repairs,
-and the code that reads and checks. Each run hashes each file, at more than a gigabyte a second, because neither its
-time nor its size is reliable; a file at an address is fetched for that.
+A cached shard is a folder. Its name is a digest of all that determines its content: the SHA-256 of the file, the
+repairs, and the code that reads and checks. Each run hashes each file, at more than 1 GB/s, because modification time
+and size aren't reliable; a remote file is downloaded for that.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ UNUSED_DAYS = 14
 class ShardJob(NamedTuple):
     """A shard to cache in the storage; picklable, for another process or machine.
 
-    `repairs` are made on all images. `rescale` then brings pixels from 0 to 1 up to 0 to 255. `batch_rows` rows are in
-    memory at a time.
+    `repairs` are applied to all images. `rescale` then scales pixels from 0…1 to 0…255. `batch_rows` rows are in memory
+    at a time.
     """
 
     shard: Shard
@@ -60,10 +60,10 @@ class ShardJob(NamedTuple):
 
 
 class CachedShard(NamedTuple):
-    """A cached shard in a few numbers; its arrays are in the folder `key` of the storage.
+    """The summary of a cached shard, whose arrays are in the folder `key` of the storage.
 
-    `max_pixel` is the highest of all input pixels, `max_repaired_pixel` the same after the repairs. A shard that can't
-    be used isn't cached, and has a `fault`.
+    `max_pixel` is the highest of all input pixels, `max_repaired_pixel` the same after the repairs. An unusable shard
+    isn't cached, and has a `fault`.
     """
 
     shard: Shard
@@ -92,7 +92,7 @@ class CachedShard(NamedTuple):
 
 
 class ShardCache(NamedTuple):
-    """The storage of cached shards, and a function that runs jobs, in their order."""
+    """The storage of cached shards, and a function that runs jobs and returns results in the same order."""
 
     storage: Storage
     run: Callable[[Sequence[ShardJob]], Sequence[CachedShard]]
@@ -105,10 +105,10 @@ def in_threads(jobs: Sequence[ShardJob]) -> list[CachedShard]:
 
 
 def cache_shard(job: ShardJob) -> CachedShard:
-    """Cache a shard unless it is cached; one that can't be used gets a fault.
+    """Cache a shard unless it is already cached; an unusable one is returned with a fault.
 
-    Raises StoreError if the cache can't be written, UnavailableError if the shard can't be fetched now or changes
-    while it is read; nothing half-written is left then.
+    Raises StoreError if the cache can't be written, UnavailableError if the shard is temporarily unavailable or changes
+    while it is read; no partial result is left then.
     """
     if job.shard.fault:
         return CachedShard(job.shard, job.storage, fault=job.shard.fault)
@@ -120,7 +120,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
             if not folder:
                 _write(path, key, job, check)
                 folder = job.storage.local_dir(key)
-        os.utime(folder)  # `sweep` goes by it
+        os.utime(folder)  # the time that `sweep` checks
         counts = json.loads((folder / SUMMARY).read_text())["counts"]
     except ENVIRONMENT_ERRORS:
         raise
@@ -129,14 +129,14 @@ def cache_shard(job: ShardJob) -> CachedShard:
     except OSError as error:
         message = "the disk is full" if error.errno in DISK_FULL_ERRNOS else error_reason(error)
         raise StoreError(
-            f"{job.shard.address}: can't be cached in {job.storage} ({message}); run again to go on from the shards "
-            "that are cached"
+            f"{job.shard.address}: can't be cached in {job.storage} ({message}); the next run resumes with the "
+            "shards that aren't cached yet"
         ) from error
     return CachedShard(job.shard, job.storage, sha256, key, **counts)
 
 
 def read_input(cached: CachedShard, positions: NDArray[np.int64], n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read some rows of a shard again, unchanged, by ascending positions, with `n_rows` in memory at a time.
+    """Read some rows of a shard again, as in the file, by ascending positions, with `n_rows` in memory at a time.
 
     Raises UnavailableError if the file isn't the one that was cached.
     """
@@ -176,7 +176,7 @@ def sweep(storage: Storage) -> None:
 
 
 def _find_folder(storage: Storage, key: str) -> Path | None:
-    """Return the folder of a cached shard; a damaged one is removed, or fetched again if it is a copy."""
+    """Return the folder of a cached shard, or None; a damaged one is removed, a local copy fetched again."""
     with contextlib.suppress(FileNotFoundError):
         for _ in range(2):
             folder = storage.local_dir(key)
@@ -187,7 +187,7 @@ def _find_folder(storage: Storage, key: str) -> Path | None:
 
 
 def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
-    """Return whether all files of a cached shard, here and in the store, have the sizes in its summary."""
+    """Check whether all files of a cached shard, local and in the store, have the sizes stated in its summary."""
     try:
         sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
         return all(stored.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
@@ -205,7 +205,7 @@ def _sha256(path: Path, shard: Shard) -> str:
 
 @contextlib.contextmanager
 def _unchanged(path: Path, shard: Shard) -> Iterator[Callable[[], None]]:
-    """Raise UnavailableError if a file changes inside the `with`, in place of other errors; yield the check."""
+    """Raise UnavailableError, instead of any other error, if a file changes inside the `with`; yield the check."""
     identity = _identity(path)
 
     def check() -> None:
@@ -221,12 +221,12 @@ def _unchanged(path: Path, shard: Shard) -> Iterator[Callable[[], None]]:
 
 
 def _identity(path: Path) -> tuple[int, ...]:
-    """Return numbers that change when a file is written to or replaced; none if it doesn't exist."""
+    """Return numbers that change when a file is modified or replaced; () if it doesn't exist."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return ()
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
+    return stat.st_dev, stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns
 
 
 def _changed_error(shard: Shard) -> UnavailableError:
@@ -235,14 +235,14 @@ def _changed_error(shard: Shard) -> UnavailableError:
 
 def _key(sha256: str, job: ShardJob) -> str:
     # The registry names readers by strings, which the digest can't follow.
-    readers = [one.reader for one in FORMATS if one.may_be_shard]
+    readers = [fmt.reader for fmt in FORMATS if fmt.may_be_shard]
     code = code_digest("tasks.sharding.shard_writer", *readers)
     parts = {"content": sha256, "repairs": job.repairs, "rescale": job.rescale, "code": code}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
 def _write(path: Path, key: str, job: ShardJob, check: Callable[[], None]) -> None:
-    """Write a shard into a new folder, which exists as a whole or not at all, after a last check."""
+    """Write a shard into a new folder, atomically, after a last check that the file hasn't changed."""
     try:
         with job.storage.new_folder(key) as folder:
             write_shard(path, folder, job.repairs, job.batch_rows, rescale=job.rescale)

@@ -18,17 +18,17 @@ from tasks.sharding.images import HEADER_BYTES
 from tasks.sources import formats, parquet_table
 from tasks.validation import row_faults
 from tasks.validation.check_rows import RowCheckResult, check_rows
-from tasks.validation.repairs import highest, repaired
+from tasks.validation.repairs import apply_repairs, find_max_pixel
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")
-"""The names of the arrays of the valid rows, each in a file."""
+"""The arrays of the valid rows, each in a file of its own."""
 
 
 def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int, *, rescale: bool) -> None:
-    """Write the valid rows of a shard into an empty folder, with `n_rows` in memory at a time; more if all are bytes.
+    """Write the valid rows of a shard into an empty folder, `n_rows` at a time, or more if all columns are `uint8`.
 
-    `repairs` are made on all images; `rescale` then brings pixels from 0 to 1 up to 0 to 255.
+    `repairs` are applied to all images; `rescale` then scales pixels from 0…1 to 0…255.
     """
     if not rescale and "scale" not in repairs:
         n_rows = parquet_table.batch_rows(path, n_rows)
@@ -48,7 +48,7 @@ def read_batches(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
 
 
 class _Writer:
-    """Writes the files of a cached shard: pixels batch by batch, the rest in the end."""
+    """Writes the files of a cached shard: pixels batch by batch, everything else at the end."""
 
     def __init__(self, folder: Path, repairs: Sequence[Repair], *, rescale: bool) -> None:
         self.n_input = 0
@@ -87,12 +87,12 @@ class _Writer:
         (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}))
 
     def _repair(self, frame: pd.DataFrame) -> pd.DataFrame:
-        repaired_frame = repaired(frame, self._repairs)
-        max_pixel = highest(frame)
-        max_repaired_pixel = max_pixel if repaired_frame is frame else highest(repaired_frame)
+        repaired_frame = apply_repairs(frame, self._repairs)
+        max_pixel = find_max_pixel(frame)
+        max_repaired_pixel = max_pixel if repaired_frame is frame else find_max_pixel(repaired_frame)
         self._max_pixel = max(self._max_pixel, max_pixel)
         self._max_repaired_pixel = max(self._max_repaired_pixel, max_repaired_pixel)
-        return repaired(repaired_frame, ("scale",)) if self._rescale else repaired_frame
+        return apply_repairs(repaired_frame, ("scale",)) if self._rescale else repaired_frame
 
     def _add(self, result: RowCheckResult) -> None:
         self._arrays["labels"].append(labels_of(result.valid).copy())

@@ -1,1 +1,1 @@
-"""Machinery of `load`: where datasets come from. Knows no Prefect."""
+"""Source formats and their readers, for the task `load`. Doesn't import Prefect."""

@@ -32,7 +32,7 @@ def read(path: Path, rules: Rules) -> Frames:
 
 
 def batches(path: Path, _rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read a file block by block, whatever its expanded size."""
+    """Read a file block by block, without a limit on its expanded size."""
     return _read(path, max_mib=None)
 
 
@@ -69,7 +69,7 @@ def _read_blocks(path: Path, max_mib: int | None) -> Iterator[bytes]:
 
 
 def _read_layout(path: Path) -> tuple[list[str], bool]:
-    """Return the names of the columns, and whether the first line holds them."""
+    """Return the names of the columns, and whether the first line is a header."""
     names = _read_first_line(path)
     if len(names) == 1:
         raise InputError(f"{path}, line 1: expected 785 columns, separated by commas, got one")
@@ -123,7 +123,7 @@ def _parse(path: Path, block: bytes, names: list[str], n_lines: int, *, has_head
 
 
 def _count_rows(block: bytes) -> int:
-    """Count the lines of a block that have something in them: pyarrow skips the others."""
+    """Count the lines of a block that aren't empty; pyarrow skips empty lines."""
     if block.startswith((b"\n", b"\r")) or b"\n\n" in block or b"\r" in block:
         return sum(map(bool, block.splitlines()))
     return block.count(b"\n") + (not block.endswith(b"\n"))

@@ -1,4 +1,4 @@
-"""Recognise, open and list the files of a source. Imports nothing heavy."""
+"""Recognise, open and list the files of a source. Imports no slow library."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ LABEL_NAMES = tuple(str(label) for label in CLASSES)
 PICTURE_PARTS = ("train", "test")
 
 DAMAGED = (OSError, EOFError, zlib.error)
-"""Errors of a file that is damaged, once it could be opened, or that the system can't read."""
+"""Errors of reading a damaged file, and of the operating system."""
 
 
 def is_picture(head: bytes) -> bool:
-    """Return whether a file begins as a PNG, JPEG or BMP picture does; a text may begin with BMP's two letters, too."""
+    """Check whether a file's first bytes are those of a PNG, JPEG or BMP picture; text may also begin with "BM"."""
     return head.startswith((PNG, JPEG)) or (head.startswith(BMP) and not is_text(head))
 
 
 def is_text(head: bytes) -> bool:
-    """Return whether a file begins as a text does."""
+    """Check whether a file's first bytes are text."""
     return b"\0" not in head
 
 
@@ -50,12 +50,12 @@ def is_picture_folder(folder: Path) -> bool:
 
 
 def is_idx_folder(folder: Path) -> bool:
-    """Return whether a folder has a file named as one of the original MNIST's."""
+    """Check whether a folder has a file named like one of the original MNIST's."""
     return any(IDX_NAME.match(path.name) for path in folder.iterdir())
 
 
 def is_gzipped(path: Path) -> bool:
-    """Return whether a file is gzipped, whatever its name."""
+    """Check whether a file is gzipped, by its content."""
     with path.open("rb") as file:
         return file.read(len(GZIP)) == GZIP
 
@@ -76,13 +76,13 @@ def reading(path: Path) -> Iterator[IO[bytes]]:
 
 
 def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
-    """Raise InputError if a file holds more, once expanded, than `--max-expanded-mib` allows (None: any size)."""
+    """Raise InputError if a file's expanded size exceeds `--max-expanded-mib` (None: no limit)."""
     if max_mib is not None and n_bytes > max_mib << 20:
         raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
 
 
 def check_inside(path: Path, root: Path) -> None:
-    """Raise InputError for a link that leads out of a folder, or in a circle."""
+    """Raise InputError for a link that leads out of a folder or to itself."""
     try:
         inside = not path.is_symlink() or path.resolve().is_relative_to(root.resolve())
     except (OSError, RuntimeError) as error:  # Python 3.13 raises the first, earlier ones the second
@@ -92,12 +92,12 @@ def check_inside(path: Path, root: Path) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return a folder's entries, sorted by name, without those that file managers leave."""
+    """Return a folder's entries, sorted by name, without hidden files and Thumbs.db."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
 
 
 def printable(path: Path | str) -> str:
-    """Return a path, or a message with one, as text; bytes that aren't UTF-8 are escaped."""
+    """Return a path, or a message that contains one, as text; bytes that aren't UTF-8 are escaped."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 

@@ -1,6 +1,9 @@
-"""The formats of sources. To add one, write its reader and add a `Format` to `FORMATS`; nothing else has to change.
+"""The formats of sources.
 
-Readers are imported when something is read, so that a bad source is refused before pandas is loaded.
+To add one, write its reader and add a `Format` to `FORMATS`; `make docs` then updates the table in
+docs/how-to/own-data.md.
+
+Readers are imported when a source is read, so that a bad source is reported before pandas is loaded.
 """
 
 from __future__ import annotations
@@ -24,7 +27,7 @@ if TYPE_CHECKING:
     from tasks.sources.frames import Frames
 
 HEAD = 1024
-"""Number of bytes that a file is recognised by."""
+"""Number of first bytes by which a file's format is recognised."""
 UNSUITABLE = {
     "cifar10": "photographs in colour, 32 × 32",
     "cifar100": "photographs in colour, 32 × 32, of a hundred classes",
@@ -38,21 +41,21 @@ UNSUITABLE = {
 
 @dataclass(frozen=True)
 class Format:
-    """A format: how it is recognised, the module that reads it, and its part of help texts.
+    """A format: how it is recognised, the module that reads it, and its words in help texts.
 
     `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
-    `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time and with labels
-    where the source has them. If a file is one image, its `batches_of(files, rules, n_rows)` reads several, given by
-    name and path. Of the formats that match a file, the first one is taken.
+    `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time, and with labels
+    if the source has them. If a file is one image, `batches_of(files, rules, n_rows)` reads several files, given by
+    name and path. If several formats match a file, the first of them is used.
     """
 
     name: str
     reader: str
     layout: str
     file: str = ""
-    """What help texts call such a file: `.npz`, as in "an .npz file". Empty if it is never a file."""
+    """The word for such a file in help texts: `.npz`, as in "an .npz file". Empty if it is never a file."""
     folder: str = ""
-    """What help texts call the contents of such a folder. Empty if it is never a folder."""
+    """The word for the contents of such a folder in help texts. Empty if it is never a folder."""
     matches_file: Callable[[bytes], bool] | None = None
     """Recognises a file by its first bytes, expanded if it is gzipped."""
     matches_folder: Callable[[Path], bool] | None = None
@@ -148,31 +151,31 @@ SHARDS = Format(
     "",
     "any number of `.parquet` or `.csv` files of labelled rows (see [Larger than memory](#larger-than-memory))",
 )
-"""A folder, a pattern or an address of many files. They have no reader: they are listed, and cached one by one."""
+"""A folder, pattern or address of many files. It has no reader: the files are listed, and cached one by one."""
 
 
 def source_help() -> str:
-    """Return the help on `--source`: all that can be trained on. Errors end with it, too."""
-    file = _either([one.file for one in FORMATS if one.file and one.has_labels])
-    folder = _either([one.folder for one in FORMATS if one.folder])
-    return f"{_names()}, an {file} file, a folder of {folder}, or shards"
+    """Return the help on `--source`: everything that can be trained on. Error messages end with it, too."""
+    file = _either([fmt.file for fmt in FORMATS if fmt.file and fmt.has_labels])
+    folder = _either([fmt.folder for fmt in FORMATS if fmt.folder])
+    return f"{_built_in_names()}, an {file} file, a folder of {folder}, or shards"
 
 
 def input_help() -> str:
-    """Return the help on `--input`: all that can be predicted on. Errors end with it, too."""
-    file = _either([one.file for one in FORMATS if one.file])
-    return f"{_names()}, an {file} file, a folder, a pattern or an address"
+    """Return the help on `--input`: everything that can be predicted on. Error messages end with it, too."""
+    file = _either([fmt.file for fmt in FORMATS if fmt.file])
+    return f"{_built_in_names()}, an {file} file, a folder, a pattern or an address"
 
 
 def source_table() -> str:
-    """Return the documentation's table of sources to train on."""
-    rows = [f"| {_source_cell(one)} | {one.layout} |" for one in FORMATS]
+    """Return the table of sources to train on, for docs/how-to/own-data.md."""
+    rows = [f"| {_source_cell(fmt)} | {fmt.layout} |" for fmt in FORMATS]
     rows.append(f"| a folder, a pattern or an address of shards | {SHARDS.layout} |")
     return "\n".join(["| source | layout |", "|---|---|", *rows])
 
 
 def check(*sources: str | None) -> None:
-    """Raise InputError, within a few hundredths of a second, if one of the sources can't be trained on."""
+    """Raise InputError, within tens of milliseconds, if one of the sources can't be trained on."""
     for source in sources:
         if source is not None:
             find(source)
@@ -185,18 +188,18 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     train, test = _read(source, rules)
     name = _name(source)
     if test_source is not None:
-        its_train, its_test = _read(test_source, rules)
-        test = its_train if its_test is None else its_test
+        all_rows, test_part = _read(test_source, rules)
+        test = all_rows if test_part is None else test_part
         name += f" with {_name(test_source)}"
     return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source))
 
 
 def find(source: str, expected: str = "") -> Format:
-    """Return a source's format; raise InputError, which ends with `expected`, if it has none."""
+    """Return a source's format; raise InputError, with a message that ends with `expected`, if it has none."""
     expected = expected or f"expected {source_help()}"
-    if named := built_in(source):
-        named.check()
-        return named
+    if built_in_format := find_built_in(source):
+        built_in_format.check()
+        return built_in_format
     if not source.strip():
         raise InputError(f"the source is empty; {expected}")
     if source in UNSUITABLE:
@@ -205,34 +208,34 @@ def find(source: str, expected: str = "") -> Format:
     source = strip_file_scheme(source)
     path = Path(source)
     try:
-        if path.is_dir() and (found := find_folder_format(path)):
-            return found
+        if path.is_dir() and (folder_format := find_folder_format(path)):
+            return folder_format
         if shards.is_sharded(source):
             shards.check(source)
             return SHARDS
         if path.is_dir():
-            layouts = [one.layout.replace("`", "") for one in FORMATS if one.folder]
+            layouts = [fmt.layout.replace("`", "") for fmt in FORMATS if fmt.folder]
             raise InputError(f"{path}: no known format; expected a folder with {_either([*layouts, 'shards'])}")
-        found = find_file_format(path, expected)
+        file_format = find_file_format(path, expected)
     except OSError as error:
         raise InputError(f"{source}: {files.unreadable(error)}; {expected}") from error
-    if not found.has_labels:
-        raise InputError(f"{path}: a file without labels ({found.file}); {expected}")
-    return found
+    if not file_format.has_labels:
+        raise InputError(f"{path}: a file without labels ({file_format.file}); {expected}")
+    return file_format
 
 
-def built_in(source: str) -> Format | None:
+def find_built_in(source: str) -> Format | None:
     """Return the format of a built-in source; None for a path or an address."""
-    return next((one for one in FORMATS if one.built_in and one.name == source), None)
+    return next((fmt for fmt in FORMATS if fmt.built_in and fmt.name == source), None)
 
 
 def find_folder_format(path: Path) -> Format | None:
-    """Return the format of a folder as a whole; None if it has none."""
-    return next((one for one in FORMATS if one.matches_folder and one.matches_folder(path)), None)
+    """Return the format of a folder as a whole, or None."""
+    return next((fmt for fmt in FORMATS if fmt.matches_folder and fmt.matches_folder(path)), None)
 
 
 def find_file_format(path: Path, expected: str) -> Format:
-    """Return a file's format by its content; raise InputError, which ends with `expected`, if it has none."""
+    """Return a file's format by its content; raise InputError, with `expected` at the end, if it has none."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {expected}")
     gzipped = files.is_gzipped(path)
@@ -245,53 +248,53 @@ def find_file_format(path: Path, expected: str) -> Format:
         head = b""  # its reader reports the damage
     if not head and not gzipped:
         raise InputError(f"{path}: empty; {expected}")
-    for one in FORMATS:
-        if one.matches_file and one.matches_file(head) and (one.may_be_gzipped or not gzipped):
-            return one
+    for fmt in FORMATS:
+        if fmt.matches_file and fmt.matches_file(head) and (fmt.may_be_gzipped or not gzipped):
+            return fmt
     raise InputError(f"{path}: unknown content; {expected}")
 
 
 def find_shard_format(path: Path) -> Format:
     """Return a shard's format; raise InputError for a file that can't be a shard."""
-    found = find_file_format(path, shards.EXPECTED)
-    if not found.may_be_shard:
-        raise InputError(f"{path}: {found.name}; {shards.EXPECTED}")
-    return found
+    file_format = find_file_format(path, shards.EXPECTED)
+    if not file_format.may_be_shard:
+        raise InputError(f"{path}: {file_format.name}; {shards.EXPECTED}")
+    return file_format
 
 
-def place(source: str | None) -> Path | None:
+def resolve_path(source: str | None) -> Path | None:
     """Return a source's path on this machine; None if it is elsewhere, or if there is no source."""
     if source is None:
         return None
-    named = built_in(source)
-    path = named.path if named else local_path(source)
+    built_in_format = find_built_in(source)
+    path = built_in_format.path if built_in_format else local_path(source)
     return path and path.resolve()
 
 
 def _read(source: str, rules: Rules) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None]:
-    found, source = find(source), strip_file_scheme(source)
-    return (shards.list_shards(source), None) if found is SHARDS else found.read(Path(source), rules)
+    fmt, source = find(source), strip_file_scheme(source)
+    return (shards.list_shards(source), None) if fmt is SHARDS else fmt.read(Path(source), rules)
 
 
 def _name(source: str) -> str:
     if SCHEME in source:
         return source.rstrip("/").rsplit("/", 1)[-1]
-    return source if built_in(source) else Path(source).resolve().name
+    return source if find_built_in(source) else Path(source).resolve().name
 
 
 def _uri(source: str) -> str:
-    path = None if built_in(source) else local_path(source)
+    path = None if find_built_in(source) else local_path(source)
     return source if path is None else str(path.resolve())
 
 
-def _names() -> str:
-    return ", ".join(one.name for one in FORMATS if one.built_in)
+def _built_in_names() -> str:
+    return ", ".join(fmt.name for fmt in FORMATS if fmt.built_in)
 
 
-def _source_cell(one: Format) -> str:
-    if one.built_in:
-        return f"`{one.name}`"
-    return f"a folder of {one.folder}" if one.folder else f"`{one.file}`"
+def _source_cell(fmt: Format) -> str:
+    if fmt.built_in:
+        return f"`{fmt.name}`"
+    return f"a folder of {fmt.folder}" if fmt.folder else f"`{fmt.file}`"
 
 
 def _either(words: Sequence[str]) -> str:

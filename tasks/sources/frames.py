@@ -1,4 +1,4 @@
-"""Build frames from labels and pixels as readers find them, under the columns of a pixel frame."""
+"""Convert the labels and pixels of all formats to frames with the columns of a pixel frame."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
-"""Columns of the quarantine. Readers skip them, so that a file of corrected rows is a source like any other."""
+"""Columns of the quarantine. Readers ignore them, so that a file of corrected rows can be used as a source."""
 COLUMN_BLOCK = 256
-"""Columns that are transposed together: all at once leave the processor's cache, each alone fills it."""
+"""Columns that are transposed together; more exceed the processor's cache."""
 
 # The known layouts: Kaggle's Digit Recognizer, OpenML's, that of mnist_train.csv with `1x1` … `28x28`, and those of
 # pandas for columns without names.
@@ -50,19 +50,19 @@ def data_columns(names: Sequence[str]) -> list[int]:
 
 
 def check_unique(names: Sequence[str], where: str) -> None:
-    """Raise InputError, whose message begins with `where`, if two columns have the same name."""
+    """Raise InputError, with a message that begins with `where`, if two columns have the same name."""
     if duplicates := [name for name, count in Counter(names).items() if count > 1]:
         raise InputError(f"{where}: two columns are named {min(duplicates)!r}")
 
 
 def is_known_layout(names: Sequence[str]) -> bool:
-    """Return whether these are the names of a known layout, in its order; ignored columns may be among them."""
+    """Check whether these are the names of a known layout, in its order; ignored columns may be among them."""
     data = [names[position] for position in data_columns(names)]
     return tuple(standard_names(data)) in {PIXEL_COLUMNS, LABELLED_COLUMNS}
 
 
 def standard_names(names: Sequence[str]) -> list[str]:
-    """Return a pixel frame's names for the columns of a known layout; others stay, and validation refuses them."""
+    """Return a pixel frame's names for the columns of a known layout; others stay; validation rejects them."""
     label, pixels = tuple(names[:1]), tuple(names[1:])
     if tuple(names) in _PIXEL_LAYOUTS:
         return list(PIXEL_COLUMNS)
@@ -85,7 +85,7 @@ def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataF
 def images_to_frame(
     pixels: NDArray[np.generic], labels: NDArray[np.generic] | None, index: pd.Index | None = None
 ) -> pd.DataFrame:
-    """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; `uint8` wherever that loses nothing."""
+    """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; as `uint8` where that loses nothing."""
     index = pd.RangeIndex(len(pixels)) if index is None else index
     pixels = _compact(pixels.reshape(len(pixels), PIXEL_COUNT))
     labels = None if labels is None else _compact(labels)
@@ -98,7 +98,7 @@ def images_to_frame(
 
 
 def image_batches(batches: Iterable[NDArray[np.generic]], labels: NDArray[np.generic] | None) -> Iterator[pd.DataFrame]:
-    """Build a frame from each batch of images, with its part of all labels, if there are any."""
+    """Build a frame from each batch of images, with its slice of the labels, if any."""
     start = 0
     for pixels in batches:
         stop = start + len(pixels)
@@ -114,6 +114,6 @@ def concatenate(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
 def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
     if values.dtype == np.uint8:
         return values
-    with np.errstate(invalid="ignore"):  # NaN becomes some byte; the comparison finds it
+    with np.errstate(invalid="ignore"):  # NaN becomes any byte; the comparison detects it
         compact = values.astype(np.uint8)
     return compact if np.array_equal(compact, values) else values

@@ -23,7 +23,7 @@ ROLES = (("train", "images"), ("train", "labels"), ("test", "images"), ("test", 
 
 
 def read(folder: Path, rules: Rules) -> Frames:
-    """Read the four files, or the two to train on; errors name the file and the byte."""
+    """Read the four files, or only the two of the training part. Error messages name the file and the byte."""
     files = _find_files(folder)
     roles = ROLES if any(part == "test" for part, _ in files) else ROLES[:2]
     if missing := [" ".join(role) for role in roles if role not in files]:
@@ -77,7 +77,7 @@ def _read_labels(path: Path, images: Path, max_mib: int | None = None) -> NDArra
 def _read_rows(
     path: Path, magic: int, n_rows: int | None = None, max_mib: int | None = None
 ) -> Iterator[NDArray[np.uint8]]:
-    """Read the rows that the header announces, `n_rows` at a time or all at once, and check that no more follow."""
+    """Read the rows that the header declares, `n_rows` at a time or all at once, and check that no data follows."""
     shape = SHAPES[magic]
     row_bytes = int(np.prod(shape, dtype=int))
     with reading(path) as file:
@@ -97,15 +97,15 @@ def _read_rows(
 
 
 def _read_header(path: Path, magic: int, file: IO[bytes]) -> int:
-    """Check a header; return the number of rows that it announces."""
+    """Check a header; return the number of rows that it declares."""
     shape = SHAPES[magic]
     size = 4 * (2 + len(shape))
     content = file.read(size)
     if len(content) < size:
         raise InputError(f"{path}: ends at byte {len(content)}, within the header of {size}")
-    found, n_rows, *sides = struct.unpack(f">{2 + len(shape)}I", content)
-    if found != magic:
-        raise InputError(f"{path}: byte 0: expected the magic number {magic:#010x}, got {found:#010x}")
+    actual_magic, n_rows, *sides = struct.unpack(f">{2 + len(shape)}I", content)
+    if actual_magic != magic:
+        raise InputError(f"{path}: byte 0: expected the magic number {magic:#010x}, got {actual_magic:#010x}")
     if tuple(sides) != shape:
         raise InputError(f"{path}: byte 8: expected images of 28 × 28, got {' × '.join(map(str, sides))}")
     return int(n_rows)

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 class InputFile(NamedTuple):
-    """A file; `name` begins the names of its images."""
+    """A file; `name` is the first part of its images' names."""
 
     name: str
     path: Path
 
 
 def check(source: str, output: Path) -> None:
-    """Raise InputError, within a few hundredths of a second, if there is nothing to read or the output is part of it.
+    """Raise InputError, within tens of milliseconds, if there is nothing to read or the output is part of the source.
 
-    Of several files, the first is opened.
+    Of several files, only the first is opened.
     """
     check_uri(source, _expected())
     source = strip_file_scheme(source)
@@ -43,15 +43,15 @@ def check(source: str, output: Path) -> None:
         formats.check(source)
     else:
         _find_format(files[0])
-    if not formats.built_in(source) and _includes(source, files or [], output):
+    if not formats.find_built_in(source) and _includes(source, files or [], output):
         raise InputError(f"--output {output}: would be read as part of {source}; use another path")
 
 
 def batches(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Yield images, unchanged, at most `n_rows` at a time; the index holds their rows, or the names of their pictures.
+    """Yield images, unchanged, up to `n_rows` at a time; the index has their row numbers or the names of the pictures.
 
-    Of a source with a test part, that part is read; there are labels where the source has them. Raises InputError,
-    which names the file and the place in it, if one can't be read or has other columns than a pixel frame.
+    Of a source with a test part, only that part is read. Labels are included if the source has them. Raises InputError,
+    with the file and the position in it, if one can't be read or doesn't have a pixel frame's columns.
     """
     source = strip_file_scheme(source)
     for frame in (_read_address if SCHEME in source else _read)(source, rules, n_rows):
@@ -64,8 +64,8 @@ def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]
         for frame in formats.find(source).batches(Path(source), rules, n_rows):
             yield _check_columns(frame, source)
         return
-    found = {file: _find_format(file) for file in files}  # of all, before the first is read
-    for file_format, group in groupby(files, key=found.__getitem__):
+    formats_by_file = {file: _find_format(file) for file in files}  # of all, before the first is read
+    for file_format, group in groupby(files, key=formats_by_file.__getitem__):
         if file_format.one_image:
             yield from file_format.batches_of(list(group), rules, n_rows)
             continue
@@ -74,14 +74,16 @@ def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]
 
 
 def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    found = shards.list_shards(source).shards
-    if faults := [shard.fault for shard in found if shard.fault]:
+    found_shards = shards.list_shards(source).shards
+    if faults := [shard.fault for shard in found_shards if shard.fault]:
         raise InputError(join_messages(faults))
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
-        for shard in found:  # each is fetched only while it is read
+        for shard in found_shards:  # downloaded one at a time
             with shards.local_copy(shard, Path(folder)) as path:
                 file = InputFile(shard.item, path)
-                yield from _read_file(file, formats.find_shard_format(path), rules, n_rows, several=len(found) > 1)
+                yield from _read_file(
+                    file, formats.find_shard_format(path), rules, n_rows, several=len(found_shards) > 1
+                )
 
 
 def _read_file(
@@ -108,17 +110,17 @@ def _expected() -> str:
 
 def _list_files(source: str) -> list[InputFile] | None:
     """List the files to read one by one; None for a source that is read as a whole."""
-    if formats.built_in(source) or source in formats.UNSUITABLE:
+    if formats.find_built_in(source) or source in formats.UNSUITABLE:
         return None
     if not source.strip():
         raise InputError(f"--input is empty; {_expected()}")
     try:
-        found = _find_files(source)
+        files = _find_files(source)
     except OSError as error:
         raise InputError(f"{source[:200]}: {unreadable(error)}; {_expected()}") from error
-    if found == []:
+    if files == []:
         raise InputError(f"{source}: no file; {_expected()}")
-    return found
+    return files
 
 
 def _find_files(source: str) -> list[InputFile] | None:
@@ -130,10 +132,10 @@ def _find_files(source: str) -> list[InputFile] | None:
         return [InputFile(printable(path), path)]
     if formats.find_folder_format(path):
         return None
-    found = entries(path)
-    for entry in found:
+    folder_entries = entries(path)
+    for entry in folder_entries:
         check_inside(entry, path)
-    return [InputFile(printable(entry.relative_to(path)), entry) for entry in found]
+    return [InputFile(printable(entry.relative_to(path)), entry) for entry in folder_entries]
 
 
 def _find_format(file: InputFile) -> Format:
@@ -146,7 +148,7 @@ def _find_format(file: InputFile) -> Format:
 
 
 def _includes(source: str, files: list[InputFile], output: Path) -> bool:
-    """Return whether a file would be read as part of a source, now or, once it exists, next time."""
+    """Check whether a file would be read as part of a source, now or in the next run, when it exists."""
     path = Path(source)
     if path.is_dir():
         return output.resolve().is_relative_to(path.resolve())

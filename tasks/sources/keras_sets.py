@@ -1,4 +1,4 @@
-"""Fashion-MNIST, which Keras downloads into its own cache, `~/.keras`; offline it comes from the cache."""
+"""Fashion-MNIST, which Keras downloads into its cache, `~/.keras`; later it is read from there, also offline."""
 
 from pathlib import Path
 
@@ -19,7 +19,7 @@ def download() -> Path:
     """Download the four IDX files, unless Keras has them in its cache; return their folder."""
     from tasks.inference.start_up import import_tensorflow
 
-    import_tensorflow()  # Keras imports it, and less quietly
+    import_tensorflow()  # Keras would import it with start-up messages
     import keras
 
     try:

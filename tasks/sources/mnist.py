@@ -11,12 +11,12 @@ RESTORE = "git checkout -- data/mnist.npz"
 
 
 def check() -> None:
-    """Raise InputError unless the file is there, byte for byte."""
+    """Raise InputError if the file is missing or has another SHA-256."""
     if not PATH.is_file():
         raise InputError(f"{PATH}: no such file; it belongs to the project, restore it: {RESTORE}")
     with PATH.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != SHA256:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    if digest != SHA256:
         raise InputError(
-            f"{PATH}: damaged, expected the SHA-256 {SHA256[:12]}…, got {found[:12]}…; restore it: {RESTORE}"
+            f"{PATH}: damaged, expected the SHA-256 {SHA256[:12]}…, got {digest[:12]}…; restore it: {RESTORE}"
         )

@@ -22,9 +22,9 @@ from tasks.sources.frames import Frames, image_batches, images_to_frame
 
 TRAIN, TEST, UNSPLIT = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
 TO_TRAIN: tuple[tuple[tuple[str, str], ...], ...] = ((TRAIN, TEST), (TRAIN,), (UNSPLIT,))
-"""Pairs of arrays, images and labels; the first of these that a file has is read."""
+"""Pairs of arrays, images and labels: of these alternatives, the first that a file has is read."""
 TO_PREDICT = (TEST, TEST[:1], UNSPLIT, UNSPLIT[:1], TRAIN, TRAIN[:1])
-"""Likewise, of a file that need not have labels."""
+"""The same for prediction, where labels are optional."""
 IMAGE_SHAPES = {(SIDE, SIDE), (SIDE, SIDE, 1), (PIXEL_COUNT,)}
 NUMBER_KINDS = "biuf"
 # By version of the .npy format.
@@ -33,7 +33,7 @@ DAMAGED = zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFEr
 
 
 def read(path: Path, rules: Rules) -> Frames:
-    """Read the training part and, if there is one, the test part; errors name the array."""
+    """Read the training part and, if there is one, the test part. Error messages name the array."""
     with _open(path) as arrays:
         parts = next((parts for parts in TO_TRAIN if arrays.has(chain(*parts))), None)
         if parts is None:
@@ -108,7 +108,7 @@ class _Arrays(NamedTuple):
                 yield np.frombuffer(file.read(dtype.itemsize * int(np.prod(shape))), dtype).reshape(shape)
 
     def _read_header(self, name: str, file: IO[bytes]) -> _Header:
-        """Read a header; refuse one that announces more or less than the member holds: NumPy would allocate that."""
+        """Read a header; raise ValueError if its size differs from the member's: NumPy would allocate the header's."""
         member = self.members[name]
         version = np.lib.format.read_magic(file)
         if version not in HEADER_READERS:
@@ -117,10 +117,10 @@ class _Arrays(NamedTuple):
         if dtype.kind not in NUMBER_KINDS:
             content = "pickled objects" if dtype.hasobject else f"{dtype}"
             raise InputError(f"{self.path}: expected numbers in {member}, got {content}")
-        announced = dtype.itemsize * int(np.prod([*shape, 1], dtype=object))
-        held = self.n_bytes(name) - file.tell()
-        if announced != held:
-            raise ValueError(f"{member} announces {announced:,} bytes and holds {held:,}")
+        declared_bytes = dtype.itemsize * int(np.prod([*shape, 1], dtype=object))
+        n_bytes = self.n_bytes(name) - file.tell()
+        if declared_bytes != n_bytes:
+            raise ValueError(f"{member}: its header declares {declared_bytes:,} bytes, it has {n_bytes:,}")
         return shape, by_column, dtype
 
 

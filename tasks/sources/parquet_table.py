@@ -16,11 +16,11 @@ from tasks.sources.frames import Frames, check_unique, concatenate, data_columns
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 16
-"""Bytes of a column that are read ahead. Without it a whole row group is in memory, not just a page per column."""
+"""Bytes of a column that are read ahead. Without a limit, whole row groups are in memory, not one page per column."""
 MIN_GROUP_ROWS, MAX_GROUP_BYTES = 8192, 128 << 20
-"""Row groups from this many rows, and up to this many bytes of values, are read one by one, column by column."""
+"""Row groups of at least these rows and at most these bytes of values are read one by one, column by column."""
 COLUMN_BLOCK = 64
-"""Columns that are read together: while it is read, each takes several times the memory that its values do."""
+"""Columns that are read together: while it is read, a column uses several times the memory of its values."""
 DAMAGED = pa.ArrowException, OSError, ValueError, KeyError
 
 
@@ -35,9 +35,9 @@ def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
 
 
 def batch_rows(path: Path, n_rows: int) -> int:
-    """Return how many rows of a file take the memory that `n_rows` rows of 8-byte numbers do.
+    """Return how many rows of a file fit in the memory of `n_rows` rows of 8-byte numbers.
 
-    More than `n_rows` where numbers are bytes, none is missing, and its row groups are in memory anyway.
+    More than `n_rows` if all numbers are `uint8`, none is missing, and whole row groups are in memory anyway.
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as file:

@@ -1,4 +1,4 @@
-"""Read pictures, or a folder with a subfolder of them for each label, and bring pictures of digits to MNIST's form."""
+"""Read pictures, or a folder with a subfolder for each label, and normalise pictures of digits as MNIST's are."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from tasks.sources.frames import Frames, images_to_frame
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
 BOX = 20
-"""The side of the square that MNIST's digits were fitted into."""
+"""Side of the square that MNIST's digits were scaled to."""
 CENTRE = SIDE // 2
 INK = 0.1
-"""From this share of the darkest ink on, a pixel counts towards a digit's extent."""
-GROUND = 0.3
-"""Up to this share of the darkest ink, a pixel is ground: light is never quite even, and paper has a grain."""
+"""Share of the maximum ink above which a pixel counts towards a digit's extent."""
+MAX_BACKGROUND_INK = 0.3
+"""Share of the maximum ink up to which a pixel is background: light is uneven, and paper has a grain."""
 LARGE = 2 * SIDE
-"""From this side on, a speck of one pixel is no part of a digit."""
+"""Side of a picture from which single-pixel specks are removed as noise."""
 MIN_CONTRAST = 16
-"""Of ink and ground, of 255; a picture with less is blank."""
+"""Minimum contrast of ink and background, of 255; a picture with less is blank."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
 # 70,000 are, with 19 or 20 pixels of ink above 0 and their centre within 0.52 of pixel 14.
 MIN_NORMAL_INK = 200
@@ -66,7 +66,7 @@ def _parts(folder: Path) -> list[Path]:
 
 
 def _list(root: Path, folder: Path) -> list[Picture]:
-    """List the pictures in the subfolders of a folder; refuse anything else, and links out of the root."""
+    """List the pictures in the subfolders of a folder; raise InputError for anything else or a link out of the root."""
     pictures: list[Picture] = []
     for subfolder in entries(folder):
         if not subfolder.is_dir():
@@ -108,8 +108,8 @@ def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
-    """Return brightness, 0 to 255; the transparent ground of bright ink becomes black, that of dark ink white."""
-    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):  # 16 bits a pixel, most often
+    """Return brightness, 0 to 255; the transparent background of bright ink becomes black, that of dark ink white."""
+    if picture.mode in {"I", "F"} or picture.mode.startswith("I;16"):  # usually 16 bits per pixel
         values = np.asarray(picture, np.float32)
         return values * np.float32(1 / 257 if values.max() > 255 else 1)  # noqa: PLR2004, 65535 becomes 255
     if not picture.has_transparency_data:
@@ -117,16 +117,16 @@ def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
     both = np.asarray(picture.convert("LA"), np.float32)
     brightness, opacity = both[..., 0], both[..., 1] / 255
     ink = float((brightness * opacity).sum() / max(float(opacity.sum()), 1.0))
-    ground = 0.0 if ink > 127 else 255.0  # noqa: PLR2004, half of 255
-    return np.asarray(ground + (brightness - ground) * opacity, np.float32)
+    background = 0.0 if ink > 127 else 255.0  # noqa: PLR2004, half of 255
+    return np.asarray(background + (brightness - background) * opacity, np.float32)
 
 
 def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Bring a picture (rows × columns, 0 to 255) to MNIST's form; one that has it already is returned unchanged.
+    """Normalise a picture (rows × columns, 0 to 255) as MNIST's are; one that already is so is returned unchanged.
 
-    Ink bright on dark whatever the original, fitted into 20 × 20 with its proportions kept, centred in 28 × 28 by its
-    mass: the normalisation that LeCun, Cortes and Burges describe. Ink that fitting made faint is brightened again. A
-    picture without contrast becomes a blank image, which validation quarantines.
+    The result has bright ink on a dark background, scaled to 20 × 20 without distortion and centred in 28 × 28 by its
+    centre of mass, as LeCun, Cortes and Burges describe. Ink that scaling made faint is brightened again. A picture
+    without contrast becomes a blank image, which validation quarantines.
     """
     image = np.zeros((SIDE, SIDE), np.uint8)
     ink = _ink(brightness)
@@ -135,7 +135,7 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
     if _is_normal(ink):
         return np.rint(ink).astype(np.uint8)
     ink = _clean(ink)
-    if not ink.any():  # nothing but specks
+    if not ink.any():  # only specks
         return image
     rows, columns = _extent(ink)
     digit = ink[rows, columns]
@@ -152,18 +152,18 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much each pixel differs from the ground, which most of the border shows, towards the ink's side."""
+    """Return each pixel's difference from the background (the border's median), 0 on the side opposite to the ink's."""
     border = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
-    ground = np.float32(np.median(border))
-    darker, brighter = ground - brightness, brightness - ground
+    background = np.float32(np.median(border))
+    darker, brighter = background - brightness, brightness - background
     return np.asarray(np.maximum(darker if darker.max() > brighter.max() else brighter, 0), np.float32)
 
 
 def _clean(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove specks, grain and shades of the ground, so that they don't count towards a digit's extent."""
+    """Remove specks, grain and shading of the background, so that they don't count towards a digit's extent."""
     if min(ink.shape) >= LARGE:
         ink = np.asarray(Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.MedianFilter(3)), np.float32)
-    return np.asarray(np.maximum(ink - GROUND * ink.max(), 0), np.float32)
+    return np.asarray(np.maximum(ink - MAX_BACKGROUND_INK * ink.max(), 0), np.float32)
 
 
 def _is_normal(ink: NDArray[np.float32]) -> bool:

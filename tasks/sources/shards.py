@@ -20,7 +20,7 @@ from schemas.shards import Shard, ShardManifest
 from tasks.sources.files import PARQUET, check_inside, entries, printable
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz")
-"""The names of shards end with these in a folder; a pattern may match any name."""
+"""Suffixes of the shards of a folder; a pattern may match any name."""
 WILDCARDS = set("*?[")
 EXPECTED = "expected a Parquet or CSV file"
 TRAILER_BYTES = 8
@@ -29,11 +29,11 @@ TAIL_BYTES = 1 << 17
 """Bytes at a file's end that are read first: most footers are shorter."""
 PARALLEL_REQUESTS = 8
 COPY_PREFIX = ".fetched-"
-"""Names of folders with copies of shards begin with this."""
+"""Prefix of temporary folders with copies of remote shards."""
 
 
 def is_sharded(source: str) -> bool:
-    """Return whether a source is shards, without opening a file."""
+    """Check whether a source is sharded, without opening a file."""
     if SCHEME in source:
         return True
     path = Path(source)
@@ -54,9 +54,9 @@ def check(source: str) -> None:
 
 
 def list_shards(source: str) -> ShardManifest:
-    """List a source's shards with their sizes and, of Parquet files, their numbers of rows, which footers hold.
+    """List a source's shards with their sizes and, for Parquet files, the numbers of rows from their footers.
 
-    A shard that can't be used has a fault. Raises InputError if there are no shards or they can't be listed.
+    An unusable shard has a fault. Raises InputError if there are no shards or they can't be listed.
     """
     if SCHEME in source:
         check_protocol(source, source)
@@ -68,7 +68,7 @@ def list_shards(source: str) -> ShardManifest:
 
 @contextmanager
 def local_copy(shard: Shard, folder: Path) -> Iterator[Path]:
-    """Yield the path of a shard: its own or, if it is at an address, that of a temporary copy in the folder."""
+    """Yield the path of a local shard, or of a temporary copy, in the folder, of a remote one."""
     if SCHEME not in shard.address:
         yield Path(shard.address)
         return
@@ -85,7 +85,7 @@ def local_copy(shard: Shard, folder: Path) -> Iterator[Path]:
             yield copy
         except ENVIRONMENT_ERRORS:
             raise
-        except InputError as error:  # the reader knows only the copy
+        except InputError as error:  # the reader names the copy
             raise InputError(str(error).replace(str(copy), shard.address)) from error
 
 
@@ -104,7 +104,7 @@ def _is_data(name: str) -> bool:
 
 
 def _matches(name: str, pattern: str) -> bool:
-    """Return whether a pattern that fsspec matches would match on this machine, too: `*` matches no hidden folder."""
+    """Check whether a name matches a pattern by the local rules, too: fsspec's `*` also matches hidden folders."""
     hidden, hidden_patterns = ([part for part in path.split("/") if part.startswith(".")] for path in (name, pattern))
     matched = all(any(fnmatch(part, pattern) for pattern in hidden_patterns) for part in hidden)
     return matched and _is_data(posixpath.basename(name))
@@ -117,8 +117,8 @@ def _find_paths(source: str) -> list[Path]:
         for entry in paths:
             check_inside(entry, path)
     else:
-        found = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
-        paths = sorted(path for path in found if _is_data(path.name))
+        matches = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
+        paths = sorted(path for path in matches if _is_data(path.name))
     if not paths:
         raise _no_shards(source)
     return paths
@@ -127,12 +127,12 @@ def _find_paths(source: str) -> list[Path]:
 def _inspect_path(path: Path, item: str) -> Shard:
     shard = Shard(str(path), item)
     with suppress(OSError):  # opening it reports the reason
-        found = path.stat()
-        if S_ISDIR(found.st_mode):
+        stat = path.stat()
+        if S_ISDIR(stat.st_mode):
             return shard._replace(fault=f"{path}: a folder; {EXPECTED}")
-        if not S_ISREG(found.st_mode):  # reading would wait for ever
+        if not S_ISREG(stat.st_mode):  # reading would wait for ever
             return shard._replace(fault=f"{path}: a pipe or a device; {EXPECTED}")
-        shard = shard._replace(n_bytes=found.st_size)
+        shard = shard._replace(n_bytes=stat.st_size)
     return _inspect(shard, lambda: path.open("rb"))
 
 
@@ -142,19 +142,23 @@ def _list_address(source: str) -> list[Shard]:
     try:
         files, root = fsspec.url_to_fs(source)
         if WILDCARDS & set(root):
-            found = {name: entry for name, entry in files.glob(root, detail=True).items() if _matches(name, root)}
+            found_entries = {
+                name: entry for name, entry in files.glob(root, detail=True).items() if _matches(name, root)
+            }
         elif files.isdir(root):
-            found = {entry["name"]: entry for entry in files.ls(root, detail=True) if _is_shard(Path(entry["name"]))}
+            found_entries = {
+                entry["name"]: entry for entry in files.ls(root, detail=True) if _is_shard(Path(entry["name"]))
+            }
         else:
-            found = {root: files.info(root)}
+            found_entries = {root: files.info(root)}
     except Exception as error:  # each kind of store has its own errors
         raise storage_error(f"{source}: can't be listed", error) from error
-    if not found:
+    if not found_entries:
         raise _no_shards(source)
-    folder = posixpath.commonpath(map(posixpath.dirname, found))
-    items = {name: posixpath.relpath(name, folder) for name in sorted(found)}
+    folder = posixpath.commonpath(map(posixpath.dirname, found_entries))
+    items = {name: posixpath.relpath(name, folder) for name in sorted(found_entries)}
     with ThreadPoolExecutor(PARALLEL_REQUESTS) as pool:
-        return list(pool.map(lambda name: _inspect_entry(files, found[name], items[name]), items))
+        return list(pool.map(lambda name: _inspect_entry(files, found_entries[name], items[name]), items))
 
 
 def _inspect_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: ANN401, fsspec has no types
@@ -166,9 +170,9 @@ def _inspect_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # no
 
 
 def _inspect(shard: Shard, open_file: Callable[[], IO[bytes]]) -> Shard:
-    """Add the number of rows that a Parquet footer holds, or a fault; a CSV file would have to be read.
+    """Add a fault, or the number of rows from a Parquet footer; that of a CSV file is unknown until it is read.
 
-    Raises StorageError or UnavailableError if the shard itself isn't at fault: the run would go on without it.
+    Raises StorageError or UnavailableError if the storage is at fault: otherwise the run would skip the shard.
     """
     try:
         with open_file() as file:
@@ -185,7 +189,7 @@ def _inspect(shard: Shard, open_file: Callable[[], IO[bytes]]) -> Shard:
 
 
 def _read_footer(file: IO[bytes]) -> bytes:
-    """Read the end of a Parquet file, with at least its footer."""
+    """Read the end of a Parquet file, including its footer."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - TAIL_BYTES, 0))
     end = file.read()

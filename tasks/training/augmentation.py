@@ -1,7 +1,7 @@
 """Random deformation of digits inside the training graph: a small affine map and an elastic one.
 
-A group of 32 images shares one deformation, so that each pixel is a gather of whole rows; that is far cheaper than to
-deform each image by itself. Every epoch has other groups, because it has another order.
+Each group of 32 images shares one deformation, so that a pixel is gathered for all of them at once; that is much faster
+than deforming each image separately. The order of rows, and thus the groups, differ in every epoch.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PADDED_SIDE = SIDE + 2  # a border of background, so that edge pixels have all f
 
 
 def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, shard: BatchShard) -> tf.Tensor:
-    """Deform the images of a shard (rows × 784, float) at random; the seed (two integers) is that of the whole batch.
+    """Deform the images of a shard (rows × 784, float) at random; the seed (two integers) is that of the batch.
 
     After Simard, Steinkraus and Platt 2003, with a displacement field interpolated from 7 × 7 random points instead of
     a Gaussian filter.
@@ -41,7 +41,7 @@ def _positions(shard: BatchShard, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:
     first, last, n_groups = ((rows + GROUP - 1) // GROUP for rows in (shard.first, shard.last, shard.n_rows))
     n_own = last - first
     seeds = tf.unstack(tf.random.split(seed, 2), num=2)
-    # Uniform, and so bounded: a 6 that is rotated too far becomes a 9.
+    # Uniform, so that they are bounded: a 6 that is rotated too far becomes a 9.
     draws = tf.unstack(tf.random.stateless_uniform([7, n_groups], seeds[0], -1.0, 1.0)[:, first:last], num=7)
     angle = draws[0] * math.radians(recipe.rotation)
     rotation = _matrices(tf.cos(angle), -tf.sin(angle), tf.sin(angle), tf.cos(angle))

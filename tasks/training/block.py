@@ -21,9 +21,9 @@ def compile_block(
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Sums]:
     """Compile the training on a block: pixels (rows × 784, `uint8`), labels (rows) and a seed of two integers.
 
-    Python runs once per block. Every row is used once, in the last partial batch too. All randomness comes from the
-    seed by stateless functions, so that a block can be repeated from a checkpoint, bit for bit. All workers get the
-    same block and return the same sums. `loss` has to sum over rows, not average.
+    Each call trains on a whole block, and uses every row once; the last batch may be smaller. All randomness comes from
+    the seed through stateless functions, so that a block can be repeated from a checkpoint, bit for bit. All workers
+    get the same block and return the same sums. `loss` has to sum over rows, not average.
     """
 
     def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> Sums:

@@ -1,4 +1,4 @@
-"""Load blocks as tensors: the next block is read while the current one is trained on."""
+"""Load blocks as tensors; the next block is prefetched while the current one is trained on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Block = tuple[tf.Tensor, tf.Tensor]
 
 
 class BlockLoader:
-    """Loads block after block inside a `with`. If all rows are one block, it is loaded once and kept.
+    """Loads block after block inside a `with`. A single block of all rows is loaded once and cached.
 
-    Otherwise two buffers take turns: a block is valid until the next one is loaded.
+    Otherwise there are two buffers: a block is valid until the next one is loaded.
     """
 
     def __init__(self, images: Images, sampler: BlockSampler, epochs: int) -> None:
@@ -40,7 +40,7 @@ class BlockLoader:
         self._reader.shutdown(cancel_futures=True)
 
     def load(self, number: int) -> Block:
-        """Return a block, counted from the training's first one, and start to read the next."""
+        """Return a block by its number since the start of training, and start to read the next one."""
         if self.sampler.n_blocks == 1:
             self._only = self._only or (tf.constant(self.images.read(slice(None))), self._labels(slice(None)))
             return self._only

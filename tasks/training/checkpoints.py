@@ -1,6 +1,6 @@
 """Checkpoints of a training: `epoch-00012-00003-<SHA-256>.npz` is the state after 12 epochs and 3 blocks of the next.
 
-A checkpoint is written in one step, and the hash in its name shows whether it is intact.
+A checkpoint is written atomically, and the hash in its name shows whether it is intact.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from schemas.training import EpochRecord
 if TYPE_CHECKING:  # the fingerprint would cover it
     from artifacts.store.storage import Storage
 
-N_KEPT = 2  # the newest, and one to fall back on
+N_KEPT = 2  # the newest, and a fallback
 PREFIX, SUFFIX = "epoch-", ".npz"
 
 
@@ -36,7 +36,7 @@ class EpochProgress(NamedTuple):
 
 
 class TrainingState(NamedTuple):
-    """Everything that a training needs to resume: all variables, the weights of the best epoch, the epochs so far."""
+    """Everything needed to resume a training: all variables, the best epoch's weights, and the history so far."""
 
     variables: Sequence[NDArray[np.generic]]
     best: Sequence[NDArray[np.generic]]
@@ -46,11 +46,11 @@ class TrainingState(NamedTuple):
 
 def save(checkpoints: Storage, state: TrainingState) -> None:
     """Write the state as the newest checkpoint and remove all but the two newest."""
-    done = {"history": [dataclasses.asdict(record) for record in state.history], "progress": state.progress}
+    progress = {"history": [dataclasses.asdict(record) for record in state.history], "progress": state.progress}
     arrays = {f"variable{number}": value for number, value in enumerate(state.variables)}
     arrays |= {f"best{number}": value for number, value in enumerate(state.best)}
     buffer = io.BytesIO()
-    np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(done).encode(), np.uint8), **arrays)
+    np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(progress).encode(), np.uint8), **arrays)
     content = buffer.getvalue()
     position = f"{len(state.history):05}-{state.progress.n_blocks:05}"
     checkpoints.write(f"{PREFIX}{position}-{hashlib.sha256(content).hexdigest()}{SUFFIX}", content)
@@ -59,20 +59,20 @@ def save(checkpoints: Storage, state: TrainingState) -> None:
 
 
 def load_newest(checkpoints: Storage, log: Callable[[str], None]) -> TrainingState | None:
-    """Return the newest intact checkpoint, or None; damaged ones are removed, and logged."""
+    """Return the newest intact checkpoint, or None. Damaged ones are logged and removed."""
     for name in _newest_first(checkpoints):
         with contextlib.suppress(FileNotFoundError):  # removed by another process with the same training
             if state := _read(checkpoints, name):
                 return state
             log(f"the checkpoint {checkpoints.child(name)} is damaged and was removed")
-            checkpoints.remove(name)  # or `save` would keep it as the one to fall back on
+            checkpoints.remove(name)  # or `save` would keep it as the fallback
     return None
 
 
 def poll_newest(checkpoints: Storage, seen: str = "") -> tuple[str, TrainingState | None]:
-    """Return the name and state of the newest intact checkpoint while another process saves them; remove nothing.
+    """Return the name and state of the newest intact checkpoint of a training in another process; remove nothing.
 
-    Return `seen` and None if none is newer than `seen`, or the storage doesn't answer now.
+    Returns `seen` and None if no checkpoint is newer than `seen`, or the storage is temporarily unavailable.
     """
     with contextlib.suppress(UnavailableError, StorageError, OSError):
         for name in _newest_first(checkpoints):

@@ -1,4 +1,4 @@
-"""The fingerprint of a training: same fingerprint and kind of machine, same weights, bit for bit."""
+"""The fingerprint of a training: equal fingerprints give equal weights, bit for bit, on the same kind of machine."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from schemas.results import Dataset
 from tasks.training.sampling import block_rows
 
 CODE = "tasks.training.trainer"
-"""The module that decides the weights, together with all that it imports."""
+"""The module that determines the weights, together with all that it imports."""
 LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
 
 
 def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
-    """Digest everything that decides the weights: data, recipe, block size, code, locked and installed libraries.
+    """Digest everything that determines the weights: data, recipe, block size, code, locked and installed libraries.
 
     The number of workers is part of it because it changes how sums are rounded.
     """

@@ -1,4 +1,4 @@
-"""A training job: what to train on and how, where its checkpoints are, and by how many workers."""
+"""A training job: data, recipe, checkpoints and number of workers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TrainingJob(NamedTuple):
     def start_or_resume(
         self, loader: BlockLoader, log: Callable[[str], None], worker: Worker = SINGLE_WORKER
     ) -> Trainer:
-        """Return a trainer at the job's newest checkpoint, or at its start if there is none."""
+        """Return a trainer, restored from the job's newest checkpoint if there is one."""
         trainer = Trainer(loader, self.held_out, self.recipe, worker)
         state = checkpoints.load_newest(self.checkpoints, log)
         if state:

@@ -23,12 +23,12 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
     log: Callable[[str], None],
     on_block: Callable[[float], None] = lambda _: None,
 ) -> TrainingResult:
-    """Train on the dataset's training images, from the newest checkpoint in `work` of the same training, if any.
+    """Train on the dataset's training images; resume from the newest checkpoint in `work` of the same training, if any.
 
     Ctrl-C ends the training after the current block, once its checkpoint is saved. If all images are in memory, an
     epoch is one block. `on_block` is called with the fraction of the training that is done, `log` with messages.
 
-    Raises TrainingError if the loss is no longer finite, or nothing was learned.
+    Raises TrainingError if the loss is no longer finite, or the training accuracy no better than guessing.
     """
     job = plan_job(dataset, recipe, work)
     with job.loader() as loader:
@@ -48,10 +48,10 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
 
 @contextmanager
 def _deferred_interrupts() -> Iterator[list[int]]:
-    """Hold back SIGINT inside a `with`, yield the list that receives it, and raise it again at the end.
+    """Defer SIGINT inside a `with`: collect it in the yielded list, and raise it again at the end.
 
-    Does nothing outside the main thread, where Python accepts no signal handlers. SIGTERM isn't held back: Prefect's
-    handler for it tells a cancelled run from a crashed one, and the last checkpoint is there anyway.
+    Does nothing outside the main thread, where Python accepts no signal handlers. SIGTERM isn't deferred: Prefect's
+    handler for it distinguishes cancelled runs from crashed ones, and the last checkpoint exists anyway.
     """
     received: list[int] = []
     if threading.current_thread() is not threading.main_thread():

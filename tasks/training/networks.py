@@ -1,4 +1,4 @@
-"""Build a recipe's network and optimiser from Keras alone: the saved file loads without this project's code."""
+"""Build a recipe's network and optimiser from Keras' own classes, so that a saved file loads without this project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Train on a Ray cluster: workers share each batch, one of them saves checkpoints, and this process follows those.
+"""Train on a Ray cluster: workers share each batch, one of them saves checkpoints, and this process polls these.
 
 Every worker loads every block, trains on its shard of each batch and adds its gradient to the others'. If a worker is
 lost, all of them restart from the newest checkpoint. Checkpoints and data are where all machines can read them.
@@ -38,11 +38,12 @@ from tasks.training.trainer import Trainer
 from tasks.training.worker import SINGLE_WORKER, Worker
 
 MAX_FAILURES = 8
-"""Attempts that may fail: a machine may leave, but what fails each time won't get better."""
+"""Failed attempts after which training is given up. A lost machine is normal; a repeated failure won't go away."""
 PERMANENT = (ImportError, PermissionError, TypeError, ValueError)
-"""What Ray's controller fails by in each attempt: faults of code, configuration or access rights."""
+"""Errors of Ray's controller that every attempt would repeat: faults of code, configuration or access rights."""
 CONNECT_SECONDS = 3.0
-ROOM_SECONDS = 60.0
+PLACEMENT_SECONDS = 60.0
+"""How long to wait for free CPUs before that is logged and tried again."""
 POLL_SECONDS = 1.0
 LAST_CHECKPOINT_SECONDS = 90.0
 """How long another machine's last checkpoint may stay invisible: NFS caches listings for up to a minute."""
@@ -60,9 +61,9 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
     *,
     workers: int,
 ) -> TrainingResult:
-    """Train like `local_engine.train`, by n workers of the Ray cluster that this process has joined.
+    """Train like `local_engine.train`, with `workers` workers of the Ray cluster that this process has joined.
 
-    The weights are those of one worker, except for rounding. Raises TrainingError also if too many attempts failed.
+    The weights are those of a single worker, except for rounding. Also raises TrainingError after too many failures.
     """
     if isinstance(dataset.train, ShardedImages):  # the workers have another working directory
         dataset = dataclasses.replace(dataset, train=dataset.train.absolute())
@@ -108,11 +109,11 @@ def _train_on_cluster(job: TrainingJob, follower: _Follower, log: Callable[[str]
     finally:
         cancelled.set()
     attempts.result()
-    _read_end(job, follower)
+    _read_result(job, follower)
 
 
-def _read_end(job: TrainingJob, follower: _Follower) -> None:
-    """Bring the follower to the last checkpoint, or raise the TrainingError that the workers ended with."""
+def _read_result(job: TrainingJob, follower: _Follower) -> None:
+    """Bring the follower to the last checkpoint, or raise the workers' TrainingError."""
     deadline = time.monotonic() + LAST_CHECKPOINT_SECONDS
     follower.update()
     while not follower.trainer.is_finished and time.monotonic() < deadline:
@@ -128,63 +129,63 @@ def _read_end(job: TrainingJob, follower: _Follower) -> None:
 
 
 def _attempt_until_done(job: TrainingJob, log: Callable[[str], None], cancelled: Event) -> None:
-    """Have Ray train; after a failure, try again with the processors that there are then.
+    """Train with Ray; after a failure, try again with the CPUs that the cluster then has.
 
-    Ray's own retries aren't used: they would wait forever for the processors of a machine that is gone.
+    Ray's own retries aren't used: they would wait forever for the CPUs of a machine that is gone.
     """
     job.checkpoints.remove(ERROR_FILE)
     shared_job = ray.put(job)
     for n_failures in range(1, MAX_FAILURES + 2):
-        processors = _wait_for_room(job.n_workers, log, cancelled)
+        n_cpus = _wait_for_cpus(job.n_workers, log, cancelled)
         if cancelled.is_set():
             return
         try:
-            _attempt(job, shared_job, processors)
+            _attempt(job, shared_job, n_cpus)
         except ray_train.TrainingFailedError as error:
             if cancelled.is_set():
                 return
             is_worker = not isinstance(error, ray_train.ControllerError)
             message = f"{'a worker was lost' if is_worker else 'the workers did not start'} ({failure_reason(error)})"
             if not is_worker and isinstance(error.controller_failure, PERMANENT):
-                raise TrainingError(f"given up: {message}") from error
+                raise TrainingError(f"training failed: {message}") from error
             if n_failures > MAX_FAILURES:
-                raise TrainingError(f"given up after {n_failures} failed attempts, at last {message}") from error
+                raise TrainingError(f"training failed after {n_failures} attempts; last error: {message}") from error
             log(f"{message}; all workers restart from the newest checkpoint")
         else:
             return
 
 
-def _wait_for_room(n_workers: int, log: Callable[[str], None], cancelled: Event) -> int:
-    """Wait until the cluster has free processors for all workers; return how many each of them gets.
+def _wait_for_cpus(n_workers: int, log: Callable[[str], None], cancelled: Event) -> int:
+    """Wait until the cluster has free CPUs for all workers; return the number for each. Log once a minute.
 
-    Ray's trainer would give up instead, by an error whose type Ray doesn't export. It logs once a minute that it waits.
+    Ray's trainer would fail instead, with an error whose type Ray doesn't export.
     """
     while True:
-        nodes = _processors_by_node()
-        processors = processors_each(nodes, n_workers)
-        if cancelled.is_set() or _has_room(processors, n_workers):
-            return processors
+        nodes = _cpus_by_node()
+        n_cpus = cpus_per_worker(nodes, n_workers)
+        if cancelled.is_set() or _can_place_workers(n_cpus, n_workers):
+            return n_cpus
         if sum(nodes) < n_workers:
-            log(f"{n_workers} workers need a processor each, the cluster has {int(sum(nodes))}; they wait")
+            log(f"{n_workers} workers need one CPU each, the cluster has {int(sum(nodes))}; waiting")
         else:
-            log("the workers wait for free processors")
+            log("waiting for free CPUs")
 
 
-def _has_room(processors: int, n_workers: int) -> bool:
-    group = placement_group([{"CPU": processors}] * n_workers, strategy="SPREAD")
+def _can_place_workers(n_cpus: int, n_workers: int) -> bool:
+    group = placement_group([{"CPU": n_cpus}] * n_workers, strategy="SPREAD")
     try:
-        return bool(group.wait(ROOM_SECONDS))
+        return bool(group.wait(PLACEMENT_SECONDS))
     finally:
         remove_placement_group(group)
 
 
-def processors_each(nodes: Sequence[float], n_workers: int) -> int:
-    """Return the most processors, at least one, that all workers can have on nodes with these numbers of them."""
+def cpus_per_worker(nodes: Sequence[float], n_workers: int) -> int:
+    """Return the largest number of CPUs, at least 1, that every worker can have on nodes with these CPU counts."""
     fitting = (each for each in range(int(max(nodes, default=1)), 0, -1) if sum(n // each for n in nodes) >= n_workers)
     return next(fitting, 1)
 
 
-def _processors_by_node() -> list[float]:
+def _cpus_by_node() -> list[float]:
     # Ray takes a while to notice that a node is gone; a connection shows it at once.
     return [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"] and _is_reachable(node)]
 
@@ -197,14 +198,14 @@ def _is_reachable(node: dict[str, Any]) -> bool:
     return True
 
 
-def _attempt(job: TrainingJob, shared_job: ray.ObjectRef, processors: int) -> None:
+def _attempt(job: TrainingJob, shared_job: ray.ObjectRef, n_cpus: int) -> None:
     name = uuid4().hex
     trainer = TensorflowTrainer(
         _run_worker,
         train_loop_config={"job": shared_job},
         scaling_config=ray_train.ScalingConfig(
             num_workers=job.n_workers,
-            resources_per_worker={"CPU": processors},
+            resources_per_worker={"CPU": n_cpus},
             placement_strategy="SPREAD",
         ),
         run_config=ray_train.RunConfig(
@@ -229,7 +230,7 @@ def _ray_storage(storage: Storage) -> dict[str, Any]:
 
 
 def failure_reason(error: ray_train.TrainingFailedError) -> str:
-    """Return in one line why an attempt failed; of several workers' failures, one whose process was lost."""
+    """Return one line on why an attempt failed; of several workers' failures, one of a lost process."""
     if isinstance(error, ray_train.ControllerError):
         return first_line(error.controller_failure)
     failures = error.worker_failures.values() if isinstance(error, ray_train.WorkerGroupError) else ()
@@ -240,7 +241,7 @@ def failure_reason(error: ray_train.TrainingFailedError) -> str:
     if isinstance(cause, ray.exceptions.OutOfMemoryError):
         return "its machine ran out of memory"
     if isinstance(cause, tf.errors.OpError):
-        return f"TensorFlow's {type(cause).__name__}, such as after a lost connection between workers"
+        return f"TensorFlow's {type(cause).__name__}, often a lost connection between workers"
     lines = str(cause).strip().splitlines() or [type(cause).__name__]
     return lines[-1][:MAX_REASON]  # Ray puts the details of a lost process last
 
@@ -249,8 +250,8 @@ def _run_worker(config: dict[str, Any]) -> None:
     """Train as one of Ray's workers."""
     context = ray_train.get_context()
     index, n_workers = context.get_world_rank(), context.get_world_size()
-    processors = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
-    tf.config.threading.set_intra_op_parallelism_threads(processors)
+    n_cpus = int(ray.get_runtime_context().get_assigned_resources().get("CPU", 1))
+    tf.config.threading.set_intra_op_parallelism_threads(n_cpus)
     strategy = tf.distribute.MultiWorkerMirroredStrategy
     worker = SINGLE_WORKER if n_workers == 1 else Worker(index, n_workers, strategy())
     job: TrainingJob = ray.get(config["job"])
@@ -270,6 +271,6 @@ def _run_worker(config: dict[str, Any]) -> None:
 
 def _check_agreement(trainer: Trainer) -> None:
     """Raise RuntimeError, which restarts all workers, unless they are at the same block with the same weights."""
-    mine = f"{trainer.summary}: {weights_digest(trainer.network)}"
-    if broadcast_from_rank_zero(mine) != mine:
-        raise RuntimeError(f"another worker isn't at {mine}")
+    state = f"{trainer.summary}: {weights_digest(trainer.network)}"
+    if broadcast_from_rank_zero(state) != state:
+        raise RuntimeError(f"another worker isn't at {state}")

@@ -1,9 +1,9 @@
-"""Choose rows: those held out for validation, and those of each block, all or a sample that fits memory.
+"""Select rows: those held out for validation, and those of each block, which is all rows or a sample that fits memory.
 
-Shards are often sorted by label, so a block isn't a stretch of the data. An epoch's rows are cut into chunks of 64
-neighbours, which one read fetches. The chunks are shuffled over all shards and dealt to the blocks, and the compiled
-training shuffles the rows of a block. A block of 300,000 rows has about 5,000 chunks: a class with a tenth of the data
-has a tenth of every block, within about 4 % of that.
+Shards are often sorted by label, so a block can't be consecutive rows. An epoch's rows are divided into chunks of 64
+neighbours, each of which is a single read. The chunks are shuffled across all shards and assigned to blocks; the
+compiled training step shuffles the rows of a block. A block of 300,000 rows has about 5,000 chunks, so that a class
+with a tenth of the data has a tenth of each block, within about 4 % of that.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from numpy.typing import NDArray
 from schemas.errors import InputError
 from schemas.images import Images
 from schemas.recipe import Recipe
-from tasks.sharding.memory import KEPT_BYTES, TAKEN, check_memory
+from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB, check_memory
 
 if TYPE_CHECKING:  # the fingerprint would cover it
     from schemas.results import Dataset
 
 MAX_HELD_OUT = 50_000
-"""Enough to know the held-out accuracy to a tenth of a point, and few enough for memory."""
+"""Enough to measure the held-out accuracy to 0.1 percentage points, and few enough to keep in memory."""
 CHUNK = 64
-SHARE = 4
-"""A block takes a quarter of the free memory, the next one, read meanwhile, another; allocators waste some."""
-ROW_BYTES = 784
+MEMORY_DIVISOR = 4
+"""Memory for blocks divided by the size of one: two buffers, plus headroom for the allocators."""
+IMAGE_BYTES = 784
 MIN_BATCHES = 2
-"""Batches that a block has at least: after each block a checkpoint is saved and the chunks are drawn again."""
+"""Minimum number of batches of a block: after each block, a checkpoint is saved."""
 
 
 def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
@@ -53,7 +53,7 @@ def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
 
 
 class BlockSampler(NamedTuple):
-    """Deals n rows to the blocks of each epoch; all randomness comes from the seed and the epoch."""
+    """Assigns n rows to the blocks of each epoch; all randomness comes from the seed and the epoch."""
 
     n_rows: int
     block_rows: int
@@ -92,6 +92,6 @@ def block_rows(dataset: Dataset, recipe: Recipe) -> int | None:
     if dataset.memory is None:
         return None
     n_rows = len(dataset.train)
-    check_memory(dataset.memory, n_rows, min(MIN_BATCHES * recipe.batch_size, n_rows) * SHARE * ROW_BYTES)
-    fitting = (((dataset.memory - TAKEN) << 20) - n_rows * KEPT_BYTES) // SHARE // ROW_BYTES
-    return fitting // recipe.batch_size * recipe.batch_size if fitting < n_rows else None
+    check_memory(dataset.memory, n_rows, min(MIN_BATCHES * recipe.batch_size, n_rows) * MEMORY_DIVISOR * IMAGE_BYTES)
+    n_fitting = (((dataset.memory - RESERVED_MIB) << 20) - n_rows * BYTES_PER_ROW) // MEMORY_DIVISOR // IMAGE_BYTES
+    return n_fitting // recipe.batch_size * recipe.batch_size if n_fitting < n_rows else None

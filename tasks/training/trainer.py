@@ -1,4 +1,4 @@
-"""The trainer: network, optimiser, compiled training and the epochs so far; it trains block after block."""
+"""The training loop: network, optimiser, compiled training step, and history."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tasks.training.networks import build_network, build_optimizer
 from tasks.training.worker import SINGLE_WORKER, Worker
 
 GRACE_EPOCHS, GRACE_STEPS = 3, 100
-"""Until both are done, a network may still guess."""
+"""Before both are reached, a training accuracy no better than guessing isn't an error."""
 CHANCE_SIGNIFICANCE = 0.01
 
 
 class Trainer:
-    """Trains a network block after block. Between two blocks `state` is complete, and `restore` continues from it.
+    """Trains a network block by block. Between two blocks, `state` returns all that `restore` needs to resume.
 
     Each of several workers that train together has its own trainer.
     """
@@ -62,7 +62,7 @@ class Trainer:
 
     @property
     def summary(self) -> str:
-        """How far the training is: `after epoch 4 of 14 and block 2 of 11`."""
+        """The position in the training: `after epoch 4 of 14 and block 2 of 11`."""
         epochs = f"after epoch {self.n_epochs} of {self.recipe.epochs}"
         n_blocks = self._progress.n_blocks
         return f"{epochs} and block {n_blocks} of {self._sampler.n_blocks}" if n_blocks else epochs
@@ -74,7 +74,8 @@ class Trainer:
     def run_block(self) -> EpochRecord | None:
         """Train on the next block; after the last block of an epoch, validate it and return its record.
 
-        Raises TrainingError if loss or weights are no longer finite, or the network still guesses.
+        Raises TrainingError if loss or weights are no longer finite, or the training accuracy is no better than
+        guessing.
         """
         started, before = time.perf_counter(), self._progress
         number = self.n_epochs * self._sampler.n_blocks + before.n_blocks
@@ -94,13 +95,13 @@ class Trainer:
         return TrainingState(variables, self._best, self.history, self._progress)
 
     def restore(self, state: TrainingState) -> None:
-        """Continue from the state of a training with the same fingerprint."""
+        """Resume from the state of a training with the same fingerprint."""
         for variable, value in zip(self._variables(), state.variables, strict=True):
             variable.assign(value)
         self.history, self._best, self._progress = list(state.history), list(state.best), state.progress
 
     def final_network(self) -> keras.Model:
-        """Return the network with its final weights: those of the best epoch, or averages, if the recipe says so."""
+        """Return the network with its final weights: the best epoch's, averages, or the last, by the recipe."""
         if self._best:
             self.network.set_weights(self._best)
         else:
@@ -111,20 +112,20 @@ class Trainer:
         return [*self.network.variables, *self._optimizer.variables]
 
     def _finish_epoch(self) -> EpochRecord:
-        started, done, n_rows = time.perf_counter(), self._progress, len(self._labels)
+        started, progress, n_rows = time.perf_counter(), self._progress, len(self._labels)
         with self._averaged_weights():
             validation_loss, validation_accuracy = self._validate()
         record = EpochRecord(
             epoch=self.n_epochs + 1,
-            loss=done.loss / n_rows,
-            accuracy=done.correct / n_rows,
+            loss=progress.loss / n_rows,
+            accuracy=progress.correct / n_rows,
             validation_loss=validation_loss,
             validation_accuracy=validation_accuracy,
-            seconds=done.seconds + time.perf_counter() - started,
+            seconds=progress.seconds + time.perf_counter() - started,
         )
         if validation_loss is not None:
             self._check_finite(validation_loss)
-        self._check_learning(record, done.correct)
+        self._check_learning(record, progress.correct)
         self.history.append(record)
         self._progress = EpochProgress()
         if self.recipe.patience and self._epochs_without_improvement() == 0:
@@ -149,9 +150,9 @@ class Trainer:
         labels = self._held_out.labels
         if not len(labels):
             return None, None
-        predicted = self._predict(self._held_out.pixels)
-        of_label = np.clip(predicted[np.arange(len(labels)), labels], np.finfo(np.float32).tiny, 1)
-        return float(-np.log(of_label).mean()), float((predicted.argmax(axis=1) == labels).mean())
+        probabilities = self._predict(self._held_out.pixels)
+        of_label = np.clip(probabilities[np.arange(len(labels)), labels], np.finfo(np.float32).tiny, 1)
+        return float(-np.log(of_label).mean()), float((probabilities.argmax(axis=1) == labels).mean())
 
     def _check_learning(self, record: EpochRecord, correct: int) -> None:
         is_early = record.epoch < GRACE_EPOCHS or record.epoch * self._steps_per_epoch < GRACE_STEPS
@@ -161,13 +162,13 @@ class Trainer:
         majority = float(np.bincount(self._labels).max() / n_rows)
         if majority < 1 and binomtest(correct, n_rows, majority, "greater").pvalue > CHANCE_SIGNIFICANCE:
             raise TrainingError(
-                f"the network still guesses in epoch {record.epoch}: accuracy {record.accuracy:.2%}, the most common "
-                f"label alone gives {majority:.2%}; check the labels, or change the learning rate of "
+                f"after epoch {record.epoch} the training accuracy, {record.accuracy:.2%}, is no better than guessing "
+                f"the most common label ({majority:.2%}); check the labels, or change the learning rate of "
                 f"{self.recipe.learning_rate}"
             )
 
     def _check_finite(self, loss: float) -> None:
-        # A loss is computed before its step, so only the weights show what the last step did.
+        # A loss is computed before its step, so only the weights show the effect of the last step.
         if not math.isfinite(loss) or not all(np.isfinite(weight).all() for weight in self.network.get_weights()):
             raise TrainingError(
                 f"the loss or the weights are no longer finite in epoch {self.n_epochs + 1}; try a learning rate below "

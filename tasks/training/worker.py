@@ -14,13 +14,14 @@ import tensorflow as tf
 
 Result = TypeVar("Result")
 GROUP = 32
-"""Images that share an augmentation, and thus a worker."""
+"""Number of images that share an augmentation, and therefore a worker."""
 
 
 class BatchShard(NamedTuple):
-    """A worker's rows of a batch: from `first` up to `last`, of `n_rows` in all; `first` begins a group.
+    """A worker's rows of a batch: from `first` up to `last`, of `n_rows`. `first` is the start of a group.
 
-    `weight` is 1, or 0 for a worker without rows: it computes one row for nothing, as networks can't take none.
+    `weight` is 1, or 0 for a worker without rows: networks can't process an empty batch, so it processes one row, whose
+    loss and gradient are multiplied by 0.
     """
 
     first: tf.Tensor

@@ -1,1 +1,1 @@
-"""Machinery of `validate`: checks of rows and of whole data, the reference profile, drift. Knows no Prefect."""
+"""Row checks, data checks, reference profiles and drift, for the task `validate`. Doesn't import Prefect."""

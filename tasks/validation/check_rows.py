@@ -1,4 +1,4 @@
-"""Check the rows of a part one by one: which have the values of a digit, and why the others don't."""
+"""Check the label and pixels of each row of a part."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from schemas.images import Images
 from schemas.pixel_frame import pixels_of
 from schemas.rules import Repair
 from tasks.validation import row_faults
-from tasks.validation.repairs import highest, is_unit_scale, needed, repaired
+from tasks.validation.repairs import apply_repairs, find_max_pixel, is_unit_scale, select_repairs
 from tasks.validation.row_faults import Faults, RowKeys
 
 
@@ -23,8 +23,8 @@ class CheckedPart(NamedTuple):
 
     `images` are the valid rows, repaired, with their `digests` and their `positions` among the input rows. `faults`
     holds the positions of the quarantined rows by the check that they fail. `read_input` returns input rows, unchanged,
-    by ascending positions. `unit_scale`: pixels run from 0 to 1, no repair was asked for, and they were scaled so that
-    the later checks mean something. `bad_shards` holds a message for each unusable file; `n_unreadable` counts their
+    by ascending positions. `unit_scale`: pixels range from 0 to 1 although no repair was requested; they were scaled
+    only so that later checks can run. `bad_shards` holds a message for each unusable file; `n_unreadable` counts their
     rows.
     """
 
@@ -40,7 +40,7 @@ class CheckedPart(NamedTuple):
 
     @property
     def n_expected(self) -> int:
-        """The number of input rows, with those in files that can't be used."""
+        """The number of input rows, including those in unusable files."""
         return self.n_input + self.n_unreadable
 
     @property
@@ -53,7 +53,7 @@ class CheckedPart(NamedTuple):
         return np.unique(np.concatenate([np.empty(0, np.int64), *self.faults.values()]))
 
     def take(self, selected: NDArray[np.bool_]) -> CheckedPart:
-        """Return the part with the selected of its valid rows; all of them without a copy."""
+        """Return the part with the selected ones of its valid rows; without a copy if all are selected."""
         if selected.all():
             return self
         rows = np.flatnonzero(selected)
@@ -62,12 +62,12 @@ class CheckedPart(NamedTuple):
     def quarantine(self, faults: Faults) -> CheckedPart:
         """Return the part without the valid rows that fail a further check."""
         positions = {name: self.positions[fails] for name, fails in faults.items()}
-        rest = self.take(~row_faults.failing(faults, len(self.positions)))
+        rest = self.take(~row_faults.any_fault(faults, len(self.positions)))
         return rest._replace(faults={**self.faults, **positions})
 
 
 class RowCheckResult(NamedTuple):
-    """The valid rows of a frame as a pixel frame, which rows these are, and which rows fail which check."""
+    """The valid rows of a frame as a pixel frame, the mask of these rows, and the rows that fail each check."""
 
     valid: pd.DataFrame
     is_valid: NDArray[np.bool_]
@@ -75,10 +75,10 @@ class RowCheckResult(NamedTuple):
 
 
 def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
-    """Check a part that is one frame, with a pixel frame's columns."""
-    repaired_frame = repaired(frame, needed(highest(frame), repairs))
-    unit_scale = is_unit_scale(highest(repaired_frame))
-    result = check_rows(repaired(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
+    """Check a part that is a single frame, with a pixel frame's columns."""
+    repaired_frame = apply_repairs(frame, select_repairs(find_max_pixel(frame), repairs))
+    unit_scale = is_unit_scale(find_max_pixel(repaired_frame))
+    result = check_rows(apply_repairs(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
     return CheckedPart(
         n_input=len(frame),
         images=images.of_frame(result.valid),
@@ -93,7 +93,7 @@ def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
 def check_rows(frame: pd.DataFrame) -> RowCheckResult:
     """Check the rows of a repaired frame."""
     faults = row_faults.value_faults(frame)
-    is_valid = ~row_faults.failing(faults, len(frame))
+    is_valid = ~row_faults.any_fault(faults, len(frame))
     valid = row_faults.take(frame, is_valid)
     if len(valid):
         pixel_frame.validate(pixel_frame.LABELLED, valid, "rows that passed all checks")

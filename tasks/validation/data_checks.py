@@ -1,4 +1,4 @@
-"""The checks of data as a whole, and of each part as a whole: what stops a run, and what is a warning."""
+"""The checks of a part or of all data as a whole; each returns errors, which stop the run, and warnings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEE
 
 
 def check_columns(raw: RawDataset) -> list[CheckResult]:
-    """Check that each part that is one frame has a pixel frame's columns, and rows; shards are checked when read."""
+    """Check that each frame has rows, and a pixel frame's columns; shards are checked when they are read."""
     results = []
     for part, rows in raw.parts.items():
         if isinstance(rows, ShardManifest):
@@ -34,7 +34,7 @@ def check_columns(raw: RawDataset) -> list[CheckResult]:
 
 
 def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
-    """Check that not too many rows of a part are in shards that can't be used."""
+    """Check that the share of rows in unusable shards is within the limit."""
     if not checked.bad_shards:
         return []
     n_rows = f"{checked.n_unreadable:,} of {checked.n_expected:,} rows"
@@ -46,35 +46,35 @@ def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRe
 
 
 def check_scale(part: Part, checked: CheckedPart) -> list[CheckResult]:
-    """Check that pixels run from 0 to 255, not to 1."""
+    """Check that pixels range from 0 to 255, not to 1."""
     return [CheckResult("scale", "error", f"{part} part: {SCALE_NEEDED}")] if checked.unit_scale else []
 
 
 def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
-    """Check that not too many rows of a part are quarantined.
+    """Check that the share of quarantined rows is within the limit.
 
-    Where the unreadable rows alone are too many, `check_shards` has reported it.
+    If the unreadable rows alone exceed it, `check_shards` has already reported that.
     """
-    n_failing = len(checked.quarantined) + checked.n_unreadable
-    if not _exceeds_budget(n_failing, checked, rules) or _exceeds_budget(checked.n_unreadable, checked, rules):
+    n_bad = len(checked.quarantined) + checked.n_unreadable
+    if not _exceeds_budget(n_bad, checked, rules) or _exceeds_budget(checked.n_unreadable, checked, rules):
         return []
     counts = sorted(((len(positions), reason) for reason, positions in checked.faults.items()), reverse=True)
     if checked.n_unreadable:
         counts.insert(0, (checked.n_unreadable, "in shards that can't be used"))
     reasons = ", ".join(f"{n_rows:,} {reason}" for n_rows, reason in counts[:3])
-    message = f"{n_failing:,} of {checked.n_expected:,} {part} rows had to be quarantined ({reasons})"
+    message = f"{n_bad:,} of {checked.n_expected:,} {part} rows had to be quarantined ({reasons})"
     return [CheckResult("budget", "error", f"{message}; {_budget_message(rules)}")]
 
 
 def check_classes(labels: NDArray[np.uint8], rules: Rules) -> list[CheckResult]:
-    """Check that all classes are among the training labels, and none is rare."""
+    """Check that every class has training rows, and warn of rare classes."""
     shares = np.bincount(labels, minlength=len(CLASSES)) / max(len(labels), 1)
     results = []
     if missing := [str(label) for label in CLASSES if shares[label] == 0]:
         message = f"no training rows of {', '.join(missing)}; all of 0 to 9 are needed"
         results.append(CheckResult("classes", "error", message))
     if rare := [f"{label} ({shares[label]:.2%})" for label in CLASSES if 0 < shares[label] < rules.min_class_share]:
-        message = f"few training rows of {', '.join(rare)}; less than {rules.min_class_share:.2%} is few"
+        message = f"few training rows of {', '.join(rare)}; each class should have at least {rules.min_class_share:.2%}"
         results.append(CheckResult("classes", "warning", message))
     return results
 
@@ -83,7 +83,7 @@ def check_test_rows(train: NDArray[np.uint8], test: NDArray[np.uint8], rules: Ru
     """Check that there are enough test rows, of each class that is trained on."""
     results = []
     if len(test) < rules.min_test_rows:
-        message = f"{len(test):,} test rows; --min-test-rows asks for {rules.min_test_rows:,}"
+        message = f"{len(test):,} test rows; --min-test-rows requires {rules.min_test_rows:,}"
         results.append(CheckResult("test rows", "error", message))
     untested = np.setdiff1d(train, test)
     if len(untested) and len(test):
@@ -92,14 +92,14 @@ def check_test_rows(train: NDArray[np.uint8], test: NDArray[np.uint8], rules: Ru
     return results
 
 
-def check_look(part: Part, histograms: Histograms, reference: Profile) -> list[CheckResult]:
+def check_polarity_and_orientation(part: Part, histograms: Histograms, reference: Profile) -> list[CheckResult]:
     """Check a part's polarity, and its orientation against the reference's class means."""
     results = []
     bright = histograms.bright / histograms.labels.sum()
-    is_inverted = bright >= profiles.BRIGHT_REFUSED
+    is_inverted = bright >= profiles.INVERTED_SHARE
     if is_inverted:
         results.append(CheckResult("polarity", "error", f"{part} part: {INVERSION_NEEDED}"))
-    elif bright > profiles.BRIGHT_WARNED:
+    elif bright > profiles.MAX_BRIGHT_SHARE:
         results.append(CheckResult("polarity", "warning", f"{part} part: {profiles.bright_message(bright)}"))
     means = 255 - histograms.class_means if is_inverted else histograms.class_means
     if turn := turn_needed(means, histograms.labels, reference.class_means):

@@ -1,4 +1,4 @@
-"""Measure how far data has drifted from a reference profile, each measure with its threshold."""
+"""Measure the drift of data from a reference profile; each measure has a threshold."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from schemas.rules import InputRules
 from tasks.validation.profiles import Histograms
 
 FALSE_ALARM_RATE = 1e-9
-"""How often a sample of the very same images may exceed a threshold; small ones have longer tails than the formula."""
+"""Probability that a sample without drift exceeds a threshold; low, because small samples have long tails."""
 
 
 def drifts(part: str, histograms: Histograms, reference: Profile, rules: InputRules) -> list[Drift]:
     """Measure the drift of a part's label shares, mean ink, and shapes (its scores on principal components)."""
     n_rows = histograms.labels.sum()
     n_effective = n_rows * reference.n_rows / (n_rows + reference.n_rows)
-    # A threshold is at least what chance alone gives. Both measures are then chi-squared: the stability index after
-    # Yurdakul (2018), the distance because Jensen-Shannon's divergence is an eighth of it for small differences.
+    # A threshold is at least as high as random variation. Without drift both measures are chi-squared: the stability
+    # index after Yurdakul (2018), the Jensen-Shannon divergence as an eighth of it for small differences.
     index_noise = float(chi2.isf(FALSE_ALARM_RATE, len(histograms.ink) - 1) / n_effective)
     label_noise = math.sqrt(index_noise / (8 * math.log(2)))
     shapes = map(_stability_index, histograms.scores, reference.score_counts)

@@ -1,4 +1,4 @@
-"""Inspect the data of a source: check its rows, split it, check it as a whole."""
+"""Validate the data of a source: check its rows, split off a test part, check the data as a whole."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from tasks.validation.drift import drifts
 from tasks.validation.row_faults import RowKeys
 
 MAX_QUARANTINED_ROWS = 20_000
-"""Rows of a sharded part that the quarantine holds at most, so that memory is bounded; all of them are counted."""
+"""Quarantined rows of a sharded part that are stored at most, to bound memory; all of them are counted."""
 
 
 @dataclass
 class Inspection:
-    """The results of the checks so far; `parts` holds the source's parts, and the test part that is split off."""
+    """Results of the checks so far; `parts` has the source's parts, and later the test part that is split off."""
 
     raw: RawDataset
     rules: Rules
@@ -52,9 +52,9 @@ def inspect(
 ) -> tuple[Validation, Dataset | None]:
     """Validate the data of a source and of its inbox against the rules; the dataset is None if an error was found.
 
-    All checks are made that the results of earlier ones allow, so that one run reports all that is wrong. Drift and
-    orientation are measured against the reference. Shards need the cache, and give the same result as the same rows in
-    one frame. `settle` decides which files of the inbox are added to the training part.
+    All checks run that earlier results allow, so that one run reports everything that is wrong. Drift and orientation
+    are measured against the reference profile. Shards need the cache, and give the same result as the same rows in one
+    frame. `settle` decides which files of the inbox are added to the training part.
     """
     inspection = Inspection(raw, rules, reference, results=data_checks.check_columns(raw))
     if not inspection.results:
@@ -68,15 +68,15 @@ def inspect(
             inspection.results += data_checks.check_scale(part, checked)
         if all(checked.n_input for checked in inspection.parts.values()):
             _quarantine_copies_and_split(inspection.parts, rules)
-            _check_whole(inspection)
+            _check_data(inspection)
     validation = _validation(inspection)
     return validation, None if validation.errors else _dataset(inspection, validation)
 
 
 def fingerprint(train: RowKeys, test: RowKeys) -> str:
-    """Digest both parts' labels and images in their order, whatever the format and the cut into files.
+    """Return the SHA-256 of both parts' names, lengths, labels and row digests, in row order.
 
-    It is the SHA-256 of each part's name, length, labels and row digests.
+    It doesn't depend on the source's format, or on how rows are divided into files.
     """
     digest = hashlib.sha256()
     for name, part in ((b"train", train), (b"test", test)):
@@ -104,10 +104,10 @@ def _quarantine_copies_and_split(parts: dict[Part, CheckedPart], rules: Rules) -
 
 
 def select_test_rows(rows: RowKeys, rules: Rules) -> NDArray[np.bool_]:
-    """Select the rows to test with: of each class the rules' share, at least one where there are two.
+    """Select the test rows: of each class the fraction set by the rules, at least one of two or more rows.
 
-    Rows are chosen by their images' digests and the seed. So their order doesn't matter, and few change sides when a
-    class grows: the previous version is hardly tested on rows that it was trained on.
+    Rows are selected by their images' digests and the seed. So their order doesn't matter, and when a class grows, few
+    rows move between the parts: the previous version is hardly tested on rows that it was trained on.
     """
     selected = np.zeros(len(rows.labels), bool)
     keys = _mix_bits(rows.digests[:, 0] ^ _mix_bits(np.array([rules.test_seed], np.uint64)))
@@ -128,7 +128,7 @@ def _mix_bits(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return np.asarray(mixed ^ (mixed >> np.uint64(31)))
 
 
-def _check_whole(inspection: Inspection) -> None:
+def _check_data(inspection: Inspection) -> None:
     rules, results, parts = inspection.rules, inspection.results, inspection.parts
     for part in inspection.raw.parts:
         results += data_checks.check_budget(part, parts[part], rules)
@@ -138,16 +138,16 @@ def _check_whole(inspection: Inspection) -> None:
     if len(train):
         inspection.profile, (histograms,) = profiles.fit_profile(train, inspection.raw.name, inspection.reference)
         _check_images(inspection, "train", histograms)
-        if "test" in inspection.raw.parts and len(test):  # rows that were split off look like the others
-            _check_images(inspection, "test", profiles.count(test, inspection.reference))
+        if "test" in inspection.raw.parts and len(test):  # a split-off test part has the same distribution
+            _check_images(inspection, "test", profiles.compute_histograms(test, inspection.reference))
     for drift in inspection.drifts:
         if drift.exceeds_threshold:
             results.append(CheckResult("drift", rules.drift, f"{drift.part} part: {drift.summary}"))
 
 
 def _check_images(inspection: Inspection, part: Part, histograms: profiles.Histograms) -> None:
-    """Check how a part's images look; measure drift where scale, polarity and orientation are right."""
-    results = data_checks.check_look(part, histograms, inspection.reference)
+    """Check a part's polarity and orientation; measure drift if these and the scale are right."""
+    results = data_checks.check_polarity_and_orientation(part, histograms, inspection.reference)
     inspection.results += results
     has_scale = not any(result.check == "scale" for result in inspection.results)
     if has_scale and not any(result.severity == "error" for result in results):
@@ -208,7 +208,7 @@ def _read_quarantined(raw: RawDataset, parts: dict[Part, CheckedPart]) -> pd.Dat
 
 
 def _read_part(part: Part, rows: pd.DataFrame | ShardManifest, checked: CheckedPart) -> pd.DataFrame:
-    """Read the quarantined rows, unchanged, with part, item and reasons before them; of shards only the first."""
+    """Read the quarantined rows, unchanged, after columns for part, item and reasons; of shards only the first rows."""
     positions = checked.quarantined[: MAX_QUARANTINED_ROWS if isinstance(rows, ShardManifest) else None]
     frame = checked.read_input(positions)
     fails = {reason: np.isin(positions, checked.faults[reason]) for reason in ROW_CHECKS if reason in checked.faults}

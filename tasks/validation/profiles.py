@@ -1,4 +1,4 @@
-"""Fit a reference profile to images, and measure images against a profile."""
+"""Fit a reference profile to images, and compute the statistics and histograms of images by a profile."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ MAX_FITTED_ROWS = 10_000
 """Rows, evenly spread and at most half of all, that the components are fitted to; histograms count all rows."""
 MAX_MEASURED_ROWS = 200_000
 """Rows, evenly spread, that the bin edges and the outlier threshold are computed from."""
-COUNTED_ROWS = BLOCK_ROWS // 4
-"""Rows to count at a time: a product with few directions takes less time while the rows stay in the nearer cache."""
+HISTOGRAM_BLOCK_ROWS = BLOCK_ROWS // 4
+"""Rows of a matrix product for histograms: with few columns, it is faster while the rows stay in a near cache."""
 PIECE_ROWS = 8 * BLOCK_ROWS
-"""Rows that a thread counts: whole blocks, so that the rounding is that of all rows at once."""
+"""Rows of a thread's piece: whole blocks, so that rounding doesn't depend on the pieces."""
 OUTLIER_QUANTILE = 0.999
-BRIGHT_WARNED, BRIGHT_REFUSED = 0.01, 0.5
-"""Shares of images that are brighter at the border than inside: above the first, warn; from the second on, refuse."""
+MAX_BRIGHT_SHARE, INVERTED_SHARE = 0.01, 0.5
+"""Shares of images that are brighter at the border than inside: above the first warn, from the second reject."""
 DECILES = np.arange(1, 10) / 10
 EMBEDDED = Path(__file__).parents[2] / "data" / "mnist-reference.npz"
 
 
 class PcaBasis(NamedTuple):
-    """The mean of images and the principal components along which they vary: fields of a profile."""
+    """The mean and principal components of images, as in a profile."""
 
     mean: NDArray[np.float32]
     components: NDArray[np.float32]
@@ -53,7 +53,7 @@ class PcaBasis(NamedTuple):
 
 
 class ImageStats(NamedTuple):
-    """Statistics of single images, whether each is bright at the border, and the sums of each class's (10 × 784)."""
+    """Statistics of each image (`bright`: brighter at the border than inside), and pixel sums by class (10 × 784)."""
 
     labels: NDArray[np.uint8]
     ink: NDArray[np.float32]
@@ -64,14 +64,15 @@ class ImageStats(NamedTuple):
 
 
 class BinEdges(NamedTuple):
-    """The edges of a profile's histograms: of mean ink, and of the product with each direction.
+    """The edges of a profile's histograms: of mean ink, and of the projection on each direction.
 
-    Scores are of images minus the mean. The edges are shifted instead, so that images can be multiplied as they are.
+    Scores are projections of images minus the mean. Here the edges are shifted by the projected mean instead, so that
+    images are multiplied unchanged.
     """
 
     ink: NDArray[np.float32]
     directions: NDArray[np.float32]
-    products: NDArray[np.float32]
+    projections: NDArray[np.float32]
 
     @classmethod
     def of_basis(cls, basis: PcaBasis | Profile, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
@@ -85,7 +86,7 @@ class BinEdges(NamedTuple):
 
 @dataclass
 class Histograms:
-    """Counts of images by label and between a profile's bin edges, of images bright at the border; class sums."""
+    """Numbers of images by label, by bin of ink and scores, and with a bright border; pixel sums of each class."""
 
     labels: NDArray[np.int64]
     ink: NDArray[np.int64]
@@ -104,29 +105,29 @@ class Histograms:
         return (self.class_sums / np.maximum(self.labels, 1)[:, None]).astype(np.float32)
 
 
-def embedded() -> Profile:
-    """Return the profile of the embedded MNIST's training part."""
+def load_embedded() -> Profile:
+    """Load the profile of the embedded MNIST's training part."""
     return reference_profile.read(EMBEDDED)
 
 
 def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, list[Histograms]]:
-    """Fit a profile to at least one image, and count the images by the bin edges of other profiles.
+    """Fit a profile to at least one image; also compute the images' histograms by the bin edges of other profiles.
 
-    Components are fitted to at most 10,000 rows and edges computed from at most 200,000, both evenly spread, so that
-    memory is bounded; histograms count all rows. The result doesn't depend on the pieces in which rows are read.
+    To bound memory, components are fitted to at most 10,000 rows and edges computed from at most 200,000, both evenly
+    spread; histograms count all rows. The result doesn't depend on the pieces in which rows are read.
     """
     fit_rows = slice(None, None, max(2, -(-len(images) // MAX_FITTED_ROWS)))
     measure_rows = slice(None, None, -(-len(images) // MAX_MEASURED_ROWS))
     basis = _fit_basis(images.read(fit_rows).astype(np.float32))
-    stats = measure(images.read(measure_rows), images.labels[measure_rows], basis)
-    # Of rows that the components weren't fitted to: future images are no nearer than these.
+    stats = compute_stats(images.read(measure_rows), images.labels[measure_rows], basis)
+    # Only of rows that the components weren't fitted to, like future images.
     distances = stats.distance[np.arange(len(images))[measure_rows] % fit_rows.step != 0]
-    # Halfway between values that occur: many images of one value must not fall on either side of an edge by rounding.
+    # Midpoints of values that occur: rounding must not move many images of one value across an edge.
     ink_edges = np.quantile(stats.ink, DECILES, method="midpoint").astype(np.float32)
     scores = stats.scores[:, :N_SCORES]
     score_edges = np.quantile(scores, DECILES, axis=0, method="midpoint").T.astype(np.float32)
     edges = [BinEdges.of_basis(basis, ink_edges, score_edges), *map(BinEdges.of_profile, others)]
-    histograms, *by_others = _count(images, edges)
+    histograms, *by_others = _compute_histograms(images, edges)
     outlier_threshold = np.quantile(distances, OUTLIER_QUANTILE, method="higher") if len(distances) else np.inf
     profile = Profile(
         name=name,
@@ -142,55 +143,64 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     return profile, by_others
 
 
-def count(images: Images, profile: Profile) -> Histograms:
-    """Count at least one image by the bin edges of a profile."""
-    return _count(images, [BinEdges.of_profile(profile)])[0]
+def compute_histograms(images: Images, profile: Profile) -> Histograms:
+    """Compute the histograms of at least one image by the bin edges of a profile."""
+    return _compute_histograms(images, [BinEdges.of_profile(profile)])[0]
 
 
-def _count(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
-    counts = _in_threads(
-        lambda piece: _count_pixels(edges, images.read(piece), images.labels[piece]), blocks(len(images), PIECE_ROWS)
+def _compute_histograms(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
+    of_pieces = _map_in_threads(
+        lambda piece: _histograms_of_pixels(edges, images.read(piece), images.labels[piece]),
+        blocks(len(images), PIECE_ROWS),
     )
-    return reduce(lambda total, more: list(map(iadd, total, more)), counts)
+    return reduce(lambda total, piece: list(map(iadd, total, piece)), of_pieces)
 
 
-def _in_threads(act: Callable[[slice], Result], pieces: Iterable[slice]) -> list[Result]:
+def _map_in_threads(function: Callable[[slice], Result], pieces: Iterable[slice]) -> list[Result]:
     """Call a function on pieces in threads; return the results in the pieces' order.
 
-    Each product is computed by its thread alone. BLAS' own threads gain little on products so narrow, and wait for each
-    other by spinning: several times as long where other processes are busy, too.
+    BLAS is limited to one thread per product. Its own threads gain little on products so narrow, and wait for each
+    other by spinning, which takes several times as long when other processes are busy.
     """
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(act, pieces))
+        return list(pool.map(function, pieces))
 
 
-def _count_pixels(edges: Sequence[BinEdges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]) -> list[Histograms]:
-    """Count images by several profiles' edges; each block of images takes only one product."""
-    directions = np.concatenate([_FIXED, *(one.directions for one in edges)]).T
-    products = np.empty((len(pixels), directions.shape[1]), np.float32)
+def _histograms_of_pixels(
+    edges: Sequence[BinEdges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]
+) -> list[Histograms]:
+    """Compute histograms by several profiles' edges, with a single matrix product per block of images."""
+    directions = np.concatenate([_FIXED, *(bin_edges.directions for bin_edges in edges)]).T
+    projections = np.empty((len(pixels), directions.shape[1]), np.float32)
     sums = np.zeros((len(CLASSES), PIXEL_COUNT))
-    for block in blocks(len(pixels), COUNTED_ROWS):
+    for block in blocks(len(pixels), HISTOGRAM_BLOCK_ROWS):
         images = pixels[block].astype(np.float32)
-        products[block] = images @ directions
+        projections[block] = images @ directions
         sums += _class_sums(images, labels[block])
-    ink_sums, border_contrast = products[:, : len(_FIXED)].T
+    ink_sums, border_contrast = projections[:, : len(_FIXED)].T
     n_labels, n_bright = np.bincount(labels, minlength=len(CLASSES)), int((border_contrast > 0).sum())
-    scores = products.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
+    by_edges = projections.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
     ink = ink_sums / PIXEL_COUNT
     return [
-        Histograms(n_labels, _count_bins(ink, one.ink), _count_bins_by_row(along, one.products), n_bright, sums)
-        for one, along in zip(edges, scores, strict=True)
+        Histograms(
+            labels=n_labels,
+            ink=_count_bins(ink, bin_edges.ink),
+            scores=_count_bins_by_row(projected, bin_edges.projections),
+            bright=n_bright,
+            class_sums=sums,
+        )
+        for bin_edges, projected in zip(edges, by_edges, strict=True)
     ]
 
 
-def counts_of(measured: ImageStats, profile: Profile) -> Histograms:
-    """Count images by the bin edges of the profile that they were measured by."""
+def histograms_of_stats(stats: ImageStats, profile: Profile) -> Histograms:
+    """Compute histograms from statistics that were computed by the same profile."""
     return Histograms(
-        labels=np.bincount(measured.labels, minlength=len(CLASSES)),
-        ink=_count_bins(measured.ink, profile.ink_edges),
-        scores=_count_bins_by_row(measured.scores.T[:N_SCORES], profile.score_edges),
-        bright=int(measured.bright.sum()),
-        class_sums=measured.class_sums,
+        labels=np.bincount(stats.labels, minlength=len(CLASSES)),
+        ink=_count_bins(stats.ink, profile.ink_edges),
+        scores=_count_bins_by_row(stats.scores.T[:N_SCORES], profile.score_edges),
+        bright=int(stats.bright.sum()),
+        class_sums=stats.class_sums,
     )
 
 
@@ -201,21 +211,21 @@ def bright_share(pixels: NDArray[np.uint8]) -> float:
 
 def bright_message(share: float) -> str:
     """Return the warning for a share of images that are brighter at the border than inside."""
-    return f"{share:.1%} of the images are brighter at the border than within"
+    return f"{share:.1%} of the images are brighter at the border than inside"
 
 
-def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis | Profile) -> ImageStats:
-    """Measure images (rows × 784) with their labels, true or predicted, in one pass.
+def compute_stats(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasis | Profile) -> ImageStats:
+    """Compute the statistics of images (rows × 784) with their labels, true or predicted, in one pass.
 
-    The distance is Mahalanobis' under probabilistic principal components (Tipping and Bishop 1999): squared scores over
-    the components' variances, and the rest of an image over the variance of all other directions.
+    The distance is the squared Mahalanobis distance under probabilistic PCA (Tipping and Bishop 1999): squared scores
+    over the components' variances, plus the squared residual over the variance of all other directions.
     """
     n_rows = len(pixels)
     ink, distance, bright = np.empty(n_rows, np.float32), np.empty(n_rows, np.float32), np.empty(n_rows, bool)
     scores = np.empty((n_rows, len(basis.components)), np.float32)
     sums = np.zeros((len(CLASSES), PIXEL_COUNT))
 
-    def measure_block(block: slice) -> NDArray[np.float32]:
+    def process_block(block: slice) -> NDArray[np.float32]:
         images = pixels[block].astype(np.float32)
         ink[block], bright[block] = images.mean(axis=1), images @ _BORDER_CONTRAST > 0
         class_sums = _class_sums(images, labels[block])
@@ -226,20 +236,20 @@ def measure(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: PcaBasi
         distance[block] = squares @ (1 / basis.variances) + residual / basis.residual_variance
         return class_sums
 
-    for of_block in _in_threads(measure_block, blocks(n_rows)):
-        sums += of_block
+    for block_sums in _map_in_threads(process_block, blocks(n_rows)):
+        sums += block_sums
     return ImageStats(labels, ink, scores, distance, bright, sums)
 
 
 def _fit_basis(sample: NDArray[np.float32]) -> PcaBasis:
-    """Fit the principal components; where rows are too few for all, the others are 0 with the residual variance."""
+    """Fit the principal components; with too few rows, the last components are 0 and have the residual variance."""
     mean = sample.mean(axis=0)
     components = np.zeros((COMPONENTS, PIXEL_COUNT), np.float32)
     variances = np.zeros(COMPONENTS, np.float32)
     n_fitted = min(COMPONENTS, len(sample) - 1)
     if n_fitted:
         solver = "covariance_eigh" if len(sample) > PIXEL_COUNT else "full"
-        with threadpool_limits(1, "blas"):  # see _in_threads
+        with threadpool_limits(1, "blas"):  # see _map_in_threads
             pca = PCA(n_fitted, svd_solver=solver).fit(sample)
         components[:n_fitted], variances[:n_fitted] = pca.components_, pca.explained_variance_
     residual = float(((sample - mean) ** 2).sum(axis=1).mean() - variances.sum())
@@ -249,13 +259,13 @@ def _fit_basis(sample: NDArray[np.float32]) -> PcaBasis:
 
 _BORDER = np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True).ravel()
 _BORDER_CONTRAST = np.where(_BORDER, 1 / _BORDER.sum(), -1 / (~_BORDER).sum()).astype(np.float32)
-"""Its product with an image is the mean of the border minus the mean of the inside."""
+"""Projection of an image on it: the mean of the border minus the mean of the inside."""
 _FIXED = np.stack([np.ones(PIXEL_COUNT, np.float32), _BORDER_CONTRAST])
-"""Directions that images are multiplied with for every profile: the sum of pixels, and the border contrast."""
+"""Directions that are the same for every profile: the sum of pixels, and the border contrast."""
 
 
 def _class_sums(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Sum the images of each class; exact, since a block has few."""
+    """Sum the images of each class; exact in single precision, since a block has few rows."""
     return np.asarray((labels == np.array(CLASSES)[:, None]).astype(np.float32) @ images)
 
 

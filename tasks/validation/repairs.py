@@ -1,4 +1,4 @@
-"""The repairs that `--repair` makes, and how to find out which one is needed."""
+"""The repairs of `--repair`, and how to detect which one is needed."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ TURNS: dict[Repair, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 
 REPAIR_ADVISED = ": --repair "
 SCALE_NEEDED = f"pixels run from 0 to 1; 0 to 255 are needed{REPAIR_ADVISED}scale"
-INVERSION_NEEDED = f"ink is dark on a bright ground{REPAIR_ADVISED}invert"
+INVERSION_NEEDED = f"ink is dark on a bright background{REPAIR_ADVISED}invert"
 
 MIN_SIMILARITY, MIN_GAIN = 0.8, 0.1
-"""Class means that are this similar to the reference's after a turn, and this much more than before, need the turn.
+"""A turn is needed if class means are this similar to the reference's after it, and this much more than before.
 
 Measured on MNIST: 0.99 with the same digits (0.85 from 20 rows), up to 0.79 with turned digits (mirrored), up to 0.53
 with Fashion-MNIST, however it is turned.
 """
 
 
-def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
-    """Return the frame with its images repaired; its index and label, if it has one, stay."""
+def apply_repairs(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
+    """Return the frame with repaired images; its index and label column, if any, are unchanged."""
     for repair in repairs:
         pixels = _pixels(frame)
         if repair == "scale":
@@ -51,17 +51,17 @@ def repaired(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
     return frame
 
 
-def needed(highest: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
-    """Return the repairs, without the scaling if a part's highest pixel shows that only another part needs it."""
-    return tuple(repair for repair in repairs if repair != "scale" or is_unit_scale(highest))
+def select_repairs(max_pixel: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
+    """Return the requested repairs, without `scale` if the part's highest pixel shows that it isn't needed."""
+    return tuple(repair for repair in repairs if repair != "scale" or is_unit_scale(max_pixel))
 
 
-def is_unit_scale(highest: float) -> bool:
-    """Return whether pixels run from 0 to 1, from the highest of them; all 0 is no scale."""
-    return 0 < highest <= 1
+def is_unit_scale(max_pixel: float) -> bool:
+    """Check whether pixels range from 0 to 1, by the highest of them. If all are 0, the scale is unknown: False."""
+    return 0 < max_pixel <= 1
 
 
-def highest(frame: pd.DataFrame) -> float:
+def find_max_pixel(frame: pd.DataFrame) -> float:
     """Return the highest of a frame's pixels; 0 if there are none."""
     pixels = _pixels(frame)
     return float(np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max(initial=0))
@@ -74,16 +74,16 @@ def _pixels(frame: pd.DataFrame) -> NDArray[Any]:
 def turn_needed(
     class_means: NDArray[np.float32], label_counts: NDArray[np.int64], reference_means: NDArray[np.float32]
 ) -> Repair | None:
-    """Return the turn that makes class means (10 × 784) similar to the reference's; None if none does."""
-    both = (label_counts > 0) & (np.ptp(reference_means, axis=1) > 0) & (np.ptp(class_means, axis=1) > 0)
-    if not both.any():
+    """Return the turn that makes class means (10 × 784) similar to the reference's, or None."""
+    in_both = (label_counts > 0) & (np.ptp(reference_means, axis=1) > 0) & (np.ptp(class_means, axis=1) > 0)
+    if not in_both.any():
         return None
-    images = class_means[both].reshape(-1, SIDE, SIDE)
+    images = class_means[in_both].reshape(-1, SIDE, SIDE)
 
     def similarity(means: NDArray[np.generic]) -> float:
-        distances = cdist(means.reshape(len(means), PIXEL_COUNT), reference_means[both], "correlation").diagonal()
-        return float(np.average(1 - distances, weights=label_counts[both]))
+        distances = cdist(means.reshape(len(means), PIXEL_COUNT), reference_means[in_both], "correlation").diagonal()
+        return float(np.average(1 - distances, weights=label_counts[in_both]))
 
-    turned = {name: similarity(turn(images)) for name, turn in TURNS.items()}
-    best = max(turned, key=turned.__getitem__)
-    return best if turned[best] >= max(MIN_SIMILARITY, similarity(images) + MIN_GAIN) else None
+    similarities = {name: similarity(turn(images)) for name, turn in TURNS.items()}
+    best = max(similarities, key=similarities.__getitem__)
+    return best if similarities[best] >= max(MIN_SIMILARITY, similarity(images) + MIN_GAIN) else None

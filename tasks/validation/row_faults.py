@@ -1,4 +1,4 @@
-"""Run the registered row checks over a frame or over digests, and gather which rows fail which."""
+"""Run the registered row checks on a frame or on digests; return which rows fail which check."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from schemas.results import Part
 from schemas.row_checks import EqualImages, PixelBlock, checks_of, failures
 
 Faults = dict[str, NDArray[np.bool_]]
-"""For each check that some row fails, by its name: which rows fail it."""
+"""By name of each check that any row fails: a mask of the rows that fail it."""
 
 
 class RowKeys(NamedTuple):
-    """What identifies copies among rows: the digests of their images (rows × 2) and their labels."""
+    """The digests of rows' images (rows × 2) and their labels, by which copies are found."""
 
     digests: NDArray[np.uint64]
     labels: NDArray[np.uint8]
 
 
 def value_faults(frame: pd.DataFrame) -> Faults:
-    """Return which rows of a frame have a label or pixels that a digit can't have."""
+    """Return which rows of a frame have an invalid label or invalid pixels."""
     checks = checks_of("label")
     return failures(checks, {check.name: check.fact(frame["label"]) for check in checks}) | pixel_faults(frame)
 
 
 def pixel_faults(frame: pd.DataFrame) -> Faults:
-    """Return which rows have pixels that a digit can't have; the frame may have a label in front of them."""
+    """Return which rows have invalid pixels; the frame may have a label column before them."""
     checks = checks_of("pixels")
     facts: dict[str, list[NDArray[np.generic]]] = {check.name: [] for check in checks}
     for rows in blocks(len(frame)):
@@ -44,10 +44,10 @@ def pixel_faults(frame: pd.DataFrame) -> Faults:
 
 
 def copy_faults(keys: Mapping[Part, RowKeys]) -> dict[Part, Faults]:
-    """Return which rows of each part are copies that can't stay.
+    """Return which rows of each part are invalid copies of other rows.
 
-    All rows of an image that has two labels in a part fail; of equal training rows all but the first; training rows
-    equal to a test row. Equal test rows stay.
+    These are all rows of an image that has two labels in its part, training rows equal to an earlier one, and training
+    rows equal to a test row. Equal test rows are valid.
     """
     groups, first = _group_equal(np.concatenate([part.digests for part in keys.values()]))
     ends = np.cumsum([len(part.labels) for part in keys.values()])
@@ -62,13 +62,13 @@ def copy_faults(keys: Mapping[Part, RowKeys]) -> dict[Part, Faults]:
     return faults
 
 
-def failing(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.bool_]:
-    """Return which of `n_rows` rows fail any check."""
+def any_fault(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.bool_]:
+    """Return a mask of the rows, of `n_rows`, that fail any check."""
     return np.asarray(np.any([np.zeros(n_rows, bool), *faults.values()], axis=0))
 
 
 def reasons(faults: Mapping[str, NDArray[np.bool_]], n_rows: int) -> NDArray[np.object_]:
-    """Return for each row the names of the checks that it fails, joined by "; "; "" for rows that fail none."""
+    """Return for each row the names of the checks that it fails, joined by "; "; "" if it fails none."""
     joined = np.full(n_rows, "", object)
     for name, fails in faults.items():
         joined[fails] = [f"{others}; {name}" if others else name for others in joined[fails]]
@@ -102,8 +102,8 @@ def _group_equal(digests: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArra
 def _sort(digests: NDArray[np.uint64]) -> NDArray[np.intp]:
     """Return the order that sorts digests, equal ones by row.
 
-    Sorting by the first halves, and by both only where these are equal, takes less than half the time of sorting by
-    both everywhere.
+    Sorting by the first halves, and by both only where these are equal, takes less than half the time of sorting all
+    rows by both.
     """
     order = np.argsort(digests[:, 0])
     is_equal = np.diff(digests[order, 0]) == 0

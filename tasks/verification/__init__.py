@@ -1,1 +1,1 @@
-"""Evaluate a version again, from its folder alone, and compare with its card. Knows no Prefect."""
+"""Evaluate a version again, from its folder only, and compare the results with its card. Doesn't import Prefect."""

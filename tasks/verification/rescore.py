@@ -32,7 +32,7 @@ TOLERANCE = 1e-6
 
 
 def main() -> None:
-    """Print the differences."""
+    """Print the differences as JSON."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--reproduce", action="store_true")
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
-    """Evaluate the model on the card's data, with `reproduce` also train it again; return the differences."""
+    """Evaluate the model on the card's data, with `reproduce` also train again; return the differences."""
     from tasks.inference import model
     from tasks.scoring import metrics
     from tasks.training import job, local_engine, sampling
@@ -68,7 +68,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     ]
     if reproduce:
         if (workers := stated["environment"].get("workers", 1)) > 1:
-            raise InputError(f"{workers} workers trained it together, and a single one rounds their sums differently")
+            raise InputError(f"it was trained by {workers} workers; a single worker rounds their sums differently")
         trained = local_engine.train(dataset, recipe, work, on_epoch=lambda _: None, log=lambda _: None)
         pairs.append((stated["weights_digest"], trained.digest, "the digest of the retrained weights"))
     return [line for pair in pairs for line in differences(*pair)]
@@ -79,14 +79,14 @@ def _read_data(data: dict[str, Any], shards: Storage) -> Dataset:
     rules = Rules.model_validate(data["rules"])
     source = formats.load(data["source"], data["test_source"], rules)
     loaded = merger.with_files(source, data["added"], rules)
-    validation, dataset = inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(shards, in_threads))
+    validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded(), ShardCache(shards, in_threads))
     if dataset is None:
         raise InputError(validation.refusal)
     return dataset
 
 
 def differences(stated: Any, actual: Any, where: str) -> list[str]:  # noqa: ANN401, any JSON
-    """Name every value in which two pieces of JSON differ: `figures.recall.4 is 0.98, the card says 0.99`."""
+    """List all values in which two JSON values differ: `figures.recall.4 is 0.98, the card says 0.99`."""
     if isinstance(stated, dict) and isinstance(actual, dict):
         keys = sorted({*stated, *actual})
         return [line for key in keys for line in differences(stated.get(key), actual.get(key), f"{where}.{key}")]

@@ -181,7 +181,7 @@ def test_damaged_champion_can_be_replaced_by_force(tmp_path, tiny_npz):
     (Path(first.folder) / "model.keras").write_bytes(b"another model")
     refused = train_flow(str(tiny_npz), **arguments)
     assert not refused.promoted
-    assert "version 1 can't be compared with (version 1: model.keras was changed" in refused.reason
+    assert "the champion, version 1, can't be compared with (version 1: model.keras was changed" in refused.reason
     assert train_flow(str(tiny_npz), **arguments, force="version 1 was damaged").promoted
 
 
@@ -276,7 +276,7 @@ def test_unreadable_data_is_reported(tmp_path):
 
 def test_training_that_does_not_converge_publishes_nothing(tmp_path, tiny_npz):
     hopeless = Overrides(epochs=40, batch_size=32, learning_rate=1e-9)
-    with pytest.raises(TrainingError, match="still guesses"):
+    with pytest.raises(TrainingError, match="no better than guessing"):
         train_flow(str(tiny_npz), store=str(tmp_path / "store"), recipe="plain", overrides=hopeless)
     assert not (tmp_path / "store" / "versions").exists()
 

@@ -119,7 +119,7 @@ def test_training_is_given_up_after_too_many_lost_workers(tiny, cluster, tmp_pat
 
     recipe = RECIPE.model_copy(update={"epochs": 400}).applied_to("fast")
     monkeypatch.setattr(ray_engine, "MAX_FAILURES", 0)
-    with pytest.raises(TrainingError, match=r"^given up after 1 failed attempts, at last a worker was lost \("):
+    with pytest.raises(TrainingError, match=r"^training failed after 1 attempts; last error: a worker was lost \("):
         train_with_ray(tiny, tmp_path, lambda _: kill_a_worker(), recipe)
 
 
@@ -137,19 +137,19 @@ def test_workers_wait_for_free_processors(cluster, monkeypatch):
         messages.append(message)
         remove_placement_group(busy)
 
-    monkeypatch.setattr(ray_engine, "ROOM_SECONDS", 2.0)
-    assert ray_engine._wait_for_room(2, free_processors, threading.Event()) == total // 2
-    assert messages == ["the workers wait for free processors"]
+    monkeypatch.setattr(ray_engine, "PLACEMENT_SECONDS", 2.0)
+    assert ray_engine._wait_for_cpus(2, free_processors, threading.Event()) == total // 2
+    assert messages == ["waiting for free CPUs"]
 
 
 def test_waiting_for_processors_is_logged_until_there_is_room(monkeypatch):
     from tasks.training import ray_engine
 
     room, messages = iter([False, False, True]), []
-    monkeypatch.setattr(ray_engine, "_processors_by_node", lambda: [1.0])
-    monkeypatch.setattr(ray_engine, "_has_room", lambda *_: next(room))
-    assert ray_engine._wait_for_room(2, messages.append, threading.Event()) == 1
-    assert messages == ["2 workers need a processor each, the cluster has 1; they wait"] * 2
+    monkeypatch.setattr(ray_engine, "_cpus_by_node", lambda: [1.0])
+    monkeypatch.setattr(ray_engine, "_can_place_workers", lambda *_: next(room))
+    assert ray_engine._wait_for_cpus(2, messages.append, threading.Event()) == 1
+    assert messages == ["2 workers need one CPU each, the cluster has 1; waiting"] * 2
 
 
 def failures_of_workers():
@@ -169,7 +169,7 @@ def failures_of_workers():
             [disconnected, HealthCheckError(ray.exceptions.OutOfMemoryError("Task was killed\nRefer to"))],
             "its machine ran out of memory",
         ),
-        "a lost connection": ([disconnected], "TensorFlow's UnavailableError, such as after a lost connection"),
+        "a lost connection": ([disconnected], "TensorFlow's UnavailableError, often a lost connection"),
         "an error of our own": ([RuntimeError("another worker isn't at")], "another worker isn't at"),
         "no message": ([ValueError()], "ValueError"),
     }
@@ -189,7 +189,7 @@ def test_the_reason_of_a_failed_attempt_is_one_line(failure):
 
 @pytest.mark.parametrize(
     ("n_failures", "outcome"),
-    [(8, contextlib.nullcontext()), (9, pytest.raises(TrainingError, match="given up after 9 failed attempts"))],
+    [(8, contextlib.nullcontext()), (9, pytest.raises(TrainingError, match="training failed after 9 attempts"))],
 )
 def test_up_to_eight_attempts_may_fail(tmp_path, monkeypatch, n_failures, outcome):
     import ray.train
@@ -221,7 +221,7 @@ def test_a_permanent_error_of_ray_ends_the_run_at_once(tmp_path, monkeypatch):
 
     fake_cluster(monkeypatch, ray_engine, attempt)
     job, messages = SimpleNamespace(checkpoints=storage_at(tmp_path), n_workers=2), []
-    with pytest.raises(TrainingError, match=r"^given up: the workers did not start \(the reason\)$"):
+    with pytest.raises(TrainingError, match=r"^training failed: the workers did not start \(the reason\)$"):
         ray_engine._attempt_until_done(job, messages.append, threading.Event())
     assert messages == []
 
@@ -247,7 +247,7 @@ def test_a_cancelled_training_is_not_attempted_again(tmp_path, monkeypatch):
 
 def fake_cluster(monkeypatch, ray_engine, attempt):
     monkeypatch.setattr(ray_engine, "_attempt", attempt)
-    monkeypatch.setattr(ray_engine, "_wait_for_room", lambda *_: 1)
+    monkeypatch.setattr(ray_engine, "_wait_for_cpus", lambda *_: 1)
     monkeypatch.setattr(ray_engine.ray, "put", lambda job: job)
 
 
@@ -283,7 +283,7 @@ def test_workers_with_different_weights_raise_an_error(tiny, tmp_path, monkeypat
 def test_a_training_error_of_the_workers_ends_the_run_at_once(tiny, cluster, tmp_path):
     recipe = RECIPE.model_copy(update={"learning_rate": 10.0, "epochs": 3}).applied_to("fast")
     messages = []
-    with pytest.raises(TrainingError, match=r"no longer finite|still guesses"):
+    with pytest.raises(TrainingError, match=r"no longer finite|no better than guessing"):
         train_with_ray(tiny, tmp_path, recipe=recipe, log=messages.append)
     assert messages == []
 
@@ -293,9 +293,9 @@ def test_a_training_error_of_the_workers_ends_the_run_at_once(tiny, cluster, tmp
     [([2], 2, 1), ([8, 8], 2, 8), ([8, 8], 3, 4), ([16, 4], 4, 4), ([1], 4, 1), ([], 2, 1)],
 )
 def test_workers_get_as_many_processors_as_all_of_them_can(nodes, n_workers, processors):
-    from tasks.training.ray_engine import processors_each
+    from tasks.training.ray_engine import cpus_per_worker
 
-    assert processors_each(nodes, n_workers) == processors
+    assert cpus_per_worker(nodes, n_workers) == processors
 
 
 @pytest.fixture(scope="module")
@@ -388,7 +388,7 @@ def test_runs_survive_the_loss_of_a_node_and_of_the_flow(server, shards, tmp_pat
         assert process.returncode == 0, output[-3000:]
         assert "resuming after epoch" in output
         assert output.count(LOST) == 1
-        assert "the workers wait" not in output, "for processors that are gone"
+        assert "waiting for free CPUs" not in output, "for CPUs that are gone"
         assert "version 1" in output
 
 

@@ -32,7 +32,7 @@ def message(source, rules, test_source=None) -> str:
         loaded = formats.load(str(source), test_source and str(test_source), rules)
     except InputError as error:
         return str(error)
-    validation, dataset = inspection.inspect(loaded, rules, profiles.embedded())
+    validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded())
     assert dataset is None, "it was accepted"
     rows = [f"{part} {item}: {reasons}" for part, item, reasons in validation.quarantined.iloc[:, :3].to_numpy()]
     return "; ".join([validation.refusal, *rows])
@@ -167,8 +167,8 @@ NPZ = {
     "a pickle": (lambda f: saved(**whole(f, y_train=np.array([{}] * 400, object))), r"expected numbers in y_train.npy, got pickled objects"),
     "words": (lambda f: saved(**whole(f, y_train=np.array(["7"] * 400))), "expected numbers in y_train.npy, got <U1"),
     "complex numbers": (lambda f: saved(**whole(f, y_train=np.zeros(400, complex))), "got complex128"),
-    "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "announces 784,000,000,000,000 bytes"),
-    "a header that promises less": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(1, 784)), y_npy=npy(np.zeros(2, np.uint8))), "announces 784 bytes and holds 1,568"),
+    "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784,000,000,000,000 bytes"),
+    "a header that promises less": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(1, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784 bytes, it has 1,568"),
     "a header that is none": (lambda _: zipped(x_npy=b"\x93NUMPY\x01\x00\x10\x00{'descr': bad}  ", y_npy=b""), "not a readable .npz file"),
     "a format to come": (lambda _: zipped(x_npy=b"\x93NUMPY\x09\x00", y_npy=b""), r"version \(9, 0\) of the .npy format"),
     "a member that is no array": (lambda _: zipped(x_npy=b"hello", y_npy=b""), "not a readable .npz file"),
@@ -446,7 +446,7 @@ def as_npz(frame, folder, turn):
 
 DATA = {
     "values from 0 to 1": (lambda x: x / 255, "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"),
-    "dark ink on a bright ground": (lambda x: 255 - x, "ink is dark on a bright ground: --repair invert"),
+    "dark ink on a bright background": (lambda x: 255 - x, "ink is dark on a bright background: --repair invert"),
     "both, and on its side": (
         lambda x: 1 - np.rot90(x, 1, (1, 2)) / 255,
         "--repair scale.*--repair invert.*--repair rotate270",
@@ -464,7 +464,7 @@ def test_missing_class_is_refused(digits, tmp_path):
 
 
 def test_too_few_test_rows_are_refused(digits, tmp_path):
-    refused(source_files.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows asks for 100", Rules())
+    refused(source_files.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows requires 100", Rules())
 
 
 def test_too_many_bad_rows_are_refused(digits, tmp_path):

@@ -67,7 +67,7 @@ def read(base, inbox, rules=DEFAULT_RULES):
 def settle(raw, rules=DEFAULT_RULES):
     """Settle the inbox's files; return the source with their rows behind its own."""
     merging = InboxMerger(raw, {part: check_frame(rows, rules.repair) for part, rows in raw.parts.items()}, rules)
-    add_accepted(merging) if raw.inbox is None else step.settle(merging, raw.inbox)
+    add_accepted(merging) if raw.inbox is None else step.settle_files(merging, raw.inbox)
     raw, train = merging.merged()
     return dataclasses.replace(raw, train=train.read_input(np.arange(train.n_input)))
 
@@ -96,7 +96,7 @@ def test_copy_of_an_accepted_file_is_rejected(base, inbox):
     assert len(merge(base, inbox).train) == 700
     assert [path.name for path in (inbox / "done").iterdir()] == ["a.npz"]
     reason = (inbox / "rejected" / "b.npz.reason.txt").read_text()
-    assert reason == "b.npz: the same as done/a.npz, which counts already\n"
+    assert reason == "b.npz: the same as done/a.npz, which was already accepted\n"
 
 
 def test_known_rows_are_skipped_and_new_ones_beside_them_added(base, inbox):
@@ -203,7 +203,7 @@ def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tabl
     with monkeypatch.context() as patch:
         patch.setattr(merger, "read_file", change_after_reading)
         assert len(merge(base, inbox).train) == 600
-    assert "changed while it was read; it waits" in tables[0][0]["reason"]
+    assert "changed while it was read; left for the next run" in tables[0][0]["reason"]
     assert len(merge(base, inbox).train) == 690
 
 

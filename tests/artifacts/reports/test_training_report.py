@@ -191,7 +191,7 @@ def test_a_new_section_appears_in_the_report_with_its_plot(run, plot_inputs, pic
         {"toy": lambda inputs: Figure() if inputs.evaluation else None},
     )
     monkeypatch.setattr(training_report, "SECTIONS", (*training_report.SECTIONS, section))
-    version.write(tmp_path, 1, "a run", run, profiles.embedded(), plot.fn(*plot_inputs))
+    version.write(tmp_path, 1, "a run", run, profiles.load_embedded(), plot.fn(*plot_inputs))
     assert (tmp_path / "report.md").read_text().endswith("## Toy\n\n57000 rows\n\n![Toy](toy.png)\n")
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
 

@@ -13,7 +13,7 @@ from tasks.validation import inspection, profiles
 def validation(digits):
     frame = digits.astype(float)
     frame.iloc[4, 0] = 12
-    return inspection.inspect(RawDataset("made", frame, None), Rules(min_test_rows=10), profiles.embedded())[0]
+    return inspection.inspect(RawDataset("made", frame, None), Rules(min_test_rows=10), profiles.load_embedded())[0]
 
 
 def test_report_names_rows_outcome_and_quarantine(validation):

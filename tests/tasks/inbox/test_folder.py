@@ -36,7 +36,7 @@ def test_file_in_place_of_an_inbox_subfolder_is_refused(inbox, name):
 
 def test_inbox_that_is_a_broken_link_or_cant_be_created_is_refused(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="link is a link to nowhere; a folder is needed"):
+    with pytest.raises(InputError, match="link is a broken link; a folder is needed"):
         Inbox(tmp_path / "link").check()
     with pytest.raises(InputError, match=r"can't be made \(.*\); a folder that can be written is needed"):
         Inbox(Path("/proc/inbox")).locked().__enter__()
@@ -48,6 +48,6 @@ def test_inbox_that_overlaps_other_files_is_refused(tmp_path, inbox, monkeypatch
     (tmp_path / "cwd" / "pictures" / "0").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "cwd")
     path = {"~": Path.home(), "data": ROOT / "data"}.get(inbox, Path(inbox))
-    with pytest.raises(InputError, match="a folder for new files alone is needed"):
+    with pytest.raises(InputError, match="use a folder for new files only"):
         check("mnist", "pictures", path, Path("box"), "plain", Overrides(), LOCAL)
     Inbox(Path("inbox")).check("pictures", Path("box"), None)

@@ -32,7 +32,7 @@ def mixed(tiny_npz, tmp_path):
 
 
 def inspect(raw):
-    return inspection.inspect(raw, DEFAULT_RULES, profiles.embedded())
+    return inspection.inspect(raw, DEFAULT_RULES, profiles.load_embedded())
 
 
 def as_one_frame(raw):

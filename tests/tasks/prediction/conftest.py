@@ -16,4 +16,4 @@ def predict_by_ink(pixels):
 @pytest.fixture(scope="session")
 def predictor() -> Predictor:
     """Return a predictor with the profile of the embedded MNIST."""
-    return Predictor(version=3, threshold=0.5, profile=profiles.embedded(), probabilities=predict_by_ink)
+    return Predictor(version=3, threshold=0.5, profile=profiles.load_embedded(), probabilities=predict_by_ink)

@@ -113,7 +113,7 @@ def test_transposed_digits_have_drifted_until_they_are_repaired(digits, predict,
     ("spoil", "message"),
     [
         (lambda x: x / 255, "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"),
-        (lambda x: 255 - x, "ink is dark on a bright ground: --repair invert"),
+        (lambda x: 255 - x, "ink is dark on a bright background: --repair invert"),
         (lambda x: x.iloc[:, :700], "700 columns; expected pixel0 … pixel783"),
         (lambda x: x[:0], "no row"),
     ],

@@ -175,7 +175,10 @@ def test_force_gets_past_a_champion_that_cant_be_compared_with():
     candidate, champion = Candidate(right(spread(50)), 0.01, 1, 1), Champion(3, None, "model.keras was changed")
     decision = decide(candidate, champion, LABELS, DEFAULT_GATE)
     assert not decision.promoted
-    assert decision.reason == "version 3 can't be compared with (model.keras was changed); --force promotes"
+    assert decision.reason == (
+        "the champion, version 3, can't be compared with (model.keras was changed); "
+        "use --force REASON to promote anyway"
+    )
     forced = decide(candidate, champion, LABELS, DEFAULT_GATE, forced="the old one is broken")
     assert forced.promoted
     assert forced.forced

@@ -65,7 +65,7 @@ def cut(frame, folder, count, kind="parquet"):
 
 def inspected(source, test_source, work, rules=RULES):
     loaded = formats.load(str(source), str(test_source), rules)
-    return inspection.inspect(loaded, rules, profiles.embedded(), ShardCache(FolderStorage(work), in_threads))
+    return inspection.inspect(loaded, rules, profiles.load_embedded(), ShardCache(FolderStorage(work), in_threads))
 
 
 def counted(validation):
@@ -77,7 +77,7 @@ def counted(validation):
 
 @pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (37, "parquet"), (5, "csv")])
 def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, frame_to_test, tmp_path, count, kind):
-    whole, dataset = inspection.inspect(RawDataset("whole", train, frame_to_test), RULES, profiles.embedded())
+    whole, dataset = inspection.inspect(RawDataset("whole", train, frame_to_test), RULES, profiles.load_embedded())
     source = cut(train, tmp_path / "train", count, kind)
     of_shards, same = inspected(source, cut(frame_to_test, tmp_path / "test", 3), tmp_path / "work")
     assert same.fingerprint == dataset.fingerprint
@@ -114,17 +114,17 @@ def test_too_little_memory_is_reported_before_a_shard_is_read(tmp_path):
     many = ShardManifest((Shard("digits.parquet", "digits.parquet", n_rows=8_100_000),))
     no_cache = ShardCache(FolderStorage(tmp_path), lambda _: pytest.fail("a shard was cached"))
     with pytest.raises(InputError, match=r"^--memory 1280: 8,100,000 rows need 1,488 MiB at least"):
-        inspection.inspect(RawDataset("many", many, None), Rules(memory=1280), profiles.embedded(), no_cache)
+        inspection.inspect(RawDataset("many", many, None), Rules(memory=1280), profiles.load_embedded(), no_cache)
 
 
 def test_shards_without_test_part_are_split_as_one_frame_is(train, tmp_path):
     whole, dataset = inspection.inspect(
-        RawDataset("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.embedded()
+        RawDataset("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.load_embedded()
     )
     rules = RULES.model_copy(update={"min_test_rows": 10})
     loaded = formats.load(str(cut(train, tmp_path / "train", 7)), None, rules)
     found, same = inspection.inspect(
-        loaded, rules, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), in_threads)
+        loaded, rules, profiles.load_embedded(), ShardCache(FolderStorage(tmp_path / "work"), in_threads)
     )
     assert found.n_valid == whole.n_valid
     assert same.fingerprint == dataset.fingerprint
@@ -355,7 +355,7 @@ def test_quarantined_rows_are_never_those_of_a_replaced_file(train, frame_to_tes
     loaded = formats.load(str(source), str(tests), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(
-            loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_change)
+            loaded, RULES, profiles.load_embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_change)
         )
 
 
@@ -373,7 +373,7 @@ def test_quarantined_rows_of_a_removed_object_are_unavailable(train, frame_to_te
     loaded = formats.load("memory://going", str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(
-            loaded, RULES, profiles.embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_remove)
+            loaded, RULES, profiles.load_embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_remove)
         )
 
 
@@ -382,7 +382,7 @@ def test_a_shard_that_is_removed_before_it_is_cached_is_named(train, frame_to_te
     loaded = formats.load(str(source), str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
     (source / "part-003.parquet").unlink()
     place = FolderStorage(tmp_path / "work")
-    found, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
+    found, dataset = inspection.inspect(loaded, RULES, profiles.load_embedded(), ShardCache(place, in_threads))
     assert dataset is not None, found.refusal
     (message,) = [finding.message for finding in found.findings if finding.check == "shards"]
     assert "part-003.parquet: can't be read (No such file or directory)" in message
@@ -546,7 +546,7 @@ def test_shards_cached_at_an_address_are_fetched_on_another_machine(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     place = storage_at(f"{bucket}/shards", keep_copies=True)
     loaded = formats.load(str(source), str(tests), RULES)
-    _, dataset = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
+    _, dataset = inspection.inspect(loaded, RULES, profiles.load_embedded(), ShardCache(place, in_threads))
     assert dataset.fingerprint == of_folder.fingerprint
     assert len(place.names()) == 5
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "there"))
@@ -560,7 +560,7 @@ def test_shards_cached_at_an_address_are_fetched_on_another_machine(
     files.rm_file(f"{bucket}/shards/{gone}/pixels.npy")  # as by a rule of the bucket
     cached, write = [], shard_cache._write
     monkeypatch.setattr(shard_cache, "_write", lambda *given: (cached.append(given[1]), write(*given)))
-    _, again = inspection.inspect(loaded, RULES, profiles.embedded(), ShardCache(place, in_threads))
+    _, again = inspection.inspect(loaded, RULES, profiles.load_embedded(), ShardCache(place, in_threads))
     assert cached == [gone]
     np.testing.assert_array_equal(again.train.read(slice(None)), pixels)
     place.remove_folder(gone)

@@ -105,7 +105,7 @@ def test_damaged_files_are_read_or_refused(name, digits, tmp_path, pytestconfig)
     files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
     originals = {path: path.read_bytes() for path in files}
     chance = random.Random(name)  # noqa: S311, no secret
-    reference = profiles.embedded()
+    reference = profiles.load_embedded()
     refused = 0
     for _ in range(pytestconfig.getoption("--fuzz")):
         path = chance.choice(files)

@@ -58,7 +58,7 @@ def test_a_registered_format_is_loaded_and_predicted_on(toy_source, digits):
 
 
 @pytest.mark.usefixtures("toy_source")
-def test_a_registered_format_is_in_help_readme_and_errors():
+def test_a_registered_format_is_in_help_documentation_and_errors():
     assert "an .digits, .npz" in formats.source_help()
     assert "an .digits, .npz" in formats.input_help()
     assert "| `.digits` | a label and 784 pixels per line |" in formats.source_table()

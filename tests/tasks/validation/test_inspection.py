@@ -21,7 +21,7 @@ from tasks.validation.drift import drifts
 from tasks.validation.repairs import TURNS
 from tasks.validation.row_faults import RowKeys
 
-REFERENCE = profiles.embedded()
+REFERENCE = profiles.load_embedded()
 INVERSE_TURNS = {"rotate90": "rotate270", "rotate270": "rotate90"}
 
 
@@ -156,7 +156,7 @@ def test_some_images_with_bright_ground_cause_a_warning(digits):
     assert dataset is not None
     (warning,) = [finding for finding in validation.findings if finding.check == "polarity"]
     assert warning.severity == "warning"
-    assert re.fullmatch(r"train part: [3-6]\.\d% of the images are brighter at the border than within", warning.message)
+    assert re.fullmatch(r"train part: [3-6]\.\d% of the images are brighter at the border than inside", warning.message)
 
 
 def test_rare_class_causes_a_warning(frames):
@@ -174,14 +174,14 @@ def test_resamples_of_mnist_never_drift(mnist):
     for count in (50, 100, 300, 1000, 5000):
         for _ in range(20):
             sample = mnist.train.take(random.integers(0, 60_000, count))
-            counts = profiles.count(sample, REFERENCE)
+            counts = profiles.compute_histograms(sample, REFERENCE)
             assert not [d for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.exceeds_threshold]
 
 
 @pytest.mark.parametrize("rows", [100, 300, 1000])
 def test_samples_of_fashion_mnist_always_drift(fashion, rows):
     for start in range(0, 1000, rows):
-        counts = profiles.count(images.of_frame(fashion.iloc[start : start + rows]), REFERENCE)
+        counts = profiles.compute_histograms(images.of_frame(fashion.iloc[start : start + rows]), REFERENCE)
         assert {d.name for d in drifts("train", counts, REFERENCE, DEFAULT_RULES) if d.exceeds_threshold} == {
             "ink",
             "shapes",

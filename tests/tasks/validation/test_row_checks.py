@@ -15,7 +15,7 @@ ROW, EARLIER, FIRST_TEST = 300, 200, 350
 
 def inspect(frame):
     raw = RawDataset("made", frame.iloc[:FIRST_TEST], frame.iloc[FIRST_TEST:])
-    return inspection.inspect(raw, Rules(min_test_rows=10), profiles.embedded())
+    return inspection.inspect(raw, Rules(min_test_rows=10), profiles.load_embedded())
 
 
 def with_example(digits, check):
