@@ -308,7 +308,7 @@ def test_object_store_that_refuses_no_second_writer_is_refused(memory, monkeypat
     monkeypatch.setattr(
         MemoryFileSystem, "pipe_file", lambda self, path, value, mode="overwrite": original(self, path, value)
     )
-    with pytest.raises(StorageError, match=r"doesn't refuse to create an object that exists"):
+    with pytest.raises(StorageError, match=r"creates an object that exists already"):
         Store(memory).check_writable()
 
 
