@@ -1,11 +1,10 @@
-"""README and manual against the code: commands, flags, links, pictures, quoted messages and figures."""
+"""README and manual against the code: links, pictures, flags, quoted messages and figures."""
 
 import ast
 import importlib
 import inspect
 import os
 import re
-import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -21,22 +20,10 @@ PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *MANUAL]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 MAX_README_LINES = 130
 FLOWS = ("train", "predict", "promote", "verify")
-PYTHON = ".venv/bin/python "
 
 
 def relative(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
-
-
-def commands() -> list[str]:
-    """Return the commands of all shell blocks, without comments and variables before them."""
-    text = "\n".join(page.read_text() for page in PAGES)
-    lines = [
-        line
-        for block in re.findall(r"^ *```sh\n(.*?)```", text, re.DOTALL | re.MULTILINE)
-        for line in block.splitlines()
-    ]
-    return sorted({re.sub(r"^([A-Z_]+=\S+ )+", "", line.split(" #")[0].strip()) for line in lines if line.strip()})
 
 
 def flow_of(name: str):
@@ -78,44 +65,6 @@ def test_the_readme_quotes_figures_of_the_benchmark():
 def test_the_readme_shows_the_output_that_the_tutorial_shows():
     readme, tutorial = (re.search(r"```text\n(.*?)```", page.read_text(), re.DOTALL)[1] for page in (README, TUTORIAL))
     assert readme.startswith(tutorial)
-
-
-def test_readme_and_manual_show_the_most_important_commands():
-    assert {"make train", "make test", "make up"} <= set(commands())
-
-
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
-def test_make_commands_name_targets(command):
-    assert re.search(rf"^{command.split()[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
-
-
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(PYTHON) and ".py" in c])
-def test_python_commands_name_scripts_and_flags(command):
-    _, script, *arguments = shlex.split(command)
-    assert (ROOT / script).is_file()
-    used = {argument for argument in arguments if argument.startswith("--")}
-    if script.startswith("flows/"):
-        assert used <= flags(flow_of(Path(script).stem.removesuffix("_flow")))
-    else:
-        assert [flag for flag in used if flag not in (ROOT / script).read_text()] == []
-
-
-@pytest.mark.parametrize("command", [c for c in commands() if c.startswith(f"{PYTHON}-m ") and "pytest" not in c])
-def test_python_commands_name_modules(command):
-    module = command.split()[2]
-    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
-
-
-def test_no_command_is_of_a_kind_that_nothing_checks():
-    known = ("make ", PYTHON, ".venv/bin/prefect ", ".venv/bin/pip ", "export ", "mkdir ", "cp ", "sudo ")
-    assert [command for command in commands() if not command.startswith(known)] == []
-
-
-def test_deployments_in_commands_exist():
-    deployments = re.findall(r"deployment run (\w+)/([\w-]+)", "\n".join(commands()))
-    prefect_yaml = (ROOT / "prefect.yaml").read_text()
-    assert deployments
-    assert [name for _, name in deployments if f"- name: {name}\n" not in prefect_yaml] == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=relative)
