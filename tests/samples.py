@@ -106,10 +106,10 @@ def promote(store: Store, version: int) -> None:
 def accepted(source: object) -> Dataset:
     """Return the dataset of a source that passes the default rules."""
     from schemas.rules import DEFAULT_RULES
-    from tasks.sources import formats
+    from tasks.sources import datasets
     from tasks.validation import inspection, profiles
 
-    loaded = formats.load(str(source), None, DEFAULT_RULES)
+    loaded = datasets.load(str(source), None, DEFAULT_RULES)
     validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.load_embedded())
     assert dataset is not None, validation.errors
     return dataset

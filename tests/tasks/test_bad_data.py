@@ -19,7 +19,7 @@ from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.row_checks import ROW_CHECKS, ValidRows
 from schemas.rules import Rules
-from tasks.sources import csv_table, formats
+from tasks.sources import csv_table, datasets
 from tasks.validation import inspection, profiles
 
 STRICT = Rules(max_quarantined=0, min_test_rows=10)
@@ -29,7 +29,7 @@ TIGHT = STRICT.model_copy(update={"max_expanded_mib": 1, "max_picture_pixels": 1
 def message(source, rules, test_source=None) -> str:
     """Read and inspect a source that must be refused; return the error and the quarantined rows in one line."""
     try:
-        loaded = formats.load(str(source), test_source and str(test_source), rules)
+        loaded = datasets.load(str(source), test_source and str(test_source), rules)
     except InputError as error:
         return str(error)
     validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded())
@@ -435,7 +435,7 @@ def test_error_on_an_unreadable_file_gives_the_reason(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "open", refuse)
     with pytest.raises(InputError, match=r"can't be read \(Permission denied\)"):
-        formats.check(str(path))
+        datasets.check(str(path))
 
 
 def as_npz(frame, folder, turn):
