@@ -88,7 +88,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
 
 
 def publish(store: Store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False) -> int:
-    """Publish a minimal version, after whatever event is the newest; return its number."""
+    """Publish a minimal version, after the newest event; return its number."""
     while True:
         state = store.state()
         with store.new_version() as (number, folder):

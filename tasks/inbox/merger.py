@@ -144,7 +144,7 @@ def read_file(path: Path, rules: Rules) -> pd.DataFrame:
     train, test = file_format.read(path, rules)
     for frame in (train,) if test is None else (train, test):
         if fault := labelled_column_fault(frame):
-            raise InputError(f"{path.name}: {fault}; label, pixel0 … pixel783 are needed")
+            raise InputError(f"{path.name}: {fault}; expected label, pixel0 … pixel783")
     if test is None:
         return train
     parts = {"train": train, "test": test}

@@ -246,7 +246,7 @@ CSV = {
     "a quote that is closed lines later": (lambda content: cell(9, 9, '1"')(cell(4, 9, '"1')(content)), "line 5: a quotation mark"),
     "line ends of an old Mac": (lambda content: content.replace(b"\n", b"\r"), "line 1"),
     "a header alone": (lines(lambda found: found.__delitem__(slice(1, None))), "no row"),
-    "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; label, pixel0 … pixel783 are needed"),
+    "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; expected label, pixel0 … pixel783"),
     "a column more": (lines(lambda found: found.__setitem__(slice(None), [line + ",extra" for line in found])), "'extra'"),
     "columns in another order": (lines(swap_columns), "'pixel5' in place of 'pixel4' as column 6"),
     "no column for the label": (lines(lambda found: found.__setitem__(slice(None), [line.split(",", 1)[1] for line in found])), "'pixel0' in place of 'label' as column 1"),

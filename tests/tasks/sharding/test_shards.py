@@ -180,7 +180,7 @@ def test_a_bad_shard_is_named_with_its_path(train, frame_to_test, tmp_path, spoi
 
 
 def test_bad_shards_are_left_out_if_the_budget_allows(train, frame_to_test, tmp_path):
-    """An unreadable shard counts as many rows as the others have on average, one with a footer what that says."""
+    """An unreadable shard counts as the others' mean number of rows, one with a footer as the number in it."""
     source, tests = cut(train, tmp_path / "train", 30), cut(frame_to_test, tmp_path / "test", 1)
     truncated(source / "part-004.parquet")
     other_columns(source / "part-020.parquet")
@@ -445,7 +445,7 @@ def test_shards_unused_for_two_weeks_are_swept(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"used", under_way}
 
 
-def test_a_full_disk_is_reported_and_a_rerun_goes_on(train, frame_to_test, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_path, monkeypatch):
     source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     write, calls = shard_writer._Writer.write_summary, []
 
