@@ -402,9 +402,7 @@ def test_folder_of_a_run_that_may_still_publish_stays(store, folder):
     for taken in (4, 5):
         (folder / "claims" / str(taken)).touch()
     publish(store)
-    assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "6"}, (
-        "numbers below 6 are no longer usable"
-    )
+    assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "6"}, "numbers below 6 are no longer usable"
 
 
 def test_publishing_removes_only_its_own_trainings_work(tmp_path):
