@@ -1,4 +1,4 @@
-"""Tell local paths from fsspec URIs, such as `s3://bucket/digits`, and classify storage errors."""
+"""Distinguish local paths from fsspec URIs, such as `s3://bucket/digits`, and classify storage errors."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ from tasks.plot import plot
 from tasks.publish import publish
 from tasks.report_training import report_training
 from tasks.sharding.memory import WORKERS
-from tasks.sources import formats
+from tasks.sources import datasets, formats
 from tasks.train import preload, train
 from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
@@ -49,10 +49,10 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
-    formats.check(source, test_source)
+    datasets.check(source, test_source)
     check_engine(compute)
     if inbox is not None:
-        Inbox(inbox).check(*map(formats.resolve_path, (source, test_source)), local_path(store))
+        Inbox(inbox).check(*map(datasets.resolve_path, (source, test_source)), local_path(store))
     Store(store).check_writable()
     overrides.applied_to(recipe)
 

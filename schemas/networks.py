@@ -2,6 +2,8 @@
 
 To add a network, add a decorated function here. Everything else follows from it: `--network` and its help, the error
 for an unknown name, the tables in the manual (`make docs`). Nothing here imports Keras.
+
+The training fingerprint covers this module: after any change of its code, the next run trains, even on unchanged data.
 """
 
 from collections.abc import Callable

@@ -26,10 +26,10 @@ DATA_KEY = "data-validation"
 @timed
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source; if it can't be read, report that in Prefect and raise InputError."""
-    from tasks.sources import formats
+    from tasks.sources import datasets
 
     try:
-        raw = formats.load(source, test_source, rules)
+        raw = datasets.load(source, test_source, rules)
     except InputError as error:
         # An unavailable source is no fault of the data.
         if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):

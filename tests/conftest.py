@@ -16,7 +16,7 @@ from samples import ROOT, clean_environment, draw_digits
 from serving import free_port
 
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import row_faults
 
 
@@ -33,7 +33,7 @@ def tiny_npz(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def digits() -> pd.DataFrame:
     """Return a pixel frame of 400 MNIST digits, 40 of each class."""
-    frame = formats.load("mnist", None, DEFAULT_RULES).train
+    frame = datasets.load("mnist", None, DEFAULT_RULES).train
     assert isinstance(frame, pd.DataFrame)
     first = frame.index.isin(frame.groupby("label").head(40).index)
     return row_faults.take(frame, first).reset_index(drop=True)

@@ -88,7 +88,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
 
 
 def publish(store: Store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False) -> int:
-    """Publish a minimal version, after whatever event is the newest; return its number."""
+    """Publish a minimal version, after the newest event; return its number."""
     while True:
         state = store.state()
         with store.new_version() as (number, folder):
@@ -106,10 +106,10 @@ def promote(store: Store, version: int) -> None:
 def accepted(source: object) -> Dataset:
     """Return the dataset of a source that passes the default rules."""
     from schemas.rules import DEFAULT_RULES
-    from tasks.sources import formats
+    from tasks.sources import datasets
     from tasks.validation import inspection, profiles
 
-    loaded = formats.load(str(source), None, DEFAULT_RULES)
+    loaded = datasets.load(str(source), None, DEFAULT_RULES)
     validation, dataset = inspection.inspect(loaded, DEFAULT_RULES, profiles.load_embedded())
     assert dataset is not None, validation.errors
     return dataset

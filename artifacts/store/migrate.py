@@ -1,7 +1,7 @@
-"""Migrate a store of an earlier release to the current layout: `python -m artifacts.store.migrate STORE`.
+"""Migrate a store of layout 1, which was used before 0.1.0, to layout 2: `python -m artifacts.store.migrate STORE`.
 
-No run may use the store meanwhile. Versions, champion and history stay as they are. The files of the old layout are
-removed last, so that the same command can be repeated after a kill.
+No run may use the store meanwhile. Versions, champion and history stay as they are. The files of layout 1 are removed
+last, so that the same command can be repeated after a kill.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ UNREPORTED, INCOMPLETE, COMPLETE = ".unreported-", ".new-", ".whole-"
 
 def main() -> None:
     """Migrate the store that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m artifacts.store.migrate", description="Migrate an old store.")
+    command = "python -m artifacts.store.migrate"
+    parser = argparse.ArgumentParser(prog=command, description="Migrate a store of layout 1.")
     parser.add_argument("store", help="a folder, or an object store's address")
     uri = parser.parse_args().store
     try:
@@ -37,7 +38,7 @@ def main() -> None:
 
 
 def migrate(uri: str) -> None:
-    """Migrate a store to the current layout; a store that has it already stays as it is."""
+    """Migrate a store to layout 2; a store that has it already stays as it is."""
     root = storage_at(uri)
     versions = root.child(store.VERSIONS)
     if store.LAYOUT_FILE not in root.names():
@@ -72,7 +73,7 @@ def _write_history(root: Storage, versions: Storage) -> None:
             state = state._replace(refusals=state.refusals + 1)
         state = state._replace(event=number)
         history.replace(event, state)
-    migration = new_event("migration", state.champion, "migrate", "moved from the layout of an earlier release")
+    migration = new_event("migration", state.champion, "migrate", "migrated from layout 1")
     history.replace(migration, state._replace(event=len(events) + 1))
 
 

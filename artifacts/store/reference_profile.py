@@ -12,7 +12,7 @@ from schemas.profile import Profile
 
 NAME = "reference.npz"
 KEYS = {field.name: field.name for field in dataclasses.fields(Profile)} | {"outlier_threshold": "furthest"}
-"""Each field's key in the file; `furthest` keeps files of earlier releases readable."""
+"""Each field's key in the file; `furthest` was its name before 0.1.0, and keeps those files readable."""
 
 
 def write(path: Path, profile: Profile) -> None:
@@ -23,7 +23,7 @@ def write(path: Path, profile: Profile) -> None:
 
 
 def read(path: Path) -> Profile:
-    """Read a profile; raise StoreError if another release wrote it with other fields."""
+    """Read a profile; raise StoreError if another release of this project wrote it with other fields."""
     with np.load(path, allow_pickle=False) as archive:
         if set(archive.files) != set(KEYS.values()):
             raise StoreError(f"{path}: made by another release, its fields are {', '.join(sorted(archive.files))}")

@@ -24,8 +24,8 @@ PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
 HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE = "history", "versions", "claims", "work", "quarantine"
 LAYOUT_FILE, LAYOUT = "store.json", 2
-OLD_LAYOUT = {VERSIONS, "champion", "history.jsonl"}
-"""Names in a store of an earlier release; `migrate` updates its layout."""
+LAYOUT_1_NAMES = {VERSIONS, "champion", "history.jsonl"}
+"""Names in a store of layout 1, which has no `store.json`; `migrate` converts it."""
 REPORTED = ".reported"
 """A file in the folder of a version whose report is in Prefect."""
 
@@ -255,15 +255,15 @@ class Store:
                 self.work.remove_folder(fingerprint)
 
     def _check_layout(self) -> None:
-        """Raise StoreError for a store of another release."""
+        """Raise StoreError for a store of another layout."""
         if self._has_layout:
             return
         try:
             layout = json.loads(self._root.read(LAYOUT_FILE))["layout"]
         except FileNotFoundError:
-            if OLD_LAYOUT & {*self._root.names()}:
-                command = f"python -m artifacts.store.migrate {self.uri}"
-                raise StoreError(f"store {self.uri}: an earlier release made it; migrate it with `{command}`") from None
+            if LAYOUT_1_NAMES & {*self._root.names()}:
+                remedy = f"migrate it with `python -m artifacts.store.migrate {self.uri}`"
+                raise StoreError(f"store {self.uri}: its layout is 1, not {LAYOUT}; {remedy}") from None
             return
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); restore it") from error

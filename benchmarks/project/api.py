@@ -22,7 +22,7 @@ from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
 from tasks.inference.start_up import import_tensorflow, preload
 from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB
 from tasks.sharding.shard_cache import ShardCache, in_threads
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import inspection, profiles
 
 __all__ = ["Dataset", "Recipe", "import_tensorflow"]
@@ -40,7 +40,7 @@ def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
 
 def load(source: object, test_source: str | None = None) -> RawDataset:
     """Load a data set as the flow does."""
-    return formats.load(str(source), test_source, DEFAULT_RULES)
+    return datasets.load(str(source), test_source, DEFAULT_RULES)
 
 
 def validate(loaded: RawDataset, cache: Path | None = None) -> Dataset:

@@ -17,7 +17,7 @@ from schemas.pixel_frame import labelled_column_fault
 from schemas.results import InboxFile, Part, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
-from tasks.sources import formats
+from tasks.sources import datasets, formats
 from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.repairs import REPAIR_ADVISED, find_max_pixel, is_unit_scale
@@ -25,8 +25,6 @@ from tasks.validation.row_faults import RowKeys
 
 Pair = tuple[int, ...]
 """The digest of a row's image, and its label."""
-
-ALLOWED = "an .npz, .csv, .csv.gz or .parquet file, or a folder with IDX files or with pictures in 0 to 9 is allowed"
 
 
 class InboxMerger:
@@ -139,13 +137,14 @@ def read_file(path: Path, rules: Rules) -> pd.DataFrame:
 
     Raises InputError if it can't be read, is shards, or doesn't have a pixel frame's columns.
     """
-    file_format = formats.find(str(path), ALLOWED)
+    expected = f"expected {formats.inbox_help()}"
+    file_format = datasets.find_format(str(path), expected)
     if file_format is formats.SHARDS:
-        raise InputError(f"{path.name}: shards; {ALLOWED}")
+        raise InputError(f"{path.name}: shards; {expected}")
     train, test = file_format.read(path, rules)
     for frame in (train,) if test is None else (train, test):
         if fault := labelled_column_fault(frame):
-            raise InputError(f"{path.name}: {fault}; label, pixel0 … pixel783 are needed")
+            raise InputError(f"{path.name}: {fault}; expected label, pixel0 … pixel783")
     if test is None:
         return train
     parts = {"train": train, "test": test}

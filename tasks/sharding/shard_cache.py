@@ -235,7 +235,7 @@ def _changed_error(shard: Shard) -> UnavailableError:
 
 def _key(sha256: str, job: ShardJob) -> str:
     # The registry names readers by strings, which the digest can't follow.
-    readers = [fmt.reader for fmt in FORMATS if fmt.may_be_shard]
+    readers = [fmt.reader for fmt in FORMATS if fmt.shard_suffixes]
     code = code_digest("tasks.sharding.shard_writer", *readers)
     parts = {"content": sha256, "repairs": job.repairs, "rescale": job.rescale, "code": code}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]

@@ -14,29 +14,17 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
-from schemas.shards import ShardManifest
-from tasks.sources import files, keras_sets, mnist, shards
+from tasks.sources import files, keras_sets, mnist
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from schemas.results import RawDataset
     from tasks.sources.frames import Frames
 
 HEAD = 1024
 """Number of first bytes by which a file's format is recognised."""
-UNSUITABLE = {
-    "cifar10": "photographs in colour, 32 × 32",
-    "cifar100": "photographs in colour, 32 × 32, of a hundred classes",
-    "imdb": "texts",
-    "reuters": "texts",
-    "california-housing": "house prices",
-    "boston-housing": "house prices",
-}
-"""The other sets of `keras.datasets`, and their contents."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +58,8 @@ class Format:
     has_labels: bool = True
     """Whether a single file has labels, so that it can be trained on."""
     may_be_gzipped: bool = False
-    may_be_shard: bool = False
+    shard_suffixes: tuple[str, ...] = ()
+    """Suffixes of such files in a folder of shards. Empty if such a file can't be a shard."""
     one_image: bool = False
 
     def read(self, path: Path, rules: Rules) -> Frames:
@@ -111,7 +100,7 @@ FORMATS: tuple[Format, ...] = (
         "the columns of a `.csv` file",
         file=".parquet",
         matches_file=lambda head: head.startswith(files.PARQUET),
-        may_be_shard=True,
+        shard_suffixes=(".parquet",),
     ),
     Format(
         "pictures",
@@ -143,22 +132,31 @@ FORMATS: tuple[Format, ...] = (
         file=".csv",
         matches_file=files.is_text,  # last: other formats may be text, too
         may_be_gzipped=True,
-        may_be_shard=True,
+        shard_suffixes=(".csv", ".csv.gz"),
     ),
 )
-SHARDS = Format(
-    "shards",
-    "",
-    "any number of `.parquet` or `.csv` files of labelled rows (see [Larger than memory](#larger-than-memory))",
-)
+SHARDS = Format("shards", "", "any number of files of labelled rows (see [Larger than memory](#larger-than-memory))")
 """A folder, pattern or address of many files. It has no reader: the files are listed, and cached one by one."""
 
 
 def source_help() -> str:
     """Return the help on `--source`: everything that can be trained on. Error messages end with it, too."""
-    file = _either([fmt.file for fmt in FORMATS if fmt.file and fmt.has_labels])
-    folder = _either([fmt.folder for fmt in FORMATS if fmt.folder])
-    return f"{_built_in_names()}, an {file} file, a folder of {folder}, or shards"
+    return f"{_built_in_names()}, an {_labelled_files()} file, a folder of {_folders()}, or shards"
+
+
+def inbox_help() -> str:
+    """Return the end of error messages on files of the inbox: those that can be trained on, except shards."""
+    return f"an {_labelled_files()} file or a folder of {_folders()}"
+
+
+def shard_help() -> str:
+    """Return the end of error messages on shards: the files that can be one."""
+    return f"a {_either([fmt.file for fmt in FORMATS if fmt.shard_suffixes])} file"
+
+
+def shard_suffixes() -> tuple[str, ...]:
+    """Return the suffixes of the shards of a folder; a pattern may match any name."""
+    return tuple(suffix for fmt in FORMATS for suffix in fmt.shard_suffixes)
 
 
 def input_help() -> str:
@@ -170,58 +168,9 @@ def input_help() -> str:
 def source_table() -> str:
     """Return the table of sources to train on, for docs/how-to/own-data.md."""
     rows = [f"| {_source_cell(fmt)} | {fmt.layout} |" for fmt in FORMATS]
-    rows.append(f"| a folder, a pattern or an address of shards | {SHARDS.layout} |")
+    shard_files = _either([f"`{fmt.file}`" for fmt in FORMATS if fmt.shard_suffixes])
+    rows.append(f"| a folder, a pattern or an address of {shard_files} files | {SHARDS.layout} |")
     return "\n".join(["| source | layout |", "|---|---|", *rows])
-
-
-def check(*sources: str | None) -> None:
-    """Raise InputError, within tens of milliseconds, if one of the sources can't be trained on."""
-    for source in sources:
-        if source is not None:
-            find(source)
-
-
-def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
-    """Read a source and, if there is one, the test source, which replaces the source's own test part."""
-    from schemas.results import RawDataset
-
-    train, test = _read(source, rules)
-    name = _name(source)
-    if test_source is not None:
-        all_rows, test_part = _read(test_source, rules)
-        test = all_rows if test_part is None else test_part
-        name += f" with {_name(test_source)}"
-    return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source))
-
-
-def find(source: str, expected: str = "") -> Format:
-    """Return a source's format; raise InputError, with a message that ends with `expected`, if it has none."""
-    expected = expected or f"expected {source_help()}"
-    if built_in_format := find_built_in(source):
-        built_in_format.check()
-        return built_in_format
-    if not source.strip():
-        raise InputError(f"the source is empty; {expected}")
-    if source in UNSUITABLE:
-        raise InputError(f"{source}: {UNSUITABLE[source]}; {expected}")
-    check_uri(source, expected)
-    source = strip_file_scheme(source)
-    path = Path(source)
-    try:
-        if path.is_dir() and (folder_format := find_folder_format(path)):
-            return folder_format
-        if shards.is_sharded(source):
-            shards.check(source)
-            return SHARDS
-        if path.is_dir():
-            layouts = [fmt.layout.replace("`", "") for fmt in FORMATS if fmt.folder]
-            raise InputError(f"{path}: no known format; expected a folder with {_either([*layouts, 'shards'])}")
-        file_format = find_file_format(path, expected)
-    except OSError as error:
-        raise InputError(f"{source}: {files.unreadable(error)}; {expected}") from error
-    if not file_format.has_labels:
-        raise InputError(f"{path}: a file without labels ({file_format.file}); {expected}")
-    return file_format
 
 
 def find_built_in(source: str) -> Format | None:
@@ -256,39 +205,29 @@ def find_file_format(path: Path, expected: str) -> Format:
 
 def find_shard_format(path: Path) -> Format:
     """Return a shard's format; raise InputError for a file that can't be a shard."""
-    file_format = find_file_format(path, shards.EXPECTED)
-    if not file_format.may_be_shard:
-        raise InputError(f"{path}: {file_format.name}; {shards.EXPECTED}")
+    expected = f"expected {shard_help()}"
+    file_format = find_file_format(path, expected)
+    if not file_format.shard_suffixes:
+        raise InputError(f"{path}: {file_format.name}; {expected}")
     return file_format
 
 
-def resolve_path(source: str | None) -> Path | None:
-    """Return a source's path on this machine; None if it is elsewhere, or if there is no source."""
-    if source is None:
-        return None
-    built_in_format = find_built_in(source)
-    path = built_in_format.path if built_in_format else local_path(source)
-    return path and path.resolve()
-
-
-def _read(source: str, rules: Rules) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None]:
-    fmt, source = find(source), strip_file_scheme(source)
-    return (shards.list_shards(source), None) if fmt is SHARDS else fmt.read(Path(source), rules)
-
-
-def _name(source: str) -> str:
-    if SCHEME in source:
-        return source.rstrip("/").rsplit("/", 1)[-1]
-    return source if find_built_in(source) else Path(source).resolve().name
-
-
-def _uri(source: str) -> str:
-    path = None if find_built_in(source) else local_path(source)
-    return source if path is None else str(path.resolve())
+def folder_layouts() -> str:
+    """Return the layouts of folders that can be trained on, for error messages."""
+    layouts = [fmt.layout.replace("`", "") for fmt in FORMATS if fmt.folder]
+    return _either([*layouts, SHARDS.name])
 
 
 def _built_in_names() -> str:
     return ", ".join(fmt.name for fmt in FORMATS if fmt.built_in)
+
+
+def _labelled_files() -> str:
+    return _either([fmt.file for fmt in FORMATS if fmt.file and fmt.has_labels])
+
+
+def _folders() -> str:
+    return _either([fmt.folder for fmt in FORMATS if fmt.folder])
 
 
 def _source_cell(fmt: Format) -> str:

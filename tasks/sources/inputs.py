@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import InputError, join_messages
 from schemas.rules import InputRules
-from tasks.sources import formats, shards
+from tasks.sources import datasets, formats, shards
 from tasks.sources.files import check_inside, entries, printable, unreadable
 from tasks.sources.formats import Format
 
@@ -40,7 +40,7 @@ def check(source: str, output: Path) -> None:
         return
     files = _list_files(source)
     if files is None:
-        formats.check(source)
+        datasets.check(source)
     else:
         _find_format(files[0])
     if not formats.find_built_in(source) and _includes(source, files or [], output):
@@ -61,7 +61,7 @@ def batches(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
 def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     files = _list_files(source)
     if files is None:
-        for frame in formats.find(source).batches(Path(source), rules, n_rows):
+        for frame in datasets.find_format(source).batches(Path(source), rules, n_rows):
             yield _check_columns(frame, source)
         return
     formats_by_file = {file: _find_format(file) for file in files}  # of all, before the first is read
@@ -110,7 +110,7 @@ def _expected() -> str:
 
 def _list_files(source: str) -> list[InputFile] | None:
     """List the files to read one by one; None for a source that is read as a whole."""
-    if formats.find_built_in(source) or source in formats.UNSUITABLE:
+    if formats.find_built_in(source) or source in datasets.UNSUITABLE:
         return None
     if not source.strip():
         raise InputError(f"--input is empty; {_expected()}")

@@ -17,12 +17,10 @@ from typing import IO, Any
 from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
+from tasks.sources import formats
 from tasks.sources.files import PARQUET, check_inside, entries, printable
 
-SUFFIXES = (".parquet", ".csv", ".csv.gz")
-"""Suffixes of the shards of a folder; a pattern may match any name."""
 WILDCARDS = set("*?[")
-EXPECTED = "expected a Parquet or CSV file"
 TRAILER_BYTES = 8
 """Bytes at a Parquet file's end: the length of its footer, and PARQUET."""
 TAIL_BYTES = 1 << 17
@@ -90,13 +88,12 @@ def local_copy(shard: Shard, folder: Path) -> Iterator[Path]:
 
 
 def _no_shards(source: str) -> InputError:
-    return InputError(
-        f"{source}: no shards; expected files named {', '.join(SUFFIXES)}, or a pattern that matches some"
-    )
+    suffixes = ", ".join(formats.shard_suffixes())
+    return InputError(f"{source}: no shards; expected files named {suffixes}, or a pattern that matches some")
 
 
 def _is_shard(path: Path) -> bool:
-    return path.name.endswith(SUFFIXES) and _is_data(path.name)
+    return path.name.endswith(formats.shard_suffixes()) and _is_data(path.name)
 
 
 def _is_data(name: str) -> bool:
@@ -129,9 +126,9 @@ def _inspect_path(path: Path, item: str) -> Shard:
     with suppress(OSError):  # opening it reports the reason
         stat = path.stat()
         if S_ISDIR(stat.st_mode):
-            return shard._replace(fault=f"{path}: a folder; {EXPECTED}")
+            return shard._replace(fault=f"{path}: a folder; expected {formats.shard_help()}")
         if not S_ISREG(stat.st_mode):  # reading would wait for ever
-            return shard._replace(fault=f"{path}: a pipe or a device; {EXPECTED}")
+            return shard._replace(fault=f"{path}: a pipe or a device; expected {formats.shard_help()}")
         shard = shard._replace(n_bytes=stat.st_size)
     return _inspect(shard, lambda: path.open("rb"))
 
@@ -164,7 +161,7 @@ def _list_address(source: str) -> list[Shard]:
 def _inspect_entry(files: Any, entry: dict[str, Any], item: str) -> Shard:  # noqa: ANN401, fsspec has no types
     address = files.unstrip_protocol(entry["name"])
     if entry["type"] == "directory":
-        return Shard(address, item, fault=f"{address}: a folder; {EXPECTED}")
+        return Shard(address, item, fault=f"{address}: a folder; expected {formats.shard_help()}")
     shard = Shard(address, item, entry["size"] or 0)
     return _inspect(shard, lambda: files.open(entry["name"], "rb", cache_type="none"))
 
@@ -184,7 +181,7 @@ def _inspect(shard: Shard, open_file: Callable[[], IO[bytes]]) -> Shard:
             raise fault from error
         return shard._replace(fault=str(fault))
     if not head:
-        return shard._replace(fault=f"{shard.address}: empty; {EXPECTED}")
+        return shard._replace(fault=f"{shard.address}: empty; expected {formats.shard_help()}")
     return _add_row_count(shard, footer) if footer else shard
 
 

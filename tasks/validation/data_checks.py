@@ -26,7 +26,7 @@ def check_columns(raw: RawDataset) -> list[CheckResult]:
         if isinstance(rows, ShardManifest):
             continue
         if fault := labelled_column_fault(rows):
-            message = f"{part} part: {fault}; label, pixel0 … pixel783 are needed"
+            message = f"{part} part: {fault}; expected label, pixel0 … pixel783"
             results.append(CheckResult("columns", "error", message))
         elif not len(rows):
             results.append(CheckResult("rows", "error", f"{part} part: no rows"))

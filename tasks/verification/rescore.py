@@ -24,7 +24,7 @@ from schemas.rules import Rules
 from tasks.inbox import merger
 from tasks.inference.start_up import import_tensorflow
 from tasks.sharding.shard_cache import ShardCache, in_threads
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import inspection, profiles
 
 TOLERANCE = 1e-6
@@ -77,7 +77,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
 def _read_data(data: dict[str, Any], shards: Storage) -> Dataset:
     """Read and validate the data of a card's `data` entry; raise InputError if it isn't available any more."""
     rules = Rules.model_validate(data["rules"])
-    source = formats.load(data["source"], data["test_source"], rules)
+    source = datasets.load(data["source"], data["test_source"], rules)
     loaded = merger.with_files(source, data["added"], rules)
     validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded(), ShardCache(shards, in_threads))
     if dataset is None:

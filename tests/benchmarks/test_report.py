@@ -1,4 +1,4 @@
-"""The results page and the README hold what was measured, and how a metric is computed and written."""
+"""The results page and the README show the measurements; how a metric is computed and written."""
 
 import math
 
@@ -36,7 +36,7 @@ def results(benchmarks):
     )
 
 
-def test_the_page_is_what_was_measured(benchmarks):
+def test_the_results_page_matches_the_measurements(benchmarks):
     page = benchmarks.report.render(benchmarks.results.Results.load())
     assert page == (BENCHMARKS / "results.md").read_text()
 

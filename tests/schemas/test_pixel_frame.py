@@ -48,7 +48,7 @@ def faults() -> dict[str, tuple]:
 
 
 @pytest.mark.parametrize("name", faults())
-def test_refuses_and_says_what_and_where(frame, name):
+def test_invalid_frame_is_refused_with_the_fault_and_its_place(frame, name):
     damage, expected = faults()[name]
     with pytest.raises(InputError) as caught:
         validate(LABELLED, damage(frame), "some.csv")

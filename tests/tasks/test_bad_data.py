@@ -19,7 +19,7 @@ from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
 from schemas.row_checks import ROW_CHECKS, ValidRows
 from schemas.rules import Rules
-from tasks.sources import csv_table, formats
+from tasks.sources import csv_table, datasets
 from tasks.validation import inspection, profiles
 
 STRICT = Rules(max_quarantined=0, min_test_rows=10)
@@ -29,7 +29,7 @@ TIGHT = STRICT.model_copy(update={"max_expanded_mib": 1, "max_picture_pixels": 1
 def message(source, rules, test_source=None) -> str:
     """Read and inspect a source that must be refused; return the error and the quarantined rows in one line."""
     try:
-        loaded = formats.load(str(source), test_source and str(test_source), rules)
+        loaded = datasets.load(str(source), test_source and str(test_source), rules)
     except InputError as error:
         return str(error)
     validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded())
@@ -246,7 +246,7 @@ CSV = {
     "a quote that is closed lines later": (lambda content: cell(9, 9, '1"')(cell(4, 9, '"1')(content)), "line 5: a quotation mark"),
     "line ends of an old Mac": (lambda content: content.replace(b"\n", b"\r"), "line 1"),
     "a header alone": (lines(lambda found: found.__delitem__(slice(1, None))), "no row"),
-    "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; label, pixel0 … pixel783 are needed"),
+    "a column missing": (lines(lambda found: found.__setitem__(slice(None), [line.rsplit(",", 1)[0] for line in found])), "784 columns; expected label, pixel0 … pixel783"),
     "a column more": (lines(lambda found: found.__setitem__(slice(None), [line + ",extra" for line in found])), "'extra'"),
     "columns in another order": (lines(swap_columns), "'pixel5' in place of 'pixel4' as column 6"),
     "no column for the label": (lines(lambda found: found.__setitem__(slice(None), [line.split(",", 1)[1] for line in found])), "'pixel0' in place of 'label' as column 1"),
@@ -435,7 +435,7 @@ def test_error_on_an_unreadable_file_gives_the_reason(tmp_path, monkeypatch):
 
     monkeypatch.setattr(type(path), "open", refuse)
     with pytest.raises(InputError, match=r"can't be read \(Permission denied\)"):
-        formats.check(str(path))
+        datasets.check(str(path))
 
 
 def as_npz(frame, folder, turn):

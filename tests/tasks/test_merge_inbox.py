@@ -22,7 +22,7 @@ from tasks import merge_inbox as step
 from tasks.inbox import folder, merger
 from tasks.inbox.folder import Inbox
 from tasks.inbox.merger import InboxMerger, add_accepted
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation.check_rows import check_frame
 
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
@@ -36,7 +36,7 @@ def inbox(tmp_path):
 
 @pytest.fixture
 def base(tiny_npz):
-    return formats.load(str(tiny_npz), None, DEFAULT_RULES)
+    return datasets.load(str(tiny_npz), None, DEFAULT_RULES)
 
 
 def put(path, pixels, labels):
@@ -164,7 +164,7 @@ def test_unreadable_file_is_rejected_but_retried_on_a_failing_disk(base, inbox, 
 
 def test_shards_go_with_an_empty_inbox_only(tmp_path, inbox):
     labelled_frame(*draw_digits(100, 1)).to_parquet(tmp_path / "part-0.parquet", index=False)
-    source = formats.load(str(tmp_path / "part-*.parquet"), None, DEFAULT_RULES)
+    source = datasets.load(str(tmp_path / "part-*.parquet"), None, DEFAULT_RULES)
     assert read(source, inbox) is source
     assert read(source, inbox / "absent") is source
     put(inbox / "more.npz", *draw_digits(100, seed=5))
@@ -256,7 +256,7 @@ def test_known_rows_are_skipped_with_a_repair_too(tmp_path, inbox):
             )
         ),
     )
-    base = formats.load(str(tmp_path / "unit.npz"), None, rules)
+    base = datasets.load(str(tmp_path / "unit.npz"), None, rules)
     assert len(merge(base, inbox, rules).train) == 650
 
 

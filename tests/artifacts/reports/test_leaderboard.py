@@ -9,7 +9,7 @@ from artifacts.store.store import Store
 
 @pytest.fixture
 def store(tmp_path):
-    """Give a store of four versions: 1 and 3 were promoted, then 1 was gone back to; the card of 4 is lost."""
+    """Return a store of four versions: 1 and 3 were promoted, then 1 again; the card of 4 is missing."""
     store = Store(tmp_path / "store")
     for _ in range(4):
         publish(store)

@@ -1,4 +1,4 @@
-"""A store that an earlier release made is moved by one command, as a folder and in an object store."""
+"""A store of layout 1 is migrated by one command, as a folder and in an object store."""
 
 import json
 import shutil
@@ -26,7 +26,7 @@ def old_version(versions: Path, number: int, *, promoted: bool | None, champion:
 
 @pytest.fixture
 def old(tmp_path) -> Path:
-    """Return a store in the earlier layout: 1 and 3 were promoted, 2 and 4 refused, 5 is gone, 6 wasn't settled."""
+    """Return a store of layout 1: 1 and 3 were promoted, 2 and 4 refused, 5 is gone, 6 wasn't recorded."""
     old = tmp_path / "old"
     versions = old / "versions"
     for number, promoted, champion in ((1, True, None), (2, False, 1), (3, True, 1), (4, False, 3), (6, True, 3)):
@@ -76,16 +76,15 @@ def check_migrated(uri: str) -> None:
     assert (store.champion(), store.state().previous_champion, store.unreported()) == (6, 3, [4])
 
 
-def test_old_store_is_refused_with_the_command_that_moves_it(store_uri):
+def test_store_of_layout_1_is_refused_with_the_command_that_migrates_it(store_uri):
     store = Store(store_uri)
     for use in (store.champion, store.versions, store.history, store.check_writable, store.recover):
-        with pytest.raises(
-            StoreError, match=rf"made it; migrate it with `python -m artifacts.store.migrate {store_uri}`$"
-        ):
+        command = f"python -m artifacts.store.migrate {store_uri}"
+        with pytest.raises(StoreError, match=rf"its layout is 1, not 2; migrate it with `{command}`$"):
             use()
 
 
-def test_versions_champion_and_history_are_moved(store_uri):
+def test_versions_champion_and_history_are_migrated(store_uri):
     migrate.migrate(store_uri)
     check_migrated(store_uri)
     store = Store(store_uri)
@@ -131,14 +130,14 @@ def test_migration_that_was_killed_is_finished_by_another_one(old, tmp_path, mon
     assert 0 < point < 99
 
 
-def test_damaged_old_history_is_named(old):
+def test_damaged_history_of_layout_1_is_named(old):
     (old / "history.jsonl").write_text("scribble\n")
     with pytest.raises(StoreError, match=r"history\.jsonl: a line isn't JSON .*; fix or remove it"):
         migrate.migrate(str(old))
     assert (old / "champion").exists()
 
 
-def test_command_moves_a_store_and_reports_in_one_line(old, tmp_path):
+def test_command_migrates_a_store_and_reports_in_one_line(old, tmp_path):
     command = [sys.executable, "-m", "artifacts.store.migrate"]
     ended = subprocess.run([*command, old], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == f"store {old}: 5 versions, champion 6, 6 events\n"

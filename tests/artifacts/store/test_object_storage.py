@@ -40,7 +40,7 @@ def visible_files(store: Store, version: int) -> set[str]:
     return {file.name for file in store.local_dir(version).iterdir() if not file.name.startswith(".")}
 
 
-def test_another_process_finds_what_one_has_published(bucket, forget_copies):
+def test_a_published_version_is_visible_to_another_process(bucket, forget_copies):
     store = Store(f"{bucket}/store")
     assert (store.versions(), store.champion(), store.history()) == ([], None, [])
     assert [publish(store), publish(store, "other", promoted=True), publish(store)] == [1, 2, 3]
@@ -73,7 +73,7 @@ def test_tampered_objects_are_named(bucket):
     card = store.card(3)
     card["figures"]["accuracy"] = 0.9999
     files.pipe_file(f"{versions}/3/card.json", json.dumps(card).encode())
-    assert store.faults(1)[0].startswith("version 1: model.keras was changed"), "whatever was downloaded before"
+    assert store.faults(1)[0].startswith("version 1: model.keras was changed"), "not the local copy is verified"
     assert store.faults(2) == ["version 2: metrics.json is missing"]
     assert store.faults(3) == ["version 3: card.json differs from the history"]
     files.pipe_file(f"{versions}/2/notes.txt", b"")

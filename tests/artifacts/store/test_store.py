@@ -159,7 +159,7 @@ def test_race_that_is_lost_at_the_last_moment_leaves_no_version(store, monkeypat
     assert store.state().event == state.event + 1
 
 
-def test_promotion_by_hand_goes_on_after_a_refusal_came_first(store, monkeypatch):
+def test_promotion_by_hand_succeeds_despite_a_concurrent_refusal(store, monkeypatch):
     append = store_module.History.append
 
     def late(self, *args):
@@ -402,10 +402,10 @@ def test_folder_of_a_run_that_may_still_publish_stays(store, folder):
     for taken in (4, 5):
         (folder / "claims" / str(taken)).touch()
     publish(store)
-    assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "6"}, "below 6 nobody can publish any more"
+    assert {path.name for path in folder.glob("versions/*")} == {"1", "3", "6"}, "numbers below 6 are no longer usable"
 
 
-def test_work_of_a_published_training_goes_and_that_of_others_stays(tmp_path):
+def test_publishing_removes_only_its_own_trainings_work(tmp_path):
     store = Store(tmp_path)
     for fingerprint in ("mine", "theirs"):
         store.work.child(fingerprint).write("epoch", b"")
@@ -417,7 +417,7 @@ def test_work_of_a_published_training_goes_and_that_of_others_stays(tmp_path):
     assert store.versions() == [1, 2, 3], "no card makes it remove another folder"
 
 
-def test_interrupted_writing_of_quarantined_rows_goes_a_day_later(store, folder):
+def test_interrupted_quarantine_is_removed_after_a_day(store, folder):
     quarantine = folder / "quarantine"
     for name, hours in ((".new-killed__", 25), (".new-under_wy", 1), ("whole", 25)):
         (quarantine / name).mkdir(parents=True)

@@ -8,7 +8,7 @@ from samples import draw_digits
 
 from schemas.rules import DEFAULT_RULES
 from tasks.inbox.merger import InboxMerger, add_accepted, with_files
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.check_rows import check_frame
 
@@ -16,7 +16,7 @@ from tasks.validation.check_rows import check_frame
 @pytest.fixture
 def mixed(tiny_npz, tmp_path):
     """Return a source with bad rows, and with files that have bad, known, repeated and contradicting rows."""
-    base = formats.load(str(tiny_npz), None, DEFAULT_RULES)
+    base = datasets.load(str(tiny_npz), None, DEFAULT_RULES)
     base.train.iloc[3, 1:] = 0
     base.train.iloc[9] = base.train.iloc[5]
     pixels, labels = draw_digits(200, seed=5)

@@ -24,7 +24,7 @@ def right(*wrong):
 
 
 def spread(count, start=0):
-    """Return `count` rows, as many of each class."""
+    """Return `count` rows, equally many of each class."""
     return range(start, start + count)
 
 

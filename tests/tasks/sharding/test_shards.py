@@ -22,7 +22,7 @@ from schemas.rules import Rules
 from schemas.shards import Shard, ShardManifest
 from tasks.sharding import shard_cache, shard_writer
 from tasks.sharding.shard_cache import ShardCache, ShardJob, in_threads
-from tasks.sources import formats, shards
+from tasks.sources import datasets, shards
 from tasks.validation import inspection, profiles
 
 RULES = Rules(max_quarantined=0.2, drift="warning")
@@ -64,7 +64,7 @@ def cut(frame, folder, count, kind="parquet"):
 
 
 def inspected(source, test_source, work, rules=RULES):
-    loaded = formats.load(str(source), str(test_source), rules)
+    loaded = datasets.load(str(source), str(test_source), rules)
     return inspection.inspect(loaded, rules, profiles.load_embedded(), ShardCache(FolderStorage(work), in_threads))
 
 
@@ -122,7 +122,7 @@ def test_shards_without_test_part_are_split_as_one_frame_is(train, tmp_path):
         RawDataset("whole", train, None), RULES.model_copy(update={"min_test_rows": 10}), profiles.load_embedded()
     )
     rules = RULES.model_copy(update={"min_test_rows": 10})
-    loaded = formats.load(str(cut(train, tmp_path / "train", 7)), None, rules)
+    loaded = datasets.load(str(cut(train, tmp_path / "train", 7)), None, rules)
     found, same = inspection.inspect(
         loaded, rules, profiles.load_embedded(), ShardCache(FolderStorage(tmp_path / "work"), in_threads)
     )
@@ -156,10 +156,10 @@ def folder_instead(path):
     [
         (truncated, "not a readable Parquet file"),
         (other_columns, "'ink' in place of 'pixel0'"),
-        (emptied, "empty; expected a Parquet or CSV file"),
+        (emptied, "empty; expected a .parquet or .csv file"),
         (without_rows, "no rows"),
-        (folder_instead, "a folder; expected a Parquet or CSV file"),
-        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; expected a Parquet or CSV file"),
+        (folder_instead, "a folder; expected a .parquet or .csv file"),
+        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; expected a .parquet or .csv file"),
         (lambda path: path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
         (lambda path: path.unlink() or path.symlink_to(path.name), "a link that leads to itself"),
     ],
@@ -180,7 +180,7 @@ def test_a_bad_shard_is_named_with_its_path(train, frame_to_test, tmp_path, spoi
 
 
 def test_bad_shards_are_left_out_if_the_budget_allows(train, frame_to_test, tmp_path):
-    """An unreadable shard counts as many rows as the others have on average, one with a footer what that says."""
+    """An unreadable shard counts as the others' mean number of rows, one with a footer as the number in it."""
     source, tests = cut(train, tmp_path / "train", 30), cut(frame_to_test, tmp_path / "test", 1)
     truncated(source / "part-004.parquet")
     other_columns(source / "part-020.parquet")
@@ -352,7 +352,7 @@ def test_quarantined_rows_are_never_those_of_a_replaced_file(train, frame_to_tes
             change(source / "part-000.parquet")
         return cached
 
-    loaded = formats.load(str(source), str(tests), RULES)
+    loaded = datasets.load(str(source), str(tests), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(
             loaded, RULES, profiles.load_embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_change)
@@ -370,7 +370,7 @@ def test_quarantined_rows_of_a_removed_object_are_unavailable(train, frame_to_te
             memory.rm("/going/part-000.parquet")
         return cached
 
-    loaded = formats.load("memory://going", str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
+    loaded = datasets.load("memory://going", str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
     with pytest.raises(UnavailableError, match=r"part-000\.parquet: changed while the run read it$"):
         inspection.inspect(
             loaded, RULES, profiles.load_embedded(), ShardCache(FolderStorage(tmp_path / "work"), cache_then_remove)
@@ -379,7 +379,7 @@ def test_quarantined_rows_of_a_removed_object_are_unavailable(train, frame_to_te
 
 def test_a_shard_that_is_removed_before_it_is_cached_is_named(train, frame_to_test, tmp_path):
     source = cut(train, tmp_path / "train", 6)
-    loaded = formats.load(str(source), str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
+    loaded = datasets.load(str(source), str(cut(frame_to_test, tmp_path / "test", 1)), RULES)
     (source / "part-003.parquet").unlink()
     place = FolderStorage(tmp_path / "work")
     found, dataset = inspection.inspect(loaded, RULES, profiles.load_embedded(), ShardCache(place, in_threads))
@@ -445,7 +445,7 @@ def test_shards_unused_for_two_weeks_are_swept(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"used", under_way}
 
 
-def test_a_full_disk_is_reported_and_a_rerun_goes_on(train, frame_to_test, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_path, monkeypatch):
     source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
     write, calls = shard_writer._Writer.write_summary, []
 
@@ -505,9 +505,9 @@ def test_a_sharded_path_may_be_given_as_a_file_uri(train, frame_to_test, tmp_pat
     tests = cut(frame_to_test, tmp_path / "test", 1)
     monkeypatch.chdir(tmp_path)
     for source in (f"file://{tmp_path}/train", "file://train", "file://train/*.parquet"):
-        loaded = formats.load(source, str(tests), RULES)
+        loaded = datasets.load(source, str(tests), RULES)
         assert len(loaded.train.shards) == 2
-    assert formats.load("file://train", None, RULES).source == str(tmp_path / "train"), "from anywhere, later"
+    assert datasets.load("file://train", None, RULES).source == str(tmp_path / "train"), "from anywhere, later"
 
 
 def test_a_link_to_itself_in_a_pattern_is_a_bad_shard(train, tmp_path):
@@ -521,7 +521,7 @@ def test_shards_may_have_names_like_mnists_files(train, tmp_path):
     folder = cut(train, tmp_path / "train", 2)
     for path in folder.iterdir():
         path.rename(path.with_name(f"train-images-{path.name}"))
-    assert len(formats.load(str(folder), None, RULES).train.shards) == 2
+    assert len(datasets.load(str(folder), None, RULES).train.shards) == 2
 
 
 @pytest.mark.parametrize(
@@ -545,7 +545,7 @@ def test_shards_cached_at_an_address_are_fetched_on_another_machine(
     _, of_folder = inspected(source, tests, tmp_path / "work")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "here"))
     place = storage_at(f"{bucket}/shards", keep_copies=True)
-    loaded = formats.load(str(source), str(tests), RULES)
+    loaded = datasets.load(str(source), str(tests), RULES)
     _, dataset = inspection.inspect(loaded, RULES, profiles.load_embedded(), ShardCache(place, in_threads))
     assert dataset.fingerprint == of_folder.fingerprint
     assert len(place.names()) == 5

@@ -15,12 +15,12 @@ from samples import fingerprint_of
 from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import inspection, profiles
 
 
 def load(source, test_source=None):
-    return formats.load(str(source), test_source and str(test_source), DEFAULT_RULES)
+    return datasets.load(str(source), test_source and str(test_source), DEFAULT_RULES)
 
 
 @st.composite

@@ -8,7 +8,7 @@ import source_files
 from schemas.errors import InputError
 from schemas.rules import DEFAULT_RULES
 from tasks.inference.start_up import import_tensorflow
-from tasks.sources import formats
+from tasks.sources import datasets
 
 import_tensorflow()
 
@@ -31,7 +31,7 @@ def test_fashion_mnist_is_read_from_keras_downloads(digits, tmp_path, monkeypatc
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     for path in list(folder.iterdir()):
         path.rename(folder / f"{path.name.replace('.idx', '-idx')}")
-    loaded = formats.load("fashion-mnist", None, DEFAULT_RULES)
+    loaded = datasets.load("fashion-mnist", None, DEFAULT_RULES)
     assert loaded.name == "fashion-mnist"
     assert loaded.train.equals(digits)
     assert loaded.test.equals(digits)
@@ -45,4 +45,4 @@ def test_fashion_mnist_offline_is_a_clear_error(monkeypatch):
 
     monkeypatch.setattr(keras.utils, "get_file", get_file)
     with pytest.raises(InputError, match=r"fashion-mnist: can't be downloaded .*folder with its four IDX files"):
-        formats.load("fashion-mnist", None, DEFAULT_RULES)
+        datasets.load("fashion-mnist", None, DEFAULT_RULES)

@@ -78,7 +78,7 @@ def test_memory_bounds_a_block_which_is_a_multiple_of_the_batch(sharded):
     assert sampler.n_blocks == 11
 
 
-def test_too_little_memory_is_an_error_that_names_what_is_needed(sharded):
+def test_too_little_memory_is_an_error_with_the_needed_amount(sharded):
     recipe = RECIPE.model_copy(update={"batch_size": 1024})
     with pytest.raises(InputError, match=r"--memory 1025: 3,000 rows need 1,031 MiB at least"):
         block_sampler(sharded, 2700, recipe)

@@ -15,7 +15,7 @@ from schemas import images
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.results import RawDataset
 from schemas.rules import DEFAULT_RULES, Rules
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.drift import drifts
 from tasks.validation.repairs import TURNS
@@ -37,13 +37,13 @@ def mnist():
 @pytest.fixture(scope="module")
 def frames():
     """Return MNIST as frames."""
-    return formats.load("mnist", None, DEFAULT_RULES)
+    return datasets.load("mnist", None, DEFAULT_RULES)
 
 
 @pytest.fixture(scope="module")
 def fashion():
     """Return the first thousand test images of Fashion-MNIST."""
-    return formats.load(str(ROOT / "tests" / "data" / "fashion-mnist-1000.npz"), None, DEFAULT_RULES).train
+    return datasets.load(str(ROOT / "tests" / "data" / "fashion-mnist-1000.npz"), None, DEFAULT_RULES).train
 
 
 def split_off(frame, rules):
@@ -134,7 +134,7 @@ def test_turned_images_are_refused_with_the_needed_repair(digits, turn):
 )
 def test_wrong_scale_or_polarity_is_refused_with_the_needed_repairs(digits, spoil, repair, tmp_path):
     np.savez(tmp_path / "rows.npz", x=spoil(pixels_of(digits).astype(np.float32)), y=labels_of(digits))
-    spoiled = formats.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
+    spoiled = datasets.load(str(tmp_path / "rows.npz"), None, DEFAULT_RULES).train
     validation, dataset = inspect(spoiled)
     assert dataset is None
     assert [error.message.split("--repair ")[1] for error in validation.errors] == list(repair)
@@ -278,7 +278,7 @@ def test_quarantined_rows_can_be_corrected_and_used_as_a_source(digits, tmp_path
     assert corrected.loc[0, "reasons"] == "label unknown"
     corrected["label"] = digits.iloc[4, 0]
     corrected.to_csv(tmp_path / "corrected.csv", index=False)
-    back = formats.load(str(tmp_path / "corrected.csv"), None, DEFAULT_RULES).train
+    back = datasets.load(str(tmp_path / "corrected.csv"), None, DEFAULT_RULES).train
     assert (back.to_numpy() == digits.iloc[[4]].to_numpy()).all()
 
 
@@ -298,6 +298,6 @@ def test_validation_is_plain_json(digits):
 
 def test_quarantined_pictures_keep_their_names(digits, tmp_path):
     folder = source_files.pictures(digits, tmp_path)
-    loaded = formats.load(str(folder), None, DEFAULT_RULES)
+    loaded = datasets.load(str(folder), None, DEFAULT_RULES)
     loaded.train.iloc[3, 1:] = 0
     assert inspect(loaded.train)[0].quarantined["item"].tolist() == [loaded.train.index[3]]

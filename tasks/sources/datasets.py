@@ -1,0 +1,102 @@
+"""Read sources to train on: check a source, find its format, and load it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
+from schemas.errors import InputError
+from schemas.rules import Rules
+from schemas.shards import ShardManifest
+from tasks.sources import files, formats, shards
+from tasks.sources.formats import SHARDS, Format
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from schemas.results import RawDataset
+
+UNSUITABLE = {
+    "cifar10": "photographs in colour, 32 × 32",
+    "cifar100": "photographs in colour, 32 × 32, of a hundred classes",
+    "imdb": "texts",
+    "reuters": "texts",
+    "california-housing": "house prices",
+    "boston-housing": "house prices",
+}
+"""The other sets of `keras.datasets`, and their contents."""
+
+
+def check(*sources: str | None) -> None:
+    """Raise InputError, within tens of milliseconds, if one of the sources can't be trained on."""
+    for source in sources:
+        if source is not None:
+            find_format(source)
+
+
+def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
+    """Read a source and, if there is one, the test source, which replaces the source's own test part."""
+    from schemas.results import RawDataset
+
+    train, test = _read(source, rules)
+    name = _name(source)
+    if test_source is not None:
+        all_rows, test_part = _read(test_source, rules)
+        test = all_rows if test_part is None else test_part
+        name += f" with {_name(test_source)}"
+    return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source))
+
+
+def find_format(source: str, expected: str = "") -> Format:
+    """Return a source's format; raise InputError, with a message that ends with `expected`, if it has none."""
+    expected = expected or f"expected {formats.source_help()}"
+    if built_in_format := formats.find_built_in(source):
+        built_in_format.check()
+        return built_in_format
+    if not source.strip():
+        raise InputError(f"the source is empty; {expected}")
+    if source in UNSUITABLE:
+        raise InputError(f"{source}: {UNSUITABLE[source]}; {expected}")
+    check_uri(source, expected)
+    source = strip_file_scheme(source)
+    path = Path(source)
+    try:
+        if path.is_dir() and (folder_format := formats.find_folder_format(path)):
+            return folder_format
+        if shards.is_sharded(source):
+            shards.check(source)
+            return SHARDS
+        if path.is_dir():
+            raise InputError(f"{path}: no known format; expected a folder with {formats.folder_layouts()}")
+        file_format = formats.find_file_format(path, expected)
+    except OSError as error:
+        raise InputError(f"{source}: {files.unreadable(error)}; {expected}") from error
+    if not file_format.has_labels:
+        raise InputError(f"{path}: a file without labels ({file_format.file}); {expected}")
+    return file_format
+
+
+def resolve_path(source: str | None) -> Path | None:
+    """Return a source's path on this machine; None if it is elsewhere, or if there is no source."""
+    if source is None:
+        return None
+    built_in_format = formats.find_built_in(source)
+    path = built_in_format.path if built_in_format else local_path(source)
+    return path and path.resolve()
+
+
+def _read(source: str, rules: Rules) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None]:
+    fmt, source = find_format(source), strip_file_scheme(source)
+    return (shards.list_shards(source), None) if fmt is SHARDS else fmt.read(Path(source), rules)
+
+
+def _name(source: str) -> str:
+    if SCHEME in source:
+        return source.rstrip("/").rsplit("/", 1)[-1]
+    return source if formats.find_built_in(source) else Path(source).resolve().name
+
+
+def _uri(source: str) -> str:
+    path = None if formats.find_built_in(source) else local_path(source)
+    return source if path is None else str(path.resolve())
