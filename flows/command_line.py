@@ -68,7 +68,7 @@ def run(
     try:
         check(**parameters)
         _check_server()
-        with temporary_settings(SETTINGS), tags("digits", flow.name), _server(preload, interrupted):
+        with temporary_settings(SETTINGS), tags("digits"), _server(preload, interrupted):
             result = _without_task_tags(flow)(**parameters)
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))

@@ -285,6 +285,11 @@ class PublishedVersion:
         )
 
     @property
+    def outcome(self) -> str:
+        """The name of the run's final state in Prefect, which `deployment/automations.yaml` lists."""
+        return "Unchanged" if self.unchanged else "Promoted" if self.promoted else "Refused"
+
+    @property
     def decision_message(self) -> str:
         if self.unchanged:
             same = f"version {self.version} has the same data, recipe, training code and libraries"
