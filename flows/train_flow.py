@@ -62,9 +62,10 @@ def run_name(
     source: str, recipe: RecipeName, overrides: Overrides, rules: Rules, gate: GateRules, **_others: object
 ) -> str:
     """Return a name such as `train fast cnn on mnist, epochs 3, seed 1`."""
-    network = overrides.network or DEFAULT_NETWORK
-    changes = run_names.changes(overrides.model_copy(update={"network": None}), rules, gate)
-    return f"train {recipe} {network} on {run_names.source(source)}{changes}"
+    changed = overrides.model_dump(exclude_none=True)
+    network = changed.pop("network", DEFAULT_NETWORK)
+    changed |= rules.model_dump(exclude_defaults=True) | gate.model_dump(exclude_defaults=True)
+    return f"train {recipe} {network} on {run_names.source(source)}{run_names.changes(changed)}"
 
 
 @flow(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
 from prefect.runtime import flow_run
-from pydantic import BaseModel
 
 from artifacts.store.store import Store
 from schemas.errors import InputError
@@ -29,9 +28,8 @@ def is_generated(name: str) -> bool:
     return not name or (len(words) in {2, 3} and all(word.isalpha() for word in words))
 
 
-def changes(*models: BaseModel) -> str:
+def changes(fields: Mapping[str, object]) -> str:
     """Format the fields that differ from their defaults: `, epochs 3, seed 1`."""
-    fields = {name: value for model in models for name, value in model.model_dump(exclude_defaults=True).items()}
     return "".join(f", {name.replace('_', ' ')} {_format(value)}" for name, value in fields.items())
 
 
