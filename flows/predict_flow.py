@@ -3,6 +3,9 @@
 Run it with `python flows/predict_flow.py --input scans/`; `--help` lists the parameters.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
 from pathlib import Path
 from typing import Annotated
 

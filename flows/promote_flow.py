@@ -3,6 +3,9 @@
 Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `--previous`.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
 import contextlib
 
 from prefect import State, flow
@@ -25,6 +28,7 @@ def check(version: int | None, store: str, reason: str, *, previous: bool) -> No
     if not reason.strip():
         raise InputError("--reason is empty; give a reason for the history")
     versions = Store(store)
+    versions.check_writable()
     versions.check_intact(_resolve_version(version, versions.state(), store))
 
 

@@ -3,6 +3,9 @@
 Run it with `python flows/verify_flow.py`, for the champion, or with `--version 3`.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
 from prefect import State, flow
 from prefect.states import Completed
 

@@ -46,8 +46,9 @@ class Store:
         self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
     def check_writable(self) -> None:
-        """Raise InputError if a version can't be written; leave nothing behind."""
-        self._versions.check_writable()
+        """Raise InputError if no version or event can be written; leave nothing behind."""
+        for storage in (self._versions, self._root.child(HISTORY)):
+            storage.check_writable()
         self._check_layout()
 
     def state(self) -> State:
