@@ -66,7 +66,7 @@ def promote_flow(
 def _resolve_version(version: int | None, state: StoreState, store: str) -> int:
     number = state.previous_champion if version is None else version
     if number is None:
-        raise InputError(f"store {store}: no version was the champion before; choose one with --version")
+        raise InputError(f"{store}: no version was the champion before; choose one with --version")
     return number
 
 

@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from schemas.counts import count
+
 if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
@@ -301,7 +303,7 @@ class PublishedVersion:
         low, high = self.interval
         return (
             f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
-            f"{self.errors} mistakes in {self.n_rows:,} test digits"
+            f"{count(self.errors, 'mistake')} in {count(self.n_rows, 'test digit')}"
         )
 
     @property

@@ -41,8 +41,8 @@ def source(path: str) -> str:
 def version(number: int | None, store: str) -> str:
     """Format a version, by default the champion: `version 3`."""
     with contextlib.suppress(InputError):  # the flow reports it
-        return f"version {Store(store).resolve_version(number)}"
-    return "the champion" if number is None else f"version {number}"
+        return f"version {Store(store).resolve_version(number or None)}"
+    return f"version {number}" if number else "the champion"
 
 
 def _format(value: object) -> str:

@@ -148,8 +148,8 @@ def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 1, "store store: there is no champion; choose a version with --version"),
-        (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
+        ([], 1, "store: there is no champion; choose a version with --version"),
+        (["--version", "7"], 1, "store: there is no version 7; there are none"),
         (["--input", "scans/*.png"], 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
         (["--output", "out.xlsx"], 1, "--output out.xlsx: must end with .csv or .parquet"),
         (["--output", "gone/out.csv"], 1, "--output gone/out.csv: can't be written (No such file or directory)"),
