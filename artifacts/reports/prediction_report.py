@@ -20,10 +20,9 @@ def prediction_report(prediction: Prediction, address: Address) -> str:
 
 
 def summary(prediction: Prediction) -> str:
-    """Format a table and a few lines for the terminal."""
-    rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
-    rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
-    lines = [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]
+    """Format a line for each of a few images, or a table, and a few lines for the terminal."""
+    is_few = prediction.n_predicted <= len(prediction.least_confident)
+    lines = _answers(prediction) if is_few else _table(prediction)
     lines += ["", f"version {prediction.version}: {count(prediction.n_rows, 'image')} of {prediction.source}"]
     if prediction.score:
         lines.append(_score(prediction.score))
@@ -33,6 +32,21 @@ def summary(prediction: Prediction) -> str:
         lines.append(f"without a prediction: {reasons}")
     lines += [f"{finding.severity}: {finding.message}" for finding in prediction.findings]
     return "\n".join(lines)
+
+
+def _answers(prediction: Prediction) -> list[str]:
+    examples = sorted(prediction.least_confident, key=lambda example: example.item)
+    return [
+        f"{example.item}: {example.label}, {example.confidence:.1%} sure"
+        + (f"; it abstains, as it may be {example.second}" if example.abstained else "")
+        for example in examples
+    ]
+
+
+def _table(prediction: Prediction) -> list[str]:
+    rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
+    rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
+    return [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]
 
 
 def _headline(prediction: Prediction) -> str:

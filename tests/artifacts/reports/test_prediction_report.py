@@ -75,6 +75,16 @@ def test_a_version_without_a_threshold_is_reported_as_such(prediction):
     assert "The version has no confidence threshold, so it abstained from all images." in text
 
 
+def test_the_terminal_gets_a_line_for_each_of_a_few_images(prediction):
+    examples = tuple(
+        Example(item, np.zeros((28, 28), np.uint8), label, sure, 1, abstained=sure < 0.8)
+        for item, label, sure in (("b.png", 7, 0.53), ("a.png", 3, 0.987))
+    )
+    few = dataclasses.replace(prediction, n_rows=2, labels=np.bincount([7, 3], minlength=10), least_confident=examples)
+    lines = prediction_report.summary(few).splitlines()
+    assert lines[:3] == ["a.png: 3, 98.7% sure", "b.png: 7, 53.0% sure; it abstains, as it may be 1", ""]
+
+
 def test_the_terminal_gets_a_short_table(prediction):
     lines = prediction_report.summary(prediction).splitlines()
     assert lines[0].split() == ["digit", "images", "abstained"]
