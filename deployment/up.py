@@ -49,9 +49,13 @@ def main() -> None:
 def up(stack: contextlib.ExitStack, port: str) -> Processes:
     """Start the server unless PREFECT_API_URL is set, deploy, and start the worker; the stack stops the processes."""
     processes: Processes = {}
-    environment = {"PREFECT_API_URL": f"http://{HOST}:{port}/api", "PROJECT": str(ROOT), **os.environ}
-    url = environment["PREFECT_API_URL"]
-    if "PREFECT_API_URL" in os.environ:
+    given = os.environ.get("PREFECT_API_URL")
+    url = given or f"http://{HOST}:{port}/api"
+    ui = url.removesuffix("/api")
+    # Without /v2, the links that runs log would lead to the older UI.
+    links = {"PREFECT_UI_URL": f"{ui}/v2"} if url.endswith("/api") else {}
+    environment = {"PROJECT": str(ROOT), **links, **os.environ, "PREFECT_API_URL": url}
+    if given:
         check_answers(url)
     else:
         check_port(port)
@@ -60,14 +64,15 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
         # recorded PID.
         SERVER_LOG.parent.mkdir(parents=True, exist_ok=True)
         log = stack.enter_context(SERVER_LOG.open("wb"))
+        print("starting the Prefect server, which takes some seconds", flush=True)
         command = ["server", "start", "--host", HOST, "--port", port]
         processes["server"] = stack.enter_context(background_process(command, environment, log))
         record(processes)
         await_server(url, processes["server"])
+    print("creating or updating the deployments", flush=True)
     deploy(environment)
     processes["worker"] = stack.enter_context(background_process(["worker", "start", "--pool", POOL], environment))
     record(processes)
-    ui = url.removesuffix("/api")
     print(
         f"\nPrefect UI:  {ui}\n"
         f"train now:   {ui}/deployments, retrain, Run\n"
@@ -80,12 +85,14 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
 
 
 def deploy(environment: Mapping[str, str]) -> None:
-    """Create or update the work pool, the deployments of prefect.yaml and the automations."""
-    prefect = [PREFECT, "--no-prompt"]
-    pool = [*prefect, "work-pool", "create", POOL, "--type", "process", "--overwrite"]
-    run(pool, environment, "the work pool can't be created")
-    run([*prefect, "deploy", "--all"], environment, "the flows can't be deployed")
-    run([sys.executable, "deployment/automations.py"], environment, "the automations can't be created")
+    """Run deploy.py; raise UpError with the last line of its output if it fails."""
+    process = subprocess.run(
+        [sys.executable, "deployment/deploy.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    if process.returncode:
+        last_line = (process.stderr or process.stdout).strip().splitlines()[-1:]
+        raise UpError(f"the flows can't be deployed: {''.join(last_line)}")
+    print(process.stdout, end="", flush=True)
 
 
 def record(processes: Processes) -> None:
@@ -128,16 +135,6 @@ def await_server(url: str, server: subprocess.Popen[bytes]) -> None:
             return check_answers(url)
         time.sleep(0.2)
     raise UpError(f"the Prefect server doesn't answer; see {SERVER_LOG}")
-
-
-def run(command: list[str], environment: Mapping[str, str], message: str) -> None:
-    """Run a command; raise UpError with the last line of its output if it fails."""
-    process = subprocess.run(  # noqa: S603, Prefect's own command and our own
-        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
-    )
-    if process.returncode:
-        last_line = (process.stderr or process.stdout).strip().splitlines()[-1:]
-        raise UpError(f"{message}: {''.join(last_line)}")
 
 
 @contextlib.contextmanager

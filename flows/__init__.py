@@ -1,1 +1,33 @@
-"""Entry points: each module defines one Prefect flow, which is also a script."""
+"""Entry points: each module defines one Prefect flow, which is also a script.
+
+Each imports this package before Prefect, which needs a home folder and logs tracebacks.
+"""
+
+import logging
+import sys
+import warnings
+from pathlib import Path
+
+from schemas.errors import InputError, TrainingError
+
+
+def check_home() -> None:
+    """Exit with one line if this user has no home folder, as in some containers: Prefect can't be imported then."""
+    try:
+        Path.home()
+    except RuntimeError:
+        sys.exit("error: this user has no home folder; set HOME to a folder that the user can write to")
+
+
+def drop_traceback(record: logging.LogRecord) -> bool:
+    """Drop the traceback of an error that users cause and fix: its message says everything."""
+    if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)):
+        record.exc_info, record.is_reported = None, True
+    return True
+
+
+check_home()
+# Prefect warns if its folder can't be created, needed or not; command_line reports it if it is.
+warnings.filterwarnings("ignore", category=UserWarning, module="prefect.context")
+for logger in ("prefect.flow_runs", "prefect.task_runs"):
+    logging.getLogger(logger).addFilter(drop_traceback)

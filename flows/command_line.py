@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
+from tempfile import TemporaryFile
 from threading import Event, Thread
 from typing import Any, NoReturn, TypeVar
 from uuid import UUID
@@ -25,6 +26,7 @@ from prefect.context import TagsContext
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_HOME,
     PREFECT_SERVER_ANALYTICS_ENABLED,
     PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     PREFECT_UI_URL,
@@ -68,7 +70,7 @@ def run(
     try:
         check(**parameters)
         _check_server()
-        with temporary_settings(SETTINGS), tags("digits", flow.name), _server(preload, interrupted):
+        with temporary_settings(_settings()), tags("digits"), _server(preload, interrupted):
             result = _without_task_tags(flow)(**parameters)
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
@@ -117,9 +119,17 @@ def artifact_page(artifact: UUID | None) -> str:
     """Return the address of an artifact in the Prefect UI; without a server, also how to start one."""
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
-        return f"{PREFECT_UI_URL.value()}/{page}"
+        return f"{_settings()[PREFECT_UI_URL]}/{page}"
     prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-    return f"run `{prefect} server start`, open http://127.0.0.1:4200/{page}"
+    return f"http://127.0.0.1:4200/v2/{page}, while `make up` or `{prefect} server start` runs"
+
+
+def _settings() -> dict[Any, object]:
+    """Return SETTINGS, and those that depend on PREFECT_API_URL."""
+    url = PREFECT_API_URL.value() or None  # an empty variable counts as none
+    # Without /v2, links would lead to the older UI. Prefect Cloud's address ends differently.
+    ui = f"{url.removesuffix('/api')}/v2" if url and url.endswith("/api") else PREFECT_UI_URL.value()
+    return SETTINGS | {PREFECT_API_URL: url, PREFECT_UI_URL: ui}
 
 
 def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
@@ -137,19 +147,40 @@ def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
 
 
 def _check_server() -> None:
+    """Raise InputError for a server that doesn't answer or is too old, or if none can be started."""
     url = PREFECT_API_URL.value()
     if not url:
+        _check_prefect_home()
         return
     try:
         with get_client(sync_client=True) as client:
             if fault := client.api_healthcheck():
                 raise fault
             if client.server_type is not ServerType.CLOUD:  # which has no such endpoint
-                client.api_version()
+                _check_version(client.api_version(), client.client_version(), url)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, as without /api
         raise UnavailableError(
             f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); set it to the "
             "address of a running one, such as http://127.0.0.1:4200/api, with its password, if it has one"
+        ) from error
+
+
+def _check_version(server: str, client: str, url: str) -> None:
+    """Raise InputError for a server of an older minor release, which rejects requests of newer clients."""
+    server_release, client_release = ([int(part) for part in version.split(".")[:2]] for version in (server, client))
+    if server_release < client_release:
+        raise InputError(f"PREFECT_API_URL={url}: that server runs Prefect {server}; update it to {client} or newer")
+
+
+def _check_prefect_home() -> None:
+    home: Path = PREFECT_HOME.value()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=home):
+            return
+    except OSError as error:
+        raise InputError(
+            f"PREFECT_HOME={home}: can't be written ({error.strerror}); set it to another folder"
         ) from error
 
 
@@ -158,6 +189,8 @@ def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
     """Start a temporary Prefect server unless PREFECT_API_URL is set, and preload meanwhile: both take seconds."""
     starting = Thread(target=copy_context().run, args=(_start_temporary_server,), daemon=True)
     starting.start()
+    start = "" if PREFECT_API_URL.value() else "starting a temporary Prefect server and "
+    print(f"{start}importing libraries, which takes some seconds", file=sys.stderr, flush=True)
     preload()
     starting.join()
     for handler in logging.getLogger().handlers:
@@ -199,8 +232,8 @@ def _exit_with(server: subprocess.Popen[bytes], done: Event, interrupted: str) -
 
 
 def _is_not_reported(record: logging.LogRecord) -> bool:
-    """Return False for tracebacks of errors that the last line reports."""
-    return not (record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)))
+    """Return False for errors that the last line reports."""
+    return not hasattr(record, "is_reported")
 
 
 def _flag_error(error: CycloptsError) -> str:

@@ -3,6 +3,9 @@
 Run it with `python flows/predict_flow.py --input scans/`; `--help` lists the parameters.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +20,7 @@ from flows import command_line
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
+from tasks.orchestration import run_names
 from tasks.predict import predict, preload
 from tasks.report_prediction import report_prediction
 from tasks.sources import formats, inputs
@@ -30,7 +34,12 @@ def check(input: str, version: int | None, store: str, output: Path, **_others: 
     versions.card(versions.resolve_version(version))
 
 
-@flow(name="predict", flow_run_name="predict {input}")
+def run_name(input: str, version: int | None, store: str, **_others: object) -> str:  # noqa: A002
+    """Return a name such as `predict scans with version 3`."""
+    return f"predict {run_names.source(input)} with {run_names.version(version, store)}"
+
+
+@flow(name="predict", flow_run_name=run_names.named(run_name))
 @command_line.fill_docstring(inputs=formats.input_help())
 def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
     input: str = "mnist",  # noqa: A002, the flag is --input

@@ -3,6 +3,11 @@
 Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `--previous`.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
+import contextlib
+
 from prefect import State, flow
 from prefect.states import Completed
 
@@ -11,6 +16,7 @@ from artifacts.store.store import Store
 from flows import command_line
 from schemas.errors import InputError
 from schemas.results import Promotion
+from tasks.orchestration import run_names
 from tasks.promote import promote
 from tasks.update_leaderboard import update_leaderboard
 
@@ -22,10 +28,20 @@ def check(version: int | None, store: str, reason: str, *, previous: bool) -> No
     if not reason.strip():
         raise InputError("--reason is empty; give a reason for the history")
     versions = Store(store)
+    versions.check_writable()
     versions.check_intact(_resolve_version(version, versions.state(), store))
 
 
-@flow(name="promote", flow_run_name="promote")
+def run_name(version: int | None, store: str, *, previous: bool, **_others: object) -> str:
+    """Return a name such as `promote version 3`."""
+    if not previous:
+        return f"promote version {version}"
+    with contextlib.suppress(InputError):  # the flow reports it
+        return f"roll back to version {_resolve_version(None, Store(store).state(), store)}"
+    return "roll back"
+
+
+@flow(name="promote", flow_run_name=run_names.named(run_name))
 def promote_flow(
     version: int | None = None, store: str = "store", reason: str = "by hand", *, previous: bool = False
 ) -> State[Promotion]:
@@ -44,13 +60,13 @@ def promote_flow(
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
     promotion = promote(versions, _resolve_version(version, state, store), state.champion, reason)
     update_leaderboard(versions)
-    return Completed(message=promotion.summary, data=promotion)
+    return Completed(name="Promoted", message=promotion.summary, data=promotion)
 
 
 def _resolve_version(version: int | None, state: StoreState, store: str) -> int:
     number = state.previous_champion if version is None else version
     if number is None:
-        raise InputError(f"store {store}: no version was the champion before; choose one with --version")
+        raise InputError(f"{store}: no version was the champion before; choose one with --version")
     return number
 
 

@@ -3,6 +3,9 @@
 Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +20,7 @@ from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
-from schemas.recipe import Overrides, RecipeName
+from schemas.recipe import DEFAULT_NETWORK, Overrides, RecipeName
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks.compare import compare
@@ -26,6 +29,7 @@ from tasks.find_cached_version import find_cached_version
 from tasks.inbox.folder import Inbox
 from tasks.load import load
 from tasks.merge_inbox import merge_inbox
+from tasks.orchestration import run_names
 from tasks.orchestration.ray_cluster import check_engine, cluster
 from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
@@ -57,9 +61,19 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     overrides.applied_to(recipe)
 
 
+def run_name(
+    source: str, recipe: RecipeName, overrides: Overrides, rules: Rules, gate: GateRules, **_others: object
+) -> str:
+    """Return a name such as `train fast cnn on mnist, epochs 3, seed 1`."""
+    changed = overrides.model_dump(exclude_none=True)
+    network = changed.pop("network", DEFAULT_NETWORK)
+    changed |= rules.model_dump(exclude_defaults=True) | gate.model_dump(exclude_defaults=True)
+    return f"train {recipe} {network} on {run_names.source(source)}{run_names.changes(changed)}"
+
+
 @flow(
     name="train",
-    flow_run_name="train {recipe} on {source}",
+    flow_run_name=run_names.named(run_name),
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 @command_line.fill_docstring(sources=formats.source_help())
@@ -112,7 +126,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
                 published = publish(versions, dataset, trained, evaluation, decision, plots, seconds(), keep)
     published = report_training(published, versions)
     update_leaderboard(versions)
-    return Completed(name="Unchanged" if published.unchanged else None, message=published.summary, data=published)
+    return Completed(name=published.outcome, message=published.summary, data=published)
 
 
 def summary(published: PublishedVersion) -> str:

@@ -3,12 +3,16 @@
 Run it with `python flows/verify_flow.py`, for the champion, or with `--version 3`.
 """
 
+import flows  # noqa: F401, before Prefect
+
+# isort: split
 from prefect import State, flow
 from prefect.states import Completed
 
 from artifacts.store.store import Store
 from flows import command_line
 from schemas.results import VerificationResult
+from tasks.orchestration import run_names
 from tasks.verify import verify
 
 
@@ -18,7 +22,12 @@ def check(version: int | None, store: str, **_others: object) -> None:
     versions.card(versions.resolve_version(version))
 
 
-@flow(name="verify", flow_run_name="verify")
+def run_name(version: int | None, store: str, *, reproduce: bool) -> str:
+    """Return a name such as `verify version 3`."""
+    return f"{'reproduce' if reproduce else 'verify'} {run_names.version(version, store)}"
+
+
+@flow(name="verify", flow_run_name=run_names.named(run_name))
 def verify_flow(
     version: int | None = None, store: str = "store", *, reproduce: bool = False
 ) -> State[VerificationResult]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from schemas.counts import count
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
@@ -98,6 +100,6 @@ class Prediction:
     @property
     def summary(self) -> str:
         return (
-            f"version {self.version}: {self.n_rows:,} images of {self.source} written to {self.output}, "
+            f"version {self.version}: {count(self.n_rows, 'image')} of {self.source} written to {self.output}, "
             f"abstained from {self.abstained.sum():,}"
         )

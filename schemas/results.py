@@ -6,6 +6,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from schemas.counts import count
+
 if TYPE_CHECKING:
     from pathlib import Path
     from uuid import UUID
@@ -285,6 +287,11 @@ class PublishedVersion:
         )
 
     @property
+    def outcome(self) -> str:
+        """The name of the run's final state in Prefect, which `deployment/automations.yaml` lists."""
+        return "Unchanged" if self.unchanged else "Promoted" if self.promoted else "Refused"
+
+    @property
     def decision_message(self) -> str:
         if self.unchanged:
             same = f"version {self.version} has the same data, recipe, training code and libraries"
@@ -296,7 +303,7 @@ class PublishedVersion:
         low, high = self.interval
         return (
             f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
-            f"{self.errors} mistakes in {self.n_rows:,} test digits"
+            f"{count(self.errors, 'mistake')} in {count(self.n_rows, 'test digit')}"
         )
 
     @property

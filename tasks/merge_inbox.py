@@ -59,7 +59,7 @@ def settle_files(merger: InboxMerger, inbox: Path) -> None:
 
     Each file is read only once, so the added rows are those that were checked.
     """
-    from artifacts.reports.markdown import count
+    from schemas.counts import count
 
     folder = Inbox(inbox)
     with folder.locked():

@@ -9,6 +9,7 @@ from uuid import UUID
 from prefect import task
 from prefect.artifacts import create_markdown_artifact
 
+from schemas.counts import count
 from schemas.prediction import Prediction
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
@@ -25,7 +26,7 @@ def report_prediction(prediction: Prediction) -> Prediction:
 
     pictures = plots.draw(prediction_report.SECTIONS, prediction)
     text = prediction_report.prediction_report(prediction, markdown.as_data_uris(pictures))
-    description = f"{prediction.source}: {prediction.n_rows:,} images by version {prediction.version}"
+    description = f"{prediction.source}: {count(prediction.n_rows, 'image')} by version {prediction.version}"
     artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=description)
     events.emit_drift(prediction.source, prediction.drifts)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

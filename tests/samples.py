@@ -83,6 +83,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
         "run": "test",
         "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", "promoted": False, **decision},
         "recipe": {"network": "mlp", "epochs": 14},
+        "data": {"name": "mnist"},
         "files": checksums(folder),
     }
 

@@ -85,7 +85,7 @@ def deployment(api: httpx.Client, name: str) -> dict[str, Any]:
 
 def enable_predict_trigger(api: httpx.Client, *, enabled: bool) -> None:
     """Turn on or off that predict runs whenever a version becomes champion, as in prefect.yaml."""
-    name_filter = {"automations": {"name": {"any_": ["predict__automation_1"]}}}
+    name_filter = {"automations": {"name": {"any_": ["digits-predict-champion"]}}}
     (automation,) = api.post("/automations/filter", json=name_filter).raise_for_status().json()
     api.patch(f"/automations/{automation['id']}", json={"enabled": enabled}).raise_for_status()
 

@@ -15,6 +15,7 @@ from typing import Any
 from artifacts.reports import markdown
 from artifacts.reports.markdown import table
 from artifacts.store import reference_profile
+from schemas.counts import count
 from schemas.results import Evaluation
 from schemas.run import Run
 
@@ -103,7 +104,7 @@ def _metrics_text(card: dict[str, Any]) -> str:
     recall = [["recall", *(f"{recall:.2%}" for recall in metrics["recall"].values())]]
     return (
         f"{metrics['accuracy']:.2%} of {n_rows:,} test rows (95 % interval {low:.2%} to {high:.2%}), "
-        f"{metrics['errors']:,} mistakes; log loss {metrics['log_loss']:.4f}, calibration error "
+        f"{count(metrics['errors'], 'mistake')}; log loss {metrics['log_loss']:.4f}, calibration error "
         f"{metrics['calibration_error']:.4f}.\n\n"
         f"{table(['digit', *metrics['recall']], recall)}\n\n{_abstention_text(card['abstention'])}"
     )

@@ -10,6 +10,7 @@ from artifacts.reports import markdown
 from artifacts.store.history import Event
 from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK, Store
 from schemas.errors import StoreError
+from schemas.recipe import PRESETS
 
 MAX_ROWS = 20
 MAX_EVENTS = 500
@@ -46,15 +47,25 @@ def _summary(card: dict[str, Any], version: int, history: Sequence[Event], *, is
     row = {
         "version": version,
         "in use": "champion" if is_champion else "",
+        "made, UTC": _minute(card["made"]),
         "accuracy": f"{metrics['accuracy']:.2%}",
         "mistakes": metrics["errors"],
         "fixed": "" if decision["fixed"] is None else decision["fixed"],
         "newly made": "" if decision["made"] is None else decision["made"],
         "decision": " then ".join(promotions) or "not promoted",
-        "trained": f"{recipe['network']}, {recipe['epochs']} epochs",
-        "made, UTC": _minute(card["made"]),
+        "trained": f"{_recipe(recipe)} on {card['data']['name']}",
     }
     return VersionSummary(version, metrics["accuracy"], metrics["interval"], is_champion, promotions, row)
+
+
+def _recipe(fields: dict[str, Any]) -> str:
+    """Format a recipe as the most similar preset and the fields that differ: `fast cnn, epochs 3, seed 1`."""
+    network, texts = fields["network"], []
+    for preset, recipes in PRESETS.items():
+        expected = recipes[network].model_dump(mode="json") if network in recipes else {}
+        changed = {name: value for name, value in fields.items() if name != "network" and expected.get(name) != value}
+        texts.append((len(changed), ", ".join([f"{preset} {network}", *(f"{n} {v}" for n, v in changed.items())])))
+    return min(texts)[1].replace("_", " ")
 
 
 def history_report(history: Sequence[Event], address: markdown.Address) -> str:

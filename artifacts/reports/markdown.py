@@ -66,11 +66,6 @@ def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int 
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 
 
-def count(number: int, noun: str) -> str:
-    """Format a count with its noun: `1 image`, `2,000 images`."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
 def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
     """Format a confusion matrix as a table, followed by the plot `confusion_matrix`."""
     rows = (

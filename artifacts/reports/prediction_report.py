@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from artifacts.reports import markdown, plots
 from artifacts.reports.markdown import Address, Section, table
+from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.prediction import Prediction
 from schemas.results import ScoredPredictions
@@ -19,11 +20,10 @@ def prediction_report(prediction: Prediction, address: Address) -> str:
 
 
 def summary(prediction: Prediction) -> str:
-    """Format a table and a few lines for the terminal."""
-    rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
-    rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
-    lines = [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]
-    lines += ["", f"version {prediction.version}: {markdown.count(prediction.n_rows, 'image')} of {prediction.source}"]
+    """Format a line for each of a few images, or a table, and a few lines for the terminal."""
+    is_few = prediction.n_predicted <= len(prediction.least_confident)
+    lines = _answers(prediction) if is_few else _table(prediction)
+    lines += ["", f"version {prediction.version}: {count(prediction.n_rows, 'image')} of {prediction.source}"]
     if prediction.score:
         lines.append(_score(prediction.score))
     lines.append(f"unlike the training images: {prediction.unlike_training:,}")
@@ -34,10 +34,25 @@ def summary(prediction: Prediction) -> str:
     return "\n".join(lines)
 
 
+def _answers(prediction: Prediction) -> list[str]:
+    examples = sorted(prediction.least_confident, key=lambda example: example.item)
+    return [
+        f"{example.item}: {example.label}, {example.confidence:.1%} sure"
+        + (f"; it abstains, as it may be {example.second}" if example.abstained else "")
+        for example in examples
+    ]
+
+
+def _table(prediction: Prediction) -> list[str]:
+    rows = [(str(label), prediction.labels[label], prediction.abstained[label]) for label in CLASSES]
+    rows.append(("all", prediction.n_predicted, prediction.abstained.sum()))
+    return [f"{'digit':>5}  {'images':>12}  {'abstained':>9}", *(f"{d:>5}  {n:>12,}  {a:>9,}" for d, n, a in rows)]
+
+
 def _headline(prediction: Prediction) -> str:
     pace = prediction.n_rows / prediction.seconds
     text = (
-        f"# {prediction.source}: {markdown.count(prediction.n_rows, 'image')}\n\n"
+        f"# {prediction.source}: {count(prediction.n_rows, 'image')}\n\n"
         f"Predicted by version {prediction.version} in {prediction.seconds:.1f} s, {pace:,.0f} images per second, and "
         f"written to `{prediction.output}`."
     )
@@ -47,8 +62,8 @@ def _headline(prediction: Prediction) -> str:
 def _score(score: ScoredPredictions) -> str:
     low, high = score.interval
     text = (
-        f"accuracy {score.accuracy:.2%} of {score.n_rows:,} images with a label ({low:.2%} to {high:.2%}), "
-        f"{score.errors:,} mistakes"
+        f"accuracy {score.accuracy:.2%} of {count(score.n_rows, 'image')} with a label ({low:.2%} to {high:.2%}), "
+        f"{count(score.errors, 'mistake')}"
     )
     accepted = score.abstention
     if accepted.accuracy is None:
@@ -94,8 +109,8 @@ def _confidence(prediction: Prediction, address: Address) -> str:
 def _similarity(prediction: Prediction, address: Address) -> str:
     share = prediction.unlike_training / max(prediction.n_predicted, 1)
     text = (
-        f"{prediction.unlike_training:,} images ({share:.2%}) are unlike the training images: further from their mean "
-        "than all but one in a thousand of these, measured along the principal components and off them."
+        f"Unlike the training images: {count(prediction.unlike_training, 'image')} ({share:.2%}), further from their "
+        "mean than all but one in a thousand of these, measured along the principal components and off them."
     )
     return f"{text}\n\n![Least similar]({address('least_similar')})" if prediction.least_similar else text
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from artifacts.reports import markdown, plots, validation_report
 from artifacts.reports.markdown import Address, Section, table
+from schemas.counts import count
 from schemas.gate import Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import Run
@@ -52,7 +53,7 @@ def _headline(evaluation: Evaluation, version: int) -> str:
     return (
         f"# Version {version}: {evaluation.accuracy:.2%} of {evaluation.n_rows:,} test digits\n\n"
         f"**Accuracy {evaluation.accuracy:.2%}**, 95 % interval {low:.2%} to {high:.2%} (Wilson), "
-        f"{evaluation.errors:,} mistakes. That is {abs(points):.2f} percentage points "
+        f"{count(evaluation.errors, 'mistake')}. That is {abs(points):.2f} percentage points "
         f"{'better' if points >= 0 else 'worse'} than the original project, {ORIGINAL_ACCURACY:.2%}.\n\n"
         f"Log loss {evaluation.log_loss:.4f}, expected calibration error {evaluation.calibration_error:.4f}."
     )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from artifacts.reports import markdown
 from artifacts.reports.markdown import Address, Section, table
+from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.results import Validation
 from schemas.row_checks import ROW_CHECKS
@@ -17,8 +18,8 @@ MEANS, QUARANTINE = "data", "quarantine"
 
 def validation_report(validation: Validation, address: Address, quarantine_uri: str | None) -> str:
     """Format the report; `quarantine_uri` is the location of the quarantined rows."""
-    outcome = f"refused, {markdown.count(len(validation.errors), 'error')}" if validation.errors else "accepted"
-    headline = f"# {validation.name}: {sum(validation.n_input.values()):,} rows, {outcome}"
+    outcome = f"refused, {count(len(validation.errors), 'error')}" if validation.errors else "accepted"
+    headline = f"# {validation.name}: {count(sum(validation.n_input.values()), 'row')}, {outcome}"
     return f"{headline}\n\n{markdown.render(SECTIONS, validation, address, quarantine_uri)}\n"
 
 

@@ -32,7 +32,7 @@ def main() -> None:
         migrate(uri)
         moved = store.Store(uri)
         summary = f"{len(moved.versions())} versions, champion {moved.champion()}, {len(moved.history())} events"
-        sys.stdout.write(f"store {uri}: {summary}\n")
+        sys.stdout.write(f"{uri}: {summary}\n")
     except InputError as error:
         sys.exit(f"error: {error}")
 
@@ -44,7 +44,7 @@ def migrate(uri: str) -> None:
     if store.LAYOUT_FILE not in root.names():
         names = {*versions.names()}
         if not names:
-            raise StoreError(f"store {uri}: there are no versions")
+            raise StoreError(f"{uri}: there are no versions")
         for name in names:
             number = name.removeprefix(INCOMPLETE)
             if name != number and number.isdecimal() and f"{COMPLETE}{number}" not in names:

@@ -325,7 +325,7 @@ def storage_at(uri: str | Path, *, keep_copies: bool = False) -> Storage:
     path = local_path(uri)
     if path is not None:
         return FolderStorage(path)
-    check_protocol(str(uri), f"store {uri}")
+    check_protocol(str(uri), str(uri))
     return ObjectStorage(str(uri), keep_copies=keep_copies)
 
 

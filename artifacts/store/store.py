@@ -26,6 +26,7 @@ HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE = "history", "versions", "claims", "
 LAYOUT_FILE, LAYOUT = "store.json", 2
 LAYOUT_1_NAMES = {VERSIONS, "champion", "history.jsonl"}
 """Names in a store of layout 1, which has no `store.json`; `migrate` converts it."""
+MAX_LISTED = 5
 REPORTED = ".reported"
 """A file in the folder of a version whose report is in Prefect."""
 
@@ -46,8 +47,9 @@ class Store:
         self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
     def check_writable(self) -> None:
-        """Raise InputError if a version can't be written; leave nothing behind."""
-        self._versions.check_writable()
+        """Raise InputError if no version or event can be written; leave nothing behind."""
+        for storage in (self._versions, self._root.child(HISTORY)):
+            storage.check_writable()
         self._check_layout()
 
     def state(self) -> State:
@@ -67,7 +69,7 @@ class Store:
         """Return a version, by default the champion; raise StoreError if there is none."""
         number = self.champion() if version is None else version
         if number is None:
-            raise StoreError(f"store {self.uri}: there is no champion; choose a version with --version")
+            raise StoreError(f"{self.uri}: there is no champion; choose a version with --version")
         return number
 
     def versions(self) -> list[int]:
@@ -84,7 +86,7 @@ class Store:
         try:
             return self._versions.local_dir(str(version), fresh=fresh)
         except FileNotFoundError:
-            raise StoreError(f"store {self.uri}: there is no version {version}") from None
+            raise StoreError(f"{self.uri}: there is no version {version}") from None
         except OSError as error:
             raise StoreError(f"version {version}: can't be downloaded ({error_reason(error)})") from error
 
@@ -102,15 +104,18 @@ class Store:
                 self._write_newest_card()
             card: dict[str, Any] = json.loads(folder.read(CARD))
         except FileNotFoundError:
-            known = ", ".join(map(str, self.versions()[-5:])) or "none"
-            message = f"store {self.uri}: there is no version {version} with a card; there are {known}"
-            raise StoreError(message) from None
+            raise StoreError(f"{self.uri}: there is no version {version}; {self._known_versions()}") from None
         except (OSError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
         files = card.get("files") if isinstance(card, dict) else None
         if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
             raise StoreError(f"version {version}: {CARD} is incomplete")
         return card
+
+    def _known_versions(self) -> str:
+        versions = self.versions()
+        newest = ", ".join(map(str, versions[-MAX_LISTED:])) or "none"
+        return f"{'the newest' if len(versions) > MAX_LISTED else 'there'} are {newest}"
 
     def faults(self, version: int) -> list[str]:
         """Return the differences between a version's files, its card and the history; hashes all files."""
@@ -263,12 +268,12 @@ class Store:
         except FileNotFoundError:
             if LAYOUT_1_NAMES & {*self._root.names()}:
                 remedy = f"migrate it with `python -m artifacts.store.migrate {self.uri}`"
-                raise StoreError(f"store {self.uri}: its layout is 1, not {LAYOUT}; {remedy}") from None
+                raise StoreError(f"{self.uri}: its layout is 1, not {LAYOUT}; {remedy}") from None
             return
         except (ValueError, KeyError, TypeError) as error:
             raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); restore it") from error
         if layout != LAYOUT:
-            raise StoreError(f"store {self.uri}: its layout is {layout}, this release reads {LAYOUT}")
+            raise StoreError(f"{self.uri}: its layout is {layout}, this release reads {LAYOUT}")
         self._has_layout = True
 
 

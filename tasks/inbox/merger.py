@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from artifacts.reports.markdown import count
+from schemas.counts import count
 from schemas.errors import InputError
 from schemas.images import InMemoryImages
 from schemas.pixel_frame import labelled_column_fault

@@ -16,6 +16,7 @@ from prefect.logging import get_run_logger
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
+from schemas.counts import count
 from schemas.training import EpochRecord
 
 UPDATE_SECONDS = 2.0  # each update is a request to the server
@@ -75,7 +76,8 @@ class Progress:
         percent = 100 * fraction
         try:
             if artifact is None:
-                created = create_progress_artifact(percent, key="training-progress", description="Epochs done")
+                description = f"Share of {count(self._epochs, 'epoch')} that is done"
+                created = create_progress_artifact(percent, key="training-progress", description=description)
                 return cast("UUID", created)
             update_progress_artifact(artifact, percent)
         except (httpx.HTTPError, PrefectException) as error:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.counts import count
 from schemas.digits import CLASSES, SIDE
 from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
 from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
@@ -125,6 +126,6 @@ def _findings(counts: Histograms, n_rows: int, input_drifts: Iterable[Drift], ru
     if bright > profiles.MAX_BRIGHT_SHARE:
         findings.insert(0, CheckResult("polarity", "warning", profiles.bright_message(bright)))
     if n_valid < n_rows:
-        message = f"{n_rows - n_valid:,} of {n_rows:,} images have no prediction"
+        message = f"no prediction for {n_rows - n_valid:,} of {count(n_rows, 'image')}"
         findings.insert(0, CheckResult("checks", "warning", message))
     return findings

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.reports.markdown import count
+from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.errors import join_messages
 from schemas.pixel_frame import labelled_column_fault

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import serving
 from samples import ROOT, clean_environment, write_shards
 from serving import api_client, deployment, free_port, run
 
@@ -70,7 +71,7 @@ def parameters(tiny_npz, tmp_path_factory):
 
 def test_retrain_publishes_a_version_and_a_second_run_is_unchanged(api, parameters):
     first = run(api, "train/retrain", parameters)
-    assert first["state_name"] == "Completed", first["state"]["message"]
+    assert first["state_name"] == "Promoted", first["state"]["message"]
     store = Store(Path(parameters["store"]))
     assert store.champion() == 1
     latest = api.post("/artifacts/latest/filter", json={}).json()
@@ -85,7 +86,7 @@ def test_retrain_large_trains_on_shards_with_two_ray_workers(api, parameters, tm
     sharded = parameters | {"source": str(write_shards(tmp_path / "shards", rows=2400, count=6)), "test_source": None}
     sharded["store"] = str(tmp_path / "store")
     flow_run = run(api, "train/retrain-large", sharded)
-    assert flow_run["state_name"] == "Completed", flow_run["state"]["message"]
+    assert flow_run["state_name"] == "Promoted", flow_run["state"]["message"]
     card = Store(tmp_path / "store").card(1)
     assert card["environment"]["workers"] == 2
     assert card["figures"]["accuracy"] > 0.9
@@ -113,21 +114,33 @@ def test_retrain_runs_one_at_a_time_on_a_schedule_with_a_time_zone(api):
     assert schedule["schedule"] == {"cron": "0 3 * * *", "timezone": "Etc/UTC", "day_or": True}
 
 
-def test_deploying_twice_changes_nothing(api, tmp_path):
-    before = api.post("/deployments/filter", json={}).json()
-    environment = clean_environment(tmp_path) | {"PREFECT_API_URL": str(api.base_url).rstrip("/"), "PROJECT": str(ROOT)}
-    prefect = Path(sys.executable).with_name("prefect")
-    command = [prefect, "--no-prompt", "deploy", "--all"]
-    subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, check=True, timeout=120)
-    after = api.post("/deployments/filter", json={}).json()
-    assert [(d["id"], d["parameters"], d["pull_steps"]) for d in after] == [
-        (d["id"], d["parameters"], d["pull_steps"]) for d in before
-    ]
+def deploy(api, home):
+    environment = clean_environment(home) | {"PREFECT_API_URL": str(api.base_url).rstrip("/")}
+    command = [sys.executable, ROOT / "deployment" / "deploy.py"]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def test_deploying_creates_each_automation_once(api):
-    found = api.post("/automations/filter", json={}).json()
-    assert sorted(automation["name"] for automation in found) == ["digits-lost-runs", "predict__automation_1"]
+def test_deploying_again_keeps_what_was_changed_in_the_ui(api, tmp_path):
+    verify = deployment(api, "verify/verify")
+    (schedule,) = verify["schedules"]
+    api.patch(f"/deployments/{verify['id']}/schedules/{schedule['id']}", json={"active": False}).raise_for_status()
+    added = {"schedule": {"cron": "0 6 1 1 *", "timezone": "Etc/UTC"}, "active": True}
+    api.post(f"/deployments/{verify['id']}/schedules", json=[added]).raise_for_status()
+    api.patch(f"/deployments/{verify['id']}", json={"parameters": {"store": "other"}}).raise_for_status()
+    serving.enable_predict_trigger(api, enabled=False)
+    assert deploy(api, tmp_path) == ""
+    kept = deployment(api, "verify/verify")
+    schedules = {one["schedule"]["cron"]: one["active"] for one in kept["schedules"]}
+    assert (kept["parameters"], schedules) == ({"store": "other"}, {"0 5 * * *": False, "0 6 1 1 *": True})
+    automations = api.post("/automations/filter", json={}).json()
+    assert {one["name"]: one["enabled"] for one in automations} == {
+        "digits-lost-runs": True, "digits-predict-champion": False,
+    }  # fmt: skip
+
+    api.patch(f"/deployments/{verify['id']}", json={"version": "of another prefect.yaml"}).raise_for_status()
+    replaced = "prefect.yaml has changed, and replaces what was changed in the Prefect UI: verify\n"
+    assert deploy(api, tmp_path) == replaced
+    assert deployment(api, "verify/verify")["parameters"] == {"store": "store"}
 
 
 def test_make_down_ends_the_processes_of_a_killed_make_up(tmp_path):

@@ -7,15 +7,18 @@ import signal
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 
 import numpy as np
 import pytest
 from prefect import flow, tags, task
 from prefect.runtime import flow_run, task_run
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from samples import ROOT, clean_environment
 from serving import free_port
 
+import flows
 from flows import command_line
 from schemas.recipe import Overrides
 
@@ -30,12 +33,12 @@ def error_line(process):
 
 
 class OtherServer(BaseHTTPRequestHandler):
-    """Answers 401 below /locked/, as a proxy with a password, and an HTML page everywhere else."""
+    """Answers 401 below /locked/, as a proxy with a password, Prefect's version below /old/, and elsewhere HTML."""
 
     def do_GET(self):
         self.send_response(401 if self.path.startswith("/locked/") else 200)
         self.end_headers()
-        self.wfile.write(b"<!doctype html>")
+        self.wfile.write(b'"3.4.0"' if self.path.startswith("/old/") else b"<!doctype html>")
 
     def log_message(self, *_):
         pass
@@ -64,6 +67,37 @@ def test_unreachable_prefect_server_is_a_one_line_error(run_flow, other_server, 
     assert ended.returncode == 1
     assert error_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server's API answers there (")
     assert message in ended.stderr
+
+
+def test_older_prefect_server_is_a_one_line_error(run_flow, other_server):
+    url = f"{other_server}/old/api"
+    ended = run_flow("train", env={"PREFECT_API_URL": url})
+    assert ended.returncode == 1
+    assert error_line(ended).startswith(f"error: PREFECT_API_URL={url}: that server runs Prefect 3.4.0; update it to ")
+
+
+def test_prefect_home_that_cannot_be_written_is_a_one_line_error(run_flow):
+    ended = run_flow("train", env={"PREFECT_HOME": "/proc/prefect"})
+    assert ended.returncode == 1
+    assert error_line(ended).startswith("error: PREFECT_HOME=/proc/prefect: can't be written (")
+
+
+def test_user_without_a_home_folder_is_a_one_line_error(monkeypatch):
+    monkeypatch.setattr(Path, "home", lambda: Path("~no-such-user").expanduser())
+    with pytest.raises(SystemExit, match="error: this user has no home folder; set HOME to"):
+        flows.check_home()
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://server.example:4300/api", "http://server.example:4300/v2/artifacts/artifact/7"),
+        ("", "http://127.0.0.1:4200/v2/artifacts/artifact/7, while `make up` or "),
+    ],
+)
+def test_link_to_an_artifact_leads_to_the_newer_ui(url, address):
+    with temporary_settings({PREFECT_API_URL: url}):
+        assert command_line.artifact_page(7).startswith(address)
 
 
 def test_help_lists_every_flag_with_default_and_description(run_flow):
@@ -114,8 +148,8 @@ def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 1, "store store: there is no champion; choose a version with --version"),
-        (["--version", "7"], 1, "store store: there is no version 7 with a card; there are none"),
+        ([], 1, "store: there is no champion; choose a version with --version"),
+        (["--version", "7"], 1, "store: there is no version 7; there are none"),
         (["--input", "scans/*.png"], 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
         (["--output", "out.xlsx"], 1, "--output out.xlsx: must end with .csv or .parquet"),
         (["--output", "gone/out.csv"], 1, "--output gone/out.csv: can't be written (No such file or directory)"),
@@ -217,7 +251,7 @@ def test_mnist_runs_are_accurate_reproducible_and_print_no_noise(run_flow, tmp_p
         assert ended.returncode == 0, ended.stderr
         assert f"version {number}: accuracy {found['accuracy']:.2%}" in ended.stdout
         assert str(tmp_path / "store" / "versions" / str(number) / "report.md") in ended.stdout
-        assert "server start" in ended.stdout
+        assert "/v2/artifacts/artifact/" in ended.stdout
         assert [word for word in NOISE if word in ended.stdout + ended.stderr] == []
     assert "promoted to champion: the first champion" in runs[0].stdout
     again = run_flow("train", "--store", tmp_path / "store")

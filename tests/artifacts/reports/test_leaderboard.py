@@ -5,6 +5,7 @@ from samples import publish
 
 from artifacts.reports import leaderboard, plots
 from artifacts.store.store import Store
+from schemas.recipe import PRESETS
 
 
 @pytest.fixture
@@ -26,6 +27,11 @@ def test_each_version_has_a_row_and_the_champion_is_marked(store):
     assert [row["in use"] for row in rows] == ["champion", "", ""]
     assert [row["decision"] for row in rows] == ["promoted then rolled back to", "not promoted", "promoted"]
     assert {row["accuracy"] for row in rows} == {"99.00%"}
+
+
+def test_recipe_is_the_most_similar_preset_and_what_differs():
+    recipe = PRESETS["best"]["cnn"].model_copy(update={"epochs": 3, "seed": 1}).model_dump(mode="json")
+    assert leaderboard._recipe(recipe) == "best cnn, epochs 3, seed 1"
 
 
 def test_promotions_and_rollbacks_are_listed_newest_first_with_reasons(store):

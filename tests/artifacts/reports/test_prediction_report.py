@@ -28,7 +28,7 @@ def prediction() -> Prediction:
         unlike_training=20,
         invalid={"pixel missing": 2, "blank": 1},
         drifts=(Drift("input", "ink", 0.3, 0.25), Drift("input", "labels", 0.01, 0.1)),
-        findings=(CheckResult("checks", "warning", "3 of 1,003 images have no prediction"),),
+        findings=(CheckResult("checks", "warning", "no prediction for 3 of 1,003 images"),),
         reference="mnist of version 3, 60,000 rows",
         class_means=np.zeros((10, 784), np.float32),
         reference_means=np.zeros((10, 784), np.float32),
@@ -44,7 +44,7 @@ def test_the_report_has_a_section_for_each_aspect(prediction):
         "# scans/: 1,003 images\n\nPredicted by version 3 in 0.5 s, 2,006 images per second, and written to `out.csv`.",
         "**accuracy 90.00% of 1,000 images with a label (88.00% to 92.00%), 0 mistakes; "
         "accuracy 99.00% on the 95.00% that it doesn't abstain from**",
-        "| **warning** | checks | 3 of 1,003 images have no prediction |",
+        "| **warning** | checks | no prediction for 3 of 1,003 images |",
         "## Predicted digits\n\n| digit | images | share | abstained |",
         "| **7** | 100 | 10.0% | 7 |",
         "| all | 1,000 |  | 45 |",
@@ -53,7 +53,7 @@ def test_the_report_has_a_section_for_each_aspect(prediction):
         "Below a confidence of 0.8000 the version abstains.",
         "It abstained from 45.",
         "## Confusion matrix\n\n",
-        "20 images (2.00%) are unlike the training images",
+        "Unlike the training images: 20 images (2.00%)",
         "| input, ink | 0.300 | 0.250 | **exceeds the threshold** |",
         "| input, labels | 0.010 | 0.100 | within the threshold |",
     ):
@@ -75,6 +75,16 @@ def test_a_version_without_a_threshold_is_reported_as_such(prediction):
     assert "The version has no confidence threshold, so it abstained from all images." in text
 
 
+def test_the_terminal_gets_a_line_for_each_of_a_few_images(prediction):
+    examples = tuple(
+        Example(item, np.zeros((28, 28), np.uint8), label, sure, 1, abstained=sure < 0.8)
+        for item, label, sure in (("b.png", 7, 0.53), ("a.png", 3, 0.987))
+    )
+    few = dataclasses.replace(prediction, n_rows=2, labels=np.bincount([7, 3], minlength=10), least_confident=examples)
+    lines = prediction_report.summary(few).splitlines()
+    assert lines[:3] == ["a.png: 3, 98.7% sure", "b.png: 7, 53.0% sure; it abstains, as it may be 1", ""]
+
+
 def test_the_terminal_gets_a_short_table(prediction):
     lines = prediction_report.summary(prediction).splitlines()
     assert lines[0].split() == ["digit", "images", "abstained"]
@@ -85,5 +95,5 @@ def test_the_terminal_gets_a_short_table(prediction):
         "accuracy 99.00% on the 95.00% that it doesn't abstain from",
         "unlike the training images: 20",
         "without a prediction: 2 pixel missing, 1 blank",
-        "warning: 3 of 1,003 images have no prediction",
+        "warning: no prediction for 3 of 1,003 images",
     ]

@@ -140,7 +140,7 @@ def test_damaged_history_of_layout_1_is_named(old):
 def test_command_migrates_a_store_and_reports_in_one_line(old, tmp_path):
     command = [sys.executable, "-m", "artifacts.store.migrate"]
     ended = subprocess.run([*command, old], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout == f"store {old}: 5 versions, champion 6, 6 events\n"
+    assert ended.stdout == f"{old}: 5 versions, champion 6, 6 events\n"
     failed = subprocess.run([*command, tmp_path / "none"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert failed.returncode == 1
     assert failed.stderr == f"error: store {tmp_path / 'none'}: there are no versions\n"

@@ -336,7 +336,7 @@ def test_cache_folder_that_cannot_be_created_is_named(memory, monkeypatch):
     ("uri", "kind", "message"),
     [
         ("s3://no-such-bucket/store", StorageError, r"^s3://no-such-bucket/store/versions: can't be written \("),
-        ("away://bucket/store", InputError, r"^store away://bucket/store: Protocol not known: away"),
+        ("away://bucket/store", InputError, r"^away://bucket/store: Protocol not known: away"),
         ("gs://bucket/store", InputError, r"^store gs://bucket/store: .*gcsfs"),
     ],
 )

@@ -80,7 +80,7 @@ def test_invalid_images_keep_their_rows_without_a_prediction(digits, predict, tm
     assert rows.loc[[3, 5, 7], "abstained"].all()
     assert rows.loc[[3, 5, 7], ["confidence", "second", "unlike_training"]].isna().all(axis=None)
     assert prediction.abstained.sum() + 3 == rows["abstained"].sum()
-    assert "3 of 20 images have no prediction" in [finding.message for finding in prediction.findings]
+    assert "no prediction for 3 of 20 images" in [finding.message for finding in prediction.findings]
 
 
 def test_file_names_with_a_formula_or_bytes_are_kept(digits, predict, tmp_path):
