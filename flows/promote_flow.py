@@ -3,42 +3,45 @@
 Run it with `python flows/promote_flow.py --version 3 --reason "…"`, or with `--previous`.
 """
 
+from typing import Annotated
+
+from cyclopts import Parameter
 from prefect import State, flow
 from prefect.states import Completed
 
 from artifacts.store.history import State as StoreState
 from artifacts.store.store import Store
 from flows import command_line
-from schemas.errors import InputError
+from schemas.errors import FlagError, InputError
 from schemas.results import Promotion
 from tasks.promote import promote
 from tasks.update_leaderboard import update_leaderboard
 
 
-def check(version: int | None, store: str, reason: str, *, previous: bool) -> None:
+def check(*, version: int, previous: bool, reason: str, store: str) -> None:
     """Raise InputError for bad parameters, such as a version that isn't intact."""
-    if (version is None) == (not previous):
-        raise InputError("use either --version or --previous, not both")
+    if bool(version) == previous:
+        raise FlagError("use either --version or --previous, not both")
     if not reason.strip():
-        raise InputError("--reason is empty; give a reason for the history")
+        raise FlagError("--reason is empty; give a reason for the history")
     versions = Store(store)
     versions.check_intact(_resolve_version(version, versions.state(), store))
 
 
 @flow(name="promote", flow_run_name="promote")
 def promote_flow(
-    version: int | None = None, store: str = "store", reason: str = "by hand", *, previous: bool = False
+    *, version: Annotated[int, Parameter(show_default=False)] = 0, previous: bool = False, reason: str = "by hand", store: str = "store"
 ) -> State[Promotion]:
     """Promote a version to champion after verifying its files.
 
     Args:
-        version: Number of the version.
-        store: The folder that keeps the versions, or an object store's address.
+        version: Number of the version to promote.
+        previous: Roll back to the previous champion, in place of a version's number.
         reason: The reason, for the history.
-        previous: Roll back to the previous champion.
+        store: Folder of the versions, or an object store's address.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(version, store, reason, previous=previous)
+        check(version=version, previous=previous, reason=reason, store=store)
     versions = Store(store)
     versions.recover()
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
@@ -47,8 +50,8 @@ def promote_flow(
     return Completed(message=promotion.summary, data=promotion)
 
 
-def _resolve_version(version: int | None, state: StoreState, store: str) -> int:
-    number = state.previous_champion if version is None else version
+def _resolve_version(version: int, state: StoreState, store: str) -> int:
+    number = version or state.previous_champion
     if number is None:
         raise InputError(f"store {store}: no version was the champion before; choose one with --version")
     return number

@@ -17,6 +17,7 @@ from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
+from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
 from schemas.recipe import Overrides, RecipeName
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
@@ -40,21 +41,23 @@ from tasks.validate import validate
 
 def check(  # noqa: PLR0913, the parameters that can be checked without reading data
     source: str,
-    test_source: str | None,
-    inbox: Path | None,
-    store: str,
+    *,
     recipe: RecipeName,
     overrides: Overrides,
+    test_source: str,
+    inbox: str,
     compute: Compute,
+    store: str,
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
-    formats.check(source, test_source)
-    check_engine(compute)
-    if inbox is not None:
-        Inbox(inbox).check(*map(formats.resolve_path, (source, test_source)), local_path(store))
-    Store(store).check_writable()
     overrides.applied_to(recipe)
+    check_engine(compute)
+    sources = [source, test_source] if test_source else [source]
+    formats.check(*sources)
+    if inbox:
+        Inbox(Path(inbox)).check(*map(formats.resolve_path, sources), local_path(store))
+    Store(store).check_writable()
 
 
 @flow(
@@ -62,52 +65,59 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     flow_run_name="train {recipe} on {source}",
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
-@command_line.fill_docstring(sources=formats.source_help())
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    source: str = "mnist",
-    test_source: str | None = None,
-    inbox: Path | None = None,
-    store: str = "store",
-    recipe: RecipeName = "fast",
-    overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
-    rules: Annotated[Rules, Parameter(name="*")] = DEFAULT_RULES,
-    gate: Annotated[GateRules, Parameter(name="*")] = DEFAULT_GATE,
-    compute: Annotated[Compute, Parameter(name="*")] = LOCAL,
-    force: str | None = None,
-    keep: Annotated[int, Field(ge=1)] = 20,
+    source: Annotated[str, DATA] = "mnist",
     *,
-    retrain: bool = False,
+    recipe: Annotated[RecipeName, RECIPE] = "fast",
+    overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
+    test_source: Annotated[str, DATA] = "",
+    inbox: Annotated[str, DATA] = "",
+    rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
+    force: Annotated[str, GATE] = "",
+    gate: Annotated[GateRules, Parameter(name="*"), GATE] = DEFAULT_GATE,
+    compute: Annotated[Compute, Parameter(name="*"), COMPUTE] = LOCAL,
+    store: Annotated[str, STORE] = "store",
+    keep: Annotated[int, Field(ge=1), STORE] = 20,
+    retrain: Annotated[bool, STORE] = False,
 ) -> State[PublishedVersion]:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: {sources}.
-        test_source: Source of the test rows; by default the test part of the source, or a share of its rows.
-        inbox: A folder with additional training data; files are moved to its done/ or, with the reason, rejected/.
-        store: The folder of the versions, or an object store's address; created if missing.
-        recipe: Preset of the recipe: plain as in the original project, fast takes seconds, best takes minutes.
-        overrides: Fields of the recipe to change.
+        source: mnist, fashion-mnist, a file, a folder or shards.
+        recipe: Preset: plain as in the original project, fast takes seconds, best minutes.
+        overrides: Changes to the recipe. An empty field keeps the recipe's value.
+        test_source: Source of the test rows, if not the source itself.
+        inbox: Folder of further training data; files are moved to its done/ or rejected/.
         rules: Rules that the data is validated against.
+        force: Reason for promoting the candidate even if the gate refuses it.
         gate: Conditions for promoting the candidate to champion.
         compute: Where shards are cached and the network is trained.
-        force: Train and promote the candidate even if the gate refuses it; the value is the reason for the history.
-        keep: Number of versions to keep; the champion and its predecessor are always kept.
-        retrain: Train even if a version of the same data, recipe, code and libraries exists.
+        store: Folder of the versions, or an object store's address.
+        keep: Versions to keep, besides the champion and its predecessor.
+        retrain: Train even if nothing has changed since a version was trained.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(source, test_source, inbox, store, recipe, overrides, compute)
+        check(
+            source,
+            recipe=recipe,
+            overrides=overrides,
+            test_source=test_source,
+            inbox=inbox,
+            compute=compute,
+            store=store,
+        )
     full_recipe, versions = overrides.applied_to(recipe), Store(store)
     versions.recover()
     with stopwatch() as seconds, cluster(compute):
-        raw = load(source, test_source, rules)
-        raw = merge_inbox(raw, inbox, rules) if inbox else raw
+        raw = load(source, test_source or None, rules)
+        raw = merge_inbox(raw, Path(inbox), rules) if inbox else raw
         dataset, data_plots = validate(raw, rules, versions, compute)
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)
             evaluation = evaluate(trained, dataset)
             while published is None:  # again if another run's decision came first
-                decision = compare(trained, evaluation, dataset, versions, gate, force)
+                decision = compare(trained, evaluation, dataset, versions, gate, force or None)
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
                 published = publish(versions, dataset, trained, evaluation, decision, plots, seconds(), keep)
     published = report_training(published, versions)

@@ -11,6 +11,10 @@ class InputError(Exception):
     """Bad input. The message is one line for the command line and the Prefect UI: what is wrong, where, what to do."""
 
 
+class FlagError(InputError):
+    """Flags that contradict each other or that no input could make right; the exit code is 2, as for an unknown flag."""
+
+
 class UnavailableError(InputError):
     """Temporarily unavailable input; the task is retried."""
 
