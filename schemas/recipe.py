@@ -85,7 +85,7 @@ class _Overrides(BaseModel):
 
     def applied_to(self, preset: RecipeName) -> Recipe:
         """Return the preset of the chosen network with the overrides that are set."""
-        changes = self.model_dump(exclude_none=True)
+        changes = self.model_dump()
         recipe = PRESETS[preset][changes.get("network", DEFAULT_NETWORK)]
         return Recipe.model_validate(recipe.model_dump() | changes)
 
@@ -112,7 +112,7 @@ def _override(name: str) -> Any:  # noqa: ANN401, a field definition for `create
     annotation: Any = field.annotation
     for detail in field.metadata:  # bounds, and the panel
         annotation = Annotated[annotation, detail]
-    return (annotation | None, Field(None, description=field.description))
+    return (annotation | None, Field(None, description=field.description, exclude_if=lambda value: value is None))
 
 
 Overrides: Any = create_model(
