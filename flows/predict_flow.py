@@ -4,7 +4,7 @@ Run it with `python flows/predict_flow.py --input scans/`; `--help` lists the pa
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from prefect import State, flow
@@ -29,6 +29,12 @@ def check(input: str, *, output: Path, version: int, store: str, **_others: obje
     inputs.check(input, output)
     versions = Store(store)
     versions.card(versions.resolve_version(version or None))
+
+
+def check_with_first(input: str, *, rules: InputRules, **parameters: Any) -> None:  # noqa: A002, ANN401, as of `check`
+    """Check that the first image can be read, too; a deployed run reports that in the UI, in the task `predict`."""
+    check(input, **parameters)
+    inputs.check_first(input, rules)
 
 
 @flow(name="predict", flow_run_name="predict {input}")
@@ -72,4 +78,4 @@ def summary(prediction: Prediction) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; nothing was written"
-    command_line.run(predict_flow, check, summary, preload=preload, interrupted=interrupted)
+    command_line.run(predict_flow, check_with_first, summary, preload=preload, interrupted=interrupted)

@@ -30,7 +30,11 @@ def check(*, version: int, previous: bool, reason: str, store: str) -> None:
 
 @flow(name="promote", flow_run_name="promote")
 def promote_flow(
-    *, version: Annotated[int, Parameter(show_default=False)] = 0, previous: bool = False, reason: str = "by hand", store: str = "store"
+    *,
+    version: Annotated[int, Parameter(show_default=False)] = 0,
+    previous: bool = False,
+    reason: str = "by hand",
+    store: str = "store",
 ) -> State[Promotion]:
     """Promote a version to champion after verifying its files.
 

@@ -4,7 +4,7 @@ Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from prefect import State, flow
@@ -58,6 +58,12 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     if inbox:
         Inbox(Path(inbox)).check(*map(formats.resolve_path, sources), local_path(store))
     Store(store).check_writable()
+
+
+def check_with_headers(source: str, *, test_source: str, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
+    """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
+    check(source, test_source=test_source, **parameters)
+    formats.check_headers(source, *([test_source] if test_source else []))
 
 
 @flow(
@@ -136,4 +142,4 @@ def summary(published: PublishedVersion) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; the same command resumes at the last checkpoint, if there is one"
-    command_line.run(train_flow, check, summary, preload=preload, interrupted=interrupted)
+    command_line.run(train_flow, check_with_headers, summary, preload=preload, interrupted=interrupted)

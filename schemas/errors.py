@@ -12,7 +12,7 @@ class InputError(Exception):
 
 
 class FlagError(InputError):
-    """Flags that contradict each other or that no input could make right; the exit code is 2, as for an unknown flag."""
+    """Flags that no input could make right, such as two that contradict each other; the exit code is 2."""
 
 
 class UnavailableError(InputError):

@@ -76,7 +76,7 @@ def _describe_for_form(schema: dict[str, Any]) -> None:
     """
     for name, field in schema["properties"].items():
         del field["default"]
-        field |= field.pop("anyOf")[0]  # the other is null
+        field.update(field.pop("anyOf")[0])  # the other is null
         field["description"] += f" Default: {_preset_values(name)}."
 
 

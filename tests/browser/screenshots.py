@@ -52,7 +52,7 @@ def train(api: httpx.Client, store: Path) -> dict[str, str]:
     reports = {}
     for name, parameters in RUNS.items():
         print(f"training: {name}", flush=True)
-        run = serving.run(api, "train/retrain", parameters | {"store": str(store), "inbox": None})
+        run = serving.run(api, "train/retrain", parameters | {"store": str(store), "inbox": ""})
         if run["state_type"] != "COMPLETED":
             sys.exit(f"error: a run ended as {run['state_name']}: {run['state']['message']}")
         query = {"flow_runs": {"id": {"any_": [run["id"]]}}, "artifacts": {"key": {"any_": ["training-report"]}}}

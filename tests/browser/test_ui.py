@@ -73,7 +73,7 @@ def deployed(browser, source, tmp_path_factory):
     home = tmp_path_factory.mktemp("served")
     store = home / "store"
     overrides = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
-    common = {"source": str(source), "store": str(store), "inbox": None, "recipe": "plain"}
+    common = {"source": str(source), "store": str(store), "inbox": "", "recipe": "plain"}
     with serving.served(home) as api:
         serving.enable_predict_trigger(api, enabled=False)  # only the runs below make reports
         runs = [
