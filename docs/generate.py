@@ -99,7 +99,7 @@ def format_default(default: object) -> str:
     """Format a default for the reference."""
     if default is None:
         return "[the recipe's](recipes.md)"
-    return "" if default in ("", ()) else f"`{default}`"
+    return "none" if default in ("", ()) else f"`{default}`"
 
 
 def format_value(value: object) -> str:
