@@ -157,17 +157,6 @@ def test_form_shows_every_parameter_with_its_description(ui, deployed):
     assert [field for field in fields if (f"{field[0]} (Optional)", field[1]) not in shown] == []
 
 
-def test_form_takes_epochs_and_leaves_the_rest_to_the_recipe(ui, deployed):
-    ui.open_form("retrain")
-    assert "None" not in " ".join(ui.lines())
-    ui.page.get_by_text("Epochs (Optional)", exact=True).locator("xpath=following::input[1]").fill("20")
-    with ui.page.expect_response("**/create_flow_run") as response:
-        ui.page.get_by_role("button", name="Submit").click()
-    run = response.value.json()
-    deployed.api.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
-    assert run["parameters"]["overrides"] == {"epochs": 20}
-
-
 def submit(ui) -> dict[str, Any]:
     """Click on Submit, again while the server's database is busy (the UI then shows an error), and return the run."""
     faults, statuses = list(ui.faults), []
@@ -178,6 +167,15 @@ def submit(ui) -> dict[str, Any]:
     if len(statuses) > 1:
         ui.faults[:] = faults
     return response.value.json()
+
+
+def test_form_takes_epochs_and_leaves_the_rest_to_the_recipe(ui, deployed):
+    ui.open_form("retrain")
+    assert "None" not in " ".join(ui.lines())
+    ui.page.get_by_text("Epochs (Optional)", exact=True).locator("xpath=following::input[1]").fill("20")
+    run = submit(ui)
+    deployed.api.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
+    assert run["parameters"]["overrides"] == {"epochs": 20}
 
 
 def test_form_starts_a_run_with_its_parameters_and_shows_the_result(ui, deployed, tmp_path):
