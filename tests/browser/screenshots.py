@@ -68,9 +68,10 @@ def report_screenshot(ui: PrefectUi, artifact: str) -> bytes:
 
 
 def form_screenshot(ui: PrefectUi) -> bytes:
-    """Take the beginning of the form of parameters."""
+    """Take the beginning of the form of parameters, with 20 epochs."""
     ui.open_form("retrain")
-    return take_above(ui, ui.page.get_by_text("Batch Size (Optional)"), edges(ui, "form")[0], WIDTH)
+    ui.form_field("Epochs").fill("20")
+    return take_above(ui, ui.page.get_by_text("Learning Rate (Optional)"), edges(ui, "form")[0], WIDTH)
 
 
 def history_screenshot(ui: PrefectUi) -> bytes:

@@ -172,7 +172,7 @@ def submit(ui) -> dict[str, Any]:
 def test_form_takes_epochs_and_leaves_the_rest_to_the_recipe(ui, deployed):
     ui.open_form("retrain")
     assert "None" not in " ".join(ui.lines())
-    ui.page.get_by_text("Epochs (Optional)", exact=True).locator("xpath=following::input[1]").fill("20")
+    ui.form_field("Epochs").fill("20")
     run = submit(ui)
     deployed.api.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
     assert run["parameters"]["overrides"] == {"epochs": 20}
