@@ -12,7 +12,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from artifacts.files import new_file
-from schemas.errors import InputError
+from schemas.errors import FlagError, InputError
 from schemas.prediction import PredictionBatch
 
 SUFFIXES = (".csv", ".parquet")
@@ -31,7 +31,7 @@ COLUMNS = pa.schema(
 def check(path: Path) -> None:
     """Raise InputError unless predictions can be written to a path."""
     if path.suffix not in SUFFIXES:
-        raise InputError(f"--output {path}: must end with {' or '.join(SUFFIXES)}")
+        raise FlagError(f"--output {path}: must end with {' or '.join(SUFFIXES)}")
     try:
         if path.is_dir():
             raise InputError(f"--output {path}: is a folder; choose a file")

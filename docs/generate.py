@@ -6,13 +6,11 @@ in GENERATED. This file is also a hook of MkDocs, which adds the pages that are 
 
 from __future__ import annotations
 
-import inspect
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 from mkdocs.structure.files import File
-from pydantic import BaseModel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,7 +18,6 @@ if TYPE_CHECKING:
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
     from prefect.flows import Flow
-    from pydantic.fields import FieldInfo
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -81,40 +78,28 @@ def verify_flags() -> str:
 
 
 def flag_tables(flow: Flow[..., Any]) -> str:
-    """Return the flags of a flow: its own parameters, then a table for each model among them."""
-    schema = flow.parameters.model_dump()["properties"]
-    own, models = [], []
-    for name, parameter in inspect.signature(flow.fn).parameters.items():
-        description = schema[name].get("description", "")
-        if model := parameter_model(parameter):
-            fields = [(field, *field_text(info)) for field, info in model.model_fields.items()]
-            models.append(f"**{name.capitalize()}**: {description}\n\n{flag_table(fields)}")
-        else:
-            own.append((name, description, format_default(parameter.default)))
-    return "\n\n".join([flag_table(own), *models])
+    """Return the flags of a flow: a table for each panel of `--help`."""
+    from flows import command_line
 
-
-def flag_table(fields: Iterable[tuple[str, str, str]]) -> str:
-    """Return a table of flags with description and default."""
-    rows = [(f"`--{name.replace('_', '-')}`", description, default) for name, description, default in fields]
-    return table(("flag", "meaning", "default"), rows)
-
-
-def parameter_model(parameter: inspect.Parameter) -> type[BaseModel] | None:
-    """Return the model whose fields are flags, if a flow's parameter is one."""
-    model = (get_args(parameter.annotation) or (None,))[0]
-    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
-
-
-def field_text(field: FieldInfo) -> tuple[str, str]:
-    """Return the description and the default of a model's field; a recipe's field has one for each preset."""
-    by_recipe = re.fullmatch(r"(.*) \[recipe: (.*)\]", field.description or "")
-    return (by_recipe[1], by_recipe[2]) if by_recipe else (field.description or "", format_default(field.default))
+    panels: dict[str, list[tuple[str, ...]]] = {}
+    parameter = ""
+    for argument in command_line.command(flow).assemble_argument_collection(parse_docstring=True):
+        if not argument.keys:  # else it is a field of the parameter before it
+            parameter = argument.field_info.name
+        if argument.show:
+            path = ".".join([parameter, *argument.keys])
+            default = format_default(argument.field_info.default)
+            row = (f"`{argument.name}`", argument.parameter.help or "", default, f"`{path}`")
+            panels.setdefault(argument.parameter.group[0].name, []).append(row)
+    header = ("flag", "meaning", "default", "parameter")
+    return "\n\n".join(f"**{panel}**\n\n{table(header, rows)}" for panel, rows in panels.items())
 
 
 def format_default(default: object) -> str:
     """Format a default for the reference."""
-    return "none" if default is None or default == () else f"`{default}`"
+    if default is None:
+        return "[the recipe's](recipes.md)"
+    return "none" if default in ("", ()) else f"`{default}`"
 
 
 def format_value(value: object) -> str:

@@ -15,11 +15,11 @@ from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryFile
 from threading import Event, Thread
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 from prefect import Flow, get_client, tags
 from prefect.client.base import ServerType
 from prefect.context import TagsContext
@@ -34,9 +34,7 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
-from schemas.errors import InputError, TrainingError, UnavailableError, first_line
-
-Function = TypeVar("Function", bound=Callable[..., Any])
+from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 SERVER_POLL_SECONDS = 0.5
@@ -63,15 +61,16 @@ def run(
     """
     try:
         parameters = parse(flow)
-    except CycloptsError as error:
-        fail(BAD_FLAGS, _flag_error(error))
-    # SIGTERM's default would end this process without its exit handlers, and leave the temporary server running.
-    signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
-    try:
         check(**parameters)
         _check_server()
+        # SIGTERM's default would end this process without its exit handlers, and leave the temporary server running.
+        signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
         with temporary_settings(_settings()), tags("digits"), _server(preload, interrupted):
             result = _without_task_tags(flow)(**parameters)
+    except CycloptsError as error:
+        fail(BAD_FLAGS, _flag_error(error))
+    except FlagError as error:
+        fail(BAD_FLAGS, str(error))
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
@@ -80,33 +79,29 @@ def run(
     sys.exit(0)
 
 
-def fill_docstring(**texts: str) -> Callable[[Function], Function]:
-    """Return a decorator that formats a docstring with these texts: Prefect's form shows no other descriptions."""
-
-    def decorate(function: Function) -> Function:
-        function.__doc__ = (function.__doc__ or "").format(**texts)
-        return function
-
-    return decorate
-
-
 def parse(flow: Flow[..., Any]) -> dict[str, Any]:
     """Return the flow's parameters, defaults included; for `--help`, print it and exit."""
-    app = App(
-        name=f"python flows/{Path(inspect.getfile(flow.fn)).name}",
-        help=inspect.getdoc(flow.fn),
-        version_flags=(),
-        default_parameter=Parameter(negative=()),
-        exit_on_error=False,
-        print_error=False,
-    )
-    app.default(flow.fn)
-    function, bound, _ = app.parse_args(sys.argv[1:])  # explicit, as cyclopts warns under pytest otherwise
+    function, bound, _ = command(flow).parse_args(sys.argv[1:])
     if function is not flow.fn:  # cyclopts' help command
         function(*bound.args, **bound.kwargs)
         sys.exit(0)
     bound.apply_defaults()
     return dict(bound.arguments)
+
+
+def command(flow: Flow[..., Any]) -> App:
+    """Return the flow's command, whose flags are the flow's parameters and the fields of its models."""
+    app = App(
+        name=f"python flows/{Path(inspect.getfile(flow.fn)).name}",
+        help=inspect.getdoc(flow.fn),
+        version_flags=(),
+        default_parameter=Parameter(negative=(), show_default=_format_default),
+        exit_on_error=False,
+        print_error=False,
+    )
+    app.default(flow.fn)
+    app["--help"].show = False
+    return app
 
 
 def fail(code: int, message: str) -> NoReturn:
@@ -236,7 +231,13 @@ def _is_not_reported(record: logging.LogRecord) -> bool:
     return not hasattr(record, "is_reported")
 
 
+def _format_default(default: object) -> str | None:
+    return None if default is None or default is False or default in ("", ()) else str(default)
+
+
 def _flag_error(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError) and error.unused_tokens:
+        return f"unexpected argument {error.unused_tokens[0]}; quote a pattern: 'scans/*.png'"
     reason = error.__cause__
     if not isinstance(reason, ValidationError):
         return str(error)
@@ -245,6 +246,7 @@ def _flag_error(error: CycloptsError) -> str:
 
 def _flag(error: CycloptsError, location: Sequence[str | int]) -> str:
     """Return the flag of a model's field or, without a location, of the argument."""
-    if location or error.argument is None:
-        return f"--{'-'.join(map(str, location)).replace('_', '-')}"
+    names = [part for part in location if isinstance(part, str)]  # others are positions in a list
+    if names or error.argument is None:
+        return f"--{'-'.join(names).replace('_', '-')}"
     return error.argument.name

@@ -7,7 +7,7 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from prefect import State, flow
@@ -17,52 +17,59 @@ from pydantic import Field
 from artifacts import predictions
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.panels import COMPUTE, DATA, STORE, VALIDATION
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
 from tasks.orchestration import run_names
 from tasks.predict import predict, preload
 from tasks.report_prediction import report_prediction
-from tasks.sources import formats, inputs
+from tasks.sources import inputs
 
 
-def check(input: str, version: int | None, store: str, output: Path, **_others: object) -> None:  # noqa: A002
+def check(input: str, *, output: Path, version: int, store: str, **_others: object) -> None:  # noqa: A002
     """Raise InputError for bad parameters, within a second."""
     predictions.check(output)
     inputs.check(input, output)
     versions = Store(store)
-    versions.card(versions.resolve_version(version))
+    versions.card(versions.resolve_version(version or None))
 
 
-def run_name(input: str, version: int | None, store: str, **_others: object) -> str:  # noqa: A002
+def check_with_first(input: str, *, rules: InputRules, **parameters: Any) -> None:  # noqa: A002, ANN401, as of `check`
+    """Check that the first image can be read, too; a deployed run reports that in the UI, in the task `predict`."""
+    check(input, **parameters)
+    inputs.check_first(input, rules)
+
+
+def run_name(input: str, version: int, store: str, **_others: object) -> str:  # noqa: A002
     """Return a name such as `predict scans with version 3`."""
     return f"predict {run_names.source(input)} with {run_names.version(version, store)}"
 
 
 @flow(name="predict", flow_run_name=run_names.named(run_name))
-@command_line.fill_docstring(inputs=formats.input_help())
 def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    input: str = "mnist",  # noqa: A002, the flag is --input
-    version: int | None = None,
-    store: str = "store",
-    output: Path = Path("predictions.csv"),
-    rules: Annotated[InputRules, Parameter(name="*")] = DEFAULT_INPUT_RULES,
-    batch_size: Annotated[int, Field(ge=1, le=1_000_000)] = 16_384,
+    input: Annotated[str, DATA] = "mnist",  # noqa: A002, the flag is --input
+    *,
+    output: Annotated[Path, DATA] = Path("predictions.csv"),
+    rules: Annotated[InputRules, Parameter(name="*"), VALIDATION] = DEFAULT_INPUT_RULES,
+    batch_size: Annotated[int, Field(ge=1, le=1_000_000), COMPUTE] = 16_384,
+    version: Annotated[int, STORE] = 0,
+    store: Annotated[str, STORE] = "store",
 ) -> State[Prediction]:
     """Predict which digits images show, and flag the predictions not to trust.
 
     Args:
-        input: {inputs}.
-        version: Number of the version to use; by default the champion.
-        store: The folder that keeps the versions, or an object store's address.
-        output: The .csv or .parquet file to write, with each image's label, confidence, and whether to trust it.
+        input: mnist, fashion-mnist, a file, a folder, a pattern in quotes, or an address.
+        output: The .csv or .parquet file to write: labels, confidences, whether to trust them.
         rules: Repairs and drift thresholds for the images.
-        batch_size: Number of images in memory at a time.
+        batch_size: Images in memory at a time.
+        version: Number of the version to use; 0: the champion.
+        store: Folder of the versions, or an object store's address.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(input, version, store, output)
+        check(input, output=output, version=version, store=store)
     versions = Store(store)
-    predictor = open_version(versions, versions.resolve_version(version))
+    predictor = open_version(versions, versions.resolve_version(version or None))
     prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
     return Completed(message=prediction.summary, data=prediction)
 
@@ -80,4 +87,4 @@ def summary(prediction: Prediction) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; nothing was written"
-    command_line.run(predict_flow, check, summary, preload=preload, interrupted=interrupted)
+    command_line.run(predict_flow, check_with_first, summary, preload=preload, interrupted=interrupted)

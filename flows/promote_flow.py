@@ -7,54 +7,60 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 import contextlib
+from typing import Annotated
 
+from cyclopts import Parameter
 from prefect import State, flow
 from prefect.states import Completed
 
 from artifacts.store.history import State as StoreState
 from artifacts.store.store import Store
 from flows import command_line
-from schemas.errors import InputError
+from schemas.errors import FlagError, InputError
 from schemas.results import Promotion
 from tasks.orchestration import run_names
 from tasks.promote import promote
 from tasks.update_leaderboard import update_leaderboard
 
 
-def check(version: int | None, store: str, reason: str, *, previous: bool) -> None:
+def check(*, version: int, previous: bool, reason: str, store: str) -> None:
     """Raise InputError for bad parameters, such as a version that isn't intact."""
-    if (version is None) == (not previous):
-        raise InputError("use either --version or --previous, not both")
+    if bool(version) == previous:
+        raise FlagError("use either --version or --previous, not both")
     if not reason.strip():
-        raise InputError("--reason is empty; give a reason for the history")
+        raise FlagError("--reason is empty; give a reason for the history")
     versions = Store(store)
     versions.check_writable()
     versions.check_intact(_resolve_version(version, versions.state(), store))
 
 
-def run_name(version: int | None, store: str, *, previous: bool, **_others: object) -> str:
+def run_name(*, version: int, previous: bool, store: str, **_others: object) -> str:
     """Return a name such as `promote version 3`."""
     if not previous:
         return f"promote version {version}"
     with contextlib.suppress(InputError):  # the flow reports it
-        return f"roll back to version {_resolve_version(None, Store(store).state(), store)}"
+        return f"roll back to version {_resolve_version(0, Store(store).state(), store)}"
     return "roll back"
 
 
 @flow(name="promote", flow_run_name=run_names.named(run_name))
 def promote_flow(
-    version: int | None = None, store: str = "store", reason: str = "by hand", *, previous: bool = False
+    *,
+    version: Annotated[int, Parameter(show_default=False)] = 0,
+    previous: bool = False,
+    reason: str = "by hand",
+    store: str = "store",
 ) -> State[Promotion]:
     """Promote a version to champion after verifying its files.
 
     Args:
-        version: Number of the version.
-        store: The folder that keeps the versions, or an object store's address.
+        version: Number of the version to promote.
+        previous: Roll back to the previous champion, in place of a version's number.
         reason: The reason, for the history.
-        previous: Roll back to the previous champion.
+        store: Folder of the versions, or an object store's address.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(version, store, reason, previous=previous)
+        check(version=version, previous=previous, reason=reason, store=store)
     versions = Store(store)
     versions.recover()
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
@@ -63,8 +69,8 @@ def promote_flow(
     return Completed(name="Promoted", message=promotion.summary, data=promotion)
 
 
-def _resolve_version(version: int | None, state: StoreState, store: str) -> int:
-    number = state.previous_champion if version is None else version
+def _resolve_version(version: int, state: StoreState, store: str) -> int:
+    number = version or state.previous_champion
     if number is None:
         raise InputError(f"{store}: no version was the champion before; choose one with --version")
     return number

@@ -7,7 +7,7 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 from prefect import State, flow
@@ -20,6 +20,7 @@ from artifacts.uri import local_path
 from flows import command_line
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
+from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
 from schemas.recipe import DEFAULT_NETWORK, Overrides, RecipeName
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
@@ -36,7 +37,7 @@ from tasks.plot import plot
 from tasks.publish import publish
 from tasks.report_training import report_training
 from tasks.sharding.memory import WORKERS
-from tasks.sources import datasets, formats
+from tasks.sources import datasets
 from tasks.train import preload, train
 from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
@@ -44,21 +45,29 @@ from tasks.validate import validate
 
 def check(  # noqa: PLR0913, the parameters that can be checked without reading data
     source: str,
-    test_source: str | None,
-    inbox: Path | None,
-    store: str,
+    *,
     recipe: RecipeName,
     overrides: Overrides,
+    test_source: str,
+    inbox: str,
     compute: Compute,
+    store: str,
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
-    datasets.check(source, test_source)
-    check_engine(compute)
-    if inbox is not None:
-        Inbox(inbox).check(*map(datasets.resolve_path, (source, test_source)), local_path(store))
-    Store(store).check_writable()
     overrides.applied_to(recipe)
+    check_engine(compute)
+    sources = [source, test_source] if test_source else [source]
+    datasets.check(*sources)
+    if inbox:
+        Inbox(Path(inbox)).check(*map(datasets.resolve_path, sources), local_path(store))
+    Store(store).check_writable()
+
+
+def check_with_headers(source: str, *, test_source: str, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
+    """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
+    check(source, test_source=test_source, **parameters)
+    datasets.check_headers(source, *([test_source] if test_source else []))
 
 
 def run_name(
@@ -76,52 +85,59 @@ def run_name(
     flow_run_name=run_names.named(run_name),
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
-@command_line.fill_docstring(sources=formats.source_help())
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    source: str = "mnist",
-    test_source: str | None = None,
-    inbox: Path | None = None,
-    store: str = "store",
-    recipe: RecipeName = "fast",
-    overrides: Annotated[Overrides, Parameter(name="*")] = Overrides(),  # noqa: B008, frozen
-    rules: Annotated[Rules, Parameter(name="*")] = DEFAULT_RULES,
-    gate: Annotated[GateRules, Parameter(name="*")] = DEFAULT_GATE,
-    compute: Annotated[Compute, Parameter(name="*")] = LOCAL,
-    force: str | None = None,
-    keep: Annotated[int, Field(ge=1)] = 20,
+    source: Annotated[str, DATA] = "mnist",
     *,
-    retrain: bool = False,
+    recipe: Annotated[RecipeName, RECIPE] = "fast",
+    overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
+    test_source: Annotated[str, DATA] = "",
+    inbox: Annotated[str, DATA] = "",
+    rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
+    force: Annotated[str, GATE] = "",
+    gate: Annotated[GateRules, Parameter(name="*"), GATE] = DEFAULT_GATE,
+    compute: Annotated[Compute, Parameter(name="*"), COMPUTE] = LOCAL,
+    store: Annotated[str, STORE] = "store",
+    keep: Annotated[int, Field(ge=1), STORE] = 20,
+    retrain: Annotated[bool, STORE] = False,
 ) -> State[PublishedVersion]:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
     Args:
-        source: {sources}.
-        test_source: Source of the test rows; by default the test part of the source, or a share of its rows.
-        inbox: A folder with additional training data; files are moved to its done/ or, with the reason, rejected/.
-        store: The folder of the versions, or an object store's address; created if missing.
-        recipe: Preset of the recipe: plain as in the original project, fast takes seconds, best takes minutes.
-        overrides: Fields of the recipe to change.
+        source: mnist, fashion-mnist, a file, a folder or shards.
+        recipe: Preset: plain as in the original project, fast takes seconds, best minutes.
+        overrides: Changes to the recipe. An empty field keeps the recipe's value.
+        test_source: Source of the test rows, if not the source itself.
+        inbox: Folder of further training data; files are moved to its done/ or rejected/.
         rules: Rules that the data is validated against.
+        force: Reason for promoting the candidate even if the gate refuses it.
         gate: Conditions for promoting the candidate to champion.
         compute: Where shards are cached and the network is trained.
-        force: Train and promote the candidate even if the gate refuses it; the value is the reason for the history.
-        keep: Number of versions to keep; the champion and its predecessor are always kept.
-        retrain: Train even if a version of the same data, recipe, code and libraries exists.
+        store: Folder of the versions, or an object store's address.
+        keep: Versions to keep, besides the champion and its predecessor.
+        retrain: Train even if nothing has changed since a version was trained.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(source, test_source, inbox, store, recipe, overrides, compute)
+        check(
+            source,
+            recipe=recipe,
+            overrides=overrides,
+            test_source=test_source,
+            inbox=inbox,
+            compute=compute,
+            store=store,
+        )
     full_recipe, versions = overrides.applied_to(recipe), Store(store)
     versions.recover()
     with stopwatch() as seconds, cluster(compute):
-        raw = load(source, test_source, rules)
-        raw = merge_inbox(raw, inbox, rules) if inbox else raw
+        raw = load(source, test_source or None, rules)
+        raw = merge_inbox(raw, Path(inbox), rules) if inbox else raw
         dataset, data_plots = validate(raw, rules, versions, compute)
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)
             evaluation = evaluate(trained, dataset)
             while published is None:  # again if another run's decision came first
-                decision = compare(trained, evaluation, dataset, versions, gate, force)
+                decision = compare(trained, evaluation, dataset, versions, gate, force or None)
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
                 published = publish(versions, dataset, trained, evaluation, decision, plots, seconds(), keep)
     published = report_training(published, versions)
@@ -140,4 +156,4 @@ def summary(published: PublishedVersion) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; the same command resumes at the last checkpoint, if there is one"
-    command_line.run(train_flow, check, summary, preload=preload, interrupted=interrupted)
+    command_line.run(train_flow, check_with_headers, summary, preload=preload, interrupted=interrupted)

@@ -16,32 +16,30 @@ from tasks.orchestration import run_names
 from tasks.verify import verify
 
 
-def check(version: int | None, store: str, **_others: object) -> None:
+def check(*, version: int, store: str, **_others: object) -> None:
     """Raise InputError for bad parameters, within a second."""
     versions = Store(store)
-    versions.card(versions.resolve_version(version))
+    versions.card(versions.resolve_version(version or None))
 
 
-def run_name(version: int | None, store: str, *, reproduce: bool) -> str:
+def run_name(*, version: int, reproduce: bool, store: str) -> str:
     """Return a name such as `verify version 3`."""
     return f"{'reproduce' if reproduce else 'verify'} {run_names.version(version, store)}"
 
 
 @flow(name="verify", flow_run_name=run_names.named(run_name))
-def verify_flow(
-    version: int | None = None, store: str = "store", *, reproduce: bool = False
-) -> State[VerificationResult]:
+def verify_flow(*, version: int = 0, reproduce: bool = False, store: str = "store") -> State[VerificationResult]:
     """Verify that a version matches its card: its files, its metrics, and with --reproduce its weights.
 
     Args:
-        version: Number of the version; by default the champion.
-        store: The folder that keeps the versions, or an object store's address.
+        version: Number of the version to verify; 0: the champion.
         reproduce: Train again with the card's recipe and compare the weights bit for bit.
+        store: Folder of the versions, or an object store's address.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(version, store)
+        check(version=version, store=store)
     versions = Store(store)
-    verified = verify(versions, versions.resolve_version(version), reproduce=reproduce)
+    verified = verify(versions, versions.resolve_version(version or None), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 
 

@@ -10,12 +10,9 @@ class Compute(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Literal["local", "ray"] = Field(
-        "local", description="Cache shards and train in this process, or as tasks and workers of Ray."
-    )
-    ray_address: str | None = Field(
-        None,
-        description="host:port of a Ray cluster's head, or auto; without it, Ray starts on this machine alone.",
+    engine: Literal["local", "ray"] = Field("local", description="Train in this process, or as workers of Ray.")
+    ray_address: str = Field(
+        "", description="host:port of a Ray cluster's head, or auto; if empty, Ray starts on this machine."
     )
     workers: int = Field(1, ge=1, le=1024, description="Ray workers that share each batch of the training.")
 

@@ -11,6 +11,10 @@ class InputError(Exception):
     """Bad input. The message is one line for the command line and the Prefect UI: what is wrong, where, what to do."""
 
 
+class FlagError(InputError):
+    """Flags that no input could make right, such as two that contradict each other; the exit code is 2."""
+
+
 class UnavailableError(InputError):
     """Temporarily unavailable input; the task is retried."""
 

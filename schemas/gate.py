@@ -19,16 +19,16 @@ class GateRules(BaseModel):
         0.05,
         gt=0,
         lt=0.5,
-        description="Probability that a champion is ever replaced by a candidate that is worse than the margin.",
+        description="Probability of ever promoting a model that is worse by the margin.",
     )
     gate_margin: float = Field(
-        0.1, ge=0, le=100, description="Percentage points of accuracy that a candidate may lose against the champion."
+        0.1, ge=0, le=100, description="Percentage points of accuracy that a candidate may lose."
     )
     max_calibration_error: float = Field(
         0.05, ge=0, le=1, description="Maximum expected calibration error of a candidate."
     )
     max_model_mib: float = Field(20, gt=0, description="Maximum size of a candidate's weights, in MiB.")
-    max_latency_ms: float = Field(50, gt=0, description="Maximum median time to predict one image, in milliseconds.")
+    max_latency_ms: float = Field(50, gt=0, description="Maximum median time per image, in milliseconds.")
 
 
 DEFAULT_GATE = GateRules()

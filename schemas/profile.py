@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:  # NumPy takes a tenth of a second, which `--help` would wait for
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)

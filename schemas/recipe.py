@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
-from schemas.errors import InputError
+from schemas.errors import FlagError
 from schemas.networks import NETWORKS
+from schemas.panels import AUGMENTATION
 
 if TYPE_CHECKING:
     NetworkName = str
@@ -26,34 +27,27 @@ class Recipe(BaseModel):
     epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows.")
     batch_size: int = Field(32, ge=1, le=65_536, description="Rows per step.")
     optimizer: Literal["adam", "muon", "sgd"] = Field(
-        "adam", description="Keras' Adam, its Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
+        "adam", description="Adam, Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
     )
     learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate.")
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="Constant learning rate, or cosine decay to 0."
     )
-    warmup: float = Field(0, ge=0, le=0.9, description="Share of the steps for the cosine schedule's linear warm-up.")
+    warmup: float = Field(0, ge=0, le=0.9, description="Share of the steps with a rising learning rate, for cosine.")
     weight_decay: float = Field(0, ge=0, le=10, description="Decoupled weight decay.")
-    weight_averaging: float = Field(
-        0, ge=0, lt=1, description="Momentum of the weights' moving average; 0 turns it off."
-    )
+    weight_averaging: float = Field(0, ge=0, lt=1, description="Momentum of the weights' moving average; 0: off.")
     label_smoothing: float = Field(0, ge=0, le=0.5, description="Probability that is spread evenly over all classes.")
-    rotation: float = Field(0, ge=0, le=20, description="Augmentation: rotate by up to n degrees.")
-    scaling: float = Field(0, ge=0, le=0.5, description="Augmentation: scale each axis by up to this share.")
-    shear: float = Field(0, ge=0, le=0.5, description="Augmentation: shear by up to this slope.")
-    shift: float = Field(0, ge=0, le=5, description="Augmentation: shift by up to n pixels.")
-    elastic: float = Field(
-        0,
-        ge=0,
-        le=3,
-        description="Augmentation: elastic distortion; standard deviation of 7 × 7 displacements, in pixels.",
+    rotation: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=20, description="Rotate by up to n degrees.")
+    scaling: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=0.5, description="Scale each axis by up to this share.")
+    shear: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=0.5, description="Shear by up to this slope.")
+    shift: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=5, description="Shift by up to n pixels.")
+    elastic: Annotated[float, AUGMENTATION] = Field(
+        0, ge=0, le=3, description="Elastic distortion: standard deviation of 7 × 7 displacements, in pixels."
     )
     validation_fraction: float = Field(
-        0.05, ge=0, le=0.5, description="Share of the training rows, stratified, held out for validation."
+        0.05, ge=0, le=0.5, description="Stratified share of the training rows held out for validation."
     )
-    patience: int = Field(
-        0, ge=0, le=1000, description="Stop after n epochs without a lower validation loss; 0 turns it off."
-    )
+    patience: int = Field(0, ge=0, le=1000, description="Stop after n epochs without a lower validation loss; 0: off.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, order and augmentation.")
 
     @property
@@ -63,7 +57,7 @@ class Recipe(BaseModel):
     @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:
         if self.patience and not self.validation_fraction:
-            raise InputError(f"a patience of {self.patience} needs a validation fraction above 0")
+            raise FlagError(f"a patience of {self.patience} needs a validation fraction above 0")
         return self
 
 
@@ -75,18 +69,31 @@ PRESETS: dict[RecipeName, dict[str, Recipe]] = {
 """The recipes of each preset by network."""
 
 
+def _describe_for_form(schema: dict[str, Any]) -> None:
+    """Describe the fields as plain ones that are empty by default, with the presets' values.
+
+    Prefect's form shows a field that may be null as a switch, and sends a default of null, which its server refuses.
+    """
+    for name, field in schema["properties"].items():
+        del field["default"]
+        field.update(field.pop("anyOf")[0])  # the other is null
+        field["description"] += f" Default: {_preset_values(name)}."
+
+
 class _Overrides(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_describe_for_form)
 
     def applied_to(self, preset: RecipeName) -> Recipe:
         """Return the preset of the chosen network with the overrides that are set."""
-        changes = self.model_dump(exclude_none=True)
+        changes = self.model_dump()
         recipe = PRESETS[preset][changes.get("network", DEFAULT_NETWORK)]
         return Recipe.model_validate(recipe.model_dump() | changes)
 
 
 def _preset_values(field: str) -> str:
     """Format a field's value in the presets: `0.05`, or `plain 10, best 100; cnn: plain 10, best 30`."""
+    if field == "network":
+        return DEFAULT_NETWORK
     values = {network: _values_of(field, network) for network in NETWORKS}
     default = values.pop(DEFAULT_NETWORK)
     return "; ".join([default, *(f"{network}: {text}" for network, text in values.items() if text != default)])
@@ -100,13 +107,12 @@ def _values_of(field: str, network: str) -> str:
 
 
 def _override(name: str) -> Any:  # noqa: ANN401, a field definition for `create_model`
-    """Make a field of the recipe optional and add the presets' values to its description."""
+    """Make a field of the recipe optional."""
     field = Recipe.model_fields[name]
     annotation: Any = field.annotation
-    for bound in field.metadata:
-        annotation = Annotated[annotation, bound]
-    values = DEFAULT_NETWORK if name == "network" else _preset_values(name)
-    return (annotation | None, Field(None, description=f"{field.description} [recipe: {values}]"))
+    for detail in field.metadata:  # bounds, and the panel
+        annotation = Annotated[annotation, detail]
+    return (annotation | None, Field(None, description=field.description, exclude_if=lambda value: value is None))
 
 
 Overrides: Any = create_model(

@@ -134,7 +134,7 @@ def test_tasks_and_flows_import_heavy_modules_late(path):
 
 
 def test_importing_the_flow_imports_nothing_heavy():
-    heavy = ("tensorflow", "keras", "sklearn", "seaborn", "pandas", "pandera")
+    heavy = ("tensorflow", "keras", "sklearn", "seaborn", "pandas", "pandera", "numpy")
     code = f"import sys, flows.train_flow; print([name for name in {heavy} if name in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"

@@ -17,7 +17,7 @@ from typing import Any
 from prefect.settings import PREFECT_API_URL
 
 from schemas.compute import Compute
-from schemas.errors import InputError, UnavailableError, first_line
+from schemas.errors import FlagError, InputError, UnavailableError, first_line
 
 CONNECT_SECONDS, HEALTH_CHECK_SECONDS = 10, 60
 NOT_RAY = "the server there isn't Ray"
@@ -26,12 +26,12 @@ NOT_RAY = "the server there isn't Ray"
 def check_engine(compute: Compute) -> None:
     """Raise InputError if flags contradict each other, or if Ray or the Prefect server that it needs is missing."""
     if compute.engine == "local":
-        for flag, is_set in (("--ray-address", compute.ray_address is not None), ("--workers", compute.workers > 1)):
+        for flag, is_set in (("--ray-address", bool(compute.ray_address)), ("--workers", compute.workers > 1)):
             if is_set:
-                raise InputError(f"{flag} needs --engine ray")
+                raise FlagError(f"{flag} needs --engine ray")
         return
-    if (compute.ray_address or "").startswith("ray://"):
-        raise InputError(
+    if compute.ray_address.startswith("ray://"):
+        raise FlagError(
             f"--ray-address {compute.ray_address}: a Ray client can't train; run the flow on a machine of the cluster "
             "and give host:port or auto"
         )

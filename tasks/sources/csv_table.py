@@ -17,7 +17,15 @@ from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
 from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, check_unique, concatenate, data_columns, is_known_layout, table_to_frame
+from tasks.sources.frames import (
+    Frames,
+    check_labelled,
+    check_unique,
+    concatenate,
+    data_columns,
+    is_known_layout,
+    table_to_frame,
+)
 
 BLOCK_BYTES = 8 << 20
 THREAD_BYTES = 4 << 20
@@ -29,6 +37,12 @@ MAX_LINE_BYTES = 1 << 20
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file, with or without a header; without one, the label comes first."""
     return Frames(concatenate(list(_read(path, rules.max_expanded_mib))))
+
+
+def check(path: Path) -> None:
+    """Raise InputError unless the first line is that of labelled images."""
+    names, _has_header = _read_layout(path)
+    check_labelled(names, path)
 
 
 def batches(path: Path, _rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:

@@ -35,6 +35,14 @@ def check(*sources: str | None) -> None:
             find_format(source)
 
 
+def check_headers(*sources: str) -> None:
+    """Raise InputError for what the beginnings of the sources' files show to be wrong; shards aren't opened."""
+    for source in sources:
+        fmt = find_format(source)
+        if fmt is not SHARDS and not fmt.built_in:
+            fmt.check_header(Path(strip_file_scheme(source)))
+
+
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source and, if there is one, the test source, which replaces the source's own test part."""
     from schemas.results import RawDataset

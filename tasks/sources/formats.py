@@ -31,10 +31,11 @@ HEAD = 1024
 class Format:
     """A format: how it is recognised, the module that reads it, and its words in help texts.
 
-    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
-    `batches(path, rules, n_rows)` yields frames to predict on, with `n_rows` rows in memory at a time, and with labels
-    if the source has them. If a file is one image, `batches_of(files, rules, n_rows)` reads several files, given by
-    name and path. If several formats match a file, the first of them is used.
+    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose `check(path)`
+    raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)` yields frames to
+    predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a file is one image,
+    `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several formats match a file, the
+    first of them is used.
     """
 
     name: str
@@ -65,6 +66,10 @@ class Format:
     def read(self, path: Path, rules: Rules) -> Frames:
         """Read a source to train on."""
         return cast("Frames", import_module(self.reader).read(self._locate(path), rules))
+
+    def check_header(self, path: Path) -> None:
+        """Raise InputError, within about a second, for what a source's beginning or its names show to be wrong."""
+        import_module(self.reader).check(path)
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""

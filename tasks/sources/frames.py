@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError
-from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
+from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_column_fault, labelled_frame
 
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
 """Columns of the quarantine. Readers ignore them, so that a file of corrected rows can be used as a source."""
@@ -69,6 +70,13 @@ def standard_names(names: Sequence[str]) -> list[str]:
     if pixels in _PIXEL_LAYOUTS and label[0] in _LABEL_NAMES:
         return list(LABELLED_COLUMNS)
     return list(names)
+
+
+def check_labelled(names: Sequence[str], path: Path) -> None:
+    """Raise InputError unless these are the columns of a known layout with labels."""
+    columns = standard_names([names[position] for position in data_columns(names)])
+    if fault := labelled_column_fault(pd.DataFrame(columns=columns)):
+        raise InputError(f"{path}: {fault}; label, pixel0 … pixel783 are needed")
 
 
 def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataFrame:

@@ -24,11 +24,15 @@ ROLES = (("train", "images"), ("train", "labels"), ("test", "images"), ("test", 
 
 def read(folder: Path, rules: Rules) -> Frames:
     """Read the four files, or only the two of the training part. Error messages name the file and the byte."""
-    files = _find_files(folder)
-    roles = ROLES if any(part == "test" for part, _ in files) else ROLES[:2]
-    if missing := [" ".join(role) for role in roles if role not in files]:
-        raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
-    return Frames(*(_read_part(files[part, "images"], files[part, "labels"], rules) for part, _ in roles[::2]))
+    return Frames(*(_read_part(images, labels, rules) for images, labels in _find_parts(folder)))
+
+
+def check(folder: Path) -> None:
+    """Raise InputError unless there is one file for each role, with its header."""
+    for files in _find_parts(folder):
+        for path, magic in zip(files, (IMAGES, LABELS), strict=True):
+            with reading(path) as file:
+                _read_header(path, magic, file)
 
 
 def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -43,6 +47,15 @@ def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
         if labels_file := files.get((part, "labels")):
             labels = _read_labels(labels_file, images)
     yield from image_batches(_read_rows(images, IMAGES, n_rows), labels)
+
+
+def _find_parts(folder: Path) -> list[tuple[Path, Path]]:
+    """Return the files of images and labels of the training part and, if there is one, of the test part."""
+    files = _find_files(folder)
+    roles = ROLES if any(part == "test" for part, _ in files) else ROLES[:2]
+    if missing := [" ".join(role) for role in roles if role not in files]:
+        raise InputError(f"{folder}: no IDX file of the {' and the '.join(missing)}")
+    return [(files[part, "images"], files[part, "labels"]) for part, _ in roles[::2]]
 
 
 def _find_files(folder: Path) -> dict[tuple[str, str], Path]:

@@ -47,6 +47,12 @@ def check(source: str, output: Path) -> None:
         raise InputError(f"--output {output}: would be read as part of {source}; use another path")
 
 
+def check_first(source: str, rules: InputRules) -> None:
+    """Raise InputError, within about a second, if the first image can't be read; an address isn't opened."""
+    if not formats.find_built_in(source) and SCHEME not in strip_file_scheme(source):
+        next(batches(source, rules, 1), None)
+
+
 def batches(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Yield images, unchanged, up to `n_rows` at a time; the index has their row numbers or the names of the pictures.
 

@@ -35,16 +35,19 @@ DAMAGED = zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFEr
 def read(path: Path, rules: Rules) -> Frames:
     """Read the training part and, if there is one, the test part. Error messages name the array."""
     with _open(path) as arrays:
-        parts = next((parts for parts in TO_TRAIN if arrays.has(chain(*parts))), None)
-        if parts is None:
-            raise InputError(f"{path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {arrays.summary}")
+        parts = _find_parts(arrays)
         check_expanded(path, sum(map(arrays.n_bytes, chain(*parts))), rules.max_expanded_mib)
         frames = []
         for names in parts:
             pixels, labels = map(arrays.read, names)
-            _check_shapes(path, names, pixels.shape, labels.shape)
             frames.append(images_to_frame(pixels, labels.reshape(-1)))
     return Frames(*frames)
+
+
+def check(path: Path) -> None:
+    """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
+    with _open(path) as arrays:
+        _find_parts(arrays)
 
 
 def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -132,6 +135,16 @@ def _open(path: Path) -> Iterator[_Arrays]:
             yield _Arrays(path, archive, {name.removesuffix(".npy"): name for name in names})
     except DAMAGED as error:
         raise InputError(f"{path}: not a readable .npz file ({first_line(error)})") from error
+
+
+def _find_parts(arrays: _Arrays) -> tuple[tuple[str, str], ...]:
+    """Return the pairs of arrays to train on; raise InputError if there are none, or for their shapes."""
+    parts = next((parts for parts in TO_TRAIN if arrays.has(chain(*parts))), None)
+    if parts is None:
+        raise InputError(f"{arrays.path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {arrays.summary}")
+    for names in parts:
+        _check_shapes(arrays.path, names, *map(arrays.shape, names))
+    return parts
 
 
 def _check_shapes(path: Path, names: tuple[str, ...], pixels: tuple[int, ...], labels: tuple[int, ...]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +13,7 @@ import pyarrow.parquet
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded
-from tasks.sources.frames import Frames, check_unique, concatenate, data_columns, table_to_frame
+from tasks.sources.frames import Frames, check_labelled, check_unique, concatenate, data_columns, table_to_frame
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 16
@@ -27,6 +28,12 @@ DAMAGED = pa.ArrowException, OSError, ValueError, KeyError
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
     return Frames(concatenate(list(_read(path, BATCH_ROWS, rules.max_expanded_mib, threads=True))))
+
+
+def check(path: Path) -> None:
+    """Raise InputError unless the columns are those of labelled images."""
+    with _opened(path) as file:
+        check_labelled(_check_columns(path, file, None), path)
 
 
 def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -50,15 +57,21 @@ def batch_rows(path: Path, n_rows: int) -> int:
 
 
 def _read(path: Path, n_rows: int, max_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
+    with _opened(path) as file:
+        names = _check_columns(path, file, max_mib)
+        start = 0
+        for batch in _read_batches(file, names, n_rows, threads=threads):
+            yield table_to_frame(_narrow(batch), start)
+            start += len(batch)
+        if not start:
+            yield table_to_frame(_narrow(file.schema_arrow.empty_table().select(names)), start)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
     try:
         with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
-            names = _check_columns(path, file, max_mib)
-            start = 0
-            for batch in _read_batches(file, names, n_rows, threads=threads):
-                yield table_to_frame(_narrow(batch), start)
-                start += len(batch)
-            if not start:
-                yield table_to_frame(_narrow(file.schema_arrow.empty_table().select(names)), start)
+            yield file
     except DAMAGED as error:
         raise InputError(f"{path}: not a readable Parquet file ({first_line(error)})") from error
 

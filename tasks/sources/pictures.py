@@ -46,8 +46,12 @@ class Picture(NamedTuple):
 
 def read(folder: Path, rules: Rules) -> Frames:
     """Read all pictures of a folder, or those of its subfolders `train` and `test`; the index holds their names."""
-    parts = [folder] if has_label_folders(folder) else _parts(folder)
-    return Frames(*(_read(_list(folder, part), rules) for part in parts))
+    return Frames(*(_read(pictures, rules) for pictures in _list_parts(folder)))
+
+
+def check(folder: Path) -> None:
+    """Raise InputError for anything but pictures in subfolders named after their labels; opens none of them."""
+    _list_parts(folder)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -63,6 +67,11 @@ def batches_of(files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int
 
 def _parts(folder: Path) -> list[Path]:
     return [folder / part for part in PICTURE_PARTS if (folder / part).is_dir()]
+
+
+def _list_parts(folder: Path) -> list[list[Picture]]:
+    parts = [folder] if has_label_folders(folder) else _parts(folder)
+    return [_list(folder, part) for part in parts]
 
 
 def _list(root: Path, folder: Path) -> list[Picture]:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Self
 
-from playwright.sync_api import Browser, ConsoleMessage, Page, Response, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, Route, sync_playwright
 
 NEWER, OLDER = "v2", "v1"
 PATHS = {NEWER: "/v2", OLDER: ""}
@@ -126,6 +126,10 @@ class PrefectUi:
         self.page.get_by_role("button", name="Submit").wait_for()
         self.page.locator("textarea").first.wait_for()
         self._wait_until_stable()
+
+    def form_field(self, title: str) -> Locator:
+        """Return the number field below a title of the form."""
+        return self.page.get_by_text(f"{title} (Optional)", exact=True).locator("xpath=following::input[1]")
 
     def open_run(self, run_id: str, tab: str) -> None:
         """Open a tab of a run's page."""

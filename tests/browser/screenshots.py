@@ -52,7 +52,7 @@ def train(api: httpx.Client, store: Path) -> dict[str, str]:
     reports = {}
     for name, parameters in RUNS.items():
         print(f"training: {name}", flush=True)
-        run = serving.run(api, "train/retrain", parameters | {"store": str(store), "inbox": None})
+        run = serving.run(api, "train/retrain", parameters | {"store": str(store), "inbox": ""})
         if run["state_type"] != "COMPLETED":
             sys.exit(f"error: a run ended as {run['state_name']}: {run['state']['message']}")
         query = {"flow_runs": {"id": {"any_": [run["id"]]}}, "artifacts": {"key": {"any_": ["training-report"]}}}
@@ -68,9 +68,10 @@ def report_screenshot(ui: PrefectUi, artifact: str) -> bytes:
 
 
 def form_screenshot(ui: PrefectUi) -> bytes:
-    """Take the beginning of the form of parameters."""
+    """Take the beginning of the form of parameters, with 20 epochs."""
     ui.open_form("retrain")
-    return take_above(ui, ui.page.get_by_text("Batch Size (Optional)"), edges(ui, "form")[0], WIDTH)
+    ui.form_field("Epochs").fill("20")
+    return take_above(ui, ui.page.get_by_text("Learning Rate (Optional)"), edges(ui, "form")[0], WIDTH)
 
 
 def history_screenshot(ui: PrefectUi) -> bytes:

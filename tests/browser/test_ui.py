@@ -73,7 +73,7 @@ def deployed(browser, source, tmp_path_factory):
     home = tmp_path_factory.mktemp("served")
     store = home / "store"
     overrides = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
-    common = {"source": str(source), "store": str(store), "inbox": None, "recipe": "plain"}
+    common = {"source": str(source), "store": str(store), "inbox": "", "recipe": "plain"}
     with serving.served(home) as api:
         serving.enable_predict_trigger(api, enabled=False)  # only the runs below make reports
         runs = [
@@ -167,6 +167,15 @@ def submit(ui) -> dict[str, Any]:
     if len(statuses) > 1:
         ui.faults[:] = faults
     return response.value.json()
+
+
+def test_form_takes_epochs_and_leaves_the_rest_to_the_recipe(ui, deployed):
+    ui.open_form("retrain")
+    assert "None" not in " ".join(ui.lines())
+    ui.form_field("Epochs").fill("20")
+    run = submit(ui)
+    deployed.api.post(f"/flow_runs/{run['id']}/set_state", json={"state": {"type": "CANCELLED"}, "force": True})
+    assert run["parameters"]["overrides"] == {"epochs": 20}
 
 
 def test_form_starts_a_run_with_its_parameters_and_shows_the_result(ui, deployed, tmp_path):

@@ -131,7 +131,7 @@ def deployed(tmp_path_factory):
 def parameters(tiny_npz, tmp_path):
     overrides = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
     store = str(tmp_path / "store")
-    return {"source": str(tiny_npz), "store": store, "inbox": None, "recipe": "plain", "overrides": overrides}
+    return {"source": str(tiny_npz), "store": store, "inbox": "", "recipe": "plain", "overrides": overrides}
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def parameters(tiny_npz, tmp_path_factory):
     return {
         "source": str(tiny_npz),
         "store": str(tmp_path_factory.getbasetemp() / "deployed"),
-        "inbox": None,
+        "inbox": "",
         "recipe": "plain",
         "overrides": overrides,
     }

@@ -100,10 +100,12 @@ def test_link_to_an_artifact_leads_to_the_newer_ui(url, address):
         assert command_line.artifact_page(7).startswith(address)
 
 
-def test_help_lists_every_flag_with_default_and_description(run_flow):
+def test_help_lists_every_flag_with_default_and_description_in_panels(run_flow):
     ended = run_flow("train", "--help")
     assert ended.returncode == 0
     assert ended.stderr == ""
+    titles = [line.strip("╭─╮ ") for line in ended.stdout.splitlines() if line.startswith("╭")]
+    assert titles == ["Data", "Recipe", "Augmentation", "Validation", "Gate", "Compute", "Store"]
     cells = [line.strip("│ ").split("  ", 1)[-1] for line in ended.stdout.splitlines()]
     descriptions = " ".join(" ".join(cells).split())
     for name, field in Overrides.model_fields.items():
@@ -111,6 +113,23 @@ def test_help_lists_every_flag_with_default_and_description(run_flow):
         assert field.description in descriptions, name
     for text in ("--source", "[default: mnist]", "--store", "[default: store]", "--recipe", "[default: fast]"):
         assert text in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "arrays", "message"),
+    [
+        ("shape.npz", {"x": np.zeros((9, 27, 28)), "y": np.zeros(9)}, "x is (9, 27, 28)"),
+        ("names.npz", {"images": np.zeros((9, 28, 28))}, "no arrays x_train"),
+        ("header.csv", "label,pixel0,pixel2\n", "'pixel2' in place of 'pixel1' as column 3"),
+    ],
+)
+def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tmp_path, name, arrays, message):
+    path = tmp_path / name
+    path.write_text(arrays) if isinstance(arrays, str) else np.savez(path, **arrays)
+    environment = {"PREFECT_API_URL": f"http://127.0.0.1:{free_port()}/api"}  # no server, which is checked later
+    ended = run_flow("train", "--test-source", path, cwd=tmp_path, env=environment)
+    assert ended.returncode == 1
+    assert message in error_line(ended)
 
 
 @pytest.mark.parametrize(
@@ -135,7 +154,10 @@ def test_help_lists_every_flag_with_default_and_description(run_flow):
         (["--recipe", "magic"], 2, "--recipe"),
         (["--keep", "0"], 2, "error: --keep 0: Input should be greater than or equal to 1"),
         (["--epoch", "3"], 2, "--epoch"),
-        (["--patience", "3", "--validation-fraction", "0"], 1, "validation fraction above 0"),
+        (["--patience", "3", "--validation-fraction", "0"], 2, "validation fraction above 0"),
+        (["--workers", "2"], 2, "--workers needs --engine ray"),
+        (["--repair", "flop"], 2, "--repair flop: Input should be 'scale', 'invert'"),
+        (["a.npz", "b.npz"], 2, "unexpected argument b.npz; quote a pattern: 'scans/*.png'"),
     ],
 )
 def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp_path, flags, code, message):
@@ -151,9 +173,10 @@ def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp
         ([], 1, "store: there is no champion; choose a version with --version"),
         (["--version", "7"], 1, "store: there is no version 7; there are none"),
         (["--input", "scans/*.png"], 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
-        (["--output", "out.xlsx"], 1, "--output out.xlsx: must end with .csv or .parquet"),
+        (["--output", "out.xlsx"], 2, "--output out.xlsx: must end with .csv or .parquet"),
         (["--output", "gone/out.csv"], 1, "--output gone/out.csv: can't be written (No such file or directory)"),
-        (["--input", __file__, "--output", __file__], 1, "must end with"),
+        (["--input", __file__, "--output", __file__], 2, "must end with"),
+        (["--input", "a.png", "b.png"], 2, "unexpected argument b.png; quote a pattern: 'scans/*.png'"),
         (["--batch-size", "0"], 2, "--batch-size 0: Input should be greater than or equal to 1"),
         (["--drift", "never"], 2, "--drift never: Input should be 'error' or 'warning'"),
     ],

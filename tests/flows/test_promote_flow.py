@@ -31,21 +31,21 @@ def test_previous_champion_is_promoted_and_the_next_again(store):
     assert (event["event"], event["reason"]) == ("rollback", "worse in the field")
     assert "champion" in json.loads(newest_artifact("leaderboard").data)[-1]["in use"]
     assert promote_flow(store=store.uri, previous=True).version == 2
-    assert promote_flow(3, store.uri, "by hand").version == 3
+    assert promote_flow(version=3, store=store.uri).version == 3
     assert [event["event"] for event in store.history()[5:]] == ["rollback", "promotion", "promotion"]
 
 
 def test_tampered_version_is_refused_before_anything_starts(store):
     (store.local_dir(3) / "model.keras").write_bytes(b"")
     with pytest.raises(StoreError, match=r"version 3: model\.keras was changed"):
-        check(3, store.uri, "by hand", previous=False)
+        check(version=3, previous=False, reason="by hand", store=store.uri)
     assert store.champion() == 2
 
 
 @pytest.mark.parametrize(
     ("version", "previous", "reason", "message"),
     [
-        (None, False, "r", "use either --version or --previous, not both"),
+        (0, False, "r", "use either --version or --previous, not both"),
         (1, True, "r", "not both"),
         (9, False, "r", "there is no version 9; there are 1, 2, 3"),
         (1, False, " ", "--reason is empty"),
@@ -53,12 +53,12 @@ def test_tampered_version_is_refused_before_anything_starts(store):
 )
 def test_bad_parameters_are_refused(store, version, previous, reason, message):
     with pytest.raises(InputError, match=message):
-        check(version, store.uri, reason, previous=previous)
+        check(version=version, previous=previous, reason=reason, store=store.uri)
 
 
 def test_previous_champion_of_an_empty_store_is_refused(tmp_path):
     with pytest.raises(InputError, match="no version was the champion before"):
-        check(None, tmp_path, "r", previous=True)
+        check(version=0, previous=True, reason="r", store=str(tmp_path))
 
 
 def test_bad_input_is_one_line(run_flow, tmp_path):

@@ -10,12 +10,14 @@ import pytest
 from samples import awaited_events, draw_digits, newest_artifact
 
 from artifacts.store.store import Store
+from flows.predict_flow import predict_flow
+from flows.promote_flow import promote_flow
 from flows.train_flow import train_flow
+from flows.verify_flow import verify_flow
 from schemas.errors import InputError, TrainingError
 from schemas.gate import GateRules
 from schemas.recipe import Overrides
 from schemas.rules import Rules
-from tasks.sources import formats
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
@@ -288,7 +290,13 @@ def test_form_has_every_parameter_with_description_and_bounds():
         for name in ("source", "test_source", "store", "recipe", "overrides", "rules", "gate", "keep")
     )
     assert all(field["description"] for field in schema["definitions"]["Rules"]["properties"].values())
-    assert schema["properties"]["source"]["description"] == f"{formats.source_help()}."
     fields = schema["definitions"]["Overrides"]["properties"]
     assert all(field["description"] for field in fields.values())
-    assert {"type": "integer", "minimum": 1, "maximum": 10_000} in fields["epochs"]["anyOf"]
+
+
+@pytest.mark.parametrize("flow", [train_flow, predict_flow, promote_flow, verify_flow])
+def test_no_field_of_a_form_is_of_type_none(flow):
+    schema = flow.parameters.model_dump()
+    models = [schema, *schema["definitions"].values()]
+    fields = {name: field for model in models for name, field in model.get("properties", {}).items()}
+    assert [name for name, field in fields.items() if "anyOf" in field or field.get("default", "") is None] == []

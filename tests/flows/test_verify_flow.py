@@ -64,7 +64,7 @@ def test_each_wrong_metric_on_the_card_is_named(store):
 
     change_card(store, exaggerate)
     with pytest.raises(StoreError) as error:
-        verify_flow(1, str(store))
+        verify_flow(version=1, store=str(store))
     assert f"version 1: figures.accuracy is {true}, the card says 0.9999" in str(error.value)
     assert "figures.confusion_matrix[3][3] is" in str(error.value)
 
@@ -72,7 +72,7 @@ def test_each_wrong_metric_on_the_card_is_named(store):
 def test_a_wrong_abstention_threshold_on_the_card_is_named(store):
     change_card(store, lambda card: card["abstention"].update(threshold=0.0))
     with pytest.raises(StoreError, match=r"version 1: abstention\.threshold is .*, the card says 0\.0"):
-        verify_flow(1, str(store))
+        verify_flow(version=1, store=str(store))
 
 
 def test_another_model_is_named_even_with_matching_checksums(store):
@@ -83,10 +83,10 @@ def test_another_model_is_named_even_with_matching_checksums(store):
     network.set_weights([weight * 0.9 for weight in network.get_weights()])
     network.save(path)
     with pytest.raises(StoreError, match=r"model\.keras was changed"):
-        verify_flow(1, str(store))
+        verify_flow(version=1, store=str(store))
     change_card(store, lambda _card: None, sign=True)
     with pytest.raises(StoreError, match="the digest of the weights is"):
-        verify_flow(1, str(store))
+        verify_flow(version=1, store=str(store))
 
 
 def test_a_model_with_code_of_its_own_is_refused(store):
@@ -96,19 +96,19 @@ def test_a_model_with_code_of_its_own_is_refused(store):
     keras.Sequential(layers).save(Store(store).local_dir(1) / "model.keras")
     change_card(store, lambda _card: None, sign=True)
     with pytest.raises(StoreError, match="not a model that can be loaded safely"):
-        verify_flow(1, str(store))
+        verify_flow(version=1, store=str(store))
 
 
 def test_data_that_isnt_available_any_more_is_named(store):
     change_card(store, lambda card: card["data"].update(source="/nowhere/rows.npz"))
     with pytest.raises(StoreError, match=r"can't be evaluated \(/nowhere/rows\.npz: no such file"):
-        verify_flow(1, str(store))
+        verify_flow(version=1, store=str(store))
 
 
 @pytest.mark.parametrize("refuse", [check, verify_flow])
 def test_without_a_champion_a_version_has_to_be_named(refuse, tmp_path):
     with pytest.raises(InputError, match="there is no champion; choose a version with --version"):
-        refuse(version=None, store=str(tmp_path))
+        refuse(version=0, store=str(tmp_path))
 
 
 def test_differences_within_rounding_are_ignored():

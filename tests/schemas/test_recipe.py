@@ -60,6 +60,12 @@ def test_patience_without_validation_is_refused():
         Overrides(patience=2, validation_fraction=0).applied_to("fast")
 
 
-def test_descriptions_show_the_values_of_all_presets():
-    description = Overrides.model_fields["epochs"].description
-    assert description.endswith("[recipe: plain 10, fast 14, best 100; cnn: plain 10, fast 8, best 30]")
+def test_the_form_shows_plain_fields_with_the_values_of_all_presets():
+    field = Overrides.model_json_schema()["properties"]["epochs"]
+    description = field.pop("description")
+    assert description.endswith(" Default: plain 10, fast 14, best 100; cnn: plain 10, fast 8, best 30.")
+    assert field == {"title": "Epochs", "type": "integer", "minimum": 1, "maximum": 10_000}
+
+
+def test_fields_that_arent_set_are_left_out():
+    assert Overrides(epochs=3).model_dump() == {"epochs": 3}

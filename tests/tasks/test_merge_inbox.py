@@ -368,7 +368,7 @@ def test_version_with_an_inbox_is_verified_and_reused(prefect_server, tiny_npz, 
     monkeypatch.setattr(folder, "SETTLED_SECONDS", -60.0)
     put(inbox / "more.npz", *draw_digits(100, seed=5))
     store = str(tmp_path / "store")
-    run = {"source": str(tiny_npz), "inbox": inbox, "store": store, "recipe": "plain", "overrides": QUICK}
+    run = {"source": str(tiny_npz), "inbox": str(inbox), "store": store, "recipe": "plain", "overrides": QUICK}
     assert train_flow(**run).version == 1
     card = Store(tmp_path / "store").card(1)
     assert card["data"]["rows"]["training"] + card["data"]["rows"]["held out"] == 700

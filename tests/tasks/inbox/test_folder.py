@@ -49,5 +49,13 @@ def test_inbox_that_overlaps_other_files_is_refused(tmp_path, inbox, monkeypatch
     monkeypatch.chdir(tmp_path / "cwd")
     path = {"~": Path.home(), "data": ROOT / "data"}.get(inbox, Path(inbox))
     with pytest.raises(InputError, match="use a folder for new files only"):
-        check("mnist", "pictures", path, Path("box"), "plain", Overrides(), LOCAL)
+        check(
+            "mnist",
+            recipe="plain",
+            overrides=Overrides(),
+            test_source="pictures",
+            inbox=str(path),
+            compute=LOCAL,
+            store="box",
+        )
     Inbox(Path("inbox")).check("pictures", Path("box"), None)

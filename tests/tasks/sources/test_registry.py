@@ -10,8 +10,6 @@ import pytest
 from samples import ROOT, fingerprint_of
 
 from artifacts.store.storage import FolderStorage
-from flows.predict_flow import predict_flow
-from flows.train_flow import train_flow
 from schemas.errors import InputError
 from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
 from tasks.inbox import merger
@@ -87,11 +85,6 @@ def test_a_registered_format_is_in_help_documentation_and_errors():
         formats.find_shard_format(Path("/dev/null"))
     with pytest.raises(InputError, match=r"nowhere: no such file or folder; expected mnist, .* \.digits"):
         datasets.check("nowhere")
-
-
-def test_help_texts_of_flags_are_those_of_the_registry():
-    assert train_flow.parameters.properties["source"]["description"] == f"{formats.source_help()}."
-    assert predict_flow.parameters.properties["input"]["description"] == f"{formats.input_help()}."
 
 
 def test_the_documentation_has_the_registrys_table():

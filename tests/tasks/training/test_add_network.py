@@ -33,7 +33,7 @@ recipe = Overrides(network="toy", batch_size=64).applied_to("fast")
 result = train(accepted(sys.argv[1]), recipe, storage_at(sys.argv[2]), print, print)
 print(json.dumps({
     "error": message,
-    "help": [Overrides.model_fields[name].description for name in ("network", "epochs")],
+    "help": [Overrides.model_json_schema()["properties"][name]["description"] for name in ("network", "epochs")],
     "epochs": len(result.history),
     "name": result.network.name,
     "parameters": result.network.count_params(),
