@@ -99,7 +99,7 @@ def parse(flow: Flow[..., Any]) -> dict[str, Any]:
         print_error=False,
     )
     app.default(flow.fn)
-    function, bound, _ = app.parse_args()
+    function, bound, _ = app.parse_args(sys.argv[1:])  # explicit, as cyclopts warns under pytest otherwise
     if function is not flow.fn:  # cyclopts' help command
         function(*bound.args, **bound.kwargs)
         sys.exit(0)
