@@ -193,8 +193,8 @@ def assert_published(deployed, run_id, parameters, versions=(1,)):
 def test_run_with_a_killed_process_crashes_and_resumes_on_retry(deployed, training):
     for process in deployed.flow_processes():
         process.kill()
-    assert wait_for_run(deployed.api, training)["state_name"] == "Crashed"
-    time.sleep(8)  # the worker may report the crash once more
+    # The run's supervisor reports it, and later the worker, which would crash a retry that is under way.
+    deployed.wait_for(lambda: deployed.states(training).count("Crashed") == 2, "the crash is reported twice")
     deployed.set_state(training, type="SCHEDULED", name="AwaitingRetry")  # as Retry in the UI does
     assert_resumes(deployed, training)
 
