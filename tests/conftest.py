@@ -1,6 +1,7 @@
 """Shared fixtures: small data, a Prefect server, an object store, and flows run as scripts."""
 
 import logging
+import runpy
 import signal
 import subprocess
 import sys
@@ -61,6 +62,31 @@ def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[st
             timeout=600,
             check=False,
         )
+
+    return run
+
+
+@pytest.fixture
+def run_script(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Return a function that runs a flow's file as a script in this process, which imports nothing again."""
+
+    def run(flow: str, *flags: object) -> subprocess.CompletedProcess[str]:
+        script = str(ROOT / "flows" / f"{flow}_flow.py")
+        command = [script, *map(str, flags)]
+        monkeypatch.setattr(sys, "argv", command)
+        monkeypatch.setenv("COLUMNS", "120")
+        capsys.readouterr()
+        handler, level = signal.getsignal(signal.SIGTERM), logging.getLogger("prefect").level
+        try:
+            with pytest.raises(SystemExit) as ended:
+                runpy.run_path(script, run_name="__main__")
+        finally:
+            signal.signal(signal.SIGTERM, handler)
+            logging.getLogger("prefect").setLevel(level)
+        assert isinstance(ended.value.code, int)
+        return subprocess.CompletedProcess(command, ended.value.code, *capsys.readouterr())
 
     return run
 

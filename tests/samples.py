@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from schemas.recipe import Overrides
+
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from tasks.validation.row_faults import RowKeys
 
 ROOT = Path(__file__).parents[1]
+QUICK = Overrides.model_validate({"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1})
+"""A training of a second that learns drawn digits."""
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
 """The files that `fill_version` writes."""
 

@@ -21,6 +21,9 @@ pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 PREFECT = Path(sys.executable).with_name("prefect")
 TIMEOUT_SECONDS = 200
 CANCEL_SECONDS = 30
+OUTAGE_SECONDS = 30
+N_SIMULTANEOUS = 4
+SCHEDULED_SECONDS = 30
 
 
 class Deployed:
@@ -31,12 +34,14 @@ class Deployed:
         self.url = f"http://127.0.0.1:{free_port()}/api"
         intervals = {
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "4",
-            "PREFECT_WORKER_QUERY_SECONDS": "2",
+            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
         self.environment = clean_environment(home) | intervals
         self.environment |= {"PREFECT_API_URL": self.url, "PROJECT": str(ROOT)}
         self.api = api_client(self.url)
         self.server = self.worker = None
+        self.training = None
 
     def start_server(self):
         port = httpx.URL(self.url).port
@@ -127,19 +132,34 @@ def deployed(tmp_path_factory):
         deployed.end()
 
 
+def parameters_of_training(source, store, epochs):
+    overrides = {"epochs": epochs, "batch_size": 4, "learning_rate": 0.001, "validation_fraction": 0.1}
+    return {"source": str(source), "store": str(store), "inbox": "", "recipe": "plain", "overrides": overrides}
+
+
 @pytest.fixture
 def parameters(tiny_npz, tmp_path):
-    overrides = {"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1}
-    store = str(tmp_path / "store")
-    return {"source": str(tiny_npz), "store": store, "inbox": "", "recipe": "plain", "overrides": overrides}
+    return parameters_of_training(tiny_npz, tmp_path / "store", epochs=4)
 
 
 @pytest.fixture
-def long_training(parameters):
+def long_training(tiny_npz, tmp_path):
     """Return parameters of a training that takes long enough to be interrupted."""
-    return parameters | {
-        "overrides": parameters["overrides"] | {"epochs": 250, "batch_size": 4, "learning_rate": 0.001}
-    }
+    return parameters_of_training(tiny_npz, tmp_path / "store", epochs=100)
+
+
+@pytest.fixture(scope="module")
+def endless(tiny_npz, tmp_path_factory):
+    """Return parameters of one training that several tests interrupt; it doesn't end by itself."""
+    return parameters_of_training(tiny_npz, tmp_path_factory.mktemp("endless") / "store", epochs=10_000)
+
+
+@pytest.fixture
+def training(deployed, endless):
+    """Return the run of the endless training: the one that resumed it in the test before, or a new one."""
+    if deployed.training is None:
+        deployed.training = start_training(deployed, endless)
+    return deployed.training
 
 
 def checkpoints(parameters):
@@ -153,6 +173,11 @@ def start_training(deployed, parameters):
     return run_id
 
 
+def assert_resumes(deployed, run_id):
+    deployed.wait_for(lambda: "resuming after epoch" in deployed.run_log(run_id), "the run resumes")
+    deployed.training = run_id
+
+
 def assert_published(deployed, run_id, parameters, versions=(1,)):
     flow_run = wait_for_run(deployed.api, run_id)
     assert flow_run["state_name"] == "Promoted", (deployed.states(run_id), flow_run["state"], deployed.logs())
@@ -163,61 +188,54 @@ def assert_published(deployed, run_id, parameters, versions=(1,)):
     assert checkpoints(parameters) == []
 
 
-def test_next_run_resumes_after_a_cancelled_run(deployed, long_training):
-    run_id = start_training(deployed, long_training)
-    deployed.set_state(run_id, type="CANCELLING", name="Cancelling")
+def test_run_with_a_killed_process_crashes_and_resumes_on_retry(deployed, training):
+    for process in deployed.flow_processes():
+        process.kill()
+    assert wait_for_run(deployed.api, training)["state_name"] == "Crashed"
+    # The worker notices the end of its process later, and would mark a retry that has begun as crashed.
+    deployed.wait_for(lambda: not psutil.Process(deployed.worker.pid).children(), "the worker's process ends")
+    time.sleep(3)
+    deployed.set_state(training, type="SCHEDULED", name="AwaitingRetry")  # as Retry in the UI does
+    assert_resumes(deployed, training)
+
+
+def test_next_run_resumes_after_the_worker_is_killed(deployed, training, endless):
+    deployed.kill(deployed.worker)
+    following = deployed.trigger(endless)
+    deployed.start_worker()
+    assert wait_for_run(deployed.api, training)["state_name"] == "Crashed", "its output went to the worker"
+    assert_resumes(deployed, following)
+
+
+def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed, training, endless):
+    deployed.kill(deployed.worker)
+    for process in deployed.flow_processes():
+        process.kill()
+    following = deployed.trigger(endless)
+    deployed.start_worker()
+    assert_resumes(deployed, following)
+    assert deployed.state(training)["name"] == "Crashed"
+    assert "no heartbeat" in deployed.state(training)["message"]
+
+
+def test_cancelled_run_ends_soon_and_leaves_its_checkpoints(deployed, training, endless):
+    deployed.set_state(training, type="CANCELLING", name="Cancelling")
     deployed.wait_for(
-        lambda: not deployed.flow_processes() and deployed.state(run_id)["name"] == "Cancelled",
+        lambda: not deployed.flow_processes() and deployed.state(training)["name"] == "Cancelled",
         "the run is cancelled",
         CANCEL_SECONDS,
     )
-    assert "Crashed" not in deployed.states(run_id)
-    assert Store(Path(long_training["store"])).versions() == []
-    assert checkpoints(long_training)
-    again = deployed.trigger(long_training)
-    assert_published(deployed, again, long_training)
-    assert "resuming after epoch" in deployed.run_log(again)
+    deployed.training = None
+    assert "Crashed" not in deployed.states(training)
+    assert Store(Path(endless["store"])).versions() == []
+    assert checkpoints(endless)
 
 
-def test_run_with_a_killed_process_crashes_and_resumes_on_retry(deployed, long_training):
-    run_id = start_training(deployed, long_training)
-    for process in deployed.flow_processes():
-        process.kill()
-    assert wait_for_run(deployed.api, run_id)["state_name"] == "Crashed"
-    time.sleep(8)  # the worker may report the crash once more
-    deployed.set_state(run_id, type="SCHEDULED", name="AwaitingRetry")  # as Retry in the UI does
-    assert_published(deployed, run_id, long_training)
-    assert "resuming after epoch" in deployed.run_log(run_id)
-
-
-def test_next_run_resumes_after_the_worker_is_killed(deployed, long_training):
-    run_id = start_training(deployed, long_training)
-    deployed.kill(deployed.worker)
-    following = deployed.trigger(long_training)
-    deployed.start_worker()
-    assert wait_for_run(deployed.api, run_id)["state_name"] == "Crashed", "its output went to the worker"
-    assert_published(deployed, following, long_training)
-    assert "resuming after epoch" in deployed.run_log(following)
-
-
-def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed, long_training):
-    run_id = start_training(deployed, long_training)
-    deployed.kill(deployed.worker)
-    for process in deployed.flow_processes():
-        process.kill()
-    following = deployed.trigger(long_training)
-    deployed.start_worker()
-    assert_published(deployed, following, long_training)
-    assert deployed.state(run_id)["name"] == "Crashed"
-    assert "no heartbeat" in deployed.state(run_id)["message"]
-    assert "resuming after epoch" in deployed.run_log(following)
-
-
-def test_server_outage_of_a_minute_loses_neither_model_nor_report(deployed, long_training):
+def test_server_outage_loses_neither_model_nor_report(deployed, long_training):
     run_id = start_training(deployed, long_training)
     deployed.kill(deployed.server)
-    restart_time = time.monotonic() + 60
-    last_checkpoint = "epoch-00250"
+    restart_time = time.monotonic() + OUTAGE_SECONDS
+    last_checkpoint = f"epoch-{long_training['overrides']['epochs']:05}"
     deployed.wait_for(
         lambda: any(last_checkpoint in path.name for path in checkpoints(long_training)), "training without a server"
     )
@@ -230,8 +248,8 @@ def test_server_outage_of_a_minute_loses_neither_model_nor_report(deployed, long
     assert run(deployed.api, "train/retrain", long_training)["state_name"] == "Unchanged"
 
 
-def test_ten_simultaneous_runs_are_queued_and_publish_ten_versions(deployed, parameters):
-    seeded = [parameters | {"overrides": parameters["overrides"] | {"seed": seed}} for seed in range(10)]
+def test_simultaneous_runs_are_queued_and_publish_a_version_each(deployed, parameters):
+    seeded = [parameters | {"overrides": parameters["overrides"] | {"seed": seed}} for seed in range(N_SIMULTANEOUS)]
     run_ids = [deployed.trigger(parameters) for parameters in seeded]
     max_running = 0
 
@@ -246,15 +264,16 @@ def test_ten_simultaneous_runs_are_queued_and_publish_ten_versions(deployed, par
     assert max_running == 1
     assert {deployed.state(run_id)["name"] for run_id in run_ids} <= {"Promoted", "Refused"}
     store = Store(Path(parameters["store"]))
-    assert store.versions() == list(range(1, 11))
+    assert store.versions() == list(range(1, N_SIMULTANEOUS + 1))
     assert [fault for version in store.versions() for fault in store.faults(version)] == []
-    assert sorted(event["version"] for event in store.history()) == list(range(1, 11))
-    assert {store.card(version)["recipe"]["seed"] for version in store.versions()} == set(range(10))
+    assert sorted(event["version"] for event in store.history()) == store.versions()
+    assert {store.card(version)["recipe"]["seed"] for version in store.versions()} == set(range(N_SIMULTANEOUS))
 
 
 def test_schedule_starts_a_run(deployed, parameters):
     found = deployment(deployed.api, "train/retrain")
-    schedules = [{"schedule": {"cron": "* * * * *", "timezone": "Etc/UTC"}, "active": True, "parameters": parameters}]
+    schedule = {"interval": SCHEDULED_SECONDS, "timezone": "Etc/UTC"}
+    schedules = [{"schedule": schedule, "active": True, "parameters": parameters}]
     created = deployed.api.post(f"/deployments/{found['id']}/schedules", json=schedules).raise_for_status().json()
     try:
         store = Store(Path(parameters["store"]))

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -61,9 +60,10 @@ def other_server():
         ("http://127.0.0.1:abc/api", "Invalid port"),
     ],
 )
-def test_unreachable_prefect_server_is_a_one_line_error(run_flow, other_server, address, message):
+def test_unreachable_prefect_server_is_a_one_line_error(run_script, other_server, address, message):
     url = address.format(other=other_server, free=free_port())
-    ended = run_flow("train", env={"PREFECT_API_URL": url})
+    with temporary_settings({PREFECT_API_URL: url}):
+        ended = run_script("train")
     assert ended.returncode == 1
     assert error_line(ended).startswith(f"error: PREFECT_API_URL={url}: no Prefect server's API answers there (")
     assert message in ended.stderr
@@ -100,8 +100,8 @@ def test_link_to_an_artifact_leads_to_the_newer_ui(url, address):
         assert command_line.artifact_page(7).startswith(address)
 
 
-def test_help_lists_every_flag_with_default_and_description_in_panels(run_flow):
-    ended = run_flow("train", "--help")
+def test_help_lists_every_flag_with_default_and_description_in_panels(run_script):
+    ended = run_script("train", "--help")
     assert ended.returncode == 0
     assert ended.stderr == ""
     titles = [line.strip("╭─╮ ") for line in ended.stdout.splitlines() if line.startswith("╭")]
@@ -160,8 +160,11 @@ def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tm
         (["a.npz", "b.npz"], 2, "unexpected argument b.npz; quote a pattern: 'scans/*.png'"),
     ],
 )
-def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp_path, flags, code, message):
-    ended = run_flow("train", *flags, cwd=tmp_path)
+def test_bad_training_input_is_a_one_line_error_and_writes_nothing(  # noqa: PLR0913, fixtures
+    run_script, tmp_path, monkeypatch, flags, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    ended = run_script("train", *flags)
     assert ended.returncode == code
     assert message in error_line(ended)
     assert list(tmp_path.iterdir()) == []
@@ -181,38 +184,29 @@ def test_bad_training_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp
         (["--drift", "never"], 2, "--drift never: Input should be 'error' or 'warning'"),
     ],
 )
-def test_bad_prediction_input_is_a_one_line_error_and_writes_nothing(run_flow, tmp_path, flags, code, message):
-    ended = run_flow("predict", *flags, cwd=tmp_path)
+def test_bad_prediction_input_is_a_one_line_error_and_writes_nothing(  # noqa: PLR0913, fixtures
+    run_script, tmp_path, monkeypatch, flags, code, message
+):
+    monkeypatch.chdir(tmp_path)
+    ended = run_script("predict", *flags)
     assert ended.returncode == code
     assert message in error_line(ended)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_damaged_mnist_file_is_a_one_line_error(prefect_home, tmp_path):
-    project = tmp_path / "project"  # a copy, so that the real file stays intact
-    for part in ("flows", "tasks", "schemas", "artifacts", "data"):
-        shutil.copytree(ROOT / part, project / part)
-    with (project / "data" / "mnist.npz").open("r+b") as file:
-        file.seek(1_000_000)
-        file.write(b"damage")
-    ended = subprocess.run(
-        [sys.executable, project / "flows" / "train_flow.py", "--store", tmp_path / "store"],
-        env=clean_environment(prefect_home) | {"PYTHONPATH": str(project)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert ended.returncode == 1
-    assert "mnist.npz: damaged" in error_line(ended)
-    assert not (tmp_path / "store").exists()
+@pytest.mark.parametrize(("flags", "code"), [(["--source", "gone.npz"], 1), (["--epochs", "0"], 2)])
+def test_a_process_ends_with_its_exit_code_and_prints_no_noise(run_flow, tmp_path, flags, code):
+    ended = run_flow("train", *flags, cwd=tmp_path)
+    assert ended.returncode == code
+    assert flags[1] in error_line(ended)
 
 
 @pytest.mark.prefect
-def test_refused_data_ends_with_a_one_line_error(run_flow, tmp_path, tiny_npz):
+def test_refused_data_ends_with_a_one_line_error(run_script, prefect_server, tmp_path, tiny_npz):
     with np.load(tiny_npz) as whole:
         arrays = dict(whole) | {"y_test": whole["y_test"] + 5}
     np.savez(tmp_path / "bad.npz", **arrays)
-    ended = run_flow("train", "--source", tmp_path / "bad.npz", "--store", tmp_path / "store")
+    ended = run_script("train", "--source", tmp_path / "bad.npz", "--store", tmp_path / "store")
     assert ended.returncode == 1
     assert "Traceback" not in ended.stderr
     last = ended.stderr.splitlines()[-1]
@@ -240,20 +234,16 @@ def signal_after(text, command, environment, number, *, to_group=True) -> tuple[
 
 
 @pytest.mark.prefect
-def test_killed_and_interrupted_trainings_resume_and_publish(prefect_home, tiny_npz, tmp_path):
+def test_interrupted_trainings_exit_with_their_codes_and_resume(prefect_home, tiny_npz, tmp_path):
     command = [sys.executable, ROOT / "flows" / "train_flow.py", "--source", tiny_npz, "--store", tmp_path / "store"]
-    command += ["--epochs", "150", "--batch-size", "8", "--recipe", "plain"]
+    command += ["--epochs", "50", "--batch-size", "4", "--recipe", "plain"]
     environment = clean_environment(prefect_home)
-
-    code, _ = signal_after("epoch   5/150", command, environment, signal.SIGKILL)
-    assert code == -signal.SIGKILL
-    assert not (tmp_path / "store" / "versions").exists()
 
     resumes = "error: interrupted; the same command resumes at the last checkpoint, if there is one"
     for text, number, to_group, expected in (
-        ("epoch  20/150", signal.SIGINT, True, 130),
-        ("epoch  40/150", signal.SIGTERM, False, 143),
-        ("epoch  60/150", signal.SIGTERM, True, 143),
+        ("epoch  5/50", signal.SIGINT, True, 130),
+        ("epoch 10/50", signal.SIGTERM, False, 143),
+        ("epoch 15/50", signal.SIGTERM, True, 143),
     ):
         code, rest = signal_after(text, command, environment, number, to_group=to_group)
         assert code == expected, rest
@@ -267,24 +257,17 @@ def test_killed_and_interrupted_trainings_resume_and_publish(prefect_home, tiny_
 
 @pytest.mark.prefect
 @pytest.mark.mnist
-def test_mnist_runs_are_accurate_reproducible_and_print_no_noise(run_flow, tmp_path):
-    runs = [run_flow("train", "--store", tmp_path / "store", *further) for further in ([], ["--retrain"])]
-    metrics = [json.loads((tmp_path / "store" / "versions" / n / "metrics.json").read_text()) for n in ("1", "2")]
-    for number, (ended, found) in enumerate(zip(runs, metrics, strict=True), start=1):
-        assert ended.returncode == 0, ended.stderr
-        assert f"version {number}: accuracy {found['accuracy']:.2%}" in ended.stdout
-        assert str(tmp_path / "store" / "versions" / str(number) / "report.md") in ended.stdout
-        assert "/v2/artifacts/artifact/" in ended.stdout
-        assert [word for word in NOISE if word in ended.stdout + ended.stderr] == []
-    assert "promoted to champion: the first champion" in runs[0].stdout
-    again = run_flow("train", "--store", tmp_path / "store")
-    assert again.returncode == 0
-    assert "unchanged: version 2 has the same data, recipe, training code and libraries" in again.stdout
-    assert "the champion is version" in again.stdout
-    assert metrics[0]["accuracy"] >= 0.9756
-    assert metrics[0]["dataset"]["training_rows"] + metrics[0]["dataset"]["validation_rows"] == 60_000
-    assert metrics[0]["confusion_matrix"] == metrics[1]["confusion_matrix"]
-    assert metrics[0]["weights_digest"] == metrics[1]["weights_digest"]
+def test_a_run_on_mnist_is_accurate_and_prints_no_noise(run_flow, tmp_path):
+    ended = run_flow("train", "--store", tmp_path / "store")
+    assert ended.returncode == 0, ended.stderr
+    metrics = json.loads((tmp_path / "store" / "versions" / "1" / "metrics.json").read_text())
+    assert metrics["accuracy"] >= 0.9756
+    assert metrics["dataset"]["training_rows"] + metrics["dataset"]["validation_rows"] == 60_000
+    assert "promoted to champion: the first champion" in ended.stdout
+    assert f"version 1: accuracy {metrics['accuracy']:.2%}" in ended.stdout
+    assert str(tmp_path / "store" / "versions" / "1" / "report.md") in ended.stdout
+    assert "/v2/artifacts/artifact/" in ended.stdout
+    assert [word for word in NOISE if word in ended.stdout + ended.stderr] == []
 
 
 @pytest.mark.prefect

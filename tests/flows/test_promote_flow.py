@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from samples import newest_artifact, promote, publish
+from samples import QUICK, newest_artifact, promote, publish
 
 from artifacts.store.store import Store
 from flows.promote_flow import check, promote_flow
@@ -61,8 +61,8 @@ def test_previous_champion_of_an_empty_store_is_refused(tmp_path):
         check(version=0, previous=True, reason="r", store=str(tmp_path))
 
 
-def test_bad_input_is_one_line(run_flow, tmp_path):
-    ended = run_flow("promote", "--version", "7", "--store", tmp_path / "store")
+def test_bad_input_is_one_line(run_script, tmp_path):
+    ended = run_script("promote", "--version", "7", "--store", tmp_path / "store")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
     assert "there is no version 7; there are none" in ended.stderr
@@ -71,14 +71,10 @@ def test_bad_input_is_one_line(run_flow, tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
-def test_training_that_loses_a_race_compares_again_with_the_new_champion(tmp_path, tiny_npz, monkeypatch):
+def test_training_that_loses_a_race_compares_again_with_the_new_champion(store_copy, tiny_npz, monkeypatch):
     from flows.train_flow import train_flow
-    from schemas.recipe import Overrides
 
-    quick = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
-    arguments = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "retrain": True}
-    first = train_flow(**arguments, overrides=quick)
-    assert first.promoted
+    arguments = {"source": str(tiny_npz), "store": str(store_copy), "recipe": "plain", "retrain": True}
     original, rivals = Store.publish, []
 
     def late(self, *args):
@@ -88,7 +84,7 @@ def test_training_that_loses_a_race_compares_again_with_the_new_champion(tmp_pat
         return original(self, *args)
 
     monkeypatch.setattr(Store, "publish", late)
-    loser = train_flow(**arguments, overrides=quick, force="better than version 1")
+    loser = train_flow(**arguments, overrides=QUICK, force="better than version 1")
     store = Store(arguments["store"])
     assert rivals == [3]
     assert (loser.version, loser.promoted, store.champion(), store.state().previous_champion) == (4, True, 4, 3)

@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from samples import awaited_events, draw_digits, newest_artifact
+from samples import QUICK, awaited_events, draw_digits, newest_artifact
 
 from artifacts.store.store import Store
 from flows.predict_flow import predict_flow
@@ -23,7 +23,6 @@ pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
 FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "learning_curve.png", "mistakes.png"}
 FILES |= {"validation.json", "reference.npz", "data.png", "card.json", "card.md"}
-QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
 
 
 @pytest.fixture(scope="module")
@@ -177,10 +176,9 @@ def test_worse_candidate_is_published_but_not_promoted(published, local_dir, tin
     assert store.history()[-1]["reason"] == "forced: a test"
 
 
-def test_damaged_champion_can_be_replaced_by_force(tmp_path, tiny_npz):
-    arguments = {"store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK, "retrain": True}
-    first = train_flow(str(tiny_npz), **arguments)
-    (Path(first.folder) / "model.keras").write_bytes(b"another model")
+def test_damaged_champion_can_be_replaced_by_force(store_copy, tiny_npz):
+    arguments = {"store": str(store_copy), "recipe": "plain", "overrides": QUICK, "retrain": True}
+    (store_copy / "versions" / "1" / "model.keras").write_bytes(b"another model")
     refused = train_flow(str(tiny_npz), **arguments)
     assert not refused.promoted
     assert "the champion, version 1, can't be compared with (version 1: model.keras was changed" in refused.reason
@@ -270,8 +268,9 @@ def test_refused_data_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
 def test_unreadable_data_is_reported(tmp_path):
     path = tmp_path / "cut.csv"
     path.write_text("label,pixel0\n1,2\n3\n")
-    with pytest.raises(InputError, match="line 3: expected 2 columns, as in line 1, got 1"):
-        train_flow(str(path), store=str(tmp_path / "store"))
+    state = train_flow(str(path), store=str(tmp_path / "store"), return_state=True)
+    assert state.name == "Failed"
+    assert "line 3: expected 2 columns, as in line 1, got 1" in state.message
     assert not (tmp_path / "store").exists()
     assert "line 3: expected 2 columns, as in line 1, got 1" in newest_artifact("data-validation").data
 
@@ -285,13 +284,12 @@ def test_training_that_does_not_converge_publishes_nothing(tmp_path, tiny_npz):
 
 def test_form_has_every_parameter_with_description_and_bounds():
     schema = train_flow.parameters.model_dump()
-    assert all(
-        schema["properties"][name].get("description")
-        for name in ("source", "test_source", "store", "recipe", "overrides", "rules", "gate", "keep")
-    )
-    assert all(field["description"] for field in schema["definitions"]["Rules"]["properties"].values())
-    fields = schema["definitions"]["Overrides"]["properties"]
-    assert all(field["description"] for field in fields.values())
+    assert {"source", "store", "recipe", "overrides", "rules", "gate", "keep"} <= set(schema["properties"])
+    for model in (schema, *schema["definitions"].values()):
+        fields = model.get("properties", {})
+        assert [name for name, field in fields.items() if not field.get("description")] == []
+    epochs = schema["definitions"]["Overrides"]["properties"]["epochs"]
+    assert {"type": "integer", "minimum": 1, "maximum": 10_000}.items() <= epochs.items()
 
 
 @pytest.mark.parametrize("flow", [train_flow, predict_flow, promote_flow, verify_flow])

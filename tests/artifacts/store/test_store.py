@@ -284,7 +284,7 @@ def test_killed_at_any_file_operation_the_store_is_whole(tmp_path, monkeypatch):
 
 def test_killed_by_sigkill_the_store_is_whole(tmp_path, monkeypatch):
     template = Path(prepared(tmp_path / "template").uri)
-    for point in range(0, 1000, 15):
+    for point in range(0, 1000, 25):
         store = Store(shutil.copytree(template, tmp_path / str(point)))
         command = [sys.executable, "-c", KILLED, store.uri, str(point)]
         ended = subprocess.run(command, cwd=ROOT, check=False)
@@ -332,10 +332,12 @@ def test_full_disk_leaves_the_champion_as_it_was(store, monkeypatch):
 
 # Many processes
 
+N_EACH = 15
+
 
 def _work(path: Path, queue: multiprocessing.Queue) -> None:
     store, numbers = Store(path), []
-    for _ in range(50):
+    for _ in range(N_EACH):
         number = publish(store)
         numbers.append(number)
         while True:  # as a flow that is run again
@@ -357,10 +359,10 @@ def test_eight_processes_that_publish_and_promote_lose_nothing(tmp_path):
     for process in processes:
         process.join()
     store = Store(tmp_path)
-    assert len(set(numbers)) == 400, "no number is given twice"
+    assert len(set(numbers)) == 8 * N_EACH, "no number is given twice"
     assert store.versions() == numbers
     history = store.history()
-    assert len(history) == 800, "each decision and promotion is there once"
+    assert len(history) == 16 * N_EACH, "each decision and promotion is there once"
     published = [event["version"] for event in history if event["event"] == "decision"]
     assert published == numbers, "versions are published in the order of their numbers"
     promoted = [event for event in history if event["event"] != "decision"]

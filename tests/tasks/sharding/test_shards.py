@@ -8,6 +8,8 @@ import time
 import fsspec
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fsspec.implementations.memory import MemoryFile
 from samples import draw_digits
@@ -59,8 +61,14 @@ def cut(frame, folder, count, kind="parquet"):
     for number, rows in enumerate(np.array_split(np.arange(len(frame)), count)):
         piece = frame.iloc[rows]
         path = folder / f"part-{number:03}.{kind}"
-        piece.to_parquet(path, index=False) if kind == "parquet" else piece.to_csv(path, index=False)
+        write_parquet(piece, path) if kind == "parquet" else piece.to_csv(path, index=False)
     return folder
+
+
+def write_parquet(frame, path):
+    """Write a frame of one type; `to_parquet` takes five times as long for so many columns."""
+    columns = [pa.array(column, from_pandas=True) for column in frame.to_numpy().T]
+    pq.write_table(pa.table(columns, names=list(frame.columns)), path)
 
 
 def inspected(source, test_source, work, rules=RULES):
@@ -75,7 +83,7 @@ def counted(validation):
     }
 
 
-@pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (37, "parquet"), (5, "csv")])
+@pytest.mark.parametrize(("count", "kind"), [(1, "parquet"), (9, "parquet"), (5, "csv")])
 def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, frame_to_test, tmp_path, count, kind):
     whole, dataset = inspection.inspect(RawDataset("whole", train, frame_to_test), RULES, profiles.load_embedded())
     source = cut(train, tmp_path / "train", count, kind)

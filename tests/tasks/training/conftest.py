@@ -1,5 +1,6 @@
 """What the training's tests share: a tiny dataset, a recipe that uses every feature, and a short call to train."""
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -25,6 +26,22 @@ def tiny(tiny_npz: Path) -> Dataset:
 def recipe() -> Recipe:
     """Return a short recipe with augmentation, Muon, a schedule, weight averaging and early stopping."""
     return Overrides(**EVERYTHING).applied_to("fast")
+
+
+@pytest.fixture(scope="session")
+def uninterrupted(tiny: Dataset, tmp_path_factory: pytest.TempPathFactory) -> SimpleNamespace:
+    """Return the result and the checkpoints of one training with the short recipe."""
+    from tasks.training import local_engine
+
+    work, recipe = tmp_path_factory.mktemp("uninterrupted"), Overrides(**EVERYTHING).applied_to("fast")
+    result = local_engine.train(tiny, recipe, storage_at(work), lambda _: None, lambda _: None)
+    return SimpleNamespace(result=result, work=work)
+
+
+@pytest.fixture
+def work(uninterrupted: SimpleNamespace, tmp_path: Path) -> Path:
+    """Return a copy of the checkpoints of the uninterrupted training, to be changed."""
+    return shutil.copytree(uninterrupted.work, tmp_path / "trained")
 
 
 @pytest.fixture

@@ -50,17 +50,17 @@ def fail_after(epoch):
 
 @pytest.mark.parametrize("storage", ["folder", "object store"])
 def test_a_resumed_training_ends_with_the_same_weights(  # noqa: PLR0913, fixtures
-    train, log, recipe, tmp_path, bucket, storage
+    train, log, recipe, uninterrupted, tmp_path, bucket, storage
 ):
-    uninterrupted = train(recipe, tmp_path / "a")
     work = tmp_path / "b" if storage == "folder" else f"{bucket}/b"
     with pytest.raises(RuntimeError, match="power failure"):
         train(recipe, work, on_epoch=fail_after(4))
     resumed = train(recipe, work)
     assert log.epochs == [5, 6], "an epoch is saved before it is reported"
     assert "resuming after epoch 4 of 6" in log.messages[0]
-    assert resumed.digest == uninterrupted.digest
-    assert [(r.loss, r.accuracy) for r in resumed.history] == [(r.loss, r.accuracy) for r in uninterrupted.history]
+    expected = uninterrupted.result
+    assert resumed.digest == expected.digest
+    assert [(r.loss, r.accuracy) for r in resumed.history] == [(r.loss, r.accuracy) for r in expected.history]
 
 
 def flip_a_bit(content):
@@ -71,28 +71,27 @@ def flip_a_bit(content):
 @pytest.mark.parametrize(
     "damage", [flip_a_bit, lambda content: content[:-7], lambda _: b""], ids=["bit flipped", "cut", "empty"]
 )
-def test_a_damaged_checkpoint_is_logged_and_the_previous_one_used(train, log, recipe, tmp_path, damage):
-    uninterrupted = train(recipe, tmp_path / "a")
-    newest = max((tmp_path / "a").rglob("epoch-*.npz"))
+def test_a_damaged_checkpoint_is_logged_and_the_previous_one_used(  # noqa: PLR0913, fixtures
+    train, log, recipe, uninterrupted, work, damage
+):
+    newest = max(work.rglob("epoch-*.npz"))
     newest.write_bytes(damage(bytearray(newest.read_bytes())))
-    resumed = train(recipe, tmp_path / "a")
+    resumed = train(recipe, work)
     assert f"{newest} is damaged" in log.messages[0]
     assert log.epochs == [6]
-    assert resumed.digest == uninterrupted.digest
+    assert resumed.digest == uninterrupted.result.digest
 
 
-def test_training_starts_over_if_every_checkpoint_is_damaged(train, log, recipe, tmp_path):
-    uninterrupted = train(recipe, tmp_path)
-    for path in tmp_path.rglob("epoch-*.npz"):
+def test_training_starts_over_if_every_checkpoint_is_damaged(train, log, recipe, uninterrupted, work):
+    for path in work.rglob("epoch-*.npz"):
         path.write_bytes(b"")
-    assert train(recipe, tmp_path).digest == uninterrupted.digest
+    assert train(recipe, work).digest == uninterrupted.result.digest
     assert log.epochs == [1, 2, 3, 4, 5, 6]
     assert len(log.messages) == 2
 
 
-def test_checkpoints_of_another_recipe_are_not_used(train, log, recipe, tmp_path):
-    train(recipe, tmp_path)
-    train(change(recipe, learning_rate=0.02), tmp_path)
+def test_checkpoints_of_another_recipe_are_not_used(train, log, recipe, work):
+    train(change(recipe, learning_rate=0.02), work)
     assert log.epochs == [1, 2, 3, 4, 5, 6]
 
 
@@ -145,8 +144,8 @@ def test_early_stopping_returns_the_best_weights_after_a_resume_too(train, log, 
     assert log.epochs == []
 
 
-def test_the_saved_model_loads_without_this_project(train, recipe, tmp_path, tiny):
-    network = train(recipe).network
+def test_the_saved_model_loads_without_this_project(uninterrupted, tmp_path, tiny):
+    network = uninterrupted.result.network
     network.save(tmp_path / "model.keras")
     pixels = tiny.test.pixels.reshape(-1, 28, 28)
     np.save(tmp_path / "pixels.npy", pixels)
