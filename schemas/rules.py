@@ -34,6 +34,14 @@ class InputRules(BaseModel):
 class Rules(InputRules):
     """Rules for data that is trained on."""
 
+    relabel: str = Field(
+        "",
+        pattern=r"^(\d+=\d(,\d+=\d)*)?$",
+        description="Digits that labels stand for, as label=digit: 1=7,7=1, or 10=0. Other labels stay as they are.",
+    )
+    wrong_labels: Severity = Field(
+        "error", description="Whether labels that contradict the images stop the run or are only reported."
+    )
     test_fraction: float = Field(
         0.15,
         gt=0,
