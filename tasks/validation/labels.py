@@ -29,6 +29,8 @@ MAX_CONFIRMED = 0.8
 
 `benchmarks/labels.md` has the measurements behind these thresholds.
 """
+MIN_ROWS = 100
+"""Rows below which it can't be said whether labels are random."""
 PENALTY_ROWS = 100
 """Weight of the regression's penalty, as a number of rows."""
 FOLDS = 5
@@ -124,10 +126,10 @@ def contradicted_share(scores: NDArray[np.floating], labels: NDArray[np.uint8]) 
     """Return the share of images whose label is among the less likely half of the labels, by the other images.
 
     A cross-validated ridge regression on the scores ranks the labels. Half of random labels are contradicted, but few
-    right ones, even where images are hard to tell apart.
+    right ones, even where images are hard to tell apart. Of too few images, or one label, the share is 0.
     """
     present, codes = np.unique(labels, return_inverse=True)
-    if len(present) < 2 or len(labels) < 2 * FOLDS:  # noqa: PLR2004, nothing to confuse
+    if len(present) < 2 or len(labels) < MIN_ROWS:  # noqa: PLR2004, nothing to confuse
         return 0.0
     targets = np.eye(len(present))[codes]
     penalty = PENALTY_ROWS * float(scores.var(axis=0).mean())
