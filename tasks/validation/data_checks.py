@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -113,14 +115,13 @@ def check_polarity_and_orientation(part: Part, histograms: Histograms, reference
 
 def check_labels(part: Part, checked: CheckedPart, agreement: LabelAgreement, rules: Rules) -> list[CheckResult]:
     """Check that a part's labels mean what its images show."""
-    digits = agreement.digits or CLASSES
-    if _has_ten_for_zero(checked):
-        fault = labels.fault(agreement) or "there are labels 10, but none 0"
-        advice = labels.relabel_advised((*digits, digits[0]))
-    elif fault := labels.fault(agreement):
-        advice = labels.relabel_advised(digits) if agreement.digits else "; --wrong-labels warning trains anyway"
-    else:
+    if _has_ten_for_zero(checked):  # labels 1 to 10: 10 stands for the digit that no other label stands for
+        digits = agreement.digits or CLASSES
+        agreement = dataclasses.replace(agreement, digits=(0, *digits[1:], digits[0]))
+    fault = labels.fault(agreement)
+    if not fault:
         return []
+    advice = labels.relabel_advised(agreement.digits) if agreement.digits else "; --wrong-labels warning trains anyway"
     return [CheckResult("labels", rules.wrong_labels, f"{part} part: {fault}{advice}")]
 
 

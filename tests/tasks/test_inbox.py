@@ -194,6 +194,34 @@ def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, mo
     assert Inbox(inbox).waiting()[1] == [], "a file time in the future doesn't matter"
 
 
+@pytest.mark.parametrize(
+    ("new_labels", "reason"),
+    [
+        (lambda labels: (labels + 1) % 10, "labels look shifted, 0→1, 1→2"),
+        (lambda labels: np.random.default_rng(0).integers(0, 10, len(labels)), "of the labels look random"),
+    ],
+)
+def test_file_of_wrong_labels_is_rejected(inbox, new_labels, reason):
+    mnist = formats.load("mnist", None, DEFAULT_RULES)
+    source = dataclasses.replace(mnist, train=mnist.train.iloc[:1000], test=None)
+    rows = mnist.test.iloc[:500].to_numpy()
+    put(inbox / "right.npz", rows[:, 1:], rows[:, 0])
+    put(inbox / "wrong.npz", mnist.test.iloc[500:1000].to_numpy()[:, 1:], new_labels(mnist.test["label"][500:1000]))
+    assert len(merge(source, inbox).train) == 1500
+    assert reason in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
+    assert "--" not in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
+
+
+def test_file_moved_out_of_done_is_no_longer_trained_on(base, inbox):
+    for name, seed in (("a.npz", 5), ("b.npz", 6)):
+        put(inbox / name, *draw_digits(50, seed=seed))
+    assert len(merge(base, inbox).train) == 700
+    (inbox / "done" / "a.npz").rename(inbox / "rejected" / "a.npz")
+    withdrawn = merge(base, inbox)
+    assert withdrawn.added == (str(inbox / "done" / "b.npz"),)
+    assert len(withdrawn.train) == 650
+
+
 @pytest.mark.parametrize("good_before", [True, False])
 def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tables, good_before):
     read_file = merger.read_file
