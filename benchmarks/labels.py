@@ -1,13 +1,13 @@
 """Measure the checks of labels: right labels of several handwritings, and wrong labels of MNIST.
 
-`python benchmarks/labels.py FOLDER` writes `labels.md`. The folder may hold further sets, each an .npz file of `x` (28 × 28
-images) and `y`.
+`python benchmarks/labels.py FOLDER` writes `labels.md`. The folder may hold further sets, each an .npz file of `x`
+(28 × 28 images) and `y`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import combinations
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from schemas.images import InMemoryImages
+from schemas.results import LabelAgreement
 from tasks.sources import mnist
 from tasks.validation import labels, profiles
 
@@ -26,8 +27,9 @@ SAMPLES = 20
 INTRODUCTION = f"""\
 # Checks of labels, measured
 
-`python benchmarks/labels.py FOLDER` writes this page. Each cell is the number of {SAMPLES} random samples whose labels the
-checks refuse, without a champion. The second figure is the highest share of contradicted labels; for wrong labels, the lowest."""
+`python benchmarks/labels.py FOLDER` writes this page; FOLDER holds the sets other than MNIST and scikit-learn's digits.
+Each cell is the number of {SAMPLES} random samples whose labels the checks refuse, without a champion, and the highest
+share of contradicted labels among them; for wrong labels, the lowest. Permutations are counted if they are named rightly."""
 Rows = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
@@ -70,13 +72,17 @@ def wrong_labels() -> str:
 
 
 def cell(
-    pixels: NDArray[np.uint8], given: NDArray[np.uint8], size: int, random: np.random.Generator, extreme: object
+    pixels: NDArray[np.uint8],
+    given: NDArray[np.uint8],
+    size: int,
+    random: np.random.Generator,
+    extreme: Callable[[Iterable[float]], float],
 ) -> str:
     """Return the number of refused samples and the highest or lowest share of contradicted labels."""
     if size > len(given):
         return ""
     agreements = [measure(pixels, given, size, random) for _ in range(SAMPLES)]
-    share = (max if extreme is max else min)(agreement.contradicted for agreement in agreements)
+    share = extreme(agreement.contradicted for agreement in agreements)
     return f"{sum(bool(labels.fault(agreement)) for agreement in agreements)} ({share:.1%})"
 
 
@@ -95,7 +101,9 @@ def count_found(
     return f"{found} of {n_permutations}"
 
 
-def measure(pixels: NDArray[np.uint8], given: NDArray[np.uint8], size: int, random: np.random.Generator):  # noqa: ANN201
+def measure(
+    pixels: NDArray[np.uint8], given: NDArray[np.uint8], size: int, random: np.random.Generator
+) -> LabelAgreement:
     """Measure the agreement of a random sample."""
     rows = random.permutation(len(given))[:size]
     return CHECKER.measure(InMemoryImages(pixels[rows], given[rows]))

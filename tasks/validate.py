@@ -21,9 +21,9 @@ from schemas.rules import Rules
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
 from tasks.orchestration import events
+from tasks.orchestration.process_inbox import accept_or_reject_files
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
-from tasks.process_inbox import accept_or_reject_files
 
 if TYPE_CHECKING:
     from tasks.inbox.merger import InboxMerger

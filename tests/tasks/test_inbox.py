@@ -18,10 +18,11 @@ from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame
 from schemas.recipe import Overrides
 from schemas.rules import DEFAULT_RULES, Rules
-from tasks import process_inbox, read_inbox
+from tasks import read_inbox
 from tasks.inbox import folder, merger
 from tasks.inbox.folder import Inbox
 from tasks.inbox.merger import InboxMerger, add_accepted
+from tasks.orchestration import process_inbox
 from tasks.sources import formats
 from tasks.validation import profiles
 from tasks.validation.check_rows import check_frame
