@@ -29,7 +29,7 @@ INTRODUCTION = f"""\
 
 `python benchmarks/labels.py FOLDER` writes this page; FOLDER holds the sets other than MNIST and scikit-learn's digits.
 Each cell is the number of {SAMPLES} random samples whose labels the checks refuse, without a champion, and the highest
-share of contradicted labels among them; for wrong labels, the lowest. Permutations are counted if they are named rightly."""
+share of contradicted labels among them; for wrong labels, the lowest. A permutation counts if it is named rightly."""
 Rows = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
