@@ -1,4 +1,4 @@
-"""Retrain the digit classifier: load, merge_inbox, validate, train, evaluate, compare, plot, publish, report.
+"""Retrain the digit classifier: load, read_inbox, validate, train, evaluate, compare, plot, publish, report.
 
 Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 """
@@ -29,12 +29,12 @@ from tasks.evaluate import evaluate
 from tasks.find_cached_version import find_cached_version
 from tasks.inbox.folder import Inbox
 from tasks.load import load
-from tasks.merge_inbox import merge_inbox
 from tasks.orchestration import run_names
 from tasks.orchestration.ray_cluster import check_engine, cluster
 from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
 from tasks.publish import publish
+from tasks.read_inbox import read_inbox
 from tasks.report_training import report_training
 from tasks.sharding.memory import WORKERS
 from tasks.sources import datasets
@@ -130,7 +130,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     versions.recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
-        raw = merge_inbox(raw, Path(inbox), rules) if inbox else raw
+        raw = read_inbox(raw, Path(inbox), rules) if inbox else raw
         dataset, data_plots = validate(raw, rules, versions, compute)
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:

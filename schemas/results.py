@@ -111,12 +111,29 @@ class Drift:
 
 
 @dataclass(frozen=True)
+class LabelAgreement:
+    """How far the labels of a part or file agree with others: shares of a sample of its `n_rows`.
+
+    `reference` is the share that the reference's nearest class mean confirms, `champion` that of the champion, if any.
+    `contradicted` labels are unlikely by the other images. If the labels were mixed up, `digits` holds the digit that
+    each label stands for.
+    """
+
+    n_rows: int
+    reference: float
+    champion: float | None
+    contradicted: float
+    digits: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
 class Validation:
     """The results of validating the input data.
 
     `reasons` counts quarantined rows by failed check; a row may fail several. `quarantined` holds these rows unchanged
     (of shards, the first ones), with `part`, `item` and `reasons` before label and pixels. `means` are the mean images
-    of the training part's classes (10 × 784), None if no image was valid.
+    of the training part's classes (10 × 784), None if no image was valid. `label_agreement` has the parts, and the
+    inbox's files as `done/<name>`.
     """
 
     name: str
@@ -134,6 +151,7 @@ class Validation:
     repairs: tuple[str, ...]
     reference: str
     label_counts: dict[Part, list[int]]
+    label_agreement: dict[str, LabelAgreement]
     means: NDArray[np.float32] | None
     reference_means: NDArray[np.float32]
 
@@ -162,6 +180,7 @@ class Validation:
             "rules": self.rules,
             "rows": {"input": self.n_input, "valid": self.n_valid, "quarantined": self.reasons},
             "labels": self.label_counts,
+            "label_agreement": {name: dataclasses.asdict(value) for name, value in self.label_agreement.items()},
             "repairs": list(self.repairs),
             "findings": [dataclasses.asdict(finding) for finding in self.findings],
             "reference": self.reference,

@@ -91,11 +91,16 @@ class RowCheck:
     train_only: bool = False
 
 
-def _count(is_faulty: Callable[[PixelBlock], NDArray[np.bool_]]) -> Callable[[PixelBlock], NDArray[np.int64]]:
-    """Return the fact that counts each image's faulty pixels; `uint8` pixels, whole and from 0 to 255, have none."""
+def _count_unless_uint8(
+    is_faulty: Callable[[PixelBlock], NDArray[np.bool_]],
+) -> Callable[[PixelBlock], NDArray[np.int64]]:
+    """Return the fact that counts each image's faulty pixels, without looking at `uint8` ones.
+
+    Use it only for faults that `uint8` pixels can't have: they are whole, finite and from 0 to 255.
+    """
 
     def fact(block: PixelBlock) -> NDArray[np.int64]:
-        return np.asarray(np.zeros(len(block.pixels), np.int64) if block.is_uint8 else is_faulty(block).sum(axis=1))
+        return np.zeros(len(block.pixels), np.int64) if block.is_uint8 else np.asarray(is_faulty(block).sum(axis=1))
 
     return fact
 
@@ -140,19 +145,19 @@ _CHECKS = (
     ),
     RowCheck(
         "pixel missing", "a pixel has no value", "pixels",
-        _count(lambda block: np.isnan(block.values)), _with_pixel(np.nan),
+        _count_unless_uint8(lambda block: np.isnan(block.values)), _with_pixel(np.nan),
     ),
     RowCheck(
         "pixel not finite", "a pixel is infinite", "pixels",
-        _count(lambda block: np.isinf(block.values)), _with_pixel(np.inf),
+        _count_unless_uint8(lambda block: np.isinf(block.values)), _with_pixel(np.inf),
     ),
     RowCheck(
         "pixel out of range", "a pixel is below 0 or above 255", "pixels",
-        _count(lambda block: (block.visible < 0) | (block.visible > MAX_PIXEL)), _with_pixel(300),
+        _count_unless_uint8(lambda block: (block.visible < 0) | (block.visible > MAX_PIXEL)), _with_pixel(300),
     ),
     RowCheck(
         "pixel not whole", "a pixel isn't a whole number", "pixels",
-        _count(lambda block: block.visible != np.rint(block.visible)), _with_pixel(7.25),
+        _count_unless_uint8(lambda block: block.visible != np.rint(block.visible)), _with_pixel(7.25),
     ),
     RowCheck(
         "blank", f"no pixel reaches {MIN_INK}: no ink", "pixels",

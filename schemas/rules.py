@@ -34,6 +34,14 @@ class InputRules(BaseModel):
 class Rules(InputRules):
     """Rules for data that is trained on."""
 
+    relabel: Annotated[str, DATA] = Field(
+        "",
+        pattern=r"^(\d+=\d(,\d+=\d)*)?$",
+        description="Digits that labels stand for, as label=digit: 1=7,7=1, or 10=0. Other labels stay as they are.",
+    )
+    wrong_labels: Severity = Field(
+        "error", description="Whether labels that contradict the images stop the run or are only reported."
+    )
     test_fraction: Annotated[float, DATA] = Field(
         0.15, gt=0, lt=1, description="Stratified share of rows to test with, if the source has no test part."
     )

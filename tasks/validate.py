@@ -20,13 +20,14 @@ from schemas.results import Dataset, Plots, RawDataset, Validation
 from schemas.rules import Rules
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
-from tasks.merge_inbox import settle_files
 from tasks.orchestration import events
+from tasks.orchestration.process_inbox import accept_or_reject_files
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from tasks.inbox.merger import InboxMerger
+    from tasks.validation.labels import PredictDigits
 
 
 @task(task_run_name="validate {raw.name}", **RETRIED)
@@ -42,7 +43,8 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     from tasks.validation import inspection
 
     cache = ShardCache(store.shards, partial(cache_shards, compute=compute))
-    validation, dataset = inspection.inspect(raw, rules, _reference(store), cache, partial(_settle, raw))
+    reference, champion = _reference(store)
+    validation, dataset = inspection.inspect(raw, rules, reference, cache, partial(_process_inbox, raw), champion)
     plots = _draw(validation)
     quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
     _log(validation, quarantine_uri)
@@ -56,25 +58,32 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     return dataset, plots
 
 
-def _settle(raw: RawDataset, merger: InboxMerger) -> None:
+def _process_inbox(raw: RawDataset, merger: InboxMerger) -> None:
     if raw.inbox is not None:
-        settle_files(merger, raw.inbox)
+        accept_or_reject_files(merger, raw.inbox)
 
 
-def _reference(store: Store) -> Profile:
-    """Return the champion's profile, or the embedded MNIST's if there is no champion or its files have changed."""
+def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
+    """Return the champion's profile and its predictions.
+
+    If there is no champion, or its files have changed, return the embedded MNIST's profile and None.
+    """
     from artifacts.store import reference_profile
+    from tasks.inference import model
     from tasks.validation import profiles
 
     champion = store.champion()
     if champion is None:
-        return profiles.load_embedded()
+        return profiles.load_embedded(), None
     try:
-        profile = reference_profile.read(store.verified_dir(champion) / reference_profile.NAME)
+        folder = store.verified_dir(champion)
+        profile = reference_profile.read(folder / reference_profile.NAME)
+        predict = model.load_version(folder, champion)
     except StoreError as error:
         get_run_logger().warning("the reference profile is that of the embedded MNIST: %s", error)
-        return profiles.load_embedded()
-    return dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
+        return profiles.load_embedded(), None
+    profile = dataclasses.replace(profile, name=f"{profile.name} of version {champion}")
+    return profile, lambda pixels: predict(pixels).argmax(axis=1)
 
 
 def _draw(validation: Validation) -> Plots:

@@ -64,6 +64,22 @@ def _labels(validation: Validation, *_: object) -> str:
     return table(["digit", *(f"{part} rows" for part in parts)], rows)
 
 
+def _label_agreement(validation: Validation, *_: object) -> str:
+    agreement = validation.label_agreement
+    if not agreement:
+        return ""
+    rows = [
+        [name, f"{a.n_rows:,}", "" if a.champion is None else f"{a.champion:.1%}", f"{a.reference:.1%}"]
+        for name, a in agreement.items()
+    ]
+    return (
+        "Labels, of a sample, that the champion predicts, too, and that the nearest of the reference's class means "
+        "confirms: of right labels, about 99 % and 84 % in MNIST, less in other handwriting. A file of the inbox with "
+        "a low share brings wrong labels, or digits that the champion hasn't learned yet.\n\n"
+        f"{table(['rows of', 'number', 'the champion agrees', 'class means agree'], rows)}"
+    )
+
+
 def _means(validation: Validation, address: Address, _: object) -> str:
     return "" if validation.means is None else f"![The mean image of each class, and drift]({address(MEANS)})"
 
@@ -74,6 +90,7 @@ SECTIONS = (
     Section("Quarantined rows", _quarantine),
     Section("Repairs", lambda v, *_: f"Made on all images: {', '.join(v.repairs)}." if v.repairs else ""),
     Section("Digits", _labels),
+    Section("Labels", _label_agreement),
     Section("Drift", lambda v, *_: markdown.drift(v.drifts, v.reference) if v.drifts else ""),
     Section("Mean images", _means),
 )

@@ -22,7 +22,7 @@ from tasks.sources.files import entries, printable
 ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
 REASON = ".reason.txt"
-SETTLED_SECONDS = 3.0
+STABLE_SECONDS = 3.0
 """A file that changed more recently may still be being written; it is left for the next run."""
 
 
@@ -90,8 +90,8 @@ class Inbox:
     def waiting(self) -> tuple[list[Path], list[Path]]:
         """Return the files and folders that wait to be checked, and those that may still be written."""
         files = self._entries(self._path)
-        settled = [path for path in files if time.time() - _change_time(path) > SETTLED_SECONDS]
-        return settled, [path for path in files if path not in settled]
+        stable = [path for path in files if time.time() - _change_time(path) > STABLE_SECONDS]
+        return stable, [path for path in files if path not in stable]
 
     def find_accepted(self, digest: str) -> Path | None:
         return self._accepted_digests.get(digest)

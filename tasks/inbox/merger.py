@@ -14,12 +14,14 @@ from schemas.counts import count
 from schemas.errors import InputError
 from schemas.images import InMemoryImages
 from schemas.pixel_frame import labelled_column_fault
-from schemas.results import InboxFile, Part, RawDataset
+from schemas.results import InboxFile, LabelAgreement, Part, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
+from tasks.inbox.folder import DONE
 from tasks.sources import datasets, formats
-from tasks.validation import data_checks, profiles, row_faults
+from tasks.validation import data_checks, labels, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
+from tasks.validation.labels import LabelChecker
 from tasks.validation.repairs import REPAIR_ADVISED, find_max_pixel, is_unit_scale
 from tasks.validation.row_faults import RowKeys
 
@@ -34,11 +36,14 @@ class InboxMerger:
     towards the dataset's quarantine limit.
     """
 
-    def __init__(self, raw: RawDataset, parts: Mapping[Part, CheckedPart], rules: Rules) -> None:
+    def __init__(
+        self, raw: RawDataset, parts: Mapping[Part, CheckedPart], rules: Rules, label_checker: LabelChecker
+    ) -> None:
         if isinstance(raw.train, ShardManifest):
             raise ValueError("files can't be added to shards")  # noqa: TRY004, the caller's mistake
         self.files = raw.inbox_files
-        self._raw, self._train, self._rules = raw, parts["train"], rules
+        self.label_agreement: dict[str, LabelAgreement] = {}
+        self._raw, self._train, self._rules, self._label_checker = raw, parts["train"], rules, label_checker
         self._is_unit_scale = is_unit_scale(find_max_pixel(raw.train))
         self._source_keys = {part: checked.keys for part, checked in parts.items()}
         self._added_keys: list[RowKeys] = []
@@ -54,7 +59,7 @@ class InboxMerger:
             raise InputError(f"{file.path.name}: train part: no rows")
         if is_unit_scale(find_max_pixel(file.frame)) != self._is_unit_scale:
             raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
-        return check_frame(file.frame, self._rules.repair)
+        return check_frame(file.frame, self._rules.repair, self._rules.relabel)
 
     def check(self, file: InboxFile) -> CheckedPart:
         """Check a file; return its checked rows, or raise InputError with all reasons why they can't be added."""
@@ -69,8 +74,11 @@ class InboxMerger:
         if path in self._added:
             return 0
         self._added[path] = part
-        self._added_keys.append(_take_new(part, self._known).keys)
-        return len(self._added_keys[-1].labels)
+        new = _take_new(part, self._known)
+        self._added_keys.append(new.keys)
+        if len(new.images):
+            self.label_agreement[f"{DONE}/{path.name}"] = self._label_checker.measure(new.images)
+        return len(new.images)
 
     def merged(self) -> tuple[RawDataset, CheckedPart]:
         """Return the source with the names of the added files, and the training part with their rows.
@@ -95,7 +103,10 @@ class InboxMerger:
                 "train", profiles.compute_histograms(part.images, reference), reference
             )
         # No repair is suggested: it would be applied to the source's images, too.
-        return [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
+        errors = [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
+        if not errors and len(part.images) and self._rules.wrong_labels == "error":
+            errors = [fault] if (fault := labels.fault(self._label_checker.measure(part.images))) else []
+        return errors
 
     def _check_against_existing_rows(self, name: str, new: RowKeys) -> None:
         """Raise InputError if adding the file would quarantine too many rows, existing rows included.

@@ -57,7 +57,10 @@ def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> t
     """
     repairs, rescale = rules.repair, False
     while True:
-        jobs = [ShardJob(shard, cache.storage, repairs, rescale, batch_rows(rules.memory)) for shard in manifest.shards]
+        jobs = [
+            ShardJob(shard, cache.storage, repairs, rules.relabel, rescale, batch_rows(rules.memory))
+            for shard in manifest.shards
+        ]
         shards = cache.run(jobs)
         pa.default_memory_pool().release_unused()  # training needs the memory
         needed_repairs = select_repairs(max(shard.max_pixel for shard in shards), rules.repair)

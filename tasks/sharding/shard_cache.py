@@ -41,13 +41,14 @@ UNUSED_DAYS = 14
 class ShardJob(NamedTuple):
     """A shard to cache in the storage; picklable, for another process or machine.
 
-    `repairs` are applied to all images. `rescale` then scales pixels from 0…1 to 0…255. `batch_rows` rows are in memory
-    at a time.
+    `repairs` are applied to all images, `relabel` to labels, as in the rules. `rescale` then scales pixels from 0…1 to
+    0…255. `batch_rows` rows are in memory at a time.
     """
 
     shard: Shard
     storage: Storage
     repairs: tuple[Repair, ...]
+    relabel: str
     rescale: bool
     batch_rows: int
 
@@ -237,7 +238,7 @@ def _key(sha256: str, job: ShardJob) -> str:
     # The registry names readers by strings, which the digest can't follow.
     readers = [fmt.reader for fmt in FORMATS if fmt.shard_suffixes]
     code = code_digest("tasks.sharding.shard_writer", *readers)
-    parts = {"content": sha256, "repairs": job.repairs, "rescale": job.rescale, "code": code}
+    parts = {"content": sha256, "repairs": job.repairs, "relabel": job.relabel, "rescale": job.rescale, "code": code}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -245,7 +246,7 @@ def _write(path: Path, key: str, job: ShardJob, check: Callable[[], None]) -> No
     """Write a shard into a new folder, atomically, after a last check that the file hasn't changed."""
     try:
         with job.storage.new_folder(key) as folder:
-            write_shard(path, folder, job.repairs, job.batch_rows, rescale=job.rescale)
+            write_shard(path, folder, job.repairs, job.batch_rows, relabel=job.relabel, rescale=job.rescale)
             check()
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _find_folder(job.storage, key):

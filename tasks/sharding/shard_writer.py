@@ -18,21 +18,24 @@ from tasks.sharding.images import HEADER_BYTES
 from tasks.sources import formats, parquet_table
 from tasks.validation import row_faults
 from tasks.validation.check_rows import RowCheckResult, check_rows
-from tasks.validation.repairs import apply_repairs, find_max_pixel
+from tasks.validation.repairs import apply_repairs, find_max_pixel, relabel
 
 PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
 ARRAYS = ("labels", "digests", "positions")
 """The arrays of the valid rows, each in a file of its own."""
 
 
-def write_shard(path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int, *, rescale: bool) -> None:
+def write_shard(  # noqa: PLR0913, the fields of a job
+    path: Path, folder: Path, repairs: Sequence[Repair], n_rows: int, *, relabel: str, rescale: bool
+) -> None:
     """Write the valid rows of a shard into an empty folder, `n_rows` at a time, or more if all columns are `uint8`.
 
-    `repairs` are applied to all images; `rescale` then scales pixels from 0…1 to 0…255.
+    `repairs` are applied to all images, `relabel` to labels, as in the rules; `rescale` then scales pixels
+    from 0…1 to 0…255.
     """
     if not rescale and "scale" not in repairs:
         n_rows = parquet_table.batch_rows(path, n_rows)
-    writer = _Writer(folder, repairs, rescale=rescale)
+    writer = _Writer(folder, repairs, relabel=relabel, rescale=rescale)
     writer.write_rows(read_batches(path, n_rows))
     if not writer.n_input:
         raise InputError(f"{path}: no rows")
@@ -50,9 +53,9 @@ def read_batches(path: Path, n_rows: int) -> Iterator[pd.DataFrame]:
 class _Writer:
     """Writes the files of a cached shard: pixels batch by batch, everything else at the end."""
 
-    def __init__(self, folder: Path, repairs: Sequence[Repair], *, rescale: bool) -> None:
+    def __init__(self, folder: Path, repairs: Sequence[Repair], *, relabel: str, rescale: bool) -> None:
         self.n_input = 0
-        self._folder, self._repairs, self._rescale = folder, repairs, rescale
+        self._folder, self._repairs, self._relabel, self._rescale = folder, repairs, relabel, rescale
         self._max_pixel, self._max_repaired_pixel = 0.0, 0.0
         self._arrays: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ARRAYS}
         self._faults: dict[str, list[NDArray[np.int64]]] = {}
@@ -87,6 +90,7 @@ class _Writer:
         (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}))
 
     def _repair(self, frame: pd.DataFrame) -> pd.DataFrame:
+        frame = relabel(frame, self._relabel)
         repaired_frame = apply_repairs(frame, self._repairs)
         max_pixel = find_max_pixel(frame)
         max_repaired_pixel = max_pixel if repaired_frame is frame else find_max_pixel(repaired_frame)

@@ -14,7 +14,7 @@ from schemas.images import Images
 from schemas.pixel_frame import pixels_of
 from schemas.rules import Repair
 from tasks.validation import row_faults
-from tasks.validation.repairs import apply_repairs, find_max_pixel, is_unit_scale, select_repairs
+from tasks.validation.repairs import apply_repairs, find_max_pixel, is_unit_scale, relabel, select_repairs
 from tasks.validation.row_faults import Faults, RowKeys
 
 
@@ -74,9 +74,9 @@ class RowCheckResult(NamedTuple):
     faults: Faults
 
 
-def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair]) -> CheckedPart:
-    """Check a part that is a single frame, with a pixel frame's columns."""
-    repaired_frame = apply_repairs(frame, select_repairs(find_max_pixel(frame), repairs))
+def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair], new_labels: str = "") -> CheckedPart:
+    """Check a part that is a single frame, with a pixel frame's columns; first make the repairs, and relabel."""
+    repaired_frame = apply_repairs(relabel(frame, new_labels), select_repairs(find_max_pixel(frame), repairs))
     unit_scale = is_unit_scale(find_max_pixel(repaired_frame))
     result = check_rows(apply_repairs(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
     return CheckedPart(

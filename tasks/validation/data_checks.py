@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,13 +12,16 @@ from schemas.digits import CLASSES
 from schemas.errors import join_messages
 from schemas.pixel_frame import labelled_column_fault
 from schemas.profile import Profile
-from schemas.results import CheckResult, Part, RawDataset
+from schemas.results import CheckResult, LabelAgreement, Part, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
-from tasks.validation import profiles
+from tasks.validation import labels, profiles
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.profiles import Histograms
 from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEEDED, turn_needed
+
+MAX_LABELS_READ = 1_000
+"""Rows with unknown labels, of all, that are read to see whether the labels are 10."""
 
 
 def check_columns(raw: RawDataset) -> list[CheckResult]:
@@ -66,9 +71,9 @@ def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRe
     return [CheckResult("budget", "error", f"{message}; {_budget_message(rules)}")]
 
 
-def check_classes(labels: NDArray[np.uint8], rules: Rules) -> list[CheckResult]:
+def check_classes(train: NDArray[np.uint8], rules: Rules) -> list[CheckResult]:
     """Check that every class has training rows, and warn of rare classes."""
-    shares = np.bincount(labels, minlength=len(CLASSES)) / max(len(labels), 1)
+    shares = np.bincount(train, minlength=len(CLASSES)) / max(len(train), 1)
     results = []
     if missing := [str(label) for label in CLASSES if shares[label] == 0]:
         message = f"no training rows of {', '.join(missing)}; all of 0 to 9 are needed"
@@ -106,6 +111,25 @@ def check_polarity_and_orientation(part: Part, histograms: Histograms, reference
         message = f"{part} part: the images are turned{REPAIR_ADVISED}{turn}"
         results.append(CheckResult("orientation", "error", message))
     return results
+
+
+def check_labels(part: Part, checked: CheckedPart, agreement: LabelAgreement, rules: Rules) -> list[CheckResult]:
+    """Check that a part's labels mean what its images show."""
+    if _has_ten_for_zero(checked):  # labels 1 to 10: 10 stands for the digit that no other label stands for
+        digits = agreement.digits or CLASSES
+        agreement = dataclasses.replace(agreement, digits=(0, *digits[1:], digits[0]))
+    fault = labels.fault(agreement)
+    if not fault:
+        return []
+    advice = labels.relabel_advised(agreement.digits) if agreement.digits else "; --wrong-labels warning trains anyway"
+    return [CheckResult("labels", rules.wrong_labels, f"{part} part: {fault}{advice}")]
+
+
+def _has_ten_for_zero(checked: CheckedPart) -> bool:
+    unknown = checked.faults.get("label unknown", np.empty(0, np.int64))
+    if not len(unknown) or (checked.images.labels == 0).any():
+        return False
+    return bool((checked.read_input(unknown[:MAX_LABELS_READ])["label"] == len(CLASSES)).all())
 
 
 def _exceeds_budget(n_rows: int, checked: CheckedPart, rules: Rules) -> bool:

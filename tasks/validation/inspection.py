@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from schemas.digits import CLASSES
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.profile import Profile
-from schemas.results import CheckResult, Dataset, Drift, Part, RawDataset, Validation
+from schemas.results import CheckResult, Dataset, Drift, LabelAgreement, Part, RawDataset, Validation
 from schemas.row_checks import ROW_CHECKS
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
@@ -24,6 +24,7 @@ from tasks.sources.frames import QUARANTINE_COLUMNS
 from tasks.validation import data_checks, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.drift import drifts
+from tasks.validation.labels import LabelChecker, PredictDigits
 from tasks.validation.row_faults import RowKeys
 
 MAX_QUARANTINED_ROWS = 20_000
@@ -37,32 +38,38 @@ class Inspection:
     raw: RawDataset
     rules: Rules
     reference: Profile
+    label_checker: LabelChecker
     results: list[CheckResult]
     parts: dict[Part, CheckedPart] = field(default_factory=dict)
     drifts: list[Drift] = field(default_factory=list)
+    label_agreement: dict[str, LabelAgreement] = field(default_factory=dict)
     profile: Profile | None = None
 
 
-def inspect(
+def inspect(  # noqa: PLR0913, the inputs of a validation
     raw: RawDataset,
     rules: Rules,
     reference: Profile,
     cache: ShardCache | None = None,
-    settle: Callable[[InboxMerger], None] = add_accepted,
+    process_inbox: Callable[[InboxMerger], None] = add_accepted,
+    champion: PredictDigits | None = None,
 ) -> tuple[Validation, Dataset | None]:
     """Validate the data of a source and of its inbox against the rules; the dataset is None if an error was found.
 
-    All checks run that earlier results allow, so that one run reports everything that is wrong. Drift and orientation
-    are measured against the reference profile. Shards need the cache, and give the same result as the same rows in one
-    frame. `settle` decides which files of the inbox are added to the training part.
+    All checks run that earlier results allow, so that one run reports everything that is wrong. Drift, orientation and
+    labels are measured against the reference profile, labels also against the champion. Shards need the cache, and give
+    the same result as the same rows in one frame. `process_inbox` adds files of the inbox to the training part.
     """
-    inspection = Inspection(raw, rules, reference, results=data_checks.check_columns(raw))
+    inspection = Inspection(
+        raw, rules, reference, LabelChecker(reference, champion), results=data_checks.check_columns(raw)
+    )
     if not inspection.results:
         inspection.parts = {part: _check_rows(rows, rules, cache) for part, rows in raw.parts.items()}
         if raw.inbox_files:
-            merger = InboxMerger(raw, inspection.parts, rules)
-            settle(merger)
+            merger = InboxMerger(raw, inspection.parts, rules, inspection.label_checker)
+            process_inbox(merger)
             inspection.raw, inspection.parts["train"] = merger.merged()
+            inspection.label_agreement |= merger.label_agreement
         for part, checked in inspection.parts.items():
             inspection.results += data_checks.check_shards(part, checked, rules)
             inspection.results += data_checks.check_scale(part, checked)
@@ -88,7 +95,7 @@ def fingerprint(train: RowKeys, test: RowKeys) -> str:
 
 def _check_rows(rows: pd.DataFrame | ShardManifest, rules: Rules, cache: ShardCache | None) -> CheckedPart:
     if not isinstance(rows, ShardManifest):
-        return check_frame(rows, rules.repair)
+        return check_frame(rows, rules.repair, rules.relabel)
     if cache is None:
         raise ValueError("shards need a cache")
     return checked_shards.of_manifest(rows, rules, cache)
@@ -138,20 +145,25 @@ def _check_data(inspection: Inspection) -> None:
     if len(train):
         inspection.profile, (histograms,) = profiles.fit_profile(train, inspection.raw.name, inspection.reference)
         _check_images(inspection, "train", histograms)
-        if "test" in inspection.raw.parts and len(test):  # a split-off test part has the same distribution
+        if "test" in inspection.raw.parts and len(test):
             _check_images(inspection, "test", profiles.compute_histograms(test, inspection.reference))
+        elif len(test) and "train" in inspection.label_agreement:  # else a split-off test part is like the rest
+            inspection.label_agreement["test"] = inspection.label_checker.measure(test)
     for drift in inspection.drifts:
         if drift.exceeds_threshold:
             results.append(CheckResult("drift", rules.drift, f"{drift.part} part: {drift.summary}"))
 
 
 def _check_images(inspection: Inspection, part: Part, histograms: profiles.Histograms) -> None:
-    """Check a part's polarity and orientation; measure drift if these and the scale are right."""
+    """Check a part's polarity and orientation; if these and the scale are right, measure drift and check labels."""
     results = data_checks.check_polarity_and_orientation(part, histograms, inspection.reference)
     inspection.results += results
     has_scale = not any(result.check == "scale" for result in inspection.results)
     if has_scale and not any(result.severity == "error" for result in results):
         inspection.drifts += drifts(part, histograms, inspection.reference, inspection.rules)
+        checked = inspection.parts[part]
+        agreement = inspection.label_agreement[part] = inspection.label_checker.measure(checked.images)
+        inspection.results += data_checks.check_labels(part, checked, agreement, inspection.rules)
 
 
 def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
@@ -196,6 +208,7 @@ def _validation(inspection: Inspection) -> Validation:
         label_counts={
             part: np.bincount(checked.images.labels, minlength=len(CLASSES)).tolist() for part, checked in parts.items()
         },
+        label_agreement=dict(sorted(inspection.label_agreement.items(), key=lambda item: item[0] not in parts)),
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
     )

@@ -1,4 +1,4 @@
-"""The repairs of `--repair`, and how to detect which one is needed."""
+"""The repairs of `--repair` and `--relabel`, and how to detect which one of images is needed."""
 
 from __future__ import annotations
 
@@ -49,6 +49,15 @@ def apply_repairs(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFram
         images = pd.DataFrame(values, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
         frame = pd.concat([frame.iloc[:, :-PIXEL_COUNT], images], axis=1)
     return frame
+
+
+def relabel(frame: pd.DataFrame, digits: str) -> pd.DataFrame:
+    """Return the frame with other labels, given as in the rules: "1=7,7=1"; its pixels are unchanged."""
+    if not digits:
+        return frame
+    new_labels = {int(label): int(digit) for label, digit in (pair.split("=") for pair in digits.split(","))}
+    labels = frame[["label"]].replace(new_labels)
+    return pd.concat([labels, frame.iloc[:, 1:]], axis=1)
 
 
 def select_repairs(max_pixel: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:

@@ -11,6 +11,7 @@ from tasks.inbox.merger import InboxMerger, add_accepted, with_files
 from tasks.sources import datasets
 from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.check_rows import check_frame
+from tasks.validation.labels import LabelChecker
 
 
 @pytest.fixture
@@ -36,7 +37,8 @@ def inspect(raw):
 
 
 def as_one_frame(raw):
-    merger = InboxMerger(raw, {part: check_frame(rows, ()) for part, rows in raw.parts.items()}, DEFAULT_RULES)
+    parts = {part: check_frame(rows, ()) for part, rows in raw.parts.items()}
+    merger = InboxMerger(raw, parts, DEFAULT_RULES, LabelChecker(profiles.load_embedded()))
     add_accepted(merger)
     _, train = merger.merged()
     frame = train.read_input(np.arange(train.n_input))

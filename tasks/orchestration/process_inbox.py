@@ -1,24 +1,19 @@
-"""Merge the inbox: read its files; `validate` later calls `settle_files`, which accepts or rejects each of them."""
+"""Accept or reject the inbox's files, for the task `validate`, and report to Prefect."""
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from prefect import task
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
 from schemas.errors import InputError
-from schemas.results import InboxFile, RawDataset
-from schemas.rules import Rules
-from schemas.shards import ShardManifest
+from schemas.results import InboxFile
 from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
 from tasks.orchestration import events
-from tasks.orchestration.retries import RETRIED, is_transient
-from tasks.orchestration.stopwatch import timed
+from tasks.orchestration.retries import is_transient
 from tasks.sources.files import printable
 
 if TYPE_CHECKING:
@@ -29,32 +24,7 @@ FileReport = dict[str, str | int]
 """A row of the table on the inbox's files."""
 
 
-@task(task_run_name="merge {inbox}", **RETRIED)
-@timed
-def merge_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
-    """Return the source with the accepted and the waiting files of the inbox, read but not checked.
-
-    Raises InputError if the source is sharded, so that no files can be added, and the inbox isn't empty.
-    """
-    from schemas.pixel_frame import labelled_column_fault
-
-    folder = Inbox(inbox)
-    for part in raw.parts.values():
-        if isinstance(part, ShardManifest):
-            folder.check_unused(raw.name)
-            return raw
-        if labelled_column_fault(part) or not len(part):
-            return raw  # validation will reject the source; the inbox stays unchanged
-    with folder.locked():
-        files = [_read(path, rules, is_accepted=True) for path in folder.accepted()]
-        settled, changing = folder.waiting()
-        files += [_read(path, rules, is_accepted=False) for path in settled]
-    for path in changing:
-        get_run_logger().warning("%s: changed just now; left for the next run", printable(path))
-    return dataclasses.replace(raw, inbox=inbox, inbox_files=tuple(files))
-
-
-def settle_files(merger: InboxMerger, inbox: Path) -> None:
+def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
     """Add the accepted files' rows; check each waiting file and move it to done/ or rejected/; report to Prefect.
 
     Each file is read only once, so the added rows are those that were checked.
@@ -64,28 +34,13 @@ def settle_files(merger: InboxMerger, inbox: Path) -> None:
     folder = Inbox(inbox)
     with folder.locked():
         reports = [
-            _add_accepted(merger, file) if file.is_accepted else _settle_file(merger, folder, file)
+            _add_accepted(merger, file) if file.is_accepted else _accept_or_reject(merger, folder, file)
             for file in merger.files
         ]
     rows = [report for report in reports if report]
     if rows:
         description = f"{inbox}: {count(len(rows), 'file')} accepted, rejected or left out"
         create_table_artifact(rows, key=INBOX_KEY, description=description)
-
-
-def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
-    """Read a file. Permanent read errors are stored in `fault`; transient ones are raised."""
-    from tasks.inbox.merger import read_file
-
-    digest = ""
-    try:
-        if not is_accepted:
-            digest = digest_file(path)
-        return InboxFile(path, is_accepted, digest, frame=read_file(path, rules))
-    except InputError as error:
-        if is_transient(error):
-            raise
-        return InboxFile(path, is_accepted, digest, fault=str(error))
 
 
 def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
@@ -97,7 +52,7 @@ def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
     return None
 
 
-def _settle_file(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | None:
+def _accept_or_reject(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> FileReport | None:
     """Accept a waiting file and add its rows, or reject it."""
     accepted = inbox.find_accepted(file.digest)
     try:

@@ -18,13 +18,17 @@ from schemas.errors import InputError
 from schemas.pixel_frame import labelled_frame
 from schemas.recipe import Overrides
 from schemas.rules import DEFAULT_RULES, Rules
-from tasks import merge_inbox as step
+from tasks import read_inbox
 from tasks.inbox import folder, merger
 from tasks.inbox.folder import Inbox
 from tasks.inbox.merger import InboxMerger, add_accepted
+from tasks.orchestration import process_inbox
 from tasks.sources import datasets
+from tasks.validation import profiles
 from tasks.validation.check_rows import check_frame
+from tasks.validation.labels import LabelChecker
 
+CHECKER = LabelChecker(profiles.load_embedded())
 QUICK = Overrides(epochs=4, batch_size=32, learning_rate=0.01, validation_fraction=0.1)
 
 
@@ -45,35 +49,37 @@ def put(path, pixels, labels):
 
 
 @pytest.fixture(autouse=True)
-def settled(monkeypatch):
-    """Treat all files as settled: the change time of a file can't be set."""
-    monkeypatch.setattr(folder, "SETTLED_SECONDS", -60.0)
+def stable(monkeypatch):
+    """Treat all files as stable: the change time of a file can't be set."""
+    monkeypatch.setattr(folder, "STABLE_SECONDS", -60.0)
 
 
 @pytest.fixture(autouse=True)
 def tables(monkeypatch):
     """Run the step without Prefect; return the tables that it reports."""
     tables = []
-    monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
-    monkeypatch.setattr(step, "create_table_artifact", lambda table, **_: tables.append(table))
-    monkeypatch.setattr(step.events, "emit_refused_data", lambda *_: None)
+    for step in (read_inbox, process_inbox):
+        monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
+    monkeypatch.setattr(process_inbox, "create_table_artifact", lambda table, **_: tables.append(table))
+    monkeypatch.setattr(process_inbox.events, "emit_refused_data", lambda *_: None)
     return tables
 
 
 def read(base, inbox, rules=DEFAULT_RULES):
-    return step.merge_inbox.fn(base, inbox, rules)
+    return read_inbox.read_inbox.fn(base, inbox, rules)
 
 
-def settle(raw, rules=DEFAULT_RULES):
-    """Settle the inbox's files; return the source with their rows behind its own."""
-    merging = InboxMerger(raw, {part: check_frame(rows, rules.repair) for part, rows in raw.parts.items()}, rules)
-    add_accepted(merging) if raw.inbox is None else step.settle_files(merging, raw.inbox)
+def process(raw, rules=DEFAULT_RULES):
+    """Accept or reject the inbox's files; return the source with their rows behind its own."""
+    parts = {part: check_frame(rows, rules.repair) for part, rows in raw.parts.items()}
+    merging = InboxMerger(raw, parts, rules, CHECKER)
+    add_accepted(merging) if raw.inbox is None else process_inbox.accept_or_reject_files(merging, raw.inbox)
     raw, train = merging.merged()
     return dataclasses.replace(raw, train=train.read_input(np.arange(train.n_input)))
 
 
 def merge(base, inbox, rules=DEFAULT_RULES):
-    return settle(read(base, inbox, rules), rules)
+    return process(read(base, inbox, rules), rules)
 
 
 def test_new_rows_follow_the_source_in_every_later_run(base, inbox):
@@ -174,7 +180,7 @@ def test_shards_go_with_an_empty_inbox_only(tmp_path, inbox):
 
 
 def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, monkeypatch):
-    monkeypatch.setattr(folder, "SETTLED_SECONDS", 3.0)
+    monkeypatch.setattr(folder, "STABLE_SECONDS", 3.0)
     long_ago, ahead = time.time() - 10**6, time.time() + 10**6
     for name in ("fresh.npz", "copied.npz", "ahead.npz"):
         put(inbox / name, *draw_digits(50, 6))
@@ -187,6 +193,34 @@ def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, mo
     assert {path.name for path in inbox.iterdir()} >= {"fresh.npz", "copied.npz", "ahead.npz", "scans"}
     monkeypatch.setattr(folder.time, "time", lambda: ahead - 10**5)
     assert Inbox(inbox).waiting()[1] == [], "a file time in the future doesn't matter"
+
+
+@pytest.mark.parametrize(
+    ("new_labels", "reason"),
+    [
+        (lambda labels: (labels + 1) % 10, "labels look shifted, 0→1, 1→2"),
+        (lambda labels: np.random.default_rng(0).integers(0, 10, len(labels)), "of the labels look random"),
+    ],
+)
+def test_file_of_wrong_labels_is_rejected(inbox, new_labels, reason):
+    mnist = datasets.load("mnist", None, DEFAULT_RULES)
+    source = dataclasses.replace(mnist, train=mnist.train.iloc[:1000], test=None)
+    rows = mnist.test.iloc[:500].to_numpy()
+    put(inbox / "right.npz", rows[:, 1:], rows[:, 0])
+    put(inbox / "wrong.npz", mnist.test.iloc[500:1000].to_numpy()[:, 1:], new_labels(mnist.test["label"][500:1000]))
+    assert len(merge(source, inbox).train) == 1500
+    assert reason in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
+    assert "--" not in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
+
+
+def test_file_moved_out_of_done_is_no_longer_trained_on(base, inbox):
+    for name, seed in (("a.npz", 5), ("b.npz", 6)):
+        put(inbox / name, *draw_digits(50, seed=seed))
+    assert len(merge(base, inbox).train) == 700
+    (inbox / "done" / "a.npz").rename(inbox / "rejected" / "a.npz")
+    withdrawn = merge(base, inbox)
+    assert withdrawn.added == (str(inbox / "done" / "b.npz"),)
+    assert len(withdrawn.train) == 650
 
 
 @pytest.mark.parametrize("good_before", [True, False])
@@ -348,7 +382,7 @@ def test_killed_run_leaves_files_where_they_were(base, inbox):
 def test_file_that_another_run_accepts_meanwhile_is_added_once(base, inbox, tables):
     put(inbox / "more.npz", *draw_digits(100, seed=5))
     first, second = read(base, inbox), read(base, inbox)
-    assert settle(first).added == settle(second).added == (str(inbox / "done" / "more.npz"),)
+    assert process(first).added == process(second).added == (str(inbox / "done" / "more.npz"),)
     assert [len(table) for table in tables] == [1], "it is reported once"
 
 
@@ -365,7 +399,7 @@ def test_version_with_an_inbox_is_verified_and_reused(prefect_server, tiny_npz, 
     from flows.verify_flow import verify_flow
 
     monkeypatch.undo()
-    monkeypatch.setattr(folder, "SETTLED_SECONDS", -60.0)
+    monkeypatch.setattr(folder, "STABLE_SECONDS", -60.0)
     put(inbox / "more.npz", *draw_digits(100, seed=5))
     store = str(tmp_path / "store")
     run = {"source": str(tiny_npz), "inbox": str(inbox), "store": store, "recipe": "plain", "overrides": QUICK}
