@@ -38,11 +38,9 @@ class Rules(InputRules):
         0.15,
         gt=0,
         lt=1,
-        description="Stratified share of the rows to split off as the test part if the source has none.",
+        description="Share of the rows to split off as the test part if the source has none.",
     )
-    test_seed: int = Field(
-        0, ge=0, lt=2**31, description="Seed of the test split; adding rows moves few existing ones."
-    )
+    test_seed: int = Field(0, ge=0, lt=2**31, description="Seed of the test split; adding rows moves no existing one.")
     max_quarantined: float = Field(0.01, ge=0, le=1, description="Maximum share of a part's rows in quarantine.")
     min_class_share: float = Field(
         0.01, ge=0, le=0.1, description="Share of the training rows below which a class is reported."

@@ -81,7 +81,17 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
         "fingerprint": fingerprint,
         "figures": {"accuracy": 0.99, "interval": [0.98, 0.995], "errors": 100},
         "run": "test",
-        "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", "promoted": False, **decision},
+        "decision": {
+            "fixed": None,
+            "made": None,
+            "accuracy": 0.99,
+            "reason": "said so",
+            "promoted": False,
+            "forced": False,
+            "is_proven": True,
+            "counts": True,
+            **decision,
+        },
         "recipe": {"network": "mlp", "epochs": 14},
         "files": checksums(folder),
     }
