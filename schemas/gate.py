@@ -64,10 +64,10 @@ class Comparison:
     `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
     `fixed_rows` and `broken_rows` hold the first of these rows. `p_better` and `p_worse` are from McNemar's exact test.
 
-    The gate decides by `gain`, which counts the answers to deformed images, too: by its `p_value`, which has to reach
-    `level`, or by `lower`, its lower bound against `best`, which has to reach -`margin`. `refused_before` counts the
-    refused candidates that lowered the level, `new_rows` the training rows that the champion wasn't trained on.
-    Differences are in percentage points.
+    The gate decides by `gain`, which counts the answers to shifted images, too: by its `p_value`, which has to reach
+    `level`, or by `lower`, its lower bound against `best` at 1 - `level`, which has to reach -`margin`.
+    `refused_before` counts the refused candidates that lowered the level, `new_rows` the training rows that the
+    champion wasn't trained on. Differences are in percentage points.
     """
 
     n_rows: int

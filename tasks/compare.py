@@ -24,7 +24,7 @@ def compare(  # noqa: PLR0913, the inputs of a decision
 
     state = store.state()
     candidate, champion, best = champions.answer(trained, evaluation, dataset, store, state)
-    rows = gate.TestRows(dataset.test.labels, dataset.test_digests)
+    rows = gate.LabelledRows(dataset.test.labels, dataset.test_digests)
     decision = gate.decide(candidate, champion, rows, rules, best=best, refused_before=state.refusals, forced=force)
     get_run_logger().info("%s: %s", "promote" if decision.promoted else "refuse", decision.reason)
     return dataclasses.replace(decision, after_event=state.event)

@@ -97,12 +97,17 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
     }
 
 
-def publish(store: Store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False) -> int:
-    """Publish a minimal version, after whatever event is the newest; return its number."""
+def publish(
+    store: Store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False, **decided: object
+) -> int:
+    """Publish a minimal version, after whatever event is the newest; return its number.
+
+    `decided` overrides fields of the decision.
+    """
     while True:
         state = store.state()
         with store.new_version() as (number, folder):
-            decision = {"after_event": state.event, "champion": state.champion, "promoted": promoted}
+            decision = {"after_event": state.event, "champion": state.champion, "promoted": promoted, **decided}
             card = fill_version(number, folder, fingerprint, **decision)
             if store.publish(number, folder, card, keep):
                 return number

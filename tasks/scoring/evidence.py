@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, binomtest, norm
+from scipy.stats import binom, norm
 
 MAX_COUNTED = 0.5
 """A refused candidate with a higher p-value is plainly no better, and costs the next ones nothing."""
@@ -47,7 +47,7 @@ def sign_flip_test(surplus: NDArray[np.integer]) -> float:
 
 def mcnemar_test(more: int, less: int) -> float:
     """Return the one-sided p-value of McNemar's exact test: `more` or above, if both kinds were equally likely."""
-    return float(binomtest(more, more + less, 0.5, "greater").pvalue) if more + less else 1.0
+    return float(binom.sf(more - 1, more + less, 0.5))
 
 
 def standard_error(differences: NDArray[np.floating]) -> tuple[float, float]:

@@ -46,7 +46,7 @@ class Champion(NamedTuple):
     fault: str = ""
 
 
-class TestRows(NamedTuple):
+class LabelledRows(NamedTuple):
     """The labels of the test rows, and the digests of their images."""
 
     labels: NDArray[np.uint8]
@@ -129,7 +129,7 @@ def measure(trained: TrainingResult, evaluation: Evaluation, images: Images) -> 
 def decide(  # noqa: PLR0913, the inputs of a decision
     candidate: Candidate,
     champion: Champion | None,
-    rows: TestRows,
+    rows: LabelledRows,
     rules: GateRules,
     *,
     best: Champion | None = None,
@@ -207,7 +207,7 @@ def _incomparable(champion: Champion, fault: str) -> str:
 
 
 def _compare(  # noqa: PLR0913, the inputs of a decision
-    candidate: Candidate, champion: Champion, best: Champion, rows: TestRows, rules: GateRules, refused_before: int
+    candidate: Candidate, champion: Champion, best: Champion, rows: LabelledRows, rules: GateRules, refused_before: int
 ) -> Comparison:
     """Compare the candidate with both champions on the distinct test rows that neither was trained on."""
     distinct = np.zeros(len(rows.labels), bool)
@@ -220,7 +220,8 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
     fixed_rows, broken_rows = compared[ours[:, 0] & ~theirs[:, 0]], compared[theirs[:, 0] & ~ours[:, 0]]
     fixed, made = len(fixed_rows), len(broken_rows)
     over_best = ours.mean(axis=1) - bests.mean(axis=1)
-    shown = 100 * evidence.shown_margin(over_best, rules.gate_alpha) if candidate.new_rows else 0.0
+    level = evidence.level(rules.gate_alpha, refused_before)
+    shown = 100 * evidence.shown_margin(over_best, level) if candidate.new_rows else 0.0
     return Comparison(
         n_rows=len(compared),
         n_repeated=int((~distinct & ~trained_on).sum()),
@@ -233,10 +234,10 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
         p_worse=evidence.mcnemar_test(made, fixed),
         gain=100 * float(surplus.mean()) / n_answers,
         p_value=evidence.sign_flip_test(surplus),
-        level=evidence.level(rules.gate_alpha, refused_before),
+        level=level,
         refused_before=refused_before,
         best=best.version,
-        lower=100 * evidence.lower_bound(over_best, rules.gate_alpha),
+        lower=100 * evidence.lower_bound(over_best, level),
         margin=max(rules.gate_margin, shown),
         new_rows=candidate.new_rows,
         classes=_class_tests(rows.labels, fixed_rows, broken_rows),

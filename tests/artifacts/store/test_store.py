@@ -120,12 +120,47 @@ def test_decision_on_the_card_takes_effect_with_its_version(store):
     assert newest[-1]["card"] == store.card(5)
 
 
-def test_refusals_are_counted_since_the_champion_was_promoted(store):
-    publish(store)
-    publish(store)
-    assert store.state().refusals == 2
-    promote(store, 3)
+def test_refusals_that_count_are_counted_until_a_candidate_is_proven_better(store):
+    publish(store, counts=True)
+    publish(store, counts=False)
+    assert store.state().refusals == 1
+    publish(store, promoted=True, is_proven=False)
+    assert store.state().refusals == 1
+    publish(store, promoted=True)
     assert store.state().refusals == 0
+
+
+def test_a_rollback_gives_no_budget_back(store):
+    publish(store)
+    promote(store, 1)
+    assert store.state().refusals == 1
+
+
+def test_the_best_champion_stays_until_another_is_proven_better_or_promoted_by_hand(store):
+    assert store.state().best_champion == 2
+    publish(store, promoted=True, is_proven=False)
+    assert (store.champion(), store.state().best_champion) == (4, 2)
+    publish(store, promoted=True, is_proven=False, forced=True)
+    assert store.state().best_champion == 5
+    promote(store, 1)
+    assert store.state().best_champion == 1
+
+
+def test_the_best_champion_is_kept_when_old_versions_are_removed(tmp_path):
+    store = Store(tmp_path)
+    publish(store, promoted=True)
+    for _ in range(3):
+        publish(store, promoted=True, is_proven=False, keep=1)
+    assert store.versions() == [1, 3, 4]
+
+
+def test_a_state_without_a_best_champion_is_read(store):
+    event = json.loads((Path(store.uri) / "history" / "000004.json").read_text())
+    event["state"].pop("best_champion")
+    (Path(store.uri) / "history" / "000004.json").write_text(json.dumps(event))
+    assert store.state().best_champion is None
+    publish(store, promoted=True, is_proven=False)
+    assert store.state().best_champion == 2
 
 
 def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
