@@ -290,7 +290,7 @@ def test_validation_is_plain_json(digits):
     content = json.loads(json.dumps(inspect(frame)[0].to_dict()))
     assert content["rows"] == {
         "input": {"train": 400},
-        "valid": {"train": 339, "test": 60},
+        "valid": {"train": 347, "test": 52},
         "quarantined": {"label unknown": {"train": 1}},
     }
     assert {drift["name"] for drift in content["drift"]} == {"label shares", "ink", "shapes"}
