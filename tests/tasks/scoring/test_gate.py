@@ -136,7 +136,7 @@ def test_as_good_with_new_rows_is_promoted_within_the_margin_that_is_shown():
 
 
 @pytest.mark.parametrize(("rows", "p_made"), [(100, 0.03), (1000, 0.005), (3000, 0.004)])
-def test_a_candidate_worse_than_the_margin_is_promoted_at_most_as_often_as_alpha(rows, p_made):
+def test_one_worse_than_the_margin_is_promoted_as_rarely_as_alpha(rows, p_made):
     """Also on few rows, where the two may happen not to differ."""
     random, promoted, rules = np.random.default_rng(3), 0, GateRules(min_accuracy=0, gate_margin=100 * p_made)
     for _ in range(400):
@@ -262,7 +262,7 @@ def test_holms_correction_matches_values_computed_by_hand():
     assert evidence.holm([0.5, 0.9]) == [1, 1]
 
 
-def test_equal_candidates_are_hardly_ever_promoted_in_a_hundred_retrainings():
+def test_equal_candidates_are_hardly_ever_promoted():
     """Five short runs on 2,000 rows, of which equal candidates get a different 1 % wrong; `>=` promotes about 20."""
     promotions = 0
     for seed in range(5):
