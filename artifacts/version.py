@@ -10,9 +10,8 @@ from typing import Any
 from artifacts.files import checksums
 from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown, environment
-from artifacts.store import reference_profile
+from artifacts.store import reference_profile, training_rows
 from schemas.gate import Decision
-from schemas.profile import Profile
 from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import Run
 
@@ -38,10 +37,11 @@ def describe(
 
 
 def write(  # noqa: PLR0913, the contents of a version
-    folder: Path, number: int, name: str, run: Run, profile: Profile, pictures: Mapping[str, bytes]
+    folder: Path, number: int, name: str, run: Run, dataset: Dataset, pictures: Mapping[str, bytes]
 ) -> dict[str, Any]:
     """Write a version's files beside its model; return its card, with the SHA-256 of all of them."""
-    reference_profile.write(folder / reference_profile.NAME, profile)
+    reference_profile.write(folder / reference_profile.NAME, dataset.profile)
+    training_rows.write(folder, dataset.train_digests)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
     (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n")
     (folder / "report.md").write_text(training_report.training_report(run, number, markdown.as_links))

@@ -1,124 +1,356 @@
-"""Simulate a hundred retrainings: how often luck promotes a candidate that is no better, by the gate and by `>=`.
+"""Simulate the gate with answers of real models to MNIST's test images; write `gate.md`.
 
-Every test row has a chance to be misclassified by a fresh training, most of them hardly any, a few nearly always: drawn
-from a beta distribution whose mean and spread give 94 errors in 10,000 and two trainings that differ on about 100 rows,
-as two runs of the default recipe do. The chances of a better or worse candidate are moved on the logistic scale.
+A simulated model takes each row's answers from a random seed of its recipe, or of a second, better recipe for a share
+of the rows, which sets its true accuracy. So equal models are exactly equal, and differ on as many rows as real ones.
+Each run draws its test rows from the 10,000 with replacement: the 10,000 are the population, in which truth is known.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from gate_models import Answers, answers
 from numpy.typing import NDArray
+from scipy.stats import norm
 
-from schemas.gate import DEFAULT_GATE
-from tasks.scoring.gate import Candidate, Champion, decide
+from artifacts.store.history import State
+from schemas.gate import DEFAULT_GATE, Decision
+from tasks.scoring import evidence
+from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide
 
-INTRODUCTION = """\
+PAGE = Path(__file__).with_name("gate.md")
+N_ROWS, RETRAININGS = 10_000, 100
+FAST, WORSE, BAD, BEST = "fast", "fast, 6 epochs", "fast, 1 epoch", "best"
+Model = NDArray[np.bool_]
+"""Whether each answer of a model is right, rows × answers."""
+
+
+class World:
+    """The real models, and test rows drawn from the population for one run."""
+
+    def __init__(self, models: dict[str, Answers], seed: int, n_rows: int = N_ROWS) -> None:
+        self.models = models
+        self.random = np.random.default_rng(seed)
+        self.rows = self.random.integers(N_ROWS, size=n_rows)
+
+    def model(self, recipe: str, other: str = "", share: float = 0.0) -> Model:
+        """Return a simulated model of a recipe, with a share of the rows from another one."""
+        mixed = self._drawn(recipe)
+        if share:
+            from_other = self.random.random(len(self.rows)) < share
+            mixed[from_other] = self._drawn(other)[from_other]
+        return mixed
+
+    def share(self, points: float, recipe: str, other: str) -> float:
+        """Return the share of another recipe's rows that makes a model of a recipe better by some points."""
+        return points / 100 / (self.models[other].accuracy - self.models[recipe].accuracy)
+
+    def _drawn(self, recipe: str) -> Model:
+        right = self.models[recipe].right
+        return right[self.random.integers(len(right), size=len(self.rows)), self.rows]
+
+
+class Registry:
+    """The gate's decisions on one candidate after the other, with the state that the store keeps."""
+
+    def __init__(self, first: Model, digests: NDArray[np.uint64] | None = None) -> None:
+        self.models = {1: first}
+        self.state = State(champion=1, best_champion=1, last_version=1)
+        digests = np.arange(len(first), dtype=np.uint64) if digests is None else digests
+        self._rows = LabelledRows(np.arange(len(first), dtype=np.uint8) % 10, digests)
+
+    @property
+    def champion(self) -> Model:
+        """The champion's answers."""
+        return self.models[self.state.champion or 1]
+
+    def submit(self, model: Model, *, new_rows: int = 0) -> Decision:
+        """Let the gate decide on a candidate, and record the decision."""
+        number = self.state.last_version + 1
+        measurements = {"accuracy": 1.0, "calibration error": 0.0, "model size in MiB": 0.0, "latency in ms": 0.0}
+        champion, best = (self._champion(one or 1) for one in (self.state.champion, self.state.best_champion))
+        decision = decide(
+            Candidate(model, measurements, new_rows),
+            champion,
+            self._rows,
+            DEFAULT_GATE,
+            best=best,
+            refused_before=self.state.refusals,
+        )
+        self.state = self.state.with_decision(number, decision.to_dict())._replace(last_version=number)
+        kept = (self.state.champion, self.state.best_champion)
+        self.models = {version: right for version, right in (self.models | {number: model}).items() if version in kept}
+        return decision
+
+    def _champion(self, version: int) -> Champion:
+        right = self.models[version]
+        return Champion(version, right, np.zeros(len(right), bool))
+
+
+class Setting(NamedTuple):
+    """The real models, and the number of runs."""
+
+    models: dict[str, Answers]
+    runs: int
+
+    def worlds(self, n_rows: int = N_ROWS, factor: int = 1) -> list[World]:
+        """Return the worlds of the runs."""
+        return [World(self.models, seed, n_rows) for seed in range(self.runs * factor)]
+
+
+def introduction(setting: Setting) -> str:
+    """Return the head of the page, with the real models."""
+    real = [f"`{name}` {100 * one.accuracy:.2f} % ({len(one.right)} seeds)" for name, one in setting.models.items()]
+    method = (__doc__ or "").partition("\n\n")[2].strip()
+    return f"""\
 # The gate, simulated
 
-`python benchmarks/gate_simulation.py` writes this page. A hundred retrainings on one test set of 10,000 rows, 99.06 %
-of them classified correctly, any two trainings differing on about a hundred: how often a candidate becomes the champion
-by `>=`, as in most pipelines, and by the gate with its defaults; and how much better than the first champion the last
-one truly is."""
-PAGE = Path(__file__).with_name("gate.md")
-ROWS, ERROR, DIFFERING = 10_000, 0.0094, 100
-LABELS = np.arange(ROWS, dtype=np.uint8) % 10
-RETRAININGS = 100
+`python benchmarks/gate_simulation.py` writes this page from the answers of real models, which `gate_models.py` trains
+once: {", ".join(real)}.
+
+{method}
+
+Unless said otherwise: {N_ROWS:,} test rows, {setting.runs} runs of {RETRAININGS} retrainings, the gate's defaults. *By
+epochs*: `fast` with 6 epochs mixed with `fast`; *by augmentation*: `fast` mixed with `best`."""
+
+
+def goals(setting: Setting) -> str:
+    """Return the table of goals."""
+    equal = [retrain(world, FAST) for world in setting.worlds()]
+    worse = {points: [retrain(world, *_worse(world, points)) for world in setting.worlds()] for points in (0.05, 0.1)}
+    tries = {points: first_tries(setting, points) for points in (0.2, 0.3)}
+    rows = [
+        ("equally good, 100 retrainings: promotions", "at most 0.5", f"{_mean(equal, 'promotions'):.2f}"),
+        ("the same by `>=`", "", f"{_mean(equal, 'naive_promotions'):.1f}"),
+    ]
+    for points, outcomes in worse.items():
+        rows.append((f"{points} points worse, the same", "", f"{_mean(outcomes, 'promotions'):.2f}"))
+    for (points, kinds), goal in zip(tries.items(), (80, 97), strict=True):
+        for kind, share in kinds.items():
+            what = f"better by {points} points ({kind}): promoted at its first try"
+            rows.append((what, f"at least {goal} %", f"{100 * share:.0f} %"))
+    rows += [
+        ("0.2 points, after 20 plainly bad candidates", "at least 75 %", f"{100 * after(setting, 0.2, BAD, 20):.0f} %"),
+        ("0.2 points, after 30 equally good candidates", "", f"{100 * after(setting, 0.2, WORSE, 30):.0f} %"),
+        ("0.3 points, after 30 equally good candidates", "", f"{100 * after(setting, 0.3, WORSE, 30):.0f} %"),
+        ("0.3 points, after 365 equally good candidates", "", f"{100 * after(setting, 0.3, WORSE, 365):.0f} %"),
+        ("`best` over `fast`, five real seeds each, two tries", "5 of 5", f"{real_pairs(setting)} of 5"),
+    ]
+    return "## Goals\n\n" + table(("what", "goal", "measured"), rows)
 
 
 class Outcome(NamedTuple):
-    """The number of promotions in a run, and by how many points the last champion is truly better than the first."""
+    """The promotions in a run by the gate and by `>=`, and by how many points the last champions did too well."""
 
     promotions: int
-    gain: float
+    naive_promotions: int
+    optimism: float
+    naive_optimism: float
+
+
+def _mean(outcomes: list[Outcome], name: str) -> float:
+    return float(np.mean([getattr(outcome, name) for outcome in outcomes]))
+
+
+def retrain(world: World, recipe: str, other: str = "", share: float = 0.0, retrainings: int = RETRAININGS) -> Outcome:
+    """Retrain again and again on the same test rows, as a schedule does."""
+    registry = Registry(world.model(FAST))
+    promotions = naive_promotions = 0
+    naive = registry.champion
+    for _ in range(retrainings):
+        model = world.model(recipe, other, share)
+        promotions += registry.submit(model).promoted
+        if model[:, 0].mean() >= naive[:, 0].mean():
+            naive, naive_promotions = model, naive_promotions + 1
+    true = world.models[FAST].accuracy
+    lucky, naive_lucky = (100 * (float(one[:, 0].mean()) - true) for one in (registry.champion, naive))
+    return Outcome(promotions, naive_promotions, lucky, naive_lucky)
+
+
+def _worse(world: World, points: float) -> tuple[str, str, float]:
+    return FAST, WORSE, world.share(-points, FAST, WORSE)
+
+
+def first_tries(setting: Setting, points: float) -> dict[str, float]:
+    """Return how often a better candidate is promoted at its first try, by what makes it better."""
+    kinds = {"by epochs": (WORSE, FAST), "by augmentation": (FAST, BEST)}
+    promoted: dict[str, list[bool]] = {kind: [] for kind in kinds}
+    for world in setting.worlds(factor=10):
+        for kind, (recipe, other) in kinds.items():
+            share = world.share(points, recipe, other)
+            if share <= 1:
+                registry = Registry(world.model(recipe))
+                promoted[kind].append(registry.submit(world.model(recipe, other, share)).promoted)
+    return {kind: float(np.mean(decisions)) for kind, decisions in promoted.items() if decisions}
+
+
+def after(setting: Setting, points: float, recipe: str, refused: int) -> float:
+    """Return how often a better candidate is promoted at its first try after others of a recipe."""
+    promoted = []
+    for world in setting.worlds():
+        registry = Registry(world.model(WORSE))
+        for _ in range(refused):
+            registry.submit(world.model(recipe))
+        promoted += [
+            decide_only(registry, world.model(WORSE, FAST, world.share(points, WORSE, FAST))) for _ in range(10)
+        ]
+    return float(np.mean(promoted))
+
+
+def decide_only(registry: Registry, model: Model) -> bool:
+    """Return whether a candidate would be promoted; leave the registry as it is."""
+    state, models = registry.state, registry.models
+    promoted = registry.submit(model).promoted
+    registry.state, registry.models = state, models
+    return promoted
+
+
+def real_pairs(setting: Setting) -> int:
+    """Count the seeds of `fast` that the seed of `best` with the same number, or the next one, replaces."""
+    fast, best = (setting.models[name].right for name in (FAST, BEST))
+    count = 0
+    for seed in range(len(best)):
+        registry = Registry(fast[seed])
+        count += any(registry.submit(best[(seed + attempt) % len(best)]).promoted for attempt in range(2))
+    return count
+
+
+def calibration(setting: Setting) -> str:
+    """Return how often the p-value of equally good models is below a level."""
+    levels = (0.05, evidence.level(0.05, 0), evidence.level(0.05, 1000))
+    simulated = [
+        _p_value(world.model(FAST), world.model(FAST)) for world in setting.worlds(factor=10) for _ in range(3)
+    ]
+    real = setting.models[FAST].right
+    pairs = [_p_value(one, other) for one in real for other in real if one is not other]
+    rows = [
+        (title, *(f"{100 * np.mean(np.array(p_values) <= level):.2f} %" for level in levels))
+        for title, p_values in (("simulated, exactly equal", simulated), ("pairs of real seeds of `fast`", pairs))
+    ]
+    header = ("p-value at most", *(f"{100 * level:.2f} %" for level in levels))
+    return "## Calibration\n\n" + table(header, rows)
+
+
+def _p_value(candidate: Model, champion: Model) -> float:
+    return evidence.sign_flip_test(candidate.sum(axis=1) - champion.sum(axis=1))
+
+
+def evidences(setting: Setting) -> str:
+    """Return the power of several kinds of evidence."""
+    kinds: dict[str, Callable[[Model], NDArray[np.floating]]] = {
+        "the image alone (McNemar)": lambda right: right[:, 0].astype(float),
+        "and 4 shifts by half a pixel": lambda right: right[:, [0, 1, 2, 3, 6]].mean(axis=1),
+        "and 8 shifts, also diagonal (the gate)": lambda right: right.mean(axis=1),
+    }
+    rows = []
+    for title, score in kinds.items():
+        cells = []
+        for recipe, other, points in ((FAST, FAST, 0.0), (WORSE, FAST, 0.2), (WORSE, FAST, 0.3)):
+            z = []
+            for world in setting.worlds(factor=5):
+                share = world.share(points, recipe, other) if points else 0.0
+                gain = score(world.model(recipe, other, share)) - score(world.model(recipe))
+                z.append(gain.sum() / np.sqrt((gain**2).sum()))
+            promoted = np.mean(np.array(z) >= norm.isf(evidence.level(0.05, 0)))
+            cells.append(f"{np.mean(z):.2f} ({100 * promoted:.0f} %)")
+        rows.append((title, *cells))
+    text = "The mean z value, and the share of first tries that are significant; normal approximation.\n\n"
+    header = ("evidence", "equally good", "better by 0.2 points", "by 0.3 points")
+    return f"## Evidence\n\n{text}" + table(header, rows)
+
+
+def newer_data(setting: Setting) -> str:
+    """Return what happens to candidates with new training rows."""
+    rows = []
+    for n_rows in (1_000, 3_000, 10_000):
+        for points in (0.0, 0.1, 0.3):
+            decisions = []
+            for world in setting.worlds(n_rows, factor=5):
+                registry = Registry(world.model(FAST))
+                share = world.share(-points, FAST, WORSE)
+                decisions.append(registry.submit(world.model(FAST, WORSE, share), new_rows=1))
+            margin = np.mean([decision.comparison.margin for decision in decisions if decision.comparison])
+            promoted = np.mean([decision.promoted for decision in decisions])
+            title = f"{points:g} points worse" if points else "equally good"
+            rows.append((f"{n_rows:,}", title, f"{margin:.2f}", f"{100 * promoted:.0f} %"))
+    return "## New training rows\n\n" + table(("test rows", "candidate", "margin, points", "promoted"), rows)
+
+
+def creep(setting: Setting) -> str:
+    """Return how far 60 candidates with new rows, each 0.05 points worse than the champion, lower it."""
+    lost: list[float] = []
+    unanchored: list[float] = []
+    promotions: list[int] = []
+    for world in setting.worlds():
+        for is_anchored in (True, False):
+            registry, loss, count = Registry(world.model(FAST)), 0.0, 0
+            for _ in range(60):
+                share = min(world.share(-(loss + 0.05), FAST, WORSE), 1.0)
+                if registry.submit(world.model(FAST, WORSE, share), new_rows=1).promoted:
+                    loss, count = loss + 0.05, count + 1
+                if not is_anchored:
+                    registry.state = registry.state._replace(best_champion=registry.state.champion)
+            (lost if is_anchored else unanchored).append(loss)
+            promotions += [count] if is_anchored else []
+    return (
+        "## Creep\n\nSixty candidates in a row with new training rows, each 0.05 points worse than the champion: "
+        f"{np.mean(promotions):.1f} are promoted, and the champion is {np.mean(lost):.2f} points worse in the end, at "
+        f"most {max(lost):.2f}. Compared with the champion alone, and not with the best champion so far, it would be "
+        f"{np.mean(unanchored):.2f} points."
+    )
+
+
+def repeated_rows(setting: Setting) -> str:
+    """Return how often equally good candidates are promoted if each test row is there 20 times."""
+    digests, promoted, naive = np.repeat(np.arange(1_000, dtype=np.uint64), 20), [], []
+    for world in setting.worlds(1_000, factor=10):
+        champion, model = (np.repeat(world.model(FAST), 20, axis=0) for _ in range(2))
+        promoted.append(Registry(champion, digests).submit(model).promoted)
+        naive.append(Registry(champion).submit(model).promoted)
+    return (
+        "## Repeated test rows\n\n1,000 test rows, each 20 times: an equally good candidate is promoted in "
+        f"{100 * np.mean(promoted):.1f} % of the first tries; if copies counted, in {100 * np.mean(naive):.1f} %."
+    )
+
+
+def overfitting(setting: Setting) -> str:
+    """Return how much the champion's accuracy on the test rows exceeds the truth after a year."""
+    outcomes = [retrain(world, FAST, retrainings=365) for world in setting.worlds()]
+    first = [100 * (world.model(FAST)[:, 0].mean() - setting.models[FAST].accuracy) for world in setting.worlds()]
+    rows = [
+        ("the first champion", "0", f"{np.mean(first):+.3f}"),
+        ("by the gate", f"{_mean(outcomes, 'promotions'):.1f}", f"{_mean(outcomes, 'optimism'):+.3f}"),
+        ("by `>=`", f"{_mean(outcomes, 'naive_promotions'):.1f}", f"{_mean(outcomes, 'naive_optimism'):+.3f}"),
+    ]
+    text = "365 equally good candidates: by how much the champion's test accuracy exceeds its true accuracy.\n\n"
+    return f"## A year on the same test rows\n\n{text}" + table(("champion", "promotions", "too high, points"), rows)
+
+
+def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Format a Markdown table."""
+    lines = [header, ("---",) + ("--:",) * (len(header) - 1), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+PARTS = (goals, evidences, calibration, newer_data, creep, repeated_rows, overfitting)
 
 
 def main() -> None:
-    """Print the table and write it to `gate.md`."""
+    """Run all simulations, print the page and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=40, help="runs of a hundred retrainings each (default 40)")
-    text = f"{INTRODUCTION}\n\n{table(parser.parse_args().runs)}\n"
-    print(text)
-    PAGE.write_text(text)
-
-
-def table(runs: int) -> str:
-    """Simulate, and return a Markdown table."""
-    lines = [
-        f"| {RETRAININGS} retrainings, {runs} times | promoted, `>=` | by the gate | gain, `>=` | by the gate |",
-        "|---|---|---|---|---|",
-    ]
-    for title, points in (("equally good", 0.0), ("0.05 points worse", -0.05), ("0.1 points worse", -0.1)):
-        means = [np.mean(each, axis=0) for each in outcomes(points, runs)]
-        promotions, gains = zip(*means, strict=True)
-        cells = [f"{value:.1f}" for value in promotions] + [f"{value:+.3f} points" for value in gains]
-        lines.append(f"| {title} | {' | '.join(cells)} |")
-    first = np.mean([promoted_at_once(0.3, seed) for seed in range(10 * runs)])
-    lines.append(f"\nA candidate that is 0.3 points better is promoted at its first try in {first:.0%} of the cases.")
-    return "\n".join(lines)
-
-
-def outcomes(points: float, runs: int) -> tuple[list[Outcome], list[Outcome]]:
-    """Return the outcomes by `>=` and by the gate, all candidates being `points` better than the first champion."""
-    naive, gated = ([retrain(points, seed, naive=naive) for seed in range(runs)] for naive in (True, False))
-    return naive, gated
-
-
-def retrain(points: float, seed: int, *, naive: bool) -> Outcome:
-    """Retrain again and again on the same test rows, as a schedule does."""
-    random = np.random.default_rng(seed)
-    chances = row_chances(random)
-    candidate_chances = moved(chances, points)
-    champion, quality = random.random(ROWS) >= chances, 0.0
-    promotions = refused = 0
-    for _ in range(RETRAININGS):
-        right = random.random(ROWS) >= candidate_chances
-        promoted = right.mean() >= champion.mean() if naive else is_promoted(right, champion, refused)
-        refused = 0 if promoted else refused + 1
-        if promoted:
-            champion, quality, promotions = right, points, promotions + 1
-    return Outcome(promotions, quality)
-
-
-def is_promoted(right: NDArray[np.bool_], champion: NDArray[np.bool_], refused: int = 0) -> bool:
-    """Return the gate's decision on a candidate by the rows it gets right, after `refused` others."""
-    candidate = Candidate(right, 0.0, 0.0, 0.0)
-    return decide(candidate, Champion(1, champion), LABELS, DEFAULT_GATE, refused_before=refused).promoted
-
-
-def promoted_at_once(points: float, seed: int) -> bool:
-    """Return whether a candidate that is `points` better is promoted at its first try."""
-    random = np.random.default_rng(1_000 + seed)
-    chances = row_chances(random)
-    champion, right = random.random(ROWS) >= chances, random.random(ROWS) >= moved(chances, points)
-    return is_promoted(right, champion)
-
-
-def row_chances(random: np.random.Generator) -> NDArray[np.float64]:
-    """Draw each row's chance to be misclassified."""
-    # Two trainings differ on 2 p (1 - p) of the rows; a beta of mean m and intraclass correlation r has
-    # E[p (1 - p)] = m (1 - m) (1 - r).
-    correlation = 1 - DIFFERING / ROWS / (2 * ERROR * (1 - ERROR))
-    weight = (1 - correlation) / correlation
-    return random.beta(ERROR * weight, (1 - ERROR) * weight, ROWS)
-
-
-def moved(chances: NDArray[np.float64], points: float) -> NDArray[np.float64]:
-    """Move all chances so that their mean falls by `points`."""
-    if not points:
-        return chances
-    bounded = np.clip(chances, 1e-12, 1 - 1e-12)
-    logits = np.log(bounded / (1 - bounded))
-    low, high = -20.0, 20.0
-    for _ in range(60):
-        middle = (low + high) / 2
-        mean = (1 / (1 + np.exp(-(logits + middle)))).mean()
-        low, high = (middle, high) if mean < chances.mean() - points / 100 else (low, middle)
-    return 1 / (1 + np.exp(-(logits + low)))
+    parser.add_argument("--runs", type=int, default=40, help="runs of each simulation (default 40)")
+    parser.add_argument("--only", choices=[part.__name__ for part in PARTS], help="print one part, write nothing")
+    options = parser.parse_args()
+    setting = Setting(answers(), options.runs)
+    parts = [part for part in PARTS if options.only in (None, part.__name__)]
+    page = "\n\n".join([introduction(setting), *(part(setting) for part in parts)]) + "\n"
+    print(page)
+    if not options.only:
+        PAGE.write_text(page)
 
 
 if __name__ == "__main__":

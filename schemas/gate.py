@@ -19,10 +19,19 @@ class GateRules(BaseModel):
         0.05,
         gt=0,
         lt=0.5,
-        description="Probability of ever promoting a model that is worse by the margin.",
+        description="Error budget: bounds the probability of promoting by luck.",
     )
     gate_margin: float = Field(
-        0.1, ge=0, le=100, description="Percentage points of accuracy that a candidate may lose."
+        0,
+        ge=0,
+        le=100,
+        description="Percentage points that a candidate may be worse than the best champion so far.",
+    )
+    max_test_overlap: float = Field(
+        0.5,
+        ge=0,
+        lt=1,
+        description="Maximum share of test rows that the champion was trained on; they are left out.",
     )
     max_calibration_error: float = Field(
         0.05, ge=0, le=1, description="Maximum expected calibration error of a candidate."
@@ -45,14 +54,59 @@ class ClassTest:
 
 
 @dataclass(frozen=True)
-class Decision:
-    """Whether a candidate becomes the champion, the reason, and the metrics behind it.
+class Comparison:
+    """A candidate against the champion, and against `best`, the best champion so far, on `n_rows` test rows.
 
+    Test rows with the same image as another one, and those that one of the champions was trained on, are left out.
     `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
-    `fixed_rows` and `broken_rows` hold the first of these test rows. `difference` is the candidate's accuracy minus the
-    champion's, `lower` its lower confidence bound at level 1 - `alpha`, both in percentage points. Fields are None if
-    there is no champion to compare with. `refused_before` counts the candidates refused since the last promotion. The
-    decision takes effect only if `after_event` is still the store's newest event when it is recorded.
+    `fixed_rows` and `broken_rows` hold the first of these rows. `p_better` and `p_worse` are from McNemar's exact test.
+
+    The gate decides by `gain`, which counts the answers to shifted images, too: by its `p_value`, which has to reach
+    `level`, or by `lower`, its lower bound against `best` at 1 - `level`, which has to reach -`margin`.
+    `refused_before` counts the refused candidates that lowered the level, `new_rows` the training rows that the
+    champion wasn't trained on. Differences are in percentage points.
+    """
+
+    n_rows: int
+    n_repeated: int
+    n_trained_on: int
+    champion_accuracy: float
+    fixed: int
+    made: int
+    difference: float
+    p_better: float
+    p_worse: float
+    gain: float
+    p_value: float
+    level: float
+    refused_before: int
+    best: int
+    lower: float
+    margin: float
+    new_rows: int
+    classes: tuple[ClassTest, ...] = ()
+    fixed_rows: tuple[int, ...] = ()
+    broken_rows: tuple[int, ...] = ()
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the candidate is significantly better than the champion, and not behind on the images themselves."""
+        return self.p_value <= self.level and self.fixed >= self.made
+
+    @property
+    def is_as_good(self) -> bool:
+        """Whether the candidate is within the margin, if there is one."""
+        return self.margin > 0 and self.lower >= -self.margin
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether a candidate becomes the champion, the reason, and what it was decided by.
+
+    `measurements` are those of the candidate alone, by the names of their criteria. `comparison` is None if there is no
+    champion to compare with. A candidate that `is_proven` becomes the best champion so far, and gives the candidates
+    after it the whole of alpha again. A refusal that `counts` lowers their level. The decision takes effect only if
+    `after_event` is still the store's newest event when it is recorded.
     """
 
     promoted: bool
@@ -60,28 +114,15 @@ class Decision:
     champion: int | None
     rows: int
     accuracy: float
-    calibration_error: float
-    model_mib: float
-    latency_ms: float
-    champion_accuracy: float | None = None
-    fixed: int | None = None
-    made: int | None = None
-    difference: float | None = None
-    lower: float | None = None
-    alpha: float | None = None
-    refused_before: int = 0
-    p_better: float | None = None
-    p_worse: float | None = None
-    classes: tuple[ClassTest, ...] = ()
+    measurements: dict[str, float]
+    comparison: Comparison | None = None
     forced: bool = False
-    fixed_rows: tuple[int, ...] = ()
-    broken_rows: tuple[int, ...] = ()
+    is_proven: bool = False
+    counts: bool = False
     after_event: int = 0
 
-    @property
-    def is_significantly_better(self) -> bool:
-        return self.p_better is not None and self.alpha is not None and self.p_better < self.alpha
-
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields for `card.json` and `metrics.json`: all but the row numbers."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if not name.endswith("_rows")}
+        """Return the fields, with those of the comparison beside them, for `card.json` and `metrics.json`."""
+        fields = dataclasses.asdict(self)
+        fields |= fields.pop("comparison") or {"fixed": None, "made": None}
+        return {name: value for name, value in fields.items() if name not in {"fixed_rows", "broken_rows"}}

@@ -70,13 +70,15 @@ class RawDataset:
 class Dataset:
     """Validated images, with the results of validation.
 
-    The fingerprint depends on pixels and labels alone; `profile` describes the training images. `memory`, in MiB,
-    limits a training that reads images from disk; None if they are in memory.
+    The fingerprint depends on pixels and labels alone; `profile` describes the training images. The digests, one a row,
+    tell equal images. `memory`, in MiB, limits a training that reads images from disk; None if they are in memory.
     """
 
     name: str
     train: Images
     test: Images
+    train_digests: NDArray[np.uint64]
+    test_digests: NDArray[np.uint64]
     fingerprint: str
     profile: Profile
     validation: Validation
@@ -315,7 +317,9 @@ class PublishedVersion:
         if self.unchanged:
             same = f"version {self.version} has the same data, recipe, training code and libraries"
             return f"unchanged: {same}; use --retrain to train anyway; {self.reason}"
-        return f"{'promoted to champion' if self.promoted else 'not promoted'}: {self.reason}"
+        if self.promoted:
+            return f"promoted to champion: {self.reason}"
+        return f"not promoted: {self.reason}; `promote_flow.py --version {self.version}` promotes it anyway"
 
     @property
     def metrics_message(self) -> str:

@@ -43,10 +43,10 @@ class Rules(InputRules):
         "error", description="Whether labels that contradict the images stop the run or are only reported."
     )
     test_fraction: Annotated[float, DATA] = Field(
-        0.15, gt=0, lt=1, description="Stratified share of rows to test with, if the source has no test part."
+        0.15, gt=0, lt=1, description="Share of rows to test with, if the source has no test part."
     )
     test_seed: Annotated[int, DATA] = Field(
-        0, ge=0, lt=2**31, description="Seed of that split; adding rows moves few existing ones."
+        0, ge=0, lt=2**31, description="Seed of that split; adding rows moves no existing one."
     )
     max_quarantined: float = Field(0.01, ge=0, le=1, description="Maximum share of a part's rows in quarantine.")
     min_class_share: float = Field(

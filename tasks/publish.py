@@ -37,7 +37,7 @@ def publish(  # noqa: PLR0913, the inputs of a report
     with store.new_version() as (number, folder):
         run = version.describe(dataset, trained, evaluation, decision, seconds)
         trained.network.save(folder / MODEL)
-        card = version.write(folder, number, run_name(), run, dataset.profile, plots)
+        card = version.write(folder, number, run_name(), run, dataset, plots)
         if not store.publish(number, folder, card, keep):
             get_run_logger().warning("another run has recorded a decision: the candidate is compared again")
             return None

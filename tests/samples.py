@@ -85,19 +85,34 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
         "fingerprint": fingerprint,
         "figures": {"accuracy": 0.99, "interval": [0.98, 0.995], "errors": 100},
         "run": "test",
-        "decision": {"fixed": None, "made": None, "accuracy": 0.99, "reason": "said so", "promoted": False, **decision},
+        "decision": {
+            "fixed": None,
+            "made": None,
+            "accuracy": 0.99,
+            "reason": "said so",
+            "promoted": False,
+            "forced": False,
+            "is_proven": True,
+            "counts": True,
+            **decision,
+        },
         "recipe": {"network": "mlp", "epochs": 14},
         "data": {"name": "mnist"},
         "files": checksums(folder),
     }
 
 
-def publish(store: Store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False) -> int:
-    """Publish a minimal version, after the newest event; return its number."""
+def publish(
+    store: Store, fingerprint: str = "f", *, keep: int = 1000, promoted: bool = False, **decided: object
+) -> int:
+    """Publish a minimal version, after whatever event is the newest; return its number.
+
+    `decided` overrides fields of the decision.
+    """
     while True:
         state = store.state()
         with store.new_version() as (number, folder):
-            decision = {"after_event": state.event, "champion": state.champion, "promoted": promoted}
+            decision = {"after_event": state.event, "champion": state.champion, "promoted": promoted, **decided}
             card = fill_version(number, folder, fingerprint, **decision)
             if store.publish(number, folder, card, keep):
                 return number

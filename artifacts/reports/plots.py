@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from artifacts.reports.leaderboard import ROLLED_BACK, VersionSummary
 from artifacts.reports.markdown import Section
 from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.gate import Comparison
 from schemas.images import Images
 from schemas.prediction import Example
 from schemas.results import Drift, Mistake, Validation
@@ -106,8 +107,11 @@ def mistake_sheet(mistakes: Sequence[Mistake], images: Images) -> Figure:
     return picture_sheet(title, _pictures([mistake.row for mistake in mistakes], images), captions)
 
 
-def change_sheet(fixed_rows: Sequence[int], broken_rows: Sequence[int], images: Images) -> Figure | None:
+def change_sheet(comparison: Comparison | None, images: Images) -> Figure | None:
     """Draw test images that only the candidate gets right, then those that only the champion gets right, if any."""
+    if comparison is None:
+        return None
+    fixed_rows, broken_rows = comparison.fixed_rows, comparison.broken_rows
     rows = [*fixed_rows, *broken_rows]
     changes = ["fixed"] * len(fixed_rows) + ["newly made"] * len(broken_rows)
     captions = [f"{change}\na {images.labels[row]}" for change, row in zip(changes, rows, strict=True)]

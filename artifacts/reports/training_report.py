@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from artifacts.reports import markdown, plots, validation_report
 from artifacts.reports.markdown import Address, Section, table
 from schemas.counts import count
-from schemas.gate import Decision
+from schemas.gate import Comparison, Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import Run
 
@@ -62,27 +62,34 @@ def _headline(evaluation: Evaluation, version: int) -> str:
 def _decision(run: Run, address: Address) -> str:
     decision = run.decision
     parts = [f"**{'Promoted to champion' if decision.promoted else 'Not promoted'}**: {decision.reason}."]
-    if decision.fixed is not None and decision.made is not None:
-        parts.append(table(["candidate against champion", ""], _comparison(decision).items()))
-        if decision.fixed + decision.made:
+    if comparison := decision.comparison:
+        parts.append(table(["candidate against champion", ""], _comparison(decision, comparison).items()))
+        if comparison.fixed + comparison.made:
             parts.append(f"![Mistakes fixed and newly made]({address('changes')})")
     return "\n\n".join(parts)
 
 
-def _comparison(decision: Decision) -> dict[str, object]:
+def _comparison(decision: Decision, comparison: Comparison) -> dict[str, object]:
+    left_out = {"repeated": comparison.n_repeated, "trained on": comparison.n_trained_on}
+    note = ", ".join(f"{n_rows:,} {why}" for why, n_rows in left_out.items() if n_rows)
+    best = f" over version {comparison.best}" if comparison.best != decision.champion else ""
     return {
+        "compared test rows": f"{comparison.n_rows:,}" + (f" (left out: {note})" if note else ""),
+        "new training rows": f"{comparison.new_rows:,}",
         "accuracy": f"{decision.accuracy:.2%}",
-        f"accuracy of version {decision.champion}, the champion": f"{decision.champion_accuracy:.2%}",
-        "mistakes fixed": f"{decision.fixed:,}",
-        "mistakes newly made": f"{decision.made:,}",
-        "difference, percentage points": f"{decision.difference:+.2f}",
-        f"its lower bound, confidence level {1 - (decision.alpha or 0):.2%}": f"{decision.lower:+.2f}",
-        "McNemar's exact test: p-value for better": f"{decision.p_better:.3g}",
-        "p-value for worse": f"{decision.p_worse:.3g}",
-        "candidates refused since the last promotion": decision.refused_before,
-        "calibration error": f"{decision.calibration_error:.4f}",
-        "weights, MiB": f"{decision.model_mib:.2f}",
-        "time for one image, ms": f"{decision.latency_ms:.2f}",
+        f"accuracy of version {decision.champion}, the champion": f"{comparison.champion_accuracy:.2%}",
+        "mistakes fixed": f"{comparison.fixed:,}",
+        "mistakes newly made": f"{comparison.made:,}",
+        "difference, percentage points": f"{comparison.difference:+.2f}",
+        "McNemar's exact test: p-value for better": f"{comparison.p_better:.3g}",
+        "p-value for worse": f"{comparison.p_worse:.3g}",
+        "with shifted images: gain, percentage points": f"{comparison.gain:+.2f}",
+        "p-value for better, which decides": f"{comparison.p_value:.3g}",
+        "p-value that is needed": f"{comparison.level:.3g}",
+        "refused candidates that it depends on": comparison.refused_before,
+        f"lower bound of the gain{best}": f"{comparison.lower:+.2f}",
+        "allowed loss": f"{comparison.margin:.2f}",
+        **{name: f"{value:.4g}" for name, value in decision.measurements.items() if name != "accuracy"},
     }
 
 
@@ -136,7 +143,7 @@ SECTIONS = (
     Section(
         "Decision",
         _decision,
-        {"changes": lambda i: plots.change_sheet(i.decision.fixed_rows, i.decision.broken_rows, i.dataset.test)},
+        {"changes": lambda i: plots.change_sheet(i.decision.comparison, i.dataset.test)},
     ),
     Section(
         "Confusion matrix",

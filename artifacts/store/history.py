@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
@@ -23,8 +24,10 @@ Event = dict[str, Any]
 class State(NamedTuple):
     """The state of a store after the event with the number `event`; 0 before the first event.
 
-    `refusals` counts the candidates refused since the last promotion, `last_version` is the newest version's number.
-    Versions below `oldest_kept` are removed, except for the champion and the previous one.
+    `best_champion` is the newest champion that was proven better than the one before it, or promoted by hand; None in
+    stores of earlier releases. `refusals` counts the refusals since a candidate was last proven better, without those
+    that don't count. `last_version` is the newest version's number. Versions below `oldest_kept` are removed, except
+    for these three champions.
     """
 
     event: int = 0
@@ -33,14 +36,23 @@ class State(NamedTuple):
     refusals: int = 0
     last_version: int = 0
     oldest_kept: int = 0
+    best_champion: int | None = None
 
     def with_champion(self, version: int) -> State:
-        """Return the state with a version as the champion."""
-        return self._replace(champion=version, previous_champion=self.champion, refusals=0)
+        """Return the state with a version as the champion, promoted by hand."""
+        return self._replace(champion=version, previous_champion=self.champion, best_champion=version)
+
+    def with_decision(self, version: int, decision: Mapping[str, Any]) -> State:
+        """Return the state with the gate's decision on a version."""
+        if not decision["promoted"]:
+            return self._replace(refusals=self.refusals + decision["counts"])
+        best = version if decision["is_proven"] or decision["forced"] else self.best_champion or self.champion
+        refusals = 0 if decision["is_proven"] else self.refusals
+        return self.with_champion(version)._replace(best_champion=best, refusals=refusals)
 
     def is_kept(self, version: int) -> bool:
         """Return whether a version is kept, and so may be promoted."""
-        return version >= self.oldest_kept or version in (self.champion, self.previous_champion)
+        return version >= self.oldest_kept or version in (self.champion, self.previous_champion, self.best_champion)
 
 
 class History:

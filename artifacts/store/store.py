@@ -172,15 +172,16 @@ class Store:
         """Publish a folder as the version of a claimed number and record the decision on its card, in one step.
 
         Returns False and publishes nothing if another event follows the decision's `after_event`: the candidate has to
-        be compared again. Removes all versions but the newest `keep`, the champion and the previous champion.
+        be compared again. Removes all versions but the newest `keep`, the champions that the state names.
         """
         state, decision = self.state(), card["decision"]
         if state.event != decision["after_event"] or number <= state.last_version:
             return False
         self._versions.add_folder(folder, str(number))
         kept = [*self.versions(), number][-keep:]
-        after = state.with_champion(number) if decision["promoted"] else state._replace(refusals=state.refusals + 1)
-        after = after._replace(last_version=number, oldest_kept=max(state.oldest_kept, kept[0]))
+        after = state.with_decision(number, decision)._replace(
+            last_version=number, oldest_kept=max(state.oldest_kept, kept[0])
+        )
         details = {"promoted": decision["promoted"], "accuracy": decision["accuracy"], "card": card}
         event = PROMOTION if decision["promoted"] else DECISION
         if not self._append(event, number, card["run"], decision["reason"], after, **details):

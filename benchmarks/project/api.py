@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from timing import QUICK_EPOCHS
 
 from artifacts.store.storage import FolderStorage
@@ -117,6 +118,19 @@ class Trainer:
     def accuracy(self, images: Images) -> float:
         """Return the accuracy on images in memory."""
         return float((self._predict(images.read(slice(None))).argmax(axis=1) == images.labels).mean())
+
+
+def train_and_answer(dataset: Dataset, recipe: Recipe, work: Path) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Train as the flow does; return the answers to the test images that the gate counts, and the log losses."""
+    from tasks.inference.answers import right_answers
+    from tasks.inference.predictor import predictor
+    from tasks.training import local_engine
+
+    trained = local_engine.train(dataset, recipe, FolderStorage(work), on_epoch=lambda _: None, log=lambda _: None)
+    predict = predictor(trained.network)
+    (right,) = right_answers([predict], dataset.test)
+    probabilities = predict(dataset.test.read(slice(None)))[np.arange(len(right)), dataset.test.labels]
+    return right, -np.log(np.maximum(probabilities, 1e-7))
 
 
 def preload_prediction() -> None:

@@ -1,141 +1,168 @@
-"""Decide whether a candidate may replace the champion, from the predictions of both on the same test rows.
+"""Decide whether a candidate may replace the champion, from the answers of both to the same test rows.
 
-A new criterion is one function and one entry of `CRITERIA`; a new threshold is a field of `GateRules`.
+A new criterion is one entry of `CRITERIA`, with its function; a new threshold is a field of `GateRules`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
+from artifacts.reports.markdown import count
 from schemas.digits import CLASSES
-from schemas.gate import ClassTest, Decision, GateRules
+from schemas.gate import ClassTest, Comparison, Decision, GateRules
+from schemas.images import Images
+from schemas.results import Evaluation, TrainingResult
+from tasks.scoring import evidence
 
 MAX_SHOWN_ROWS = 16
 
 
 class Candidate(NamedTuple):
-    """A new network: whether it predicts each test row correctly, and its costs."""
+    """A new network: whether each of its answers is right (rows × answers), and its measurements by name.
+
+    A row's first answer is that to the image itself; `new_rows` training rows are unknown to the champion.
+    """
 
     right: NDArray[np.bool_]
-    calibration_error: float
-    model_mib: float
-    latency_ms: float
+    measurements: dict[str, float]
+    new_rows: int = 0
 
 
 class Champion(NamedTuple):
-    """The champion: whether it predicts each test row correctly; None, with a `fault`, if it can't be evaluated."""
+    """The champion, or the best one so far: its answers as a candidate's; None, with a `fault`, if it can't answer.
+
+    `trained_on` marks the test rows that it was trained on.
+    """
 
     version: int
     right: NDArray[np.bool_] | None
+    trained_on: NDArray[np.bool_]
     fault: str = ""
+
+
+class LabelledRows(NamedTuple):
+    """The labels of the test rows, and the digests of their images."""
+
+    labels: NDArray[np.uint8]
+    digests: NDArray[np.uint64]
 
 
 class Criterion(NamedTuple):
     """A condition of the gate.
 
-    `failure` returns why a decision's metrics don't meet it, or None. The decision's reason then has the message after
-    `name`, and the flag and value of `threshold`, a field of `GateRules`.
+    `failure` returns why a decision doesn't meet it, or None. `threshold` is the field of `GateRules` that it depends
+    on. `measure`, if any, makes the measurement of the same name, which is on the card and in the report.
     """
 
     name: str
-    failure: Callable[[Decision, GateRules], str | None]
     threshold: str
+    failure: Callable[[Decision, GateRules], str | None]
+    measure: Callable[[TrainingResult, Evaluation, Images], float] | None = None
     applies_without_champion: bool = False
 
 
-def _low_accuracy(decision: Decision, rules: GateRules) -> str | None:
-    return f"{decision.accuracy:.2%} is too low" if decision.accuracy < rules.min_accuracy else None
+def measured(
+    name: str, threshold: str, message: str, measure: Callable[[TrainingResult, Evaluation, Images], float]
+) -> Criterion:
+    """Return the criterion that a measurement is within a threshold, a field `min_…` or `max_…` of `GateRules`."""
+
+    def failure(decision: Decision, rules: GateRules) -> str | None:
+        value, bound = decision.measurements[name], getattr(rules, threshold)
+        fails = value < bound if threshold.startswith("min_") else value > bound
+        return f"{message.format(value)} ({_flag(threshold, rules)})" if fails else None
+
+    return Criterion(name, threshold, failure, measure)
 
 
-def _high_calibration_error(decision: Decision, rules: GateRules) -> str | None:
-    error = decision.calibration_error
-    return f"{error:.3g} is too high" if error > rules.max_calibration_error else None
+def _latency(trained: TrainingResult, _evaluation: Evaluation, images: Images) -> float:
+    from tasks.inference import model
+
+    return model.latency_ms(trained.network, images.read(slice(0, 1)))
 
 
-def _large_model(decision: Decision, rules: GateRules) -> str | None:
-    size = decision.model_mib
-    return f"{size:.3g} MiB is too large" if size > rules.max_model_mib else None
-
-
-def _slow_model(decision: Decision, rules: GateRules) -> str | None:
-    latency = decision.latency_ms
-    return f"{latency:.3g} ms for one image is too long" if latency > rules.max_latency_ms else None
-
-
-def _maybe_worse(decision: Decision, rules: GateRules) -> str | None:
-    if decision.lower is None or decision.lower >= -rules.gate_margin or decision.is_significantly_better:
+def _not_better(decision: Decision, _rules: GateRules) -> str | None:
+    comparison = decision.comparison
+    if comparison is None or comparison.is_better or comparison.is_as_good:
         return None
-    return (
-        f"it fixes {decision.fixed:,} mistakes and makes {decision.made:,} new ones, so it may be "
-        f"{-decision.lower:.2f} percentage points worse"
-    )
+    refused = f" after {count(comparison.refused_before, 'refused candidate')}" if comparison.refused_before else ""
+    needed = f"p {comparison.p_value:.2g}, {comparison.level:.2g} was needed{refused}"
+    if comparison.p_value <= comparison.level:
+        needed = "it is better only on shifted images"
+    elif comparison.margin:
+        needed += f"; it may be {-comparison.lower:.2f} points worse, {comparison.margin:.2f} are allowed"
+    margin = max(math.ceil(-100 * comparison.lower) / 100, 0.01)
+    return f"{_changes(decision, comparison)}; {needed}; --gate-margin {margin:g} would have been enough"
 
 
 def _worse_classes(decision: Decision, rules: GateRules) -> str | None:
-    p_values = holm([test.p_value for test in decision.classes])
-    worse = [str(test.label) for test, p in zip(decision.classes, p_values, strict=True) if p < rules.gate_alpha]
-    return f"significantly lower for {', '.join(worse)}" if worse else None
+    classes = decision.comparison.classes if decision.comparison else ()
+    p_values = evidence.holm([test.p_value for test in classes])
+    worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
+    return f"significantly lower for {', '.join(worse)} ({_flag('gate_alpha', rules)})" if worse else None
 
 
 CRITERIA = (
-    Criterion("accuracy", _low_accuracy, "min_accuracy", applies_without_champion=True),
-    Criterion("calibration error", _high_calibration_error, "max_calibration_error"),
-    Criterion("model size", _large_model, "max_model_mib"),
-    Criterion("latency", _slow_model, "max_latency_ms"),
-    Criterion("comparison with the champion", _maybe_worse, "gate_margin"),
-    Criterion("recall", _worse_classes, "gate_alpha"),
+    measured("accuracy", "min_accuracy", "{:.2%} is too low", lambda _, e, __: e.accuracy)._replace(
+        applies_without_champion=True
+    ),
+    measured("calibration error", "max_calibration_error", "{:.3g} is too high", lambda _, e, __: e.calibration_error),
+    measured(
+        "model size in MiB", "max_model_mib", "{:.3g} is too large", lambda t, *_: t.network.count_params() * 4 / 2**20
+    ),
+    measured("latency in ms", "max_latency_ms", "{:.3g} for one image is too long", _latency),
+    Criterion("comparison with the champion", "gate_margin", _not_better),
+    Criterion("recall", "gate_alpha", _worse_classes),
 )
+
+
+def measure(trained: TrainingResult, evaluation: Evaluation, images: Images) -> dict[str, float]:
+    """Return the measurements of a candidate, by the names of their criteria."""
+    return {one.name: one.measure(trained, evaluation, images) for one in CRITERIA if one.measure}
 
 
 def decide(  # noqa: PLR0913, the inputs of a decision
     candidate: Candidate,
     champion: Champion | None,
-    labels: NDArray[np.uint8],
+    rows: LabelledRows,
     rules: GateRules,
     *,
+    best: Champion | None = None,
     refused_before: int = 0,
     forced: str | None = None,
 ) -> Decision:
-    """Promote a candidate that meets all criteria, among them: it is better than the champion, or not worse.
+    """Promote a candidate that meets all criteria, among them: it is better than the champion, or as good.
 
-    Better: McNemar's exact test is significant on the rows where just one of the two is right. Not worse: the lower
-    bound of the difference is above the margin. The bound combines exact bounds (Clopper and Pearson 1934) of the rates
-    of fixed and of new mistakes. Many retrainings would eventually promote a worse candidate by luck. So alpha is
-    divided among the candidates that are compared with one champion: the k-th gets 6 / (π k)² of it; these sum to 1.
+    Better: an exact paired test is significant at the level of `evidence.level`. As good: the lower bound of the
+    difference from `best`, the best champion so far, is within the margin: that of the rules, or, for a candidate that
+    was trained on new rows, what the test rows can show. `best` is the champion by default.
     """
-    comparison = {}
-    if champion is not None and champion.right is not None:
-        alpha = rules.gate_alpha * 6 / (math.pi * (refused_before + 1)) ** 2
-        comparison = _compare(candidate.right, champion.right, labels, alpha)
+    comparison, faults = None, []
+    if champion is not None:
+        faults = [fault] if (fault := _fault(champion, best or champion, rules)) else []
+        if not faults:
+            comparison = _compare(candidate, champion, best or champion, rows, rules, refused_before)
     decision = Decision(
         promoted=False,
         reason="",
         champion=None if champion is None else champion.version,
-        rows=len(labels),
-        accuracy=float(candidate.right.mean()),
-        calibration_error=candidate.calibration_error,
-        model_mib=candidate.model_mib,
-        latency_ms=candidate.latency_ms,
-        refused_before=refused_before,
-        **comparison,
+        rows=len(rows.labels),
+        accuracy=float(candidate.right.reshape(len(rows.labels), -1)[:, 0].mean()),
+        measurements=candidate.measurements,
+        comparison=comparison,
+        is_proven=champion is None or (comparison is not None and comparison.is_better),
+        counts=comparison is not None and comparison.p_value <= evidence.MAX_COUNTED,
     )
-    failures = []
-    for name, failure, threshold, applies_without_champion in CRITERIA:
-        if (comparison or applies_without_champion) and (message := failure(decision, rules)):
-            flag = f"--{threshold.replace('_', '-')}"
-            failures.append(f"{name}: {message} ({flag} {getattr(rules, threshold):g})")
-    if champion is not None and champion.right is None:
-        failures.append(
-            f"the champion, version {champion.version}, can't be compared with ({champion.fault}); "
-            "use --force REASON to promote anyway"
-        )
+    failures = [
+        f"{criterion.name}: {message}"
+        for criterion in CRITERIA
+        if (comparison or criterion.applies_without_champion) and (message := criterion.failure(decision, rules))
+    ] + faults
     if failures and forced is not None:
         return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
     return dataclasses.replace(
@@ -144,49 +171,96 @@ def decide(  # noqa: PLR0913, the inputs of a decision
 
 
 def _promotion_reason(decision: Decision) -> str:
-    if decision.champion is None:
+    comparison = decision.comparison
+    if comparison is None:
         return f"the first champion, {decision.accuracy:.2%} of {decision.rows:,} rows"
+    changes = _changes(decision, comparison)
+    if comparison.is_better:
+        return f"{changes}: better by {comparison.difference:+.2f} percentage points, p {comparison.p_value:.2g}"
+    new = f", and was trained on {count(comparison.new_rows, 'new row')}" if comparison.new_rows else ""
+    return f"{changes}: at most {comparison.margin:.2f} percentage points worse than version {comparison.best}{new}"
+
+
+def _changes(decision: Decision, comparison: Comparison) -> str:
+    fixed = count(comparison.fixed, "mistake")
+    return f"it fixes {fixed} of version {decision.champion} and makes {comparison.made:,} new ones"
+
+
+def _fault(champion: Champion, best: Champion, rules: GateRules) -> str:
+    """Return why a candidate can't be compared with the champions, or ""."""
+    for one in (champion, best):
+        if one.right is None:
+            return _incomparable(one, one.fault)
+    share = float((champion.trained_on | best.trained_on).mean())
+    if share > rules.max_test_overlap:
+        others = "" if best is champion else f" or version {best.version}"
+        fault = f"it{others} was trained on {share:.1%} of the test rows, {_flag('max_test_overlap', rules)}"
+        return _incomparable(champion, fault)
+    return ""
+
+
+def _incomparable(champion: Champion, fault: str) -> str:
     return (
-        f"it fixes {decision.fixed:,} mistakes of version {decision.champion} and makes {decision.made:,} new ones: "
-        f"better by {decision.difference:+.2f} percentage points, at worst {decision.lower:+.2f}"
+        f"the champion, version {champion.version}, can't be compared with ({fault}); "
+        "use --force REASON to promote anyway"
     )
 
 
-def _compare(
-    candidate: NDArray[np.bool_], champion: NDArray[np.bool_], labels: NDArray[np.uint8], alpha: float
-) -> dict[str, Any]:
-    """Return the fields of `Decision` that compare candidate and champion, by whether each row is right."""
-    fixed_rows, broken_rows = np.flatnonzero(candidate & ~champion), np.flatnonzero(champion & ~candidate)
-    fixed, made, rows = len(fixed_rows), len(broken_rows), len(labels)
-    # Two-sided intervals: half of alpha at either end.
-    least_fixed = binomtest(fixed, rows).proportion_ci(1 - alpha, method="exact").low
-    most_made = binomtest(made, rows).proportion_ci(1 - alpha, method="exact").high
-    by_class = (np.bincount(labels[some], minlength=len(CLASSES)).tolist() for some in (fixed_rows, broken_rows))
-    classes = enumerate(zip(*by_class, strict=True))
-    return {
-        "champion_accuracy": float(champion.mean()),
-        "fixed": fixed,
-        "made": made,
-        "difference": 100 * (fixed - made) / rows,
-        "lower": 100 * float(least_fixed - most_made),
-        "alpha": alpha,
-        "p_better": _p_value(fixed, made),
-        "p_worse": _p_value(made, fixed),
-        "classes": tuple(ClassTest(label, fixed, made, _p_value(made, fixed)) for label, (fixed, made) in classes),
-        "fixed_rows": tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
-        "broken_rows": tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
-    }
+def _compare(  # noqa: PLR0913, the inputs of a decision
+    candidate: Candidate, champion: Champion, best: Champion, rows: LabelledRows, rules: GateRules, refused_before: int
+) -> Comparison:
+    """Compare the candidate with both champions on the distinct test rows that neither was trained on."""
+    distinct = np.zeros(len(rows.labels), bool)
+    distinct[np.unique(rows.digests, return_index=True)[1]] = True
+    trained_on = champion.trained_on | best.trained_on
+    compared = np.flatnonzero(distinct & ~trained_on)
+    ours, theirs, bests = (_answers(one, compared) for one in (candidate, champion, best))
+    n_answers = ours.shape[1]
+    surplus = ours.sum(axis=1) - theirs.sum(axis=1)
+    fixed_rows, broken_rows = compared[ours[:, 0] & ~theirs[:, 0]], compared[theirs[:, 0] & ~ours[:, 0]]
+    fixed, made = len(fixed_rows), len(broken_rows)
+    over_best = ours.mean(axis=1) - bests.mean(axis=1)
+    level = evidence.level(rules.gate_alpha, refused_before)
+    shown = 100 * evidence.shown_margin(over_best, level) if candidate.new_rows else 0.0
+    return Comparison(
+        n_rows=len(compared),
+        n_repeated=int((~distinct & ~trained_on).sum()),
+        n_trained_on=int(trained_on.sum()),
+        champion_accuracy=float(theirs[:, 0].mean()),
+        fixed=fixed,
+        made=made,
+        difference=100 * (fixed - made) / len(compared),
+        p_better=evidence.mcnemar_test(fixed, made),
+        p_worse=evidence.mcnemar_test(made, fixed),
+        gain=100 * float(surplus.mean()) / n_answers,
+        p_value=evidence.sign_flip_test(surplus),
+        level=level,
+        refused_before=refused_before,
+        best=best.version,
+        lower=100 * evidence.lower_bound(over_best, level),
+        margin=max(rules.gate_margin, shown),
+        new_rows=candidate.new_rows,
+        classes=_class_tests(rows.labels, fixed_rows, broken_rows),
+        fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
+        broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
+    )
 
 
-def _p_value(more: int, less: int) -> float:
-    """Return the one-sided p-value of McNemar's exact test: `more` or above, if both kinds were equally likely."""
-    return float(binomtest(more, more + less, 0.5, "greater").pvalue) if more + less else 1.0
+def _answers(one: Candidate | Champion, compared: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Return the answers to the compared rows, rows × answers."""
+    assert one.right is not None  # noqa: S101, `_fault` has excluded it
+    return one.right[compared].reshape(len(compared), -1)
 
 
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Correct p-values for multiple testing (Holm 1979)."""
-    order = np.argsort(p_values)
-    steps = np.asarray(p_values)[order] * np.arange(len(p_values), 0, -1)
-    corrected = np.empty(len(p_values))
-    corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
-    return corrected.tolist()
+def _class_tests(
+    labels: NDArray[np.uint8], fixed_rows: NDArray[np.intp], broken_rows: NDArray[np.intp]
+) -> tuple[ClassTest, ...]:
+    fixed, made = (np.bincount(labels[rows], minlength=len(CLASSES)).tolist() for rows in (fixed_rows, broken_rows))
+    return tuple(
+        ClassTest(label, fixed[label], made[label], evidence.mcnemar_test(made[label], fixed[label]))
+        for label in CLASSES
+    )
+
+
+def _flag(threshold: str, rules: GateRules) -> str:
+    return f"--{threshold.replace('_', '-')} {getattr(rules, threshold):g}"

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from artifacts import version
 from artifacts.reports import card, markdown, plots, training_report
 from artifacts.reports.markdown import Section
-from schemas.gate import Decision
+from schemas.gate import Comparison, Decision
 from schemas.images import InMemoryImages
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.recipe import PRESETS
@@ -32,7 +32,7 @@ from schemas.training import EpochRecord
 from tasks.plot import plot
 from tasks.validation import profiles
 
-COSTS = {"calibration_error": 0.0123, "model_mib": 0.42, "latency_ms": 0.31}
+COSTS = {"measurements": {"accuracy": 0.9756, "calibration error": 0.0123, "a new metric": 0.42}}
 
 
 @pytest.fixture(scope="module")
@@ -85,17 +85,28 @@ def run(validation) -> Run:
             champion=3,
             rows=10_000,
             accuracy=0.9756,
-            champion_accuracy=0.9735,
-            fixed=30,
-            made=9,
-            difference=0.21,
-            lower=0.08,
-            alpha=0.03,
-            p_better=0.0005,
-            p_worse=0.9998,
             **COSTS,
-            fixed_rows=(24,),
-            broken_rows=(29, 30),
+            comparison=Comparison(
+                n_rows=9_950,
+                n_repeated=40,
+                n_trained_on=10,
+                champion_accuracy=0.9735,
+                fixed=30,
+                made=9,
+                difference=0.21,
+                p_better=0.0005,
+                p_worse=0.9998,
+                gain=0.25,
+                p_value=0.0002,
+                level=0.03,
+                refused_before=0,
+                best=2,
+                lower=0.08,
+                margin=0.0,
+                new_rows=0,
+                fixed_rows=(24,),
+                broken_rows=(29, 30),
+            ),
         ),
         dataset_fingerprint="f" * 64,
         training_rows=57_000,
@@ -191,7 +202,8 @@ def test_a_new_section_appears_in_the_report_with_its_plot(run, plot_inputs, pic
         {"toy": lambda inputs: Figure() if inputs.evaluation else None},
     )
     monkeypatch.setattr(training_report, "SECTIONS", (*training_report.SECTIONS, section))
-    version.write(tmp_path, 1, "a run", run, profiles.load_embedded(), plot.fn(*plot_inputs))
+    dataset = SimpleNamespace(profile=profiles.load_embedded(), train_digests=np.arange(3, dtype=np.uint64))
+    version.write(tmp_path, 1, "a run", run, dataset, plot.fn(*plot_inputs))
     assert (tmp_path / "report.md").read_text().endswith("## Toy\n\n57000 rows\n\n![Toy](toy.png)\n")
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
 
@@ -241,7 +253,9 @@ def test_the_decision_comes_before_the_details(run):
     text = training_report.training_report(run, 4, markdown.as_links)
     assert "**Promoted to champion**: it fixes 30 mistakes of version 3 and makes 9 new ones." in text
     assert text.index("## Decision") < text.index("## Confusion matrix")
-    assert "| its lower bound, confidence level 97.00% | +0.08 |" in text
+    assert "| compared test rows | 9,950 (left out: 40 repeated, 10 trained on) |" in text
+    assert "| lower bound of the gain over version 2 | +0.08 |" in text
+    assert "| a new metric | 0.42 |" in text
     refused = dataclasses.replace(
         run, decision=Decision(promoted=False, reason="too low", champion=None, rows=9, accuracy=0.5, **COSTS)
     )

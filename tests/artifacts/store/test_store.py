@@ -120,12 +120,45 @@ def test_decision_on_the_card_takes_effect_with_its_version(store):
     assert newest[-1]["card"] == store.card(5)
 
 
-def test_refusals_are_counted_since_the_champion_was_promoted(store):
-    publish(store)
-    publish(store)
-    assert store.state().refusals == 2
-    promote(store, 3)
+def test_refusals_are_counted_until_a_candidate_is_proven_better(store):
+    publish(store, counts=False)
+    assert store.state().refusals == 3, "those of the fixture"
+    publish(store, promoted=True, is_proven=False)
+    assert store.state().refusals == 3
+    publish(store, promoted=True)
     assert store.state().refusals == 0
+
+
+def test_a_rollback_gives_no_budget_back(store):
+    promote(store, 1)
+    assert store.state().refusals == 3
+
+
+def test_the_best_champion_stays_until_another_is_proven_better(store):
+    assert store.state().best_champion == 2
+    publish(store, promoted=True, is_proven=False)
+    assert (store.champion(), store.state().best_champion) == (4, 2)
+    publish(store, promoted=True, is_proven=False, forced=True)
+    assert store.state().best_champion == 5
+    promote(store, 1)
+    assert store.state().best_champion == 1
+
+
+def test_the_best_champion_is_kept_when_old_versions_are_removed(tmp_path):
+    store = Store(tmp_path)
+    publish(store, promoted=True)
+    for _ in range(3):
+        publish(store, promoted=True, is_proven=False, keep=1)
+    assert store.versions() == [1, 3, 4]
+
+
+def test_a_state_without_a_best_champion_is_read(store):
+    event = json.loads((Path(store.uri) / "history" / "000005.json").read_text())
+    event["state"].pop("best_champion")
+    (Path(store.uri) / "history" / "000005.json").write_text(json.dumps(event))
+    assert store.state().best_champion is None
+    publish(store, promoted=True, is_proven=False)
+    assert store.state().best_champion == 2
 
 
 def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
@@ -530,7 +563,7 @@ def test_newest_event_is_found_whatever_the_hint_says(store, folder, hint):
         path.unlink()
     else:
         path.write_bytes(hint)
-    assert Store(store.uri).state() == State(5, champion=2, previous_champion=1, last_version=3, oldest_kept=1)
+    assert Store(store.uri).state() == State(5, 2, 1, refusals=3, last_version=3, oldest_kept=1, best_champion=2)
     assert publish(store) == 4
     assert path.read_bytes() == b"6"
 
@@ -553,7 +586,7 @@ def test_newest_of_ten_thousand_events_is_found_by_a_few_reads(tmp_path, monkeyp
 
 
 def test_lost_event_changes_nothing_but_the_list(store, folder):
-    (folder / "history" / "000004.json").unlink()
+    (folder / "history" / "000005.json").unlink()
     assert [event["version"] for event in store.history()] == [1, 2, 3, 2]
     assert (store.champion(), store.state().previous_champion) == (2, 1)
 

@@ -19,7 +19,6 @@ from tasks.sources import datasets
 from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.drift import drifts
 from tasks.validation.repairs import TURNS
-from tasks.validation.row_faults import RowKeys
 
 REFERENCE = profiles.load_embedded()
 INVERSE_TURNS = {"rotate90": "rotate270", "rotate270": "rotate90"}
@@ -47,7 +46,7 @@ def fashion():
 
 
 def split_off(frame, rules):
-    return inspection.select_test_rows(RowKeys(row_faults.digests(pixels_of(frame)), labels_of(frame)), rules)
+    return inspection.select_test_rows(row_faults.digests(pixels_of(frame)), rules)
 
 
 def images_of(frame):
@@ -233,15 +232,16 @@ def test_profile_can_be_fitted_to_very_few_rows(digits, rows):
     assert profiles.fit_profile(images.of_frame(digits.iloc[:rows]), "few")[0].n_rows == rows
 
 
-def test_split_takes_the_same_share_of_every_class(digits):
-    marked = split_off(digits, Rules(test_fraction=0.25))
-    assert np.bincount(labels_of(digits)[marked]).tolist() == [10] * 10
+def test_split_takes_about_its_share_of_every_class(frames):
+    marked = split_off(frames.train.iloc[:20_000], Rules(test_fraction=0.25))
+    shares = np.bincount(labels_of(frames.train)[:20_000][marked]) / np.bincount(labels_of(frames.train)[:20_000])
+    np.testing.assert_allclose(shares, 0.25, atol=0.04)
 
 
-def test_row_keeps_its_side_when_rows_are_shuffled_or_added(frames):
-    some, more = frames.train.iloc[:3000], frames.train.iloc[:3300]
+def test_no_row_changes_sides_when_rows_are_shuffled_or_added(frames):
+    some, more = frames.train.iloc[:3000], frames.train.iloc[:4500]
     before, after = (split_off(frame, DEFAULT_RULES) for frame in (some, more))
-    assert (before != after[:3000]).mean() < 0.01
+    assert (before == after[:3000]).all()
     backwards = split_off(some[::-1], DEFAULT_RULES)
     assert (backwards[::-1] == before).all()
 
@@ -253,8 +253,8 @@ def test_another_seed_splits_off_other_rows(digits):
 
 def test_split_neither_loses_nor_repeats_a_row(digits):
     _, dataset = inspect(digits)
-    assert len(dataset.train) == 340
-    assert len(dataset.test) == 60
+    assert len(dataset.train) + len(dataset.test) == 400
+    assert 40 <= len(dataset.test) <= 80
     both = [*dataset.train.pixels, *dataset.test.pixels]
     assert sorted(map(bytes, both)) == sorted(map(bytes, pixels_of(digits)))
 
@@ -290,7 +290,7 @@ def test_validation_is_plain_json(digits):
     content = json.loads(json.dumps(inspect(frame)[0].to_dict()))
     assert content["rows"] == {
         "input": {"train": 400},
-        "valid": {"train": 339, "test": 60},
+        "valid": {"train": 347, "test": 52},
         "quarantined": {"label unknown": {"train": 1}},
     }
     assert {drift["name"] for drift in content["drift"]} == {"label shares", "ink", "shapes"}

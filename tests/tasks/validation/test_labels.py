@@ -12,7 +12,7 @@ from schemas.images import InMemoryImages, of_frame
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.results import RawDataset
 from schemas.rules import DEFAULT_RULES, Rules
-from tasks.sources import formats
+from tasks.sources import datasets
 from tasks.validation import inspection, labels, profiles
 
 REFERENCE = profiles.load_embedded()
@@ -23,7 +23,7 @@ DIGITS = np.arange(10)
 @pytest.fixture(scope="module")
 def five_hundred():
     """Return a pixel frame of 500 MNIST digits."""
-    frame = formats.load("mnist", None, DEFAULT_RULES).test
+    frame = datasets.load("mnist", None, DEFAULT_RULES).test
     return frame.iloc[:500]
 
 
@@ -114,6 +114,6 @@ def test_right_labels_of_another_handwriting_pass(n_rows):
 
 @pytest.mark.parametrize("n_rows", [50, 200, 1000])
 def test_right_labels_of_mnist_samples_pass(n_rows):
-    frame = formats.load("mnist", None, DEFAULT_RULES).test
+    frame = datasets.load("mnist", None, DEFAULT_RULES).test
     for start in range(0, 5000, 1000):
         assert labels.fault(CHECKER.measure(of_frame(frame.iloc[start : start + n_rows]))) == ""

@@ -1,0 +1,55 @@
+"""Let a candidate, the champion and the best champion so far answer the test rows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from artifacts.store import training_rows
+from artifacts.store.history import State
+from artifacts.store.store import Store
+from schemas.errors import StoreError
+from schemas.results import Dataset, Evaluation, TrainingResult
+from tasks.scoring import gate
+from tasks.scoring.gate import Candidate, Champion
+
+if TYPE_CHECKING:
+    from tasks.inference.predictor import Predict
+
+
+def answer(
+    trained: TrainingResult, evaluation: Evaluation, dataset: Dataset, store: Store, state: State
+) -> tuple[Candidate, Champion | None, Champion | None]:
+    """Return the candidate, the champion and the best champion so far with their answers; None if there is none."""
+    from tasks.inference.answers import right_answers
+    from tasks.inference.predictor import predictor
+
+    measurements = gate.measure(trained, evaluation, dataset.test)
+    if state.champion is None:
+        return Candidate(evaluation.right, measurements), None, None
+    numbers = list(dict.fromkeys((state.champion, state.best_champion or state.champion)))
+    loaded = [_load(store, number) for number in numbers]
+    predictors = [predict for predict, _, _ in loaded if predict]
+    if np.isin(dataset.test_digests, dataset.train_digests).any():  # few rows: the candidate's answers are out-of-fold
+        ours, theirs = evaluation.right, [right[:, 0] for right in right_answers(predictors, dataset.test)]
+    else:
+        ours, *theirs = right_answers([predictor(trained.network), *predictors], dataset.test)
+    champions = [
+        Champion(number, theirs.pop(0) if predict else None, np.isin(dataset.test_digests, digests), fault)
+        for number, (predict, digests, fault) in zip(numbers, loaded, strict=True)
+    ]
+    n_new = int((~np.isin(dataset.train_digests, loaded[0][1])).sum())
+    return Candidate(ours, measurements, n_new), champions[0], champions[-1]
+
+
+def _load(store: Store, version: int) -> tuple[Predict | None, NDArray[np.uint64], str]:
+    """Return a version's network, the digests of its training rows, and why it can't be loaded, or ""."""
+    from tasks.inference import model
+
+    try:
+        folder = store.verified_dir(version)
+        return model.load_version(folder, version), training_rows.read(folder), ""
+    except StoreError as error:
+        return None, np.empty(0, np.uint64), str(error)
