@@ -9,7 +9,7 @@ train: .venv/.installed
 
 # Without the tests that take minutes or need Chromium.
 test: .venv/.installed-dev
-	$(BIN)/python -m pytest -m "not (browser or deployment or mnist or ray)" $(ARGS)
+	$(BIN)/python -m pytest -m "not (browser or deployment or mnist or ray or registry)" $(ARGS)
 
 test-all: .venv/.installed-dev
 	$(BIN)/python -m pytest $(ARGS)
