@@ -188,13 +188,26 @@ class TrainingResult:
     workers: int = 1
 
 
+PROOF_CONFIDENCE = 0.95
+"""Probability that the proven accuracy of an abstention threshold holds."""
+
+
 @dataclass(frozen=True)
 class Abstention:
-    """A confidence threshold (None: abstain from all rows), and the share and accuracy of the rows that reach it."""
+    """A confidence threshold (None: abstain from all rows), and the share and accuracy of the rows that reach it.
+
+    `level` is the accuracy that held-out rows prove for it, at `PROOF_CONFIDENCE`.
+    """
 
     threshold: float | None
     coverage: float
     accuracy: float | None
+    level: float | None = None
+
+
+def level_text(level: float) -> str:
+    """Format the proven accuracy of an abstention threshold: `with 95 % confidence at least 99.5 % … are right`."""
+    return f"with {100 * PROOF_CONFIDENCE:g} % confidence at least {100 * level:g} % of the answers are right"
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from typing import Any
 from artifacts.reports import markdown
 from artifacts.reports.markdown import table
 from artifacts.store import reference_profile
-from schemas.results import Evaluation
+from schemas.results import Evaluation, level_text
 from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -110,15 +110,17 @@ def _metrics_text(card: dict[str, Any]) -> str:
 
 
 def _abstention_text(abstention: dict[str, Any]) -> str:
-    threshold = abstention["threshold"]
-    if threshold is None or abstention["accuracy"] is None:
+    threshold, level, accuracy = (abstention.get(name) for name in ("threshold", "level", "accuracy"))
+    if threshold is None:
         return (
-            "No confidence threshold gives 99.9 % accuracy on the held-out rows: a person should check all predictions."
+            "Its held-out rows are too few, or it makes too many mistakes, to prove 90 % accuracy above any confidence: "
+            "a person should check all predictions. `--validation-fraction` holds out more rows."
         )
-    return (
-        f"It abstains below a confidence of {threshold:.4f}, chosen for 99.9 % accuracy on the held-out rows. On the "
-        f"other {abstention['coverage']:.2%} of the test rows its accuracy is {abstention['accuracy']:.3%}."
-    )
+    proof = f": {level_text(level)}" if level else ""
+    text = f"It abstains below a confidence of {threshold:.4f}, chosen on held-out rows{proof}."
+    if accuracy is None:
+        return f"{text} It abstains from all test rows."
+    return f"{text} It answers {abstention['coverage']:.2%} of the test rows, {accuracy:.3%} of them rightly."
 
 
 def _environment_table(environment: dict[str, Any]) -> str:

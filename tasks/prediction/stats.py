@@ -80,6 +80,7 @@ class PredictionStats:
             least_confident=tuple(example for _, example in self._least_confident),
             least_similar=tuple(example for _, example in self._least_similar),
             score=self._score(),
+            level=self._predictor.level,
         )
 
     def _score(self) -> ScoredPredictions | None:
@@ -93,7 +94,7 @@ class PredictionStats:
             accuracy=n_right / n_rows,
             interval=wilson_interval(n_right, n_rows),
             confusion_matrix=confusion,
-            abstention=Abstention(self._predictor.threshold, n_accepted / n_rows, accuracy),
+            abstention=Abstention(self._predictor.threshold, n_accepted / n_rows, accuracy, self._predictor.level),
         )
 
 
