@@ -96,12 +96,13 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    full_recipe, versions = overrides.applied_to(recipe), Store(store)
+    versions = Store(store)
     versions.recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source, rules)
         raw = merge_inbox(raw, inbox, rules) if inbox else raw
         dataset, data_plots = validate(raw, rules, versions, compute)
+        full_recipe = overrides.applied_to(recipe, len(dataset.train))
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)

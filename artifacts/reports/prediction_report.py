@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from artifacts.reports import markdown, plots
 from artifacts.reports.markdown import Address, Section, table
+from schemas.abstention import level_text
 from schemas.digits import CLASSES
 from schemas.prediction import Prediction
-from schemas.results import ScoredPredictions, level_text
+from schemas.results import ScoredPredictions
 from schemas.row_checks import ROW_CHECKS
 
 

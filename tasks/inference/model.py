@@ -41,7 +41,9 @@ def save_network(network: keras.Model, path: Path) -> None:
 def _portable(item: dict[str, Any]) -> dict[str, Any]:
     """Leave out new keys without a value, the date, and memory addresses."""
     changing = ("date_saved", "shared_object_id")
-    return {key: value for key, value in item.items() if key not in changing and (value is not None or key not in NEW_KEYS)}
+    return {
+        key: value for key, value in item.items() if key not in changing and (value is not None or key not in NEW_KEYS)
+    }
 
 
 def load_network(path: Path) -> keras.Model:

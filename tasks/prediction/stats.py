@@ -8,9 +8,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.abstention import Abstention
 from schemas.digits import CLASSES, SIDE
 from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
-from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
+from schemas.results import CheckResult, Drift, ScoredPredictions
 from schemas.rules import InputRules
 from tasks.scoring.metrics import wilson_interval
 from tasks.validation import profiles

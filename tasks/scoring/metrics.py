@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
+from schemas.abstention import PROOF_CONFIDENCE, Abstention, AbstentionThreshold
 from schemas.digits import CLASSES
 from schemas.images import Images
-from schemas.results import PROOF_CONFIDENCE, Abstention, ClassMetrics, Evaluation, Mistake
+from schemas.results import ClassMetrics, Evaluation, Mistake
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
@@ -21,15 +20,8 @@ LEVELS = (0.999, 0.995, 0.99, 0.98, 0.95, 0.9)
 """Accuracies that can be proven for the predictions that the network doesn't abstain from; the highest is chosen."""
 
 
-class AbstentionThreshold(NamedTuple):
-    """The confidence below which a network abstains, and the proven accuracy from there on; None: abstain always."""
-
-    value: float | None = None
-    level: float | None = None
-
-
 def evaluation(
-    images: Images, probabilities: NDArray[np.float32], threshold: AbstentionThreshold
+    images: Images, probabilities: NDArray[np.float32], threshold: AbstentionThreshold, n_folds: int = 0
 ) -> Evaluation:
     """Evaluate probabilities (rows × 10) against the images' labels; below the threshold the network abstains."""
     labels, predicted = images.labels, probabilities.argmax(axis=1)
@@ -48,6 +40,7 @@ def evaluation(
         mistakes=mistakes(labels, probabilities),
         abstention=measure_abstention(threshold, probabilities, labels),
         right=predicted == labels,
+        n_folds=n_folds,
     )
 
 
@@ -106,7 +99,7 @@ def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.
 def measure_abstention(
     threshold: AbstentionThreshold, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
 ) -> Abstention:
-    """Compute coverage and accuracy of a threshold on other rows; without one, the network abstains from all of them."""
+    """Compute coverage and accuracy of a threshold on other rows; without one, the network abstains from all."""
     accepted = probabilities.max(axis=1) >= (np.inf if threshold.value is None else threshold.value)
     right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
     accuracy = float(right.mean()) if len(right) else None

@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from artifacts import version
 from artifacts.reports import card, markdown, plots, training_report
 from artifacts.reports.markdown import Section
+from schemas.abstention import Abstention
 from schemas.gate import Decision
 from schemas.images import InMemoryImages
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.recipe import PRESETS
 from schemas.results import (
-    Abstention,
     CheckResult,
     ClassMetrics,
     Drift,
@@ -267,7 +267,7 @@ def test_the_card_has_purpose_metrics_data_and_environment(run):
         assert part in text, part
     assert json.loads(json.dumps(contents))["parent"] == 3
     always_abstains = contents | {"abstention": {"threshold": None, "coverage": 0.0, "accuracy": None}}
-    assert "a person should check all predictions" in card.card_markdown(always_abstains)
+    assert "It abstains always" in card.card_markdown(always_abstains)
 
 
 def test_the_environment_names_processor_and_libraries():

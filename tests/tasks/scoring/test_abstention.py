@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tasks.scoring.metrics import AbstentionThreshold, abstention_threshold, measure_abstention
+from schemas.abstention import AbstentionThreshold
+from tasks.scoring.metrics import abstention_threshold, measure_abstention
 
 
 def probabilities_of(confidences, wrong=()):
