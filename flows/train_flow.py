@@ -96,8 +96,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    versions = Store(store)
-    versions.recover()
+    (versions := Store(store)).recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source, rules)
         raw = merge_inbox(raw, inbox, rules) if inbox else raw

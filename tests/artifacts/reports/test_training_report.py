@@ -256,7 +256,7 @@ def test_the_card_has_purpose_metrics_data_and_environment(run):
         "Promoted: it fixes 30 mistakes",
         "For single handwritten digits",
         "Not for letters",
-        "97.56% of 10,000 test rows (95 % interval 97.24% to 97.84%), 244 mistakes",
+        "97.56% of 10,000 test digits (95 % interval 97.24% to 97.84%), 244 mistakes",
         "It abstains below a confidence of 0.8300, chosen on held-out rows: with 95 % confidence at least 99.5 % of",
         "It answers 97.00% of the test rows, 99.930% of them rightly",
         "mnist: 57,000 training rows, 3,000 held out",
