@@ -126,12 +126,13 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
             compute=compute,
             store=store,
         )
-    full_recipe, versions = overrides.applied_to(recipe), Store(store)
+    versions = Store(store)
     versions.recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
         raw = read_inbox(raw, Path(inbox), rules) if inbox else raw
         dataset, data_plots = validate(raw, rules, versions, compute)
+        full_recipe = overrides.applied_to(recipe, len(dataset.train))
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)

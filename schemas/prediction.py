@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 class Predictor:
     """A loaded version: `probabilities` takes pixels (rows × 784, `uint8`) and returns rows × 10.
 
-    It abstains below `threshold`, or always if that is None. `profile` describes its training images.
+    It abstains below `threshold`, or always if that is None; `level` is the accuracy that is proven above it.
+    `profile` describes its training images.
     """
 
     version: int
     threshold: float | None
     profile: Profile
     probabilities: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+    level: float | None = None
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,7 @@ class Prediction:
     least_confident: tuple[Example, ...]
     least_similar: tuple[Example, ...]
     score: ScoredPredictions | None
+    level: float | None = None
     artifact: UUID | None = None
 
     @property

@@ -1,5 +1,6 @@
 """The recipe: everything that decides how a network is trained, as presets and an override for each field."""
 
+import math
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
@@ -24,8 +25,8 @@ class Recipe(BaseModel):
     network: NetworkName = Field(
         description=f"{'; '.join(f'{name}: {network.description}' for name, network in NETWORKS.items())}."
     )
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows.")
-    batch_size: int = Field(32, ge=1, le=65_536, description="Rows per step.")
+    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows; more on few rows.")
+    batch_size: int = Field(32, ge=1, le=65_536, description="Rows per step, at most all training rows.")
     optimizer: Literal["adam", "muon", "sgd"] = Field(
         "adam", description="Adam, Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
     )
@@ -45,7 +46,10 @@ class Recipe(BaseModel):
         0, ge=0, le=3, description="Elastic distortion: standard deviation of 7 × 7 displacements, in pixels."
     )
     validation_fraction: float = Field(
-        0.05, ge=0, le=0.5, description="Stratified share of the training rows held out for validation."
+        0.05,
+        ge=0,
+        le=0.5,
+        description="Stratified share of the training rows held out for validation; none of few rows.",
     )
     patience: int = Field(0, ge=0, le=1000, description="Stop after n epochs without a lower validation loss; 0: off.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, order and augmentation.")
@@ -67,6 +71,10 @@ PRESETS: dict[RecipeName, dict[str, Recipe]] = {
     for preset in get_args(RecipeName)
 }
 """The recipes of each preset by network."""
+MIN_STEPS: dict[RecipeName, int] = {"plain": 300, "fast": 300, "best": 3000}
+"""The least number of training steps: on few rows, a preset makes more epochs."""
+MIN_HELD_OUT = 30
+"""A preset holds out no rows where they would be fewer than this: they would prove nothing about the network."""
 
 
 def _describe_for_form(schema: dict[str, Any]) -> None:
@@ -83,11 +91,26 @@ def _describe_for_form(schema: dict[str, Any]) -> None:
 class _Overrides(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_describe_for_form)
 
-    def applied_to(self, preset: RecipeName) -> Recipe:
-        """Return the preset of the chosen network with the overrides that are set."""
+    def applied_to(self, preset: RecipeName, n_rows: int | None = None) -> Recipe:
+        """Return the preset of the chosen network with the overrides that are set.
+
+        Where the number of rows is known, the fields that aren't overridden follow it.
+        """
         changes = self.model_dump()
         recipe = PRESETS[preset][changes.get("network", DEFAULT_NETWORK)]
-        return Recipe.model_validate(recipe.model_dump() | changes)
+        recipe = Recipe.model_validate(recipe.model_dump() | changes)
+        if n_rows is None:
+            return recipe
+        if recipe.validation_fraction * n_rows < MIN_HELD_OUT and not changes.keys() & {
+            "validation_fraction",
+            "patience",
+        }:
+            recipe = recipe.model_copy(update={"validation_fraction": 0.0})
+        n_training = n_rows - math.ceil(recipe.validation_fraction * n_rows)
+        batch_size = min(recipe.batch_size, n_training)
+        n_epochs = math.ceil(MIN_STEPS[preset] / math.ceil(n_training / batch_size))
+        fitted = {"batch_size": batch_size, "epochs": max(recipe.epochs, n_epochs)}
+        return Recipe.model_validate(recipe.model_dump() | fitted | changes)
 
 
 def _preset_values(field: str) -> str:

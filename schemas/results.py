@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
+from schemas.abstention import Abstention
 from schemas.counts import count
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Dataset:
     """Validated images, with the results of validation.
 
     The fingerprint depends on pixels and labels alone; `profile` describes the training images. The digests, one a row,
-    tell equal images. `memory`, in MiB, limits a training that reads images from disk; None if they are in memory.
+    tell equal images. `memory`, in MiB, limits a training that reads images from disk; None if they are in memory. With
+    too few rows for a test part, `test` is all of `train`, to be evaluated by cross-validation with `n_folds`.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Dataset:
     profile: Profile
     validation: Validation
     memory: int | None = None
+    n_folds: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,6 +200,7 @@ class TrainingResult:
     """A trained network, with the recipe and the epochs behind it.
 
     `fingerprint` covers data, recipe, code and locked dependencies; `digest` the weights. Probabilities are rows × 10.
+    After cross-validation, the held-out rows are all training rows, each predicted by a network of another fold.
     """
 
     network: keras.Model
@@ -209,15 +213,6 @@ class TrainingResult:
     held_out_probabilities: NDArray[np.float32]
     held_out_labels: NDArray[np.uint8]
     workers: int = 1
-
-
-@dataclass(frozen=True)
-class Abstention:
-    """A confidence threshold (None: abstain from all rows), and the share and accuracy of the rows that reach it."""
-
-    threshold: float | None
-    coverage: float
-    accuracy: float | None
 
 
 @dataclass(frozen=True)
@@ -241,6 +236,13 @@ class Mistake:
     confidence: float
 
 
+def rows_text(n_rows: int, n_folds: int) -> str:
+    """Format what was evaluated on: `10,000 test digits`, or `200 digits in 5-fold cross-validation`."""
+    if n_folds:
+        return f"{count(n_rows, 'digit')} in {n_folds}-fold cross-validation"
+    return count(n_rows, "test digit")
+
+
 @dataclass(frozen=True)
 class ScoredPredictions:
     """Metrics over rows whose label is known. `confusion_matrix` is 10 × 10, rows true, columns predicted."""
@@ -258,13 +260,21 @@ class ScoredPredictions:
 
 @dataclass(frozen=True)
 class Evaluation(ScoredPredictions):
-    """A network's metrics on the test rows; `right` is True for rows that were predicted correctly."""
+    """A network's metrics on the test rows; `right` is True for rows that were predicted correctly.
+
+    With `n_folds`, each row was predicted by a network that was trained on the other folds.
+    """
 
     classes: tuple[ClassMetrics, ...]
     log_loss: float
     calibration_error: float
     mistakes: tuple[Mistake, ...]
     right: NDArray[np.bool_]
+    n_folds: int = 0
+
+    @property
+    def rows_text(self) -> str:
+        return rows_text(self.n_rows, self.n_folds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the metrics over all rows."""
@@ -290,6 +300,7 @@ class PublishedVersion:
     interval: tuple[float, float]
     errors: int
     n_rows: int
+    n_folds: int = 0
     unchanged: bool = False
     artifact: UUID | None = None
 
@@ -305,6 +316,7 @@ class PublishedVersion:
             interval=tuple(metrics["interval"]),
             errors=metrics["errors"],
             n_rows=card["data"]["rows"]["test"],
+            n_folds=card["data"].get("folds", 0),
         )
 
     @property
@@ -326,7 +338,7 @@ class PublishedVersion:
         low, high = self.interval
         return (
             f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
-            f"{count(self.errors, 'mistake')} in {count(self.n_rows, 'test digit')}"
+            f"{count(self.errors, 'mistake')} in {rows_text(self.n_rows, self.n_folds)}"
         )
 
     @property

@@ -13,12 +13,14 @@ from tasks.orchestration.stopwatch import timed
 @task(task_run_name="evaluate on {dataset.name}", **RETRIED)
 @timed
 def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
-    """Return the network's metrics on the dataset's test images."""
+    """Return the network's metrics on the dataset's test images, or those of cross-validation."""
     from tasks.inference.model import predict_images
     from tasks.scoring import metrics
 
     threshold = metrics.abstention_threshold(trained.held_out_probabilities, trained.held_out_labels)
-    evaluation = metrics.evaluation(dataset.test, predict_images(trained.network, dataset.test), threshold)
+    network, held_out = trained.network, trained.held_out_probabilities
+    probabilities = held_out if dataset.n_folds else predict_images(network, dataset.test)
+    evaluation = metrics.evaluation(dataset.test, probabilities, threshold, dataset.n_folds)
     low, high = evaluation.interval
     interval = f"95 % interval {low:.2%} to {high:.2%}"
     get_run_logger().info(

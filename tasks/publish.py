@@ -33,10 +33,11 @@ def publish(  # noqa: PLR0913, the inputs of a report
     again. A failure isn't retried, as that might publish twice; the next run resumes from the checkpoints.
     """
     from artifacts import version
+    from tasks.inference import model
 
     with store.new_version() as (number, folder):
         run = version.describe(dataset, trained, evaluation, decision, seconds)
-        trained.network.save(folder / MODEL)
+        model.save_network(trained.network, folder / MODEL)
         card = version.write(folder, number, run_name(), run, dataset, plots)
         if not store.publish(number, folder, card, keep):
             get_run_logger().warning("another run has recorded a decision: the candidate is compared again")

@@ -30,7 +30,7 @@ SLOW_IMPORTS = (
 @task(task_run_name="train {recipe.network}, {recipe.epochs} epochs", **RETRIED)
 @timed
 def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> TrainingResult:
-    """Train on the dataset's training images, with checkpoints in `work`; the test images aren't used."""
+    """Train on the dataset's training images, with checkpoints in `work`; separate test images aren't used."""
     start_up.import_tensorflow()
     if compute.engine == "local":
         from tasks.training.local_engine import train as fit
@@ -39,7 +39,16 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
 
         fit = partial(ray_engine.train, workers=compute.workers)
     with Progress(recipe.epochs) as progress:
-        return fit(dataset, recipe, work, progress.epoch_done, get_run_logger().info, progress.block_done)
+        trained = fit(dataset, recipe, work, progress.epoch_done, get_run_logger().info, progress.block_done)
+    if not dataset.n_folds:
+        return trained
+    from tasks.training import cross_validation
+
+    def fit_fold(part: Dataset) -> TrainingResult:
+        get_run_logger().info("%s", part.name)
+        return fit(part, recipe, work.child(trained.fingerprint), lambda _: None, get_run_logger().info)
+
+    return cross_validation.evaluate(dataset, trained, fit_fold)
 
 
 def preload() -> None:

@@ -15,8 +15,9 @@ from typing import Any
 from artifacts.reports import markdown
 from artifacts.reports.markdown import table
 from artifacts.store import reference_profile
+from schemas.abstention import level_text
 from schemas.counts import count
-from schemas.results import Evaluation
+from schemas.results import Evaluation, rows_text
 from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -59,6 +60,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "added": list(validation.added),
             "rules": validation.rules,
             "rows": rows,
+            "folds": evaluation.n_folds,
             "fingerprint": run.dataset_fingerprint,
             "profile": reference_profile.NAME,
         },
@@ -99,11 +101,12 @@ def card_markdown(card: dict[str, Any]) -> str:
 
 
 def _metrics_text(card: dict[str, Any]) -> str:
-    metrics, n_rows = card["figures"], card["data"]["rows"]["test"]
+    metrics, data = card["figures"], card["data"]
+    rows = rows_text(data["rows"]["test"], data.get("folds", 0))
     low, high = metrics["interval"]
     recall = [["recall", *(f"{recall:.2%}" for recall in metrics["recall"].values())]]
     return (
-        f"{metrics['accuracy']:.2%} of {n_rows:,} test rows (95 % interval {low:.2%} to {high:.2%}), "
+        f"{metrics['accuracy']:.2%} of {rows} (95 % interval {low:.2%} to {high:.2%}), "
         f"{count(metrics['errors'], 'mistake')}; log loss {metrics['log_loss']:.4f}, calibration error "
         f"{metrics['calibration_error']:.4f}.\n\n"
         f"{table(['digit', *metrics['recall']], recall)}\n\n{_abstention_text(card['abstention'])}"
@@ -111,15 +114,17 @@ def _metrics_text(card: dict[str, Any]) -> str:
 
 
 def _abstention_text(abstention: dict[str, Any]) -> str:
-    threshold = abstention["threshold"]
-    if threshold is None or abstention["accuracy"] is None:
+    threshold, level, accuracy = (abstention.get(name) for name in ("threshold", "level", "accuracy"))
+    if threshold is None:
         return (
-            "No confidence threshold gives 99.9 % accuracy on the held-out rows: a person should check all predictions."
+            "It abstains always: its held-out rows are too few, or its mistakes too many, to prove 90 % accuracy above "
+            "any confidence. A person should check all predictions. `--validation-fraction` holds out more rows."
         )
-    return (
-        f"It abstains below a confidence of {threshold:.4f}, chosen for 99.9 % accuracy on the held-out rows. On the "
-        f"other {abstention['coverage']:.2%} of the test rows its accuracy is {abstention['accuracy']:.3%}."
-    )
+    proof = f": {level_text(level)}" if level else ""
+    text = f"It abstains below a confidence of {threshold:.4f}, chosen on held-out rows{proof}."
+    if accuracy is None:
+        return f"{text} It abstains from all test rows."
+    return f"{text} It answers {abstention['coverage']:.2%} of the test rows, {accuracy:.3%} of them rightly."
 
 
 def _environment_table(environment: dict[str, Any]) -> str:

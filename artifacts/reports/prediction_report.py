@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from artifacts.reports import markdown, plots
 from artifacts.reports.markdown import Address, Section, table
+from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.prediction import Prediction
@@ -95,10 +96,10 @@ def _confidence(prediction: Prediction, address: Address) -> str:
     if prediction.threshold is None:
         text = "The version has no confidence threshold, so it abstained from all images."
     else:
+        proof = f": {level_text(prediction.level)}" if prediction.level else ""
         text = (
             f"Below a confidence of {prediction.threshold:.4f} the version abstains. The threshold was chosen on "
-            "held-out rows, so that 99.9 % of the other predictions are right. "
-            f"It abstained from {prediction.abstained.sum():,}."
+            f"held-out rows{proof}, for images like these. It abstained from {prediction.abstained.sum():,}."
         )
     parts = [text, f"![Confidence]({address('confidence')})"]
     if prediction.least_confident:

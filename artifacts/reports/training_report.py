@@ -50,12 +50,17 @@ def class_table(metrics: Mapping[str, Any]) -> list[dict[str, str | int]]:
 def _headline(evaluation: Evaluation, version: int) -> str:
     low, high = evaluation.interval
     points = 100 * (evaluation.accuracy - ORIGINAL_ACCURACY)
+    folds = (
+        f" These are results of {evaluation.n_folds}-fold cross-validation: the rows are too few for a test part, so "
+        "each was predicted by a network that was trained on the other folds. The published network is trained on all."
+    )
     return (
-        f"# Version {version}: {evaluation.accuracy:.2%} of {evaluation.n_rows:,} test digits\n\n"
+        f"# Version {version}: {evaluation.accuracy:.2%} of {evaluation.rows_text}\n\n"
         f"**Accuracy {evaluation.accuracy:.2%}**, 95 % interval {low:.2%} to {high:.2%} (Wilson), "
         f"{count(evaluation.errors, 'mistake')}. That is {abs(points):.2f} percentage points "
         f"{'better' if points >= 0 else 'worse'} than the original project, {ORIGINAL_ACCURACY:.2%}.\n\n"
         f"Log loss {evaluation.log_loss:.4f}, expected calibration error {evaluation.calibration_error:.4f}."
+        f"{folds if evaluation.n_folds else ''}"
     )
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import timeit
+import zipfile
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from artifacts.files import new_file
 from artifacts.store.store import MODEL
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import StoreError
@@ -18,6 +22,28 @@ from tasks.inference.predictor import Predict, predict_in_pieces, predictor
 
 LATENCY_CALLS = 30
 ROUNDING = 1e-3
+NEW_KEYS = ("quantization_config", "input_axes", "output_axes")
+"""Keys that Keras 3.15 writes even without a value; Keras 3.14 and older refuse them."""
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Save a network so that older releases of Keras load it, too; the same network gives the same bytes."""
+    network.save(path)
+    with zipfile.ZipFile(path) as saved:
+        members = {name: saved.read(name) for name in saved.namelist()}
+    for name in ("config.json", "metadata.json"):
+        members[name] = json.dumps(json.loads(members[name], object_hook=_portable)).encode()
+    with new_file(path) as temporary, zipfile.ZipFile(temporary, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)  # ZipInfo's default date
+
+
+def _portable(item: dict[str, Any]) -> dict[str, Any]:
+    """Leave out new keys without a value, the date, and memory addresses."""
+    changing = ("date_saved", "shared_object_id")
+    return {
+        key: value for key, value in item.items() if key not in changing and (value is not None or key not in NEW_KEYS)
+    }
 
 
 def load_network(path: Path) -> keras.Model:

@@ -8,10 +8,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.abstention import Abstention
 from schemas.counts import count
 from schemas.digits import CLASSES, SIDE
 from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
-from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
+from schemas.results import CheckResult, Drift, ScoredPredictions
 from schemas.rules import InputRules
 from tasks.scoring.metrics import wilson_interval
 from tasks.validation import profiles
@@ -81,6 +82,7 @@ class PredictionStats:
             least_confident=tuple(example for _, example in self._least_confident),
             least_similar=tuple(example for _, example in self._least_similar),
             score=self._score(),
+            level=self._predictor.level,
         )
 
     def _score(self) -> ScoredPredictions | None:
@@ -94,7 +96,7 @@ class PredictionStats:
             accuracy=n_right / n_rows,
             interval=wilson_interval(n_right, n_rows),
             confusion_matrix=confusion,
-            abstention=Abstention(self._predictor.threshold, n_accepted / n_rows, accuracy),
+            abstention=Abstention(self._predictor.threshold, n_accepted / n_rows, accuracy, self._predictor.level),
         )
 
 

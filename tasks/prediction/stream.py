@@ -50,7 +50,8 @@ def predictor(store: Store, version: int) -> Predictor:
             "use --version to select another version"
         )
     profile = reference_profile.read(folder / reference_profile.NAME)
-    return Predictor(version, threshold, profile, model.load_version(folder, version))
+    level = abstention.get("level") if isinstance(abstention, dict) else None
+    return Predictor(version, threshold, profile, model.load_version(folder, version), level)
 
 
 def predict(  # noqa: PLR0913, the parameters of a prediction

@@ -32,7 +32,7 @@ def answer(
     numbers = list(dict.fromkeys((state.champion, state.best_champion or state.champion)))
     loaded = [_load(store, number) for number in numbers]
     predictors = [predict for predict, _, _ in loaded if predict]
-    if np.isin(dataset.test_digests, dataset.train_digests).any():  # few rows: the candidate's answers are out-of-fold
+    if dataset.n_folds:  # the candidate's answers are out-of-fold
         ours, theirs = evaluation.right, [right[:, 0] for right in right_answers(predictors, dataset.test)]
     else:
         ours, *theirs = right_answers([predictor(trained.network), *predictors], dataset.test)

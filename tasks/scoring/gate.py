@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.reports.markdown import count
+from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.gate import ClassTest, Comparison, Decision, GateRules
 from schemas.images import Images

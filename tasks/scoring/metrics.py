@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import beta, binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
+from schemas.abstention import PROOF_CONFIDENCE, Abstention, AbstentionThreshold
 from schemas.digits import CLASSES
 from schemas.images import Images
-from schemas.results import Abstention, ClassMetrics, Evaluation, Mistake
+from schemas.results import ClassMetrics, Evaluation, Mistake
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
-MIN_ACCEPTED_ACCURACY = 0.999
-"""Minimum accuracy, on held-out rows, of the predictions at or above the abstention threshold."""
+ACCEPTED_SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.5)
+"""Shares of the held-out rows, the most confident ones, among which the abstention threshold is chosen."""
+LEVELS = (0.999, 0.995, 0.99, 0.98, 0.95, 0.9)
+"""Accuracies that can be proven for the predictions that the network doesn't abstain from; the highest is chosen."""
 
 
-def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: float | None) -> Evaluation:
+def evaluation(
+    images: Images, probabilities: NDArray[np.float32], threshold: AbstentionThreshold, n_folds: int = 0
+) -> Evaluation:
     """Evaluate probabilities (rows × 10) against the images' labels; below the threshold the network abstains."""
     labels, predicted = images.labels, probabilities.argmax(axis=1)
     matrix = confusion_matrix(labels, predicted, labels=CLASSES)
@@ -35,6 +40,7 @@ def evaluation(images: Images, probabilities: NDArray[np.float32], threshold: fl
         mistakes=mistakes(labels, probabilities),
         abstention=measure_abstention(threshold, probabilities, labels),
         right=predicted == labels,
+        n_folds=n_folds,
     )
 
 
@@ -68,22 +74,33 @@ def mistakes(labels: NDArray[np.uint8], probabilities: NDArray[np.float32]) -> t
     return tuple(Mistake(int(row), int(labels[row]), int(predicted[row]), float(confidence[row])) for row in shown)
 
 
-def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> float | None:
-    """Return the lowest confidence at and above which 99.9 % of the predictions (rows × 10) are right, or None."""
-    confidence = probabilities.max(axis=1)
-    order = np.argsort(-confidence, kind="stable")
-    n_wrong = np.cumsum(probabilities.argmax(axis=1)[order] != labels[order])
-    n_accepted = np.arange(1, len(order) + 1)
-    # Rows of equal confidence are accepted together or not at all.
-    is_last_of_equals = np.append(np.diff(confidence[order]) != 0, True)[: len(order)]
-    candidates = np.flatnonzero((n_wrong <= (1 - MIN_ACCEPTED_ACCURACY) * n_accepted) & is_last_of_equals)
-    return float(confidence[order[candidates[-1]]]) if len(candidates) else None
+def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.integer]) -> AbstentionThreshold:
+    """Return the threshold with the highest accuracy that these held-out predictions prove, no threshold without one.
+
+    The rows above the k-th highest confidence are a random sample of all images above it, so the number of right ones
+    is binomial, and Clopper and Pearson's exact bound (1934) holds for the accuracy. The bounds of all shares hold
+    together, because each has its part of the probability of error (Bonferroni).
+    """
+    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
+    descending = np.sort(confidence)[::-1]
+    proven = {}
+    for share in ACCEPTED_SHARES if len(labels) else ():
+        above = descending[int(share * len(labels))] if share < 1 else np.float32(-1)
+        accepted = right[confidence > above]
+        if n_right := int(accepted.sum()):
+            alpha = (1 - PROOF_CONFIDENCE) / len(ACCEPTED_SHARES)
+            bound = beta.ppf(alpha, n_right, len(accepted) - n_right + 1)
+            proven[max(0.0, float(np.nextafter(above, np.float32(2))))] = bound
+    choices = ((level, value) for level in LEVELS for value, bound in proven.items() if bound >= level)
+    level, value = next(choices, (None, None))
+    return AbstentionThreshold(value, level)
 
 
 def measure_abstention(
-    threshold: float | None, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
+    threshold: AbstentionThreshold, probabilities: NDArray[np.float32], labels: NDArray[np.integer]
 ) -> Abstention:
-    """Compute coverage and accuracy of a threshold on other rows; with None, the network abstains from all of them."""
-    accepted = probabilities.max(axis=1) >= (np.inf if threshold is None else threshold)
+    """Compute coverage and accuracy of a threshold on other rows; without one, the network abstains from all."""
+    accepted = probabilities.max(axis=1) >= (np.inf if threshold.value is None else threshold.value)
     right = probabilities.argmax(axis=1)[accepted] == labels[accepted]
-    return Abstention(threshold, float(accepted.mean()), float(right.mean()) if len(right) else None)
+    accuracy = float(right.mean()) if len(right) else None
+    return Abstention(threshold.value, float(accepted.mean()), accuracy, threshold.level)

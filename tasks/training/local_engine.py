@@ -1,4 +1,4 @@
-"""Train in this process, with a checkpoint after each block."""
+"""Train in this process, with a checkpoint after each block, or after several short epochs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
     """Train on the dataset's training images; resume from the newest checkpoint in `work` of the same training, if any.
 
     Ctrl-C ends the training after the current block, once its checkpoint is saved. If all images are in memory, an
-    epoch is one block. `on_block` is called with the fraction of the training that is done, `log` with messages.
+    epoch is one block. After a checkpoint, `on_epoch` is called if an epoch has ended, and `on_block` with the fraction
+    of the training that is done; `log` is called with messages.
 
     Raises TrainingError if the loss is no longer finite, or the training accuracy no better than guessing.
     """
@@ -36,10 +37,11 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
         with _deferred_interrupts() as interrupts:
             while not trainer.is_finished:
                 record = trainer.run_block()
-                checkpoints.save(job.checkpoints, trainer.state())  # before a callback can fail
-                on_block(trainer.fraction_done)
-                if record:
-                    on_epoch(record)
+                if trainer.is_checkpoint_due or interrupts:
+                    checkpoints.save(job.checkpoints, trainer.state())  # before a callback can fail
+                    on_block(trainer.fraction_done)
+                    if record:
+                        on_epoch(record)
                 if interrupts:
                     log(f"interrupted {trainer.summary}; the same command resumes from there")
                     break

@@ -262,7 +262,7 @@ def _run_worker(config: dict[str, Any]) -> None:
             while not trainer.is_finished:
                 trainer.run_block()
                 _check_agreement(trainer)
-                if index == 0:
+                if index == 0 and trainer.is_checkpoint_due:
                     checkpoints.save(job.checkpoints, trainer.state())
     except TrainingError as error:  # the same on all workers and in every attempt, so it must not fail this one
         if index == 0:

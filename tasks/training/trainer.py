@@ -27,6 +27,8 @@ from tasks.training.worker import SINGLE_WORKER, Worker
 GRACE_EPOCHS, GRACE_STEPS = 3, 100
 """Before both are reached, a training accuracy no better than guessing isn't an error."""
 CHANCE_SIGNIFICANCE = 0.01
+MAX_CHECKPOINTS = 100
+"""A checkpoint costs about as much as ten steps on few rows."""
 
 
 class Trainer:
@@ -59,6 +61,12 @@ class Trainer:
     def is_finished(self) -> bool:
         out_of_patience = 0 < self.recipe.patience <= self._epochs_without_improvement()
         return self.n_epochs >= self.recipe.epochs or out_of_patience
+
+    @property
+    def is_checkpoint_due(self) -> bool:
+        """Whether the state should be saved now: after one of several blocks, or after up to 100 of the epochs."""
+        interval = math.ceil(self.recipe.epochs / MAX_CHECKPOINTS)
+        return self._progress.n_blocks > 0 or self.n_epochs % interval == 0 or self.is_finished
 
     @property
     def summary(self) -> str:
@@ -155,16 +163,19 @@ class Trainer:
         return float(-np.log(of_label).mean()), float((probabilities.argmax(axis=1) == labels).mean())
 
     def _check_learning(self, record: EpochRecord, correct: int) -> None:
-        is_early = record.epoch < GRACE_EPOCHS or record.epoch * self._steps_per_epoch < GRACE_STEPS
+        n_steps = record.epoch * self._steps_per_epoch
+        is_early = record.epoch < GRACE_EPOCHS or n_steps < GRACE_STEPS
         if is_early and record.epoch < self.recipe.epochs:
             return
         n_rows = len(self._labels)
         majority = float(np.bincount(self._labels).max() / n_rows)
         if majority < 1 and binomtest(correct, n_rows, majority, "greater").pvalue > CHANCE_SIGNIFICANCE:
+            advice = f"check the labels, or change the learning rate of {self.recipe.learning_rate}"
+            if is_early:
+                advice = f"too few steps were made ({n_steps}): set more --epochs, or leave the flag out"
             raise TrainingError(
                 f"after epoch {record.epoch} the training accuracy, {record.accuracy:.2%}, is no better than guessing "
-                f"the most common label ({majority:.2%}); check the labels, or change the learning rate of "
-                f"{self.recipe.learning_rate}"
+                f"the most common label ({majority:.2%}); {advice}"
             )
 
     def _check_finite(self, loss: float) -> None:

@@ -97,6 +97,15 @@ def check_test_rows(train: NDArray[np.uint8], test: NDArray[np.uint8], rules: Ru
     return results
 
 
+def advise_cross_validation(n_folds: int, rules: Rules) -> list[CheckResult]:
+    """Warn that there is no test part."""
+    message = (
+        f"--test-fraction {rules.test_fraction:g} gives fewer test rows than --min-test-rows {rules.min_test_rows}: "
+        f"all rows are trained on, and the metrics are estimates of {n_folds}-fold cross-validation"
+    )
+    return [CheckResult("test rows", "warning", message)]
+
+
 def check_polarity_and_orientation(part: Part, histograms: Histograms, reference: Profile) -> list[CheckResult]:
     """Check a part's polarity, and its orientation against the reference's class means."""
     results = []

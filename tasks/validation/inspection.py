@@ -29,6 +29,8 @@ from tasks.validation.row_faults import RowKeys
 
 MAX_QUARANTINED_ROWS = 20_000
 """Quarantined rows of a sharded part that are stored at most, to bound memory; all of them are counted."""
+N_FOLDS = 5
+"""Folds of the cross-validation if there are too few rows for a test part."""
 
 
 @dataclass
@@ -107,7 +109,10 @@ def _quarantine_copies_and_split(parts: dict[Part, CheckedPart], rules: Rules) -
     if "test" not in parts:
         train = parts["train"]
         selected = select_test_rows(train.digests, rules)
-        parts["test"], parts["train"] = train.take(selected), train.take(~selected)
+        if selected.sum() < rules.min_test_rows:
+            parts["test"] = train
+        else:
+            parts["test"], parts["train"] = train.take(selected), train.take(~selected)
 
 
 def select_test_rows(digests: NDArray[np.uint64], rules: Rules) -> NDArray[np.bool_]:
@@ -134,6 +139,8 @@ def _check_data(inspection: Inspection) -> None:
     train, test = parts["train"].images, parts["test"].images
     results += data_checks.check_classes(train.labels, rules)
     results += data_checks.check_test_rows(train.labels, test.labels, rules)
+    if parts["test"] is parts["train"]:
+        results += data_checks.advise_cross_validation(N_FOLDS, rules)
     if len(train):
         inspection.profile, (histograms,) = profiles.fit_profile(train, inspection.raw.name, inspection.reference)
         _check_images(inspection, "train", histograms)
@@ -172,6 +179,7 @@ def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
         profile=inspection.profile,
         validation=validation,
         memory=inspection.rules.memory if isinstance(inspection.raw.train, ShardManifest) else None,
+        n_folds=N_FOLDS if test is train else 0,
     )
 
 

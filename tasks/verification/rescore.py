@@ -14,12 +14,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from artifacts.reports import card
 from artifacts.store.storage import FolderStorage, Storage
 from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe
-from schemas.results import Dataset
+from schemas.results import Dataset, TrainingResult
 from schemas.rules import Rules
 from tasks.inbox import merger
 from tasks.inference.start_up import import_tensorflow
@@ -50,28 +53,57 @@ def main() -> None:
 def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     """Evaluate the model on the card's data, with `reproduce` also train again; return the differences."""
     from tasks.inference import model
-    from tasks.scoring import metrics
-    from tasks.training import job, local_engine, sampling
+    from tasks.training import job, sampling
 
     stated = json.loads((folder / CARD).read_text())
     dataset = _read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
-    _, held_out_images = sampling.split(dataset, recipe)
-    threshold = metrics.abstention_threshold(model.predict_images(network, held_out_images), held_out_images.labels)
-    evaluation = metrics.evaluation(dataset.test, model.predict_images(network, dataset.test), threshold)
     pairs = [
-        (stated["figures"], card.metrics(evaluation), "figures"),
-        (stated.get("abstention"), dataclasses.asdict(evaluation.abstention), "abstention"),
         (stated["data"]["fingerprint"], dataset.fingerprint, "the fingerprint of the data"),
         (stated["weights_digest"], job.weights_digest(network), "the digest of the weights"),
     ]
+    if not dataset.n_folds:  # metrics of cross-validation need `reproduce`
+        _, held_out = sampling.split(dataset, recipe)
+        predicted = (model.predict_images(network, images) for images in (held_out, dataset.test))
+        pairs += _metrics_pairs(stated, dataset, held_out.labels, *predicted)
     if reproduce:
         if (workers := stated["environment"].get("workers", 1)) > 1:
             raise InputError(f"it was trained by {workers} workers; a single worker rounds their sums differently")
-        trained = local_engine.train(dataset, recipe, work, on_epoch=lambda _: None, log=lambda _: None)
+        trained = _train(dataset, recipe, work)
         pairs.append((stated["weights_digest"], trained.digest, "the digest of the retrained weights"))
+        if dataset.n_folds:
+            probabilities = trained.held_out_probabilities
+            pairs += _metrics_pairs(stated, dataset, trained.held_out_labels, probabilities, probabilities)
     return [line for pair in pairs for line in differences(*pair)]
+
+
+def _metrics_pairs(
+    stated: dict[str, Any],
+    dataset: Dataset,
+    held_out_labels: NDArray[np.uint8],
+    held_out: NDArray[np.float32],
+    test: NDArray[np.float32],
+) -> list[tuple[Any, Any, str]]:
+    """Return the card's metrics with those that the probabilities of held-out and test rows give."""
+    from tasks.scoring import metrics
+
+    threshold = metrics.abstention_threshold(held_out, held_out_labels)
+    evaluation = metrics.evaluation(dataset.test, test, threshold, dataset.n_folds)
+    return [
+        (stated["figures"], card.metrics(evaluation), "figures"),
+        (stated.get("abstention"), dataclasses.asdict(evaluation.abstention), "abstention"),
+    ]
+
+
+def _train(dataset: Dataset, recipe: Recipe, work: Storage) -> TrainingResult:
+    from tasks.training import cross_validation, local_engine
+
+    def fit(part: Dataset) -> TrainingResult:
+        return local_engine.train(part, recipe, work, on_epoch=lambda _: None, log=lambda _: None)
+
+    trained = fit(dataset)
+    return cross_validation.evaluate(dataset, trained, fit) if dataset.n_folds else trained
 
 
 def _read_data(data: dict[str, Any], shards: Storage) -> Dataset:

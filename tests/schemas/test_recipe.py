@@ -28,6 +28,26 @@ def test_an_override_changes_its_field_alone():
     assert Overrides(epochs=3).applied_to("fast") == PRESETS["fast"]["mlp"].model_copy(update={"epochs": 3})
 
 
+@pytest.mark.parametrize("preset", PRESETS)
+def test_mnist_is_trained_with_the_preset_as_it_is(preset):
+    assert Overrides().applied_to(preset, n_rows=60_000) == PRESETS[preset]["mlp"]
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "epochs", "batch_size", "validation_fraction"),
+    [(200, 300, 200, 0), (850, 300, 807, 0.05), (4250, 75, 1024, 0.05), (30_000, 14, 1024, 0.05)],
+)
+def test_few_rows_get_enough_steps(n_rows, epochs, batch_size, validation_fraction):
+    recipe = Overrides().applied_to("fast", n_rows)
+    assert (recipe.epochs, recipe.batch_size, recipe.validation_fraction) == (epochs, batch_size, validation_fraction)
+
+
+def test_overrides_hold_for_few_rows_too():
+    overrides = {"epochs": 3, "batch_size": 32, "validation_fraction": 0.1}
+    recipe = Overrides(**overrides).applied_to("fast", n_rows=200)
+    assert recipe == PRESETS["fast"]["mlp"].model_copy(update=overrides)
+
+
 @pytest.mark.parametrize(
     "bad",
     [

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from artifacts.reports import markdown, plots, prediction_report
+from schemas.abstention import Abstention
 from schemas.prediction import Example, Prediction
-from schemas.results import Abstention, CheckResult, Drift, ScoredPredictions
+from schemas.results import CheckResult, Drift, ScoredPredictions
 
 
 @pytest.fixture(scope="module")

@@ -3,8 +3,15 @@
 import numpy as np
 import pytest
 
+from schemas.abstention import AbstentionThreshold
 from schemas.images import InMemoryImages
-from tasks.scoring.metrics import calibration_error, class_metrics, evaluation, mistakes, wilson_interval
+from tasks.scoring.metrics import (
+    calibration_error,
+    class_metrics,
+    evaluation,
+    mistakes,
+    wilson_interval,
+)
 
 
 def probabilities_of(predicted, confidence):
@@ -59,7 +66,9 @@ def test_mistakes_are_sorted_by_confidence():
 def test_confusion_matrix_has_true_rows_and_predicted_columns():
     pixels = np.zeros((4, 784), np.uint8)
     result = evaluation(
-        InMemoryImages(pixels, np.array([3, 3, 8, 8], np.uint8)), probabilities_of([3, 8, 8, 8], 0.9), None
+        InMemoryImages(pixels, np.array([3, 3, 8, 8], np.uint8)),
+        probabilities_of([3, 8, 8, 8], 0.9),
+        AbstentionThreshold(),
     )
     assert result.confusion_matrix[3, 8] == 1
     assert result.confusion_matrix[8, 3] == 0

@@ -132,6 +132,16 @@ def test_guessing_in_the_last_epoch_ends_a_short_training_too(train, recipe):
         train(change(recipe, epochs=2, learning_rate=1e-9, batch_size=512))
 
 
+def test_too_few_steps_are_named_as_the_reason(train, recipe):
+    with pytest.raises(TrainingError, match=r"too few steps were made \(1\): set more --epochs"):
+        train(change(recipe, epochs=1, learning_rate=1e-9, batch_size=1024))
+
+
+def test_many_short_epochs_are_saved_and_reported_100_times(train, log, recipe):
+    train(change(recipe, epochs=200, batch_size=1024))
+    assert log.epochs == list(range(2, 201, 2))
+
+
 def test_early_stopping_returns_the_best_weights_after_a_resume_too(train, log, recipe, tmp_path):
     unsteady = change(recipe, epochs=60, patience=2, schedule="constant", learning_rate=0.05, weight_averaging=0)
     uninterrupted = train(unsteady, tmp_path / "a")

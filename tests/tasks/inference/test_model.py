@@ -1,0 +1,61 @@
+"""Saved networks: they load in older releases of Keras, and the same network gives the same file."""
+
+import json
+import subprocess
+import sys
+import zipfile
+
+import numpy as np
+import pytest
+
+from schemas.recipe import PRESETS
+from tasks.inference.model import NEW_KEYS, load_network, save_network
+from tasks.training.networks import build_network
+
+PREDICTION = """
+import os, sys
+sys.path.insert(0, sys.argv[1])
+os.environ["KERAS_BACKEND"] = "tensorflow"
+import keras, numpy as np
+network = keras.models.load_model(sys.argv[2])
+np.save(sys.argv[3], network.predict(np.load(sys.argv[4]), verbose=0))
+print(keras.__version__)
+"""
+
+
+@pytest.mark.parametrize("name", PRESETS["fast"])
+def test_the_saved_config_has_no_keys_that_older_keras_refuses(name, tmp_path):
+    network = build_network(PRESETS["fast"][name])
+    save_network(network, tmp_path / "model.keras")
+    text = zipfile.ZipFile(tmp_path / "model.keras").read("config.json").decode()
+    json.loads(text)
+    assert not [key for key in NEW_KEYS if f'"{key}"' in text]
+    for saved, weight in zip(load_network(tmp_path / "model.keras").get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(saved, weight)
+
+
+@pytest.mark.parametrize("name", PRESETS["fast"])
+def test_the_same_network_gives_the_same_file(name, tmp_path):
+    network = build_network(PRESETS["fast"][name])
+    for file in ("a.keras", "b.keras"):
+        save_network(network, tmp_path / file)
+    assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+@pytest.mark.registry
+@pytest.mark.parametrize("version", ["3.10.0", "3.12.0", "3.14.0"])
+def test_older_keras_loads_the_file_and_predicts_the_same(version, tmp_path):
+    command = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", f"keras=={version}"]
+    subprocess.run([*command, "--target", tmp_path / "keras"], check=True)
+    pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
+    np.save(tmp_path / "pixels.npy", pixels)
+    for name, recipe in PRESETS["fast"].items():
+        network = build_network(recipe)
+        save_network(network, tmp_path / f"{name}.keras")
+        arguments = [tmp_path / part for part in ("keras", f"{name}.keras", "predicted.npy", "pixels.npy")]
+        program = [sys.executable, "-I", "-c", PREDICTION, *arguments]
+        printed = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+        assert printed.split() == [version]
+        np.testing.assert_allclose(
+            np.load(tmp_path / "predicted.npy"), network.predict(pixels, verbose=0), rtol=1e-5, atol=1e-6
+        )
