@@ -10,8 +10,11 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from threading import Lock
 
 ROOT = Path(__file__).parents[1]
+_PARSER = Lock()
+"""In Python 3.11, `ast.parse` in several threads at once may raise SystemError."""
 
 
 @cache
@@ -30,7 +33,8 @@ def covered_modules(*modules: str) -> dict[str, ast.Module]:
     while pending:
         name = pending.pop()
         if name not in trees and (path := _path(name)):
-            trees[name] = ast.parse(path.read_text(encoding="utf-8"))
+            with _PARSER:
+                trees[name] = ast.parse(path.read_text(encoding="utf-8"))
             pending += _imported(trees[name])
     return trees
 

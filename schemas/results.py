@@ -115,6 +115,9 @@ class Drift:
         return f"{self.name} drifted by {self.value:.2f} from the reference; the threshold is {self.bound:.2f}"
 
 
+MIN_CONFIRMED = 0.5
+
+
 @dataclass(frozen=True)
 class LabelAgreement:
     """How far the labels of a part or file agree with others: shares of a sample of its `n_rows`.
@@ -129,6 +132,11 @@ class LabelAgreement:
     champion: float | None
     contradicted: float
     digits: tuple[int, ...] | None
+
+    @property
+    def is_denied(self) -> bool:
+        """Whether both the champion and the reference contradict most of the labels."""
+        return self.champion is not None and max(self.champion, self.reference) < MIN_CONFIRMED
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,11 @@ def compare(  # noqa: PLR0913, the inputs of a decision
 
     state = store.state()
     candidate, champion, best = champions.answer(trained, evaluation, dataset, store, state)
-    rows = gate.LabelledRows(dataset.test.labels, dataset.test_digests)
+    agreement = dataset.validation.label_agreement.get("test")
+    denied = (
+        "the champion and the reference contradict most of the test labels" if agreement and agreement.is_denied else ""
+    )
+    rows = gate.LabelledRows(dataset.test.labels, dataset.test_digests, denied)
     decision = gate.decide(candidate, champion, rows, rules, best=best, refused_before=state.refusals, forced=force)
     get_run_logger().info("%s: %s", "promote" if decision.promoted else "refuse", decision.reason)
     return dataclasses.replace(decision, after_event=state.event)

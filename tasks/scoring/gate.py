@@ -47,10 +47,11 @@ class Champion(NamedTuple):
 
 
 class LabelledRows(NamedTuple):
-    """The labels of the test rows, and the digests of their images."""
+    """The labels of the test rows, the digests of their images, and why the labels can't be trusted, or ""."""
 
     labels: NDArray[np.uint8]
     digests: NDArray[np.uint64]
+    fault: str = ""
 
 
 class Criterion(NamedTuple):
@@ -142,10 +143,10 @@ def decide(  # noqa: PLR0913, the inputs of a decision
     difference from `best`, the best champion so far, is within the margin: that of the rules, or, for a candidate that
     was trained on new rows, what the test rows can show. `best` is the champion by default.
     """
-    comparison, faults = None, []
+    comparison, fault = None, rows.fault
     if champion is not None:
-        faults = [fault] if (fault := _fault(champion, best or champion, rules)) else []
-        if not faults:
+        fault = fault or _fault(champion, best or champion, rules)
+        if not fault:
             comparison = _compare(candidate, champion, best or champion, rows, rules, refused_before)
     decision = Decision(
         promoted=False,
@@ -162,7 +163,8 @@ def decide(  # noqa: PLR0913, the inputs of a decision
         f"{criterion.name}: {message}"
         for criterion in CRITERIA
         if (comparison or criterion.applies_without_champion) and (message := criterion.failure(decision, rules))
-    ] + faults
+    ]
+    failures += [fault] if fault else []
     if failures and forced is not None:
         return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
     return dataclasses.replace(

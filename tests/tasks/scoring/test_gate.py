@@ -7,6 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from schemas.gate import DEFAULT_GATE, GateRules
+from schemas.results import LabelAgreement
 from tasks.scoring import evidence
 from tasks.scoring import gate as gate_module
 from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide, measured
@@ -45,6 +46,20 @@ def test_the_first_candidate_only_has_to_meet_min_accuracy():
     refused = gate(right(range(301)), None)
     assert not refused.promoted
     assert refused.reason == "accuracy: 96.99% is too low (--min-accuracy 0.97)"
+
+
+def test_test_labels_that_cannot_be_trusted_refuse_a_better_candidate():
+    rows = LabelledRows(LABELS, np.arange(ROWS, dtype=np.uint64), "the test labels are wrong")
+    candidate = Candidate(right(range(70)), MEASUREMENTS | {"accuracy": 0.993})
+    decision = decide(candidate, champion_of(right(range(9_000))), rows, DEFAULT_GATE)
+    assert (decision.promoted, decision.reason) == (False, "the test labels are wrong")
+
+
+@pytest.mark.parametrize(
+    ("reference", "champion", "is_denied"), [(0.1, 0.1, True), (0.1, 0.9, False), (0.9, 0.1, False), (0.1, None, False)]
+)
+def test_labels_are_denied_only_by_champion_and_reference_together(reference, champion, is_denied):
+    assert LabelAgreement(1_000, reference, champion, 0.5, None).is_denied == is_denied
 
 
 def test_a_better_candidate_is_promoted_with_numbers_as_reason():
