@@ -17,7 +17,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from schemas.images import InMemoryImages
-from schemas.results import LabelAgreement
+from schemas.validation import LabelAgreement
 from tasks.sources import mnist
 from tasks.validation import labels, profiles
 

@@ -61,8 +61,7 @@ def promote_flow(
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version=version, previous=previous, reason=reason, store=store)
-    versions = Store(store)
-    versions.recover()
+    versions = Store(store).recover()
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
     promotion = promote(versions, _resolve_version(version, state, store), state.champion, reason)
     update_leaderboard(versions)

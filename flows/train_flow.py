@@ -45,13 +45,12 @@ from tasks.validate import validate
 
 def check(  # noqa: PLR0913, the parameters that can be checked without reading data
     source: str,
-    *,
-    recipe: RecipeName,
-    overrides: Overrides,
     test_source: str,
     inbox: str,
-    compute: Compute,
     store: str,
+    recipe: RecipeName,
+    overrides: Overrides,
+    compute: Compute,
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
@@ -117,17 +116,8 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         retrain: Train even if nothing has changed since a version was trained.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(
-            source,
-            recipe=recipe,
-            overrides=overrides,
-            test_source=test_source,
-            inbox=inbox,
-            compute=compute,
-            store=store,
-        )
-    versions = Store(store)
-    versions.recover()
+        check(source, test_source, inbox, store, recipe, overrides, compute)
+    versions = Store(store).recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
         raw = read_inbox(raw, Path(inbox), rules) if inbox else raw

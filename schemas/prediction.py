@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from schemas.profile import Profile
-    from schemas.results import CheckResult, Drift, ScoredPredictions
+    from schemas.results import ScoredPredictions
+    from schemas.validation import CheckResult, Drift
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@ from typing import Any
 
 from schemas.gate import Decision
 from schemas.recipe import Recipe
-from schemas.results import Evaluation, Validation
+from schemas.results import Evaluation
 from schemas.training import EpochRecord
+from schemas.validation import Validation
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from artifacts.store.store import Store
 from schemas.compute import Compute
 from schemas.errors import InputError, StoreError
 from schemas.profile import Profile
-from schemas.results import Dataset, Plots, RawDataset, Validation
+from schemas.results import Dataset, Plots, RawDataset
 from schemas.rules import Rules
+from schemas.validation import Validation
 from tasks.cache_shards import cache_shards
 from tasks.load import DATA_KEY
 from tasks.orchestration import events

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.digits import CLASSES
-from schemas.results import CheckResult, Drift
+from schemas.validation import CheckResult, Drift
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

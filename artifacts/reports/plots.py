@@ -19,8 +19,9 @@ from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.gate import Comparison
 from schemas.images import Images
 from schemas.prediction import Example
-from schemas.results import Drift, Mistake, Validation
+from schemas.results import Mistake
 from schemas.training import EpochRecord
+from schemas.validation import Drift, Validation
 
 DPI = 110
 # Okabe and Ito's palette, which is safe for colour-blind readers.

@@ -9,8 +9,8 @@ from artifacts.reports import markdown
 from artifacts.reports.markdown import Address, Section, table
 from schemas.counts import count
 from schemas.digits import CLASSES
-from schemas.results import Validation
 from schemas.row_checks import ROW_CHECKS
+from schemas.validation import Validation
 
 MEANS, QUARANTINE = "data", "quarantine"
 """Names of the plots in the report."""

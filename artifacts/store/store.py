@@ -11,7 +11,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from artifacts.files import checksums, temporary_folder
 from artifacts.store.history import Event, History, State, new_event
@@ -207,8 +207,8 @@ class Store:
             if self._append(event, version, run, reason, state.with_champion(version)):
                 return
 
-    def recover(self) -> None:
-        """Complete the unfinished writes of killed processes, and remove their leftovers."""
+    def recover(self) -> Self:
+        """Complete the unfinished writes of killed processes, remove their leftovers, and return the store."""
         self._write_newest_card()
         self._remove_unused_versions()
         for version in self.unreported():  # the work of reported versions is removed already
@@ -217,6 +217,7 @@ class Store:
         self._root.tidy(DAY)
         for name in (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, *(f"{VERSIONS}/{n}" for n in self.versions())):
             self._root.child(name).tidy(DAY)
+        return self
 
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
         """Create the event that follows a state; return False if it exists already."""

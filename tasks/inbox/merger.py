@@ -14,9 +14,10 @@ from schemas.counts import count
 from schemas.errors import InputError
 from schemas.images import InMemoryImages
 from schemas.pixel_frame import labelled_column_fault
-from schemas.results import InboxFile, LabelAgreement, Part, RawDataset
+from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
+from schemas.validation import LabelAgreement, Part
 from tasks.inbox.folder import DONE
 from tasks.sources import datasets, formats
 from tasks.validation import data_checks, labels, profiles, row_faults

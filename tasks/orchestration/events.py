@@ -8,7 +8,7 @@ from typing import Any
 from prefect.events import emit_event
 
 from artifacts.uri import local_path
-from schemas.results import Drift
+from schemas.validation import Drift
 
 PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
 DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"

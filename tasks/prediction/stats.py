@@ -12,8 +12,9 @@ from schemas.abstention import Abstention
 from schemas.counts import count
 from schemas.digits import CLASSES, SIDE
 from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
-from schemas.results import CheckResult, Drift, ScoredPredictions
+from schemas.results import ScoredPredictions
 from schemas.rules import InputRules
+from schemas.validation import CheckResult, Drift
 from tasks.scoring.metrics import wilson_interval
 from tasks.validation import profiles
 from tasks.validation.drift import drifts

@@ -12,9 +12,10 @@ from schemas.digits import CLASSES
 from schemas.errors import join_messages
 from schemas.pixel_frame import labelled_column_fault
 from schemas.profile import Profile
-from schemas.results import CheckResult, LabelAgreement, Part, RawDataset
+from schemas.results import RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
+from schemas.validation import CheckResult, LabelAgreement, Part
 from tasks.validation import labels, profiles
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.profiles import Histograms

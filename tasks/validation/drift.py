@@ -10,8 +10,8 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import chi2
 
 from schemas.profile import Profile
-from schemas.results import Drift
 from schemas.rules import InputRules
+from schemas.validation import Drift
 from tasks.validation.profiles import Histograms
 
 FALSE_ALARM_RATE = 1e-9

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from schemas.digits import CLASSES
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.profile import Profile
-from schemas.results import CheckResult, Dataset, Drift, LabelAgreement, Part, RawDataset, Validation
+from schemas.results import Dataset, RawDataset
 from schemas.row_checks import ROW_CHECKS
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
+from schemas.validation import CheckResult, Drift, LabelAgreement, Part, Validation
 from tasks.inbox.merger import InboxMerger, add_accepted
 from tasks.sharding import checked_shards
 from tasks.sharding.shard_cache import ShardCache

@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from schemas.digits import CLASSES
 from schemas.images import Images
 from schemas.profile import Profile
-from schemas.results import LabelAgreement
+from schemas.validation import LabelAgreement
 
 MAX_ROWS = 2_000
 """Rows of a part or file, chosen at random, that are checked."""

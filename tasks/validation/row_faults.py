@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
 from schemas.pixel_frame import LABELLED_COLUMNS, blocks
-from schemas.results import Part
 from schemas.row_checks import EqualImages, PixelBlock, checks_of, failures
+from schemas.validation import Part
 
 Faults = dict[str, NDArray[np.bool_]]
 """By name of each check that any row fails: a mask of the rows that fail it."""

@@ -1,5 +1,7 @@
 """The plots: their texts and data, read from the objects of the figure."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -66,7 +68,8 @@ def test_the_sheet_shows_each_mistake_with_its_labels(count, images):
 
 
 def test_the_sheet_shows_fixed_mistakes_before_new_ones(images):
-    figure = plots.change_sheet((3, 7), (15,), images)
+    comparison = SimpleNamespace(fixed_rows=(3, 7), broken_rows=(15,))
+    figure = plots.change_sheet(comparison, images)
     shown = [axes for axes in figure.axes if axes.images]
     assert [axes.get_title() for axes in shown] == ["fixed\na 3", "fixed\na 7", "newly made\na 5"]
     assert [axes.images[0].get_array()[0, 0] for axes in shown] == [3, 7, 15]

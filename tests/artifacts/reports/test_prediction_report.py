@@ -9,7 +9,8 @@ import pytest
 from artifacts.reports import markdown, plots, prediction_report
 from schemas.abstention import Abstention
 from schemas.prediction import Example, Prediction
-from schemas.results import CheckResult, Drift, ScoredPredictions
+from schemas.results import ScoredPredictions
+from schemas.validation import CheckResult, Drift
 
 
 @pytest.fixture(scope="module")

@@ -19,16 +19,10 @@ from schemas.gate import Comparison, Decision
 from schemas.images import InMemoryImages
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.recipe import PRESETS
-from schemas.results import (
-    CheckResult,
-    ClassMetrics,
-    Drift,
-    Evaluation,
-    Mistake,
-    Validation,
-)
+from schemas.results import ClassMetrics, Evaluation, Mistake
 from schemas.run import Run
 from schemas.training import EpochRecord
+from schemas.validation import CheckResult, Drift, LabelAgreement, Validation
 from tasks.plot import plot
 from tasks.validation import profiles
 
@@ -58,6 +52,7 @@ def validation() -> Validation:
         label_counts={"train": [6000] * 10, "test": [1000] * 10},
         means=np.full((10, 784), 30, np.float32),
         reference_means=np.full((10, 784), 40, np.float32),
+        label_agreement={"test": LabelAgreement(10_000, 0.82, None, 0.01, None)},
     )
 
 

@@ -143,4 +143,4 @@ def test_command_migrates_a_store_and_reports_in_one_line(old, tmp_path):
     assert ended.stdout == f"{old}: 5 versions, champion 6, 6 events\n"
     failed = subprocess.run([*command, tmp_path / "none"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert failed.returncode == 1
-    assert failed.stderr == f"error: store {tmp_path / 'none'}: there are no versions\n"
+    assert failed.stderr == f"error: {tmp_path / 'none'}: there are no versions\n"

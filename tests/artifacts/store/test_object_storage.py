@@ -337,7 +337,7 @@ def test_cache_folder_that_cannot_be_created_is_named(memory, monkeypatch):
     [
         ("s3://no-such-bucket/store", StorageError, r"^s3://no-such-bucket/store/versions: can't be written \("),
         ("away://bucket/store", InputError, r"^away://bucket/store: Protocol not known: away"),
-        ("gs://bucket/store", InputError, r"^store gs://bucket/store: .*gcsfs"),
+        ("gs://bucket/store", InputError, r"^gs://bucket/store: .*gcsfs"),
     ],
 )
 def test_address_that_takes_nothing_is_one_line(bucket, uri, kind, message):

@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import binomtest
 
 from schemas.gate import DEFAULT_GATE, GateRules
-from schemas.results import LabelAgreement
+from schemas.validation import LabelAgreement
 from tasks.scoring import evidence
 from tasks.scoring import gate as gate_module
 from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide, measured
