@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from timing import QUICK_EPOCHS
 
 from artifacts.store.storage import FolderStorage
@@ -25,7 +26,8 @@ from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import formats
 from tasks.validation import inspection, profiles
 
-__all__ = ["Dataset", "Recipe", "import_tensorflow"]
+__all__ = ["Dataset", "Pixels", "Recipe", "import_tensorflow"]
+Pixels = NDArray[np.uint8]
 
 
 def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
@@ -35,6 +37,13 @@ def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
     fields |= {"epochs": QUICK_EPOCHS} if quick else {}
     preset = fields.pop("recipe")
     recipe: Recipe = Overrides.model_validate(fields).applied_to(preset)
+    return recipe
+
+
+def fitted_recipe(dataset: Dataset, seed: int, *, quick: bool) -> Recipe:
+    """Return the default recipe for a data set's number of rows."""
+    overrides = Overrides(seed=seed, epochs=QUICK_EPOCHS if quick else None)
+    recipe: Recipe = overrides.applied_to("fast", len(dataset.train))
     return recipe
 
 
