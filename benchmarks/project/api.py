@@ -42,8 +42,8 @@ def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
 
 def fitted_recipe(dataset: Dataset, seed: int, *, quick: bool) -> Recipe:
     """Return the default recipe for a data set's number of rows."""
-    overrides = Overrides(seed=seed, epochs=QUICK_EPOCHS if quick else None)
-    recipe: Recipe = overrides.applied_to("fast", len(dataset.train))
+    fields = {"seed": seed} | ({"epochs": QUICK_EPOCHS} if quick else {})
+    recipe: Recipe = Overrides.model_validate(fields).applied_to("fast", len(dataset.train))
     return recipe
 
 

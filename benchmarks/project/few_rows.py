@@ -1,4 +1,4 @@
-"""Train on a random part of MNIST as the default command does, split and held-out rows included; score on MNIST's test part.
+"""Train on a random part of MNIST as the default command does, test split included; score on MNIST's test part.
 
 With `--svc`, fit scikit-learn's `SVC` with its default settings on all rows of the same part instead.
 """
