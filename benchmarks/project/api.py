@@ -26,7 +26,8 @@ from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import datasets
 from tasks.validation import inspection, profiles
 
-__all__ = ["Dataset", "Recipe", "import_tensorflow"]
+__all__ = ["Dataset", "Pixels", "Recipe", "import_tensorflow"]
+Pixels = NDArray[np.uint8]
 
 
 def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
@@ -36,6 +37,13 @@ def parse_recipe(flags: list[str], seed: int, *, quick: bool) -> Recipe:
     fields |= {"epochs": QUICK_EPOCHS} if quick else {}
     preset = fields.pop("recipe")
     recipe: Recipe = Overrides.model_validate(fields).applied_to(preset)
+    return recipe
+
+
+def fitted_recipe(dataset: Dataset, seed: int, *, quick: bool) -> Recipe:
+    """Return the default recipe for a data set's number of rows."""
+    fields = {"seed": seed} | ({"epochs": QUICK_EPOCHS} if quick else {})
+    recipe: Recipe = Overrides.model_validate(fields).applied_to("fast", len(dataset.train))
     return recipe
 
 

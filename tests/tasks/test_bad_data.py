@@ -464,7 +464,8 @@ def test_missing_class_is_refused(digits, tmp_path):
 
 
 def test_too_few_test_rows_are_refused(digits, tmp_path):
-    refused(source_files.csv(digits.iloc[:200], tmp_path), r"\d\d test rows; --min-test-rows requires 100", Rules())
+    few = source_files.csv(digits.iloc[:50], tmp_path)
+    refused("mnist", r"\b50 test rows; --min-test-rows requires 100", Rules(), str(few))
 
 
 def test_too_many_bad_rows_are_refused(digits, tmp_path):

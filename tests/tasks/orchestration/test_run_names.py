@@ -30,7 +30,7 @@ def test_name_of_a_training_lists_what_was_changed():
 
 def test_names_of_other_runs_have_the_version(tmp_path):
     store = str(tmp_path)
-    assert verify_flow.run_name(3, store, reproduce=False) == "verify version 3"
-    assert verify_flow.run_name(None, store, reproduce=True) == "reproduce the champion"
-    assert promote_flow.run_name(3, store, previous=False, reason="r") == "promote version 3"
+    assert verify_flow.run_name(version=3, store=store, reproduce=False) == "verify version 3"
+    assert verify_flow.run_name(version=0, store=store, reproduce=True) == "reproduce the champion"
+    assert promote_flow.run_name(version=3, store=store, previous=False, reason="r") == "promote version 3"
     assert predict_flow.run_name("/data/scans", 3, store) == "predict scans with version 3"

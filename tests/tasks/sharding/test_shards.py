@@ -580,6 +580,8 @@ def test_the_shard_cache_depends_on_the_code_of_every_shard_reader(monkeypatch, 
     """A registry names readers by strings, which the digest of what imports say wouldn't cover."""
     digested = []
     monkeypatch.setattr(shard_cache, "code_digest", lambda *modules: digested.append(modules) or "code")
-    job = ShardJob(Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), (), rescale=False, batch_rows=1024)
+    job = ShardJob(
+        Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), (), rescale=False, relabel="", batch_rows=1024
+    )
     shard_cache._key("content", job)
     assert set(digested[0]) >= {"tasks.sources.csv_table", "tasks.sources.parquet_table"}
