@@ -68,9 +68,9 @@ def test_each_wrong_metric_on_the_card_is_named(store):
 
 
 def test_a_wrong_abstention_threshold_on_the_card_is_named(store, rescored):
-    change_card(store, lambda card: card["abstention"].update(threshold=0.0))
+    change_card(store, lambda card: card["abstention"].update(threshold=0.123))
     (difference,) = rescored()
-    assert re.fullmatch(r"abstention\.threshold is .*, the card says 0\.0", difference)
+    assert re.fullmatch(r"abstention\.threshold is .*, the card says 0\.123", difference)
 
 
 def test_another_model_is_named_even_with_matching_checksums(store, rescored):
