@@ -23,7 +23,6 @@ TIMEOUT_SECONDS = 200
 CANCEL_SECONDS = 30
 OUTAGE_SECONDS = 30
 N_SIMULTANEOUS = 4
-SCHEDULED_SECONDS = 30
 
 
 class Deployed:
@@ -272,8 +271,7 @@ def test_simultaneous_runs_are_queued_and_publish_a_version_each(deployed, param
 
 def test_schedule_starts_a_run(deployed, parameters):
     found = deployment(deployed.api, "train/retrain")
-    schedule = {"interval": SCHEDULED_SECONDS, "timezone": "Etc/UTC"}
-    schedules = [{"schedule": schedule, "active": True, "parameters": parameters}]
+    schedules = [{"schedule": {"cron": "* * * * *", "timezone": "Etc/UTC"}, "active": True, "parameters": parameters}]
     created = deployed.api.post(f"/deployments/{found['id']}/schedules", json=schedules).raise_for_status().json()
     try:
         store = Store(Path(parameters["store"]))
