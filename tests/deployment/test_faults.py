@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from samples import ROOT, clean_environment
-from serving import api_client, deployment, enable_predict_trigger, free_port, run, wait_for_run
+from serving import api_client, deployment, enable_predict_trigger, free_port, run, set_predict_output, wait_for_run
 
 from artifacts.store.store import Store
 
@@ -286,8 +286,9 @@ def test_promotion_triggers_a_prediction(deployed, parameters, tmp_path):
     found = deployment(deployed.api, "predict/predict")
     predictions = tmp_path / "predictions.csv"
     original = found["parameters"]
-    change = {"parameters": original | {"input": parameters["source"], "output": str(predictions)}}
+    change = {"parameters": original | {"input": parameters["source"]}}
     deployed.api.patch(f"/deployments/{found['id']}", json=change).raise_for_status()
+    set_predict_output(deployed.api, predictions)
     enable_predict_trigger(deployed.api, enabled=True)
     try:
         assert run(deployed.api, "train/retrain", parameters)["state_type"] == "COMPLETED"
