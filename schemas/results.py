@@ -222,7 +222,7 @@ class PublishedVersion:
             return f"unchanged: {same}; use --retrain to train anyway; {self.reason}"
         if self.promoted:
             return f"promoted to champion: {self.reason}"
-        return f"not promoted: {self.reason}; `promote_flow.py --version {self.version}` promotes it anyway"
+        return f"not promoted: {self.reason}; to promote it anyway, run promote_flow.py --version {self.version}"
 
     @property
     def metrics_message(self) -> str:

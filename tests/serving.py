@@ -83,11 +83,26 @@ def deployment(api: httpx.Client, name: str) -> dict[str, Any]:
     return found
 
 
-def enable_predict_trigger(api: httpx.Client, *, enabled: bool) -> None:
-    """Turn on or off that predict runs whenever a version becomes champion, as in prefect.yaml."""
+def predict_trigger(api: httpx.Client) -> dict[str, Any]:
+    """Return the automation that runs predict whenever a version becomes champion, as in prefect.yaml."""
     name_filter = {"automations": {"name": {"any_": ["digits-predict-champion"]}}}
     (automation,) = api.post("/automations/filter", json=name_filter).raise_for_status().json()
-    api.patch(f"/automations/{automation['id']}", json={"enabled": enabled}).raise_for_status()
+    found: dict[str, Any] = automation
+    return found
+
+
+def enable_predict_trigger(api: httpx.Client, *, enabled: bool) -> None:
+    """Turn that automation on or off."""
+    api.patch(f"/automations/{predict_trigger(api)['id']}", json={"enabled": enabled}).raise_for_status()
+
+
+def set_predict_output(api: httpx.Client, output: Path) -> None:
+    """Let that automation write to another file than the one in the project's folder."""
+    automation = predict_trigger(api)
+    (action,) = automation["actions"]
+    action["parameters"]["output"] = str(output)
+    fields = {name: automation[name] for name in ("name", "description", "enabled", "trigger", "actions")}
+    api.put(f"/automations/{automation['id']}", json=fields).raise_for_status()
 
 
 def run(api: httpx.Client, name: str, parameters: Mapping[str, object]) -> dict[str, Any]:

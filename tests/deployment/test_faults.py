@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 from samples import ROOT, clean_environment
-from serving import api_client, deployment, enable_predict_trigger, free_port, run, wait_for_run
+from serving import api_client, deployment, enable_predict_trigger, free_port, run, set_predict_output, wait_for_run
 
 from artifacts.store.store import Store
 
@@ -23,7 +23,6 @@ TIMEOUT_SECONDS = 200
 CANCEL_SECONDS = 30
 OUTAGE_SECONDS = 30
 N_SIMULTANEOUS = 4
-SCHEDULED_SECONDS = 30
 
 
 class Deployed:
@@ -272,8 +271,7 @@ def test_simultaneous_runs_are_queued_and_publish_a_version_each(deployed, param
 
 def test_schedule_starts_a_run(deployed, parameters):
     found = deployment(deployed.api, "train/retrain")
-    schedule = {"interval": SCHEDULED_SECONDS, "timezone": "Etc/UTC"}
-    schedules = [{"schedule": schedule, "active": True, "parameters": parameters}]
+    schedules = [{"schedule": {"cron": "* * * * *", "timezone": "Etc/UTC"}, "active": True, "parameters": parameters}]
     created = deployed.api.post(f"/deployments/{found['id']}/schedules", json=schedules).raise_for_status().json()
     try:
         store = Store(Path(parameters["store"]))
@@ -288,8 +286,9 @@ def test_promotion_triggers_a_prediction(deployed, parameters, tmp_path):
     found = deployment(deployed.api, "predict/predict")
     predictions = tmp_path / "predictions.csv"
     original = found["parameters"]
-    change = {"parameters": original | {"input": parameters["source"], "output": str(predictions)}}
+    change = {"parameters": original | {"input": parameters["source"]}}
     deployed.api.patch(f"/deployments/{found['id']}", json=change).raise_for_status()
+    set_predict_output(deployed.api, predictions)
     enable_predict_trigger(deployed.api, enabled=True)
     try:
         assert run(deployed.api, "train/retrain", parameters)["state_type"] == "COMPLETED"

@@ -86,7 +86,7 @@ def test_retrain_publishes_a_version_and_a_second_run_is_unchanged(api, paramete
 
 @pytest.mark.ray
 def test_retrain_large_trains_on_shards_with_two_ray_workers(api, parameters, tmp_path):
-    sharded = parameters | {"source": str(write_shards(tmp_path / "shards", rows=2400, count=6)), "test_source": None}
+    sharded = parameters | {"source": str(write_shards(tmp_path / "shards", rows=2400, count=6)), "test_source": ""}
     sharded["store"] = str(tmp_path / "store")
     flow_run = run(api, "train/retrain-large", sharded)
     assert flow_run["state_name"] == "Promoted", flow_run["state"]["message"]

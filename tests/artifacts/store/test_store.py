@@ -365,7 +365,7 @@ def test_full_disk_leaves_the_champion_as_it_was(store, monkeypatch):
 
 # Many processes
 
-N_EACH = 15
+N_EACH = 50
 
 
 def _work(path: Path, queue: multiprocessing.Queue) -> None:
