@@ -106,7 +106,7 @@ def test_the_report_in_prefect_has_its_plots_embedded(store, tmp_path):
 )
 def test_the_flow_and_its_check_refuse_the_same_parameters(parameters, message, store, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    parameters = {"input": "mnist", "version": None, "store": str(store), "output": "out.csv"} | parameters
+    parameters = {"input": "mnist", "version": 0, "store": str(store), "output": "out.csv"} | parameters
     parameters["output"] = Path(parameters["output"])
     for refuse in (check, predict_flow):
         with pytest.raises(InputError, match=message):
