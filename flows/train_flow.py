@@ -112,7 +112,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         gate: Conditions for promoting the candidate to champion.
         compute: Where shards are cached and the network is trained.
         store: Folder of the versions, or an object store's address.
-        keep: Versions to keep, besides the champion and its predecessor.
+        keep: Newest versions to keep, besides the champion, its predecessor and the best one so far.
         retrain: Train even if nothing has changed since a version was trained.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters

@@ -31,7 +31,7 @@ class GateRules(BaseModel):
         0.5,
         ge=0,
         lt=1,
-        description="Maximum share of test rows that the champion was trained on; they are left out.",
+        description="Maximum share of test rows that a champion was trained on; they are left out.",
     )
     max_calibration_error: float = Field(
         0.05, ge=0, le=1, description="Maximum expected calibration error of a candidate."
@@ -45,7 +45,7 @@ DEFAULT_GATE = GateRules()
 
 @dataclass(frozen=True)
 class ClassTest:
-    """Paired test whether the candidate's recall of a class is lower than the champion's; counts as in `Decision`."""
+    """Paired test whether the candidate's recall of a class is lower than the champion's; counts as in `Comparison`."""
 
     label: int
     fixed: int

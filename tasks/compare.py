@@ -26,7 +26,9 @@ def compare(  # noqa: PLR0913, the inputs of a decision
     candidate, champion, best = champions.answer(trained, evaluation, dataset, store, state)
     agreement = dataset.validation.label_agreement.get("test")
     denied = (
-        "the champion and the reference contradict most of the test labels" if agreement and agreement.is_denied else ""
+        "the champion and the reference contradict most of the test labels; check them"
+        if agreement and agreement.is_denied
+        else ""
     )
     rows = gate.LabelledRows(dataset.test.labels, dataset.test_digests, denied)
     decision = gate.decide(candidate, champion, rows, rules, best=best, refused_before=state.refusals, forced=force)

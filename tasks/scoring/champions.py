@@ -40,7 +40,8 @@ def answer(
         Champion(number, theirs.pop(0) if predict else None, np.isin(dataset.test_digests, digests), fault)
         for number, (predict, digests, fault) in zip(numbers, loaded, strict=True)
     ]
-    n_new = int((~np.isin(dataset.train_digests, loaded[0][1])).sum())
+    known = loaded[0][1]  # empty if an earlier release made the version: then no row counts as new
+    n_new = int((~np.isin(dataset.train_digests, known)).sum()) if len(known) else 0
     return Candidate(ours, measurements, n_new), champions[0], champions[-1]
 
 

@@ -185,27 +185,24 @@ def _promotion_reason(decision: Decision) -> str:
 
 def _changes(decision: Decision, comparison: Comparison) -> str:
     fixed = count(comparison.fixed, "mistake")
-    return f"it fixes {fixed} of version {decision.champion} and makes {comparison.made:,} new ones"
+    return f"it fixes {fixed} of version {decision.champion} and makes {count(comparison.made, 'new one')}"
 
 
 def _fault(champion: Champion, best: Champion, rules: GateRules) -> str:
     """Return why a candidate can't be compared with the champions, or ""."""
     for one in (champion, best):
         if one.right is None:
-            return _incomparable(one, one.fault)
+            return _incomparable(one, one.fault, "the champion" if one is champion else "the best champion so far")
     share = float((champion.trained_on | best.trained_on).mean())
     if share > rules.max_test_overlap:
         others = "" if best is champion else f" or version {best.version}"
         fault = f"it{others} was trained on {share:.1%} of the test rows, {_flag('max_test_overlap', rules)}"
-        return _incomparable(champion, fault)
+        return _incomparable(champion, fault, "the champion")
     return ""
 
 
-def _incomparable(champion: Champion, fault: str) -> str:
-    return (
-        f"the champion, version {champion.version}, can't be compared with ({fault}); "
-        "use --force REASON to promote anyway"
-    )
+def _incomparable(champion: Champion, fault: str, role: str) -> str:
+    return f"{role}, version {champion.version}, can't be compared with ({fault}); use --force REASON to promote anyway"
 
 
 def _compare(  # noqa: PLR0913, the inputs of a decision
