@@ -1,6 +1,7 @@
 """Create or update the work pool, the deployments of prefect.yaml and the automations on a Prefect server.
 
-What was changed in the Prefect UI stays, for example a paused schedule, until prefect.yaml changes.
+What was changed in the Prefect UI stays, for example a paused schedule, until prefect.yaml changes. Of automations,
+only a pause stays.
 
 `make up` runs it; for another server: PREFECT_API_URL=… .venv/bin/python deployment/deploy.py
 """

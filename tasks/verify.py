@@ -33,6 +33,8 @@ def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult
     except StoreError as error:
         faults = [str(error)]
     checked = "files, metrics and retrained weights" if reproduce else "files and metrics"
+    if not faults and not reproduce and store.card(version)["data"].get("folds"):
+        checked = "files and weights; its metrics, of cross-validation, need --reproduce"
     summary = "; ".join(faults) or f"version {version} matches its card: {checked}"
     title = f"Version {version}: {'differs from its card' if faults else 'verified'}"
     lines = "\n".join(f"- {line}" for line in faults or [summary])

@@ -90,10 +90,10 @@ def _metrics_pairs(
 
     threshold = metrics.abstention_threshold(held_out, held_out_labels)
     evaluation = metrics.evaluation(dataset.test, test, threshold, dataset.n_folds)
-    return [
-        (stated["figures"], card.metrics(evaluation), "figures"),
-        (stated.get("abstention"), dataclasses.asdict(evaluation.abstention), "abstention"),
-    ]
+    pairs = [(stated["figures"], card.metrics(evaluation), "figures")]
+    if "level" in stated.get("abstention", {}):  # an earlier release chose the threshold by another rule
+        pairs.append((stated["abstention"], dataclasses.asdict(evaluation.abstention), "abstention"))
+    return pairs
 
 
 def _train(dataset: Dataset, recipe: Recipe, work: Storage) -> TrainingResult:
