@@ -89,7 +89,7 @@ def cell(
 def count_found(
     pixels: NDArray[np.uint8], digits: NDArray[np.uint8], size: int, length: int, random: np.random.Generator
 ) -> str:
-    """Return how many of all permutations of so many digits are named rightly."""
+    """Return how many of all permutations of `length` digits are named rightly."""
     found = n_permutations = 0
     for group in combinations(range(10), length):
         for turn in range(1, length):

@@ -38,9 +38,8 @@ def main() -> None:
     with get_client(sync_client=True) as client:
         before = {deployment.id: deployment for deployment in find(client, entries)}
         disabled = {automation.name for automation in client.read_automations() if not automation.enabled}
-        for pool in {entry["work_pool"]["name"] for entry in entries} - {
-            pool.name for pool in client.read_work_pools()
-        }:
+        pools = {entry["work_pool"]["name"] for entry in entries}
+        for pool in pools - {existing.name for existing in client.read_work_pools()}:
             run("work-pool", "create", pool, "--type", "process")
         run("deploy", "--all")
         for deployment in find(client, entries):

@@ -44,6 +44,7 @@ class Drift:
 
 
 MIN_CONFIRMED = 0.5
+"""Share of confirmed labels below which most are contradicted."""
 
 
 @dataclass(frozen=True)

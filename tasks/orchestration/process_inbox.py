@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
+from schemas.counts import count
 from schemas.errors import InputError
 from schemas.results import InboxFile
 from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
@@ -29,8 +30,6 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
 
     Each file is read only once, so the added rows are those that were checked.
     """
-    from schemas.counts import count
-
     folder = Inbox(inbox)
     with folder.locked():
         reports = [

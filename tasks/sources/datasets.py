@@ -28,11 +28,10 @@ UNSUITABLE = {
 """The other sets of `keras.datasets`, and their contents."""
 
 
-def check(*sources: str | None) -> None:
+def check(*sources: str) -> None:
     """Raise InputError, within tens of milliseconds, if one of the sources can't be trained on."""
     for source in sources:
-        if source is not None:
-            find_format(source)
+        find_format(source)
 
 
 def check_headers(*sources: str) -> None:
@@ -85,10 +84,8 @@ def find_format(source: str, expected: str = "") -> Format:
     return file_format
 
 
-def resolve_path(source: str | None) -> Path | None:
-    """Return a source's path on this machine; None if it is elsewhere, or if there is no source."""
-    if source is None:
-        return None
+def resolve_path(source: str) -> Path | None:
+    """Return a source's path on this machine; None if it is elsewhere."""
     built_in_format = formats.find_built_in(source)
     path = built_in_format.path if built_in_format else local_path(source)
     return path and path.resolve()
