@@ -29,9 +29,10 @@ def steps() -> list[tuple[str, list[str]]]:
 
 
 def without_numbers(line: str) -> str:
-    """Return the line with its numbers and the id of an artifact masked."""
+    """Return the line with its numbers, the plurals after them and the id of an artifact masked."""
     masked = re.sub(r"artifact/[0-9a-f-]+…?", "artifact/ID", line)
-    return " ".join(re.sub(r"\d+([.,]\d+)*", "N", masked).split())
+    masked = re.sub(r"\d+([.,]\d+)*", "N", masked)
+    return " ".join(re.sub(r"\b(mistake|one|row|image)s\b", r"\1", masked).split())
 
 
 def is_printed(shown: str, printed: list[str]) -> bool:
