@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
@@ -107,14 +107,20 @@ def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
 
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
     """Read a PNG, JPEG or BMP picture of any size and colour as 28 × 28."""
+    return decode_picture(path, str(path), rules)
+
+
+def decode_picture(file: Path | IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
+    """Decode a picture as 28 × 28; raise InputError, with a message that begins with its name, if it can't be."""
     try:
-        with Image.open(path, formats=PILLOW_FORMATS) as picture:
+        with Image.open(file, formats=PILLOW_FORMATS) as picture:
             if picture.width * picture.height <= rules.max_picture_pixels:
                 return normalize(_to_grey(ImageOps.exif_transpose(picture)))
             size = f"{picture.width:,} × {picture.height:,}"
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
-        raise InputError(f"{path}: not a readable PNG, JPEG or BMP picture ({first_line(error)})") from error
-    raise InputError(f"{path}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+        reason = "unknown content" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        raise InputError(f"{name}: not a readable PNG, JPEG or BMP picture ({reason})") from error
+    raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
