@@ -20,6 +20,7 @@ from schemas.gate import Comparison
 from schemas.images import Images
 from schemas.prediction import Example
 from schemas.results import Mistake
+from schemas.text import printable
 from schemas.training import EpochRecord
 from schemas.validation import Drift, Validation
 
@@ -157,6 +158,7 @@ def example_sheet(title: str, examples: Sequence[Example]) -> Figure | None:
 
 
 def _shorten(text: str, length: int) -> str:
+    text = printable(text)
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 
