@@ -71,7 +71,7 @@ def _table(batch: PredictionBatch) -> pa.Table:
     """Return a batch as columns; an invalid image has only its name and `abstained`."""
     values = (batch.label, batch.confidence, batch.second, batch.unlike_training)
     label, confidence, second, unlike = (pa.array(column, mask=batch.reason != "") for column in values)
-    items = list(map(printable, batch.items.astype(str)))
+    items = [printable(str(item)) for item in batch.items]
     return pa.table([items, label, confidence, second, batch.abstained, unlike], schema=COLUMNS)
 
 
