@@ -10,7 +10,7 @@ HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}
 
 
 def printable(text: str | Path) -> str:
-    r"""Return a text in one line, its hidden characters escaped: `\n`, `\x1b`, `\u202e`; `\xff` for a byte not UTF-8."""
+    r"""Return a text as one line, hidden characters escaped: `\n`, `\x1b`, `\u202e`; `\xff` for a byte not UTF-8."""
     text = str(text)
     return text if text.isprintable() else "".join(map(_escape, text))
 
