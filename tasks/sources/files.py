@@ -8,6 +8,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, cast
@@ -63,7 +64,7 @@ def is_gzipped(path: Path) -> bool:
         return file.read(len(GZIP)) == GZIP
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading; raise InputError for a pipe or a device, whose end may never come."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for a writer
     if S_ISREG(os.fstat(descriptor).st_mode):
