@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, cast
 
 from schemas.digits import CLASSES
@@ -26,6 +29,8 @@ PICTURE_PARTS = ("train", "test")
 
 DAMAGED = (OSError, EOFError, zlib.error)
 """Errors of reading a damaged file, and of the operating system."""
+MAX_RATIO = 1032
+"""Bytes that a byte of deflated data expands to at most; no format of images packs them better."""
 
 
 def is_picture(head: bytes) -> bool:
@@ -55,13 +60,22 @@ def is_idx_folder(folder: Path) -> bool:
 
 def is_gzipped(path: Path) -> bool:
     """Check whether a file is gzipped, by its content."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(GZIP)) == GZIP
+
+
+def open_regular(path: Path) -> BufferedReader:
+    """Open a file for reading; raise InputError for a pipe or a device, whose end may never come."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for a writer
+    if S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise InputError(f"{path}: {unsuitable(path)}; a file is needed")
 
 
 def open_expanded(path: Path) -> IO[bytes]:
     """Open a file for reading, expanded if it is gzipped."""
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
+    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else open_regular(path)
 
 
 @contextmanager
@@ -80,6 +94,12 @@ def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
         raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
 
 
+def check_declared(name: str, n_bytes: int, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
+    """Raise InputError if a file's header declares more than its bytes can hold, at `per_byte` a byte."""
+    if declared > n_bytes * per_byte:
+        raise InputError(f"{name}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
+
+
 def check_inside(path: Path, root: Path) -> None:
     """Raise InputError for a link that leads out of a folder or to itself."""
     try:
@@ -93,6 +113,13 @@ def check_inside(path: Path, root: Path) -> None:
 def entries(folder: Path) -> list[Path]:
     """Return a folder's entries, sorted by name, without hidden files and Thumbs.db."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+
+
+def unsuitable(path: Path) -> str:
+    """Return what a path is that isn't a file."""
+    if not path.exists():
+        return "a broken link"
+    return "a folder" if path.is_dir() else "a pipe or a device"
 
 
 def unreadable(error: OSError) -> str:

@@ -19,6 +19,7 @@ from tasks.sources.frames import Frames, image_batches, images_to_frame
 
 IMAGES, LABELS = (int.from_bytes(magic, "big") for magic in (IDX_IMAGES, IDX_LABELS))
 SHAPES: dict[int, tuple[int, ...]] = {IMAGES: (SIDE, SIDE), LABELS: ()}
+PIECE_BYTES = 1 << 24
 ROLES = (("train", "images"), ("train", "labels"), ("test", "images"), ("test", "labels"))
 
 
@@ -45,7 +46,8 @@ def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
             raise InputError(f"{path}: no IDX file of images")
         images = files[part, "images"]
         if labels_file := files.get((part, "labels")):
-            labels = _read_labels(labels_file, images)
+            _check_counts(labels_file, images)
+            labels = _read_rows(labels_file, LABELS, n_rows)
     yield from image_batches(_read_rows(images, IMAGES, n_rows), labels)
 
 
@@ -74,17 +76,19 @@ def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
 
 def _read_part(images: Path, labels_file: Path, rules: Rules) -> pd.DataFrame:
     [pixels] = _read_rows(images, IMAGES, max_mib=rules.max_expanded_mib)
-    return images_to_frame(pixels, _read_labels(labels_file, images, rules.max_expanded_mib))
+    [labels] = _read_rows(labels_file, LABELS, max_mib=rules.max_expanded_mib)
+    _check_counts(labels_file, images)
+    return images_to_frame(pixels, labels)
 
 
-def _read_labels(path: Path, images: Path, max_mib: int | None = None) -> NDArray[np.uint8]:
-    """Read all labels; raise InputError unless there is one for each of the images."""
-    [labels] = _read_rows(path, LABELS, max_mib=max_mib)
-    with reading(images) as file:
-        n_images = _read_header(images, IMAGES, file)
-    if n_images != len(labels):
-        raise InputError(f"{path}: {len(labels):,} labels for the {n_images:,} images of {images.name}")
-    return labels
+def _check_counts(labels: Path, images: Path) -> None:
+    """Raise InputError unless the headers declare a label for each of the images."""
+    n_rows = []
+    for path, magic in ((labels, LABELS), (images, IMAGES)):
+        with reading(path) as file:
+            n_rows.append(_read_header(path, magic, file))
+    if n_rows[0] != n_rows[1]:
+        raise InputError(f"{labels}: {n_rows[0]:,} labels for the {n_rows[1]:,} images of {images.name}")
 
 
 def _read_rows(
@@ -100,13 +104,21 @@ def _read_rows(
         n_rows = n_rows or max(total, 1)
         for start in range(0, max(total, 1), n_rows):
             expected = min(n_rows, total - start) * row_bytes
-            content = file.read(expected)
+            content = _read_up_to(file, expected)
             if len(content) < expected:
                 end, needed = begin + start * row_bytes + len(content), begin + total * row_bytes
                 raise InputError(f"{path}: ends at byte {end:,}; {total:,} rows need {needed:,}")
             yield np.frombuffer(content, np.uint8).reshape(-1, *shape)
         if file.read(1):
             raise InputError(f"{path}: goes on after byte {file.tell() - 1:,}, where its {total:,} rows end")
+
+
+def _read_up_to(file: IO[bytes], n_bytes: int) -> bytearray:
+    """Read bytes in pieces: a single read would allocate all that the header declares."""
+    content = bytearray()
+    while piece := file.read(min(n_bytes - len(content), PIECE_BYTES)):
+        content += piece
+    return content
 
 
 def _read_header(path: Path, magic: int, file: IO[bytes]) -> int:

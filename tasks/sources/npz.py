@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import io
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
-from tasks.sources.files import check_expanded
+from tasks.sources.files import MAX_RATIO, check_expanded, open_regular
 from tasks.sources.frames import Frames, image_batches, images_to_frame
 
 TRAIN, TEST, UNSPLIT = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
@@ -29,7 +29,10 @@ IMAGE_SHAPES = {(SIDE, SIDE), (SIDE, SIDE, 1), (PIXEL_COUNT,)}
 NUMBER_KINDS = "biuf"
 # By version of the .npy format.
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-DAMAGED = zipfile.BadZipFile, zlib.error, NotImplementedError, ValueError, EOFError, OSError, RuntimeError
+MAX_HEADER_BYTES = 10_240
+"""NumPy accepts headers of 10,000 characters."""
+MAX_BY_COLUMN_MIB = 512
+"""MiB of an array to predict on that is stored column by column, and so in memory as a whole: 70,000 float64 images."""
 
 
 def read(path: Path, rules: Rules) -> Frames:
@@ -61,7 +64,7 @@ def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
         labels = None
         if names[1:]:
             _check_shapes(path, names, *shapes)
-            labels = arrays.read(names[1]).reshape(-1)
+            labels = (rows.reshape(-1) for rows in arrays.read_rows(names[1], n_rows))
         elif shapes[0][1:] not in IMAGE_SHAPES:
             raise InputError(f"{path}: expected {names[0]} as (rows, 28, 28), got {shapes[0]}")
         yield from image_batches(arrays.read_rows(names[0], n_rows), labels)
@@ -102,7 +105,7 @@ class _Arrays(NamedTuple):
         """Read an array `n_rows` rows at a time; one that is stored column by column is read at once."""
         with self.archive.open(self.members[name]) as file:
             (total, *image), by_column, dtype = self._read_header(name, file)
-            array = self.read(name) if by_column else None
+            array = self._read_by_column(name) if by_column else None
             for start in range(0, max(total, 1), n_rows):
                 if array is not None:
                     yield array[start : start + n_rows]
@@ -110,13 +113,24 @@ class _Arrays(NamedTuple):
                 shape = (min(n_rows, total - start), *image)
                 yield np.frombuffer(file.read(dtype.itemsize * int(np.prod(shape))), dtype).reshape(shape)
 
+    def _read_by_column(self, name: str) -> NDArray[np.generic]:
+        n_bytes = self.n_bytes(name)
+        if n_bytes > MAX_BY_COLUMN_MIB << 20:
+            raise InputError(
+                f"{self.path}: {name} is stored column by column and takes {n_bytes >> 20:,} MiB; save it row by row, "
+                "with numpy.ascontiguousarray"
+            )
+        return self.read(name)
+
     def _read_header(self, name: str, file: IO[bytes]) -> _Header:
         """Read a header; raise ValueError if its size differs from the member's: NumPy would allocate the header's."""
         member = self.members[name]
-        version = np.lib.format.read_magic(file)
+        header = io.BytesIO(file.read(MAX_HEADER_BYTES))  # its length is a claim, too
+        version = np.lib.format.read_magic(header)
         if version not in HEADER_READERS:
             raise ValueError(f"{member} is of version {version} of the .npy format")
-        shape, by_column, dtype = HEADER_READERS[version](file)
+        shape, by_column, dtype = HEADER_READERS[version](header)
+        file.seek(header.tell())
         if dtype.kind not in NUMBER_KINDS:
             content = "pickled objects" if dtype.hasobject else f"{dtype}"
             raise InputError(f"{self.path}: expected numbers in {member}, got {content}")
@@ -130,11 +144,24 @@ class _Arrays(NamedTuple):
 @contextmanager
 def _open(path: Path) -> Iterator[_Arrays]:
     try:
-        with zipfile.ZipFile(path) as archive:
-            names = [name for name in archive.namelist() if name.endswith(".npy")]
+        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
+            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
+            for member in members:
+                _check_member(member, path.stat().st_size)
+            names = [member.filename for member in members]
             yield _Arrays(path, archive, {name.removesuffix(".npy"): name for name in names})
-    except DAMAGED as error:
+    except InputError:
+        raise
+    except Exception as error:  # damaged content makes zipfile and NumPy raise many kinds, such as TokenError
         raise InputError(f"{path}: not a readable .npz file ({first_line(error)})") from error
+
+
+def _check_member(member: zipfile.ZipInfo, n_bytes: int) -> None:
+    """Raise ValueError unless a member's declared size is possible in a file of `n_bytes`."""
+    if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise ValueError(f"{member.filename} is compressed by another method than deflate")
+    if member.file_size > min(member.compress_size, n_bytes) * MAX_RATIO:
+        raise ValueError(f"{member.filename}: {member.file_size:,} bytes declared, more than the file can hold")
 
 
 def _find_parts(arrays: _Arrays) -> tuple[tuple[str, str], ...]:
