@@ -13,7 +13,7 @@ from cyclopts import Parameter
 from prefect import State, flow
 from prefect.states import Completed
 
-from artifacts.store.history import State as StoreState
+from artifacts.store.records import State as StoreState
 from artifacts.store.store import Store
 from flows import command_line
 from schemas.errors import FlagError, InputError

@@ -67,7 +67,7 @@ def on_disk(dataset: Dataset, folder: Path, count: int, memory: int) -> Dataset:
 
 def pixel_file(path: Path, rows: int) -> PixelFile:
     """Return the cached file at a path, of `rows` images."""
-    from artifacts.store.storage import FolderStorage
+    from artifacts.store.folder_storage import FolderStorage
     from tasks.sharding.images import PixelFile
 
     return PixelFile(FolderStorage(path.parent.parent), path.parent.name, path.name, rows)
@@ -97,7 +97,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
             **decision,
         },
         "recipe": {"network": "mlp", "epochs": 14},
-        "data": {"name": "mnist"},
+        "data": {"name": "mnist", "rows": {"test": 10_000}},
         "files": checksums(folder),
     }
 

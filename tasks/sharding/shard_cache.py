@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
 from artifacts.files import DISK_FULL_ERRNOS
-from artifacts.store.storage import DAY, FolderStorage, Storage
+from artifacts.store.folder_storage import DAY, FolderStorage
+from artifacts.store.storage import Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
 from schemas.rules import Repair

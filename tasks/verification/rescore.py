@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.reports import card
-from artifacts.store.storage import FolderStorage, Storage
+from artifacts.store.folder_storage import FolderStorage
+from artifacts.store.storage import Storage
 from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe

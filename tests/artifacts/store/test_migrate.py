@@ -103,7 +103,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("method", ["create", "write", "remove", "remove_folder"])
 def test_migration_that_was_killed_is_finished_by_another_one(old, tmp_path, monkeypatch, method):
-    from artifacts.store.storage import FolderStorage
+    from artifacts.store.folder_storage import FolderStorage
 
     original = getattr(FolderStorage, method)
     for point in range(100):

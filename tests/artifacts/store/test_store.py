@@ -15,7 +15,7 @@ import pytest
 from samples import ROOT, VERSION_FILES, fill_version, promote, publish
 
 from artifacts.store import store as store_module
-from artifacts.store.history import State
+from artifacts.store.records import State
 from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
 
@@ -563,7 +563,9 @@ def test_newest_event_is_found_whatever_the_hint_says(store, folder, hint):
         path.unlink()
     else:
         path.write_bytes(hint)
-    assert Store(store.uri).state() == State(5, 2, 1, refusals=3, last_version=3, oldest_kept=1, best_champion=2)
+    assert Store(store.uri).state() == State(
+        event=5, champion=2, previous_champion=1, refusals=3, last_version=3, oldest_kept=1, best_champion=2
+    )
     assert publish(store) == 4
     assert path.read_bytes() == b"6"
 
