@@ -55,12 +55,12 @@ class History:
             event = parse(EventFile, self._storage.read(_name(number)))
             if not self.store or event.get("store", self.store) == self.store:
                 return event
-            reason = f"an event of another store, {event['store']}"
+            reason = f"of another store, whose id is {event['store']}"
         except FileNotFoundError:
             return None
         except ValueError as error:
             reason = f"not an event ({error})"
-        self.ignored[number] = f"{self._storage.child(_name(number))}: {reason}; ignored; restore it from a backup"
+        self.ignored[number] = f"{self._storage.child(_name(number))}: {reason}; restore it from a backup"
         return {}
 
     def append(self, event: Event, state: State) -> bool:

@@ -31,7 +31,7 @@ OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
 MAX_LISTED = 5
 RECENT_EVENTS = 100
 """Number of the newest events that are checked for damage whenever a store is opened."""
-NOT_OURS = "ignored: a version can't be copied into a store; use it in its own, by --store"
+NOT_OURS = "a version can't be copied into a store; use it in its own, with --store"
 REPORTED = ".reported"
 """A file in the folder of a version whose report is in Prefect."""
 
@@ -91,10 +91,10 @@ class Store:
             try:
                 self.card(number)
                 if number not in versions:
-                    lines.append(f"{self.version_uri(number)}: not in this store's history; {NOT_OURS}")
+                    lines.append(f"version {number}: not in this store's history; {NOT_OURS}")
             except StoreError as error:
-                lines.append(f"{error}; ignored")
-        return lines
+                lines.append(str(error))
+        return [f"{line}; ignored" for line in lines]
 
     def version_uri(self, version: int) -> str:
         return str(self._versions.child(str(version)))
@@ -127,7 +127,7 @@ class Store:
         except (StorageError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
         if card.get("store", self._id) != self._id:
-            raise StoreError(f"version {version}: of another store, {card['store']}; {NOT_OURS}")
+            raise StoreError(f"version {version}: of another store, whose id is {card['store']}; {NOT_OURS}")
         return card
 
     def _known_versions(self) -> str:
