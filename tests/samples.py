@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 QUICK = Overrides.model_validate({"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1})
 """A training of a second that learns drawn digits."""
+DAMAGED = [
+    b"",
+    b"null",
+    b"5",
+    b"[]",
+    b"{}",
+    b"{",
+    b'{"version": 2}',
+    b"not JSON",
+    b"\xff\xfe{\x00}\x00",
+    b"[" * 100_000,
+    b"\0" * 500,
+]
+"""Contents of a file that was damaged or edited by hand."""
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
 """The files that `fill_version` writes."""
 

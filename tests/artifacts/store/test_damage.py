@@ -5,26 +5,11 @@ import shutil
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from samples import promote, publish
+from samples import DAMAGED, promote, publish
 
 from artifacts.reports import leaderboard
 from artifacts.store.store import Store
 from schemas.errors import StoreError
-
-DAMAGED = [
-    b"",
-    b"null",
-    b"5",
-    b"[]",
-    b"{}",
-    b"{",
-    b'{"version": 2}',
-    b"not JSON",
-    b"\xff\xfe{\x00}\x00",
-    b"[" * 100_000,
-    b"\0" * 500,
-]
-"""Contents of a file that was damaged or edited by hand."""
 
 
 @pytest.fixture(params=["folder", "memory"])
