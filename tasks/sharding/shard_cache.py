@@ -123,7 +123,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
                 _write(path, key, job, check)
                 folder = job.storage.local_dir(key)
         os.utime(folder)  # the time that `sweep` checks
-        counts = json.loads((folder / SUMMARY).read_text())["counts"]
+        counts = json.loads((folder / SUMMARY).read_text("utf-8"))["counts"]
     except ENVIRONMENT_ERRORS:
         raise
     except InputError as error:
@@ -191,7 +191,7 @@ def _find_folder(storage: Storage, key: str) -> Path | None:
 def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
     """Check whether all files of a cached shard, local and in the store, have the sizes stated in its summary."""
     try:
-        sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
+        sizes = json.loads((folder / SUMMARY).read_text("utf-8"))["bytes"]
         return all(stored.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
     except (OSError, ValueError):
         return False

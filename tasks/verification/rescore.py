@@ -56,7 +56,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     from tasks.inference import model
     from tasks.training import job, sampling
 
-    stated = json.loads((folder / CARD).read_text())
+    stated = json.loads((folder / CARD).read_text("utf-8"))
     dataset = _read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
