@@ -17,7 +17,7 @@ from gate_models import Answers, answers
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from artifacts.store.history import State
+from artifacts.store.records import State
 from schemas.gate import DEFAULT_GATE, Decision
 from tasks.scoring import evidence
 from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide
@@ -81,7 +81,7 @@ class Registry:
             best=best,
             refused_before=self.state.refusals,
         )
-        self.state = self.state.with_decision(number, decision.to_dict())._replace(last_version=number)
+        self.state = self.state.with_decision(number, decision.to_dict()).changed(last_version=number)
         kept = (self.state.champion, self.state.best_champion)
         self.models = {version: right for version, right in (self.models | {number: model}).items() if version in kept}
         return decision

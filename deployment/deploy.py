@@ -80,7 +80,8 @@ def run(*command: str) -> None:
         cwd=ROOT,
         env={"PROJECT": str(ROOT), **os.environ},
         capture_output=True,
-        text=True,
+        encoding="utf-8",
+        errors="replace",
         check=False,
     )
     if process.returncode:
@@ -89,7 +90,7 @@ def run(*command: str) -> None:
 
 def update_automations(client: SyncPrefectClient) -> None:
     """Create the automations of automations.yaml, or update those with the same name."""
-    for fields in yaml.safe_load(AUTOMATIONS.read_text()):
+    for fields in yaml.safe_load(AUTOMATIONS.read_text("utf-8")):
         automation = AutomationCore.model_validate(fields)
         # `prefect automation create` would add a second one of the same name.
         if existing := client.read_automations_by_name(automation.name):

@@ -87,7 +87,13 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
 def deploy(environment: Mapping[str, str]) -> None:
     """Run deploy.py; raise UpError with the last line of its output if it fails."""
     process = subprocess.run(
-        [sys.executable, "deployment/deploy.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "deployment/deploy.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if process.returncode:
         last_line = (process.stderr or process.stdout).strip().splitlines()[-1:]

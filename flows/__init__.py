@@ -3,6 +3,7 @@
 Each imports this package before Prefect, which needs a home folder and logs names and tracebacks as they are.
 """
 
+import io
 import logging
 import sys
 import warnings
@@ -28,6 +29,8 @@ def make_printable(record: logging.LogRecord) -> bool:
     return True
 
 
+if isinstance(sys.stdout, io.TextIOWrapper):  # a locale's encoding may lack a character of a message
+    sys.stdout.reconfigure(errors="backslashreplace")
 check_home()
 # Prefect warns if its folder can't be created, needed or not; command_line reports it if it is.
 warnings.filterwarnings("ignore", category=UserWarning, module="prefect.context")

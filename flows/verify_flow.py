@@ -16,6 +16,7 @@ from flows import command_line
 from schemas.address import ADDRESS
 from schemas.results import VerificationResult
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.verify import verify
 
 
@@ -43,7 +44,7 @@ def verify_flow(
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version=version, store=store)
-    versions = Store(store)
+    versions = open_store(store)
     verified = verify(versions, versions.resolve_version(version or None), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 

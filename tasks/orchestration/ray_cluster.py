@@ -105,7 +105,8 @@ def _check_answers(address: str) -> None:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=HEALTH_CHECK_SECONDS,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except subprocess.TimeoutExpired as error:
         raise OSError(NOT_RAY) from error

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.store import training_rows
-from artifacts.store.history import State
+from artifacts.store.records import State
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import Dataset, Evaluation, TrainingResult

@@ -87,7 +87,7 @@ class _Writer:
             "max_repaired_pixel": self._max_repaired_pixel,
         }
         sizes = {file.name: file.stat().st_size for file in self._folder.iterdir()}
-        (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}))
+        (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}), "utf-8")
 
     def _repair(self, frame: pd.DataFrame) -> pd.DataFrame:
         frame = relabel(frame, self._relabel)

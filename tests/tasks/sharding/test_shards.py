@@ -16,7 +16,8 @@ from samples import draw_digits
 
 from artifacts.files import TEMPORARY_PREFIX
 from artifacts.reports import validation_report
-from artifacts.store.storage import RETIRED_PREFIX, FolderStorage, storage_at
+from artifacts.store.folder_storage import RETIRED_PREFIX, FolderStorage
+from artifacts.store.storage import storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
