@@ -24,6 +24,7 @@ PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)(?!.*\.(parquet|csv|csv\.gz)$)", re.IGNORECASE)
 LABEL_NAMES = tuple(str(label) for label in CLASSES)
 PICTURE_PARTS = ("train", "test")
+SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 DAMAGED = (OSError, EOFError, zlib.error)
 """Errors of reading a damaged file, and of the operating system."""
@@ -92,8 +93,13 @@ def check_inside(path: Path, root: Path) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return a folder's entries, sorted by name, without hidden files and Thumbs.db."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+    """Return a folder's entries, sorted by name, without hidden ones and those that systems leave behind."""
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+
+
+def is_hidden(name: str) -> bool:
+    """Check whether a file or folder is hidden, or was left by a system: `._digits.csv`, Thumbs.db, __MACOSX."""
+    return name.startswith(".") or name in SYSTEM_ENTRIES
 
 
 def printable(path: Path | str) -> str:

@@ -1,0 +1,78 @@
+"""Recognise the parts of a source, and what isn't data, by the names that people use. Imports no slow library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from schemas.counts import count
+from tasks.sources.files import LABEL_NAMES, entries
+
+PartName = Literal["train", "test", "validation"]
+WORDS: dict[PartName, str] = {
+    "train": "train(?:ing)?",
+    "test": "test(?:ing)?|t10k",
+    "validation": "val(?:id(?:ation)?)?",
+}
+"""The words for a part, alone or with one of CONTENTS: `train`, `xtrain`, `trainingSet`, `test_images`."""
+CONTENTS = "images?|labels?|data|set|[xy]"
+PATTERNS = {
+    part: re.compile(rf"(?<![a-z])(?:{CONTENTS})?(?:{words})(?:{CONTENTS})?(?![a-z])") for part, words in WORDS.items()
+}
+MAX_DEPTH = 8
+DOCUMENT = re.compile(r"(read.?me|licen[cs]e|copying|changelog).*|.*\.(md|txt|rst|html?|pdf|json|ya?ml)", re.IGNORECASE)
+"""Names of files that describe the data beside them."""
+
+Content = TypeVar("Content")
+
+
+def part_of(name: str) -> PartName | None:
+    """Return the part that a name stands for; None if it names none, or several."""
+    found = [part for part, pattern in PATTERNS.items() if pattern.search(name.lower())]
+    return found[0] if len(found) == 1 else None
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder that holds the data: `folder`, or the one below it in which everything is, as in unpacked zips.
+
+    torchvision keeps its downloads in `MNIST/raw`, beside a folder of its own.
+    """
+    for _ in range(MAX_DEPTH):
+        children = [child for child in entries(folder) if not (child.is_file() and DOCUMENT.fullmatch(child.name))]
+        if {child.name for child in children} == {"raw", "processed"}:
+            children = [folder / "raw"]
+        if len(children) != 1 or not children[0].is_dir() or children[0].is_symlink():
+            break
+        if children[0].name in LABEL_NAMES:
+            break
+        folder = children[0]
+    return folder
+
+
+def choose_parts(
+    found: Mapping[PartName, Content], sizes: Mapping[PartName, str]
+) -> tuple[list[Content], tuple[str, ...]]:
+    """Return the part to train on and, if there is one, that to test with, and notes on what became of the others.
+
+    A validation part is tested with if there is no test part. A part alone is trained on, whatever its name.
+    `sizes` describe the parts for the notes.
+    """
+    validation = "validation"
+    if len(found) == 1:
+        return list(found.values()), ()
+    if "train" not in found:
+        return [found["validation"], found["test"]], (f"the validation part ({sizes['validation']}) is trained on",)
+    if "test" not in found:
+        return [found["train"], found[validation]], (f"the validation part ({sizes[validation]}) is the test part",)
+    left_out = (f"the validation part ({sizes[validation]}) isn't read",) if validation in found else ()
+    return [found["train"], found["test"]], left_out
+
+
+def note_left_out(names: Sequence[str], why: str) -> tuple[str, ...]:
+    """Return a note on files that aren't read, if there are any."""
+    if not names:
+        return ()
+    listed = f"{', '.join(names[:3])}{', …' if names[3:] else ''}"
+    return (f"{count(len(names), 'file')} left out ({why}): {listed}",)
