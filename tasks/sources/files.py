@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -100,11 +99,6 @@ def entries(folder: Path) -> list[Path]:
 def is_hidden(name: str) -> bool:
     """Check whether a file or folder is hidden, or was left by a system: `._digits.csv`, Thumbs.db, __MACOSX."""
     return name.startswith(".") or name in SYSTEM_ENTRIES
-
-
-def printable(path: Path | str) -> str:
-    """Return a path, or a message that contains one, as text; bytes that aren't UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def unreadable(error: OSError) -> str:

@@ -18,8 +18,11 @@ from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import Shard, ShardManifest
+from schemas.text import printable
 from tasks.sources import formats
-from tasks.sources.files import PARQUET, check_inside, entries, printable
+from schemas.text import printable
+from tasks.sources import formats
+from tasks.sources.files import PARQUET, check_inside, entries
 from tasks.sources.parts import PartName, choose_parts, note_left_out, part_of, root_of
 
 WILDCARDS = set("*?[")
