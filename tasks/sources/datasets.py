@@ -33,12 +33,12 @@ def check(*sources: str) -> None:
         find_format(source)
 
 
-def check_headers(*sources: str) -> None:
+def check_headers(*sources: str, rules: Rules) -> None:
     """Raise InputError for what the beginnings of the sources' files show to be wrong; shards aren't opened."""
     for source in sources:
         fmt = find_format(source)
         if fmt is not SHARDS and not fmt.built_in:
-            fmt.check_header(Path(strip_file_scheme(source)))
+            fmt.check_header(Path(strip_file_scheme(source)), rules)
 
 
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:

@@ -16,6 +16,7 @@ from schemas.errors import InputError, first_line
 GZIP = b"\x1f\x8b"
 NPZ = (b"PK\x03\x04", b"PK\x05\x06")
 """A zip archive, and an empty one."""
+NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
@@ -52,6 +53,11 @@ def is_picture_folder(folder: Path) -> bool:
 def is_idx_folder(folder: Path) -> bool:
     """Check whether a folder has a file named like one of the original MNIST's."""
     return any(IDX_NAME.match(path.name) for path in folder.iterdir())
+
+
+def npy_files(folder: Path) -> list[Path]:
+    """Return the `.npy` files of a folder."""
+    return [path for path in entries(folder) if path.suffix.lower() == ".npy"]
 
 
 def is_gzipped(path: Path) -> bool:

@@ -53,26 +53,25 @@ def root_of(folder: Path) -> Path:
 
 def choose_parts(
     found: Mapping[PartName, Content], sizes: Mapping[PartName, str]
-) -> tuple[list[Content], tuple[str, ...]]:
-    """Return the part to train on and, if there is one, that to test with, and notes on what became of the others.
+) -> tuple[Content, Content | None, tuple[str, ...]]:
+    """Return the part to train on, that to test with, if there is one, and notes on what became of the others.
 
-    A validation part is tested with if there is no test part. A part alone is trained on, whatever its name.
-    `sizes` describe the parts for the notes.
+    Without a test part, the validation part is tested with. A part alone is trained on, whatever its name. `sizes`
+    describe the parts for the notes.
     """
-    validation = "validation"
     if len(found) == 1:
-        return list(found.values()), ()
-    if "train" not in found:
-        return [found["validation"], found["test"]], (f"the validation part ({sizes['validation']}) is trained on",)
+        return next(iter(found.values())), None, ()
+    validation = f"the validation part ({sizes.get('validation', '')})"
     if "test" not in found:
-        return [found["train"], found[validation]], (f"the validation part ({sizes[validation]}) is the test part",)
-    left_out = (f"the validation part ({sizes[validation]}) isn't read",) if validation in found else ()
-    return [found["train"], found["test"]], left_out
+        return found["train"], found["validation"], (f"{validation} is the test part",)
+    if "train" not in found:
+        return found["validation"], found["test"], (f"{validation} is trained on",)
+    return found["train"], found["test"], (f"{validation} isn't read",) if "validation" in found else ()
 
 
-def note_left_out(names: Sequence[str], why: str) -> tuple[str, ...]:
-    """Return a note on files that aren't read, if there are any."""
+def note_left_out(names: Sequence[str], why: str, noun: str = "file") -> tuple[str, ...]:
+    """Return a note on files or the like that aren't read, if there are any."""
     if not names:
         return ()
     listed = f"{', '.join(names[:3])}{', …' if names[3:] else ''}"
-    return (f"{count(len(names), 'file')} left out ({why}): {listed}",)
+    return (f"{count(len(names), noun)} left out ({why}): {listed}",)

@@ -8,7 +8,7 @@ import posixpath
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
@@ -18,8 +18,6 @@ from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import Shard, ShardManifest
-from schemas.text import printable
-from tasks.sources import formats
 from schemas.text import printable
 from tasks.sources import formats
 from tasks.sources.files import PARQUET, check_inside, entries
@@ -79,8 +77,8 @@ def list_parts(source: str) -> ShardParts:
         else:
             by_part.setdefault(names[shard.item] or "train", []).append(shard)
     parts = {part: ShardManifest(tuple(listed)) for part, listed in by_part.items()}
-    chosen, notes = choose_parts(parts, {part: manifest.summary for part, manifest in parts.items()})
-    return ShardParts(*chosen, notes=notes + note_left_out(left_out, "no labels"))
+    train, test, notes = choose_parts(parts, {part: manifest.summary for part, manifest in parts.items()})
+    return ShardParts(train, test, notes + note_left_out(left_out, "no labels"))
 
 
 def list_shards(source: str) -> ShardManifest:
@@ -146,8 +144,7 @@ def _has_labels(shard: Shard) -> bool:
         return True
     try:
         reader = formats.find_shard_format(Path(shard.address))
-        with closing(reader.batches(Path(shard.address), DEFAULT_INPUT_RULES, 1)) as batches:
-            columns = next(batches).columns
+        columns = next(reader.batches(Path(shard.address), DEFAULT_INPUT_RULES, 1)).columns
     except (InputError, StopIteration):
         return True
     return "label" in columns or "pixel0" not in columns
