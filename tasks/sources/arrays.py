@@ -112,11 +112,10 @@ def _label_rows(arrays: Arrays, name: str, shape: Shape, n_images: int, n_rows: 
 def _labelled_parts(arrays: Arrays) -> tuple[tuple[str, str], tuple[str, str] | None, tuple[str, ...]]:
     """Return the names of the arrays to read, and notes; raise InputError if there are none, or for their shapes."""
     shapes = arrays.shapes()
-    pairs = {part: (pair.images, pair.labels) for part, pair in _find_pairs(shapes).items() if pair.labels}
-    if "train" in pairs:
-        pairs.pop(None, None)  # `x` beside `x_train`
-    elif None in pairs:
-        pairs = {"train": pairs[None]}
+    labelled = {part: (pair.images, pair.labels) for part, pair in _find_pairs(shapes).items() if pair.labels}
+    pairs = {part: pair for part, pair in labelled.items() if part}
+    if "train" not in pairs and None in labelled:
+        pairs = {"train": labelled[None]}
     if "train" not in pairs:
         raise InputError(
             f"{arrays.path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {_summary(shapes)}"

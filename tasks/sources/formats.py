@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
-from tasks.sources import files, keras_sets, mnist
+from tasks.sources import files, keras_sets, mnist, parts
 from tasks.sources.parts import root_of
 
 if TYPE_CHECKING:
@@ -32,11 +32,11 @@ HEAD = 1024
 class Format:
     """A format: how it is recognised, the module that reads it, and its words in help texts.
 
-    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose `check(path, rules)`
-    raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)` yields frames to
-    predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a file is one image,
-    `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several formats match a file, the
-    first of them is used.
+    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
+    `check(path, rules)` raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)`
+    yields frames to predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a
+    file is one image, `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several
+    formats match a file, the first of them is used.
     """
 
     name: str
@@ -98,8 +98,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "npz",
         "tasks.sources.npz",
-        "arrays named as Keras does, `x_train, y_train, x_test, y_test`, or `x, y`, `images, labels` and the like; images "
-        "as 28 × 28 or 784, in rows first or last; labels as numbers, text or one-hot",
+        "arrays named `x_train, y_train, x_test, y_test`, as Keras does, `x, y`, `images, labels` or the like; images "
+        "of 28 × 28 or 784, along the first or the last axis; labels as numbers, text or one-hot",
         file=".npz",
         matches_file=lambda head: head.startswith(files.NPZ),
     ),
@@ -128,7 +128,7 @@ FORMATS: tuple[Format, ...] = (
         file="picture",
         folder="pictures",
         matches_file=files.is_picture,
-        matches_folder=files.is_picture_folder,
+        matches_folder=parts.is_picture_folder,
         has_labels=False,
         one_image=True,
     ),

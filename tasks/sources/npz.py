@@ -113,24 +113,24 @@ class _Arrays(NamedTuple):
         return self.read(name)
 
     def _check_header(self, name: str, file: IO[bytes]) -> _Header:
-        """Read a header; raise ValueError if its size differs from the member's: NumPy would allocate the header's."""
-        header, member = self._read_header(name, file), self.members[name]
+        header = self._read_header(name, file)
         if header.dtype.kind not in NUMBER_KINDS + TEXT_KINDS:
             content = PICKLED if header.dtype.hasobject else f"{header.dtype}"
-            raise InputError(f"{self.path}: expected numbers in {member.name}, got {content}")
-        declared_bytes = header.dtype.itemsize * int(np.prod([*header.shape, 1], dtype=object))
-        n_bytes = member.size - file.tell()
-        if declared_bytes != n_bytes:
-            raise ValueError(f"{member.name}: its header declares {declared_bytes:,} bytes, it has {n_bytes:,}")
+            raise InputError(f"{self.path}: expected numbers in {self.members[name].name}, got {content}")
         return header
 
     def _read_header(self, name: str, file: IO[bytes]) -> _Header:
+        """Read a header; raise ValueError if its size differs from the member's: NumPy would allocate the header's."""
         content = io.BytesIO(file.read(MAX_HEADER_BYTES))  # its length is a claim, too
-        version = np.lib.format.read_magic(content)
+        version, member = np.lib.format.read_magic(content), self.members[name]
         if version not in HEADER_READERS:
-            raise ValueError(f"{self.members[name].name} is of version {version} of the .npy format")
+            raise ValueError(f"{member.name} is of version {version} of the .npy format")
         header = _Header(*HEADER_READERS[version](content))
         file.seek(content.tell())
+        declared_bytes = header.dtype.itemsize * int(np.prod([*header.shape, 1], dtype=object))
+        n_bytes = member.size - content.tell()
+        if declared_bytes != n_bytes and not header.dtype.hasobject:
+            raise ValueError(f"{member.name}: its header declares {declared_bytes:,} bytes, it has {n_bytes:,}")
         return header
 
 

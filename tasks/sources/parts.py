@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from schemas.counts import count
-from tasks.sources.files import LABEL_NAMES, entries
+from tasks.sources.files import LABEL_NAMES, entries, has_label_folders, is_hidden
 
 PartName = Literal["train", "test", "validation"]
 WORDS: dict[PartName, str] = {
@@ -34,13 +34,18 @@ def part_of(name: str) -> PartName | None:
     return found[0] if len(found) == 1 else None
 
 
+def is_ignored(path: Path) -> bool:
+    """Check whether something beside data isn't data: a hidden or system file, or one that describes the data."""
+    return is_hidden(path.name) or (path.is_file() and DOCUMENT.fullmatch(path.name) is not None)
+
+
 def root_of(folder: Path) -> Path:
     """Return the folder that holds the data: `folder`, or the one below it in which everything is, as in unpacked zips.
 
     torchvision keeps its downloads in `MNIST/raw`, beside a folder of its own.
     """
     for _ in range(MAX_DEPTH):
-        children = [child for child in entries(folder) if not (child.is_file() and DOCUMENT.fullmatch(child.name))]
+        children = [child for child in folder.iterdir() if not is_ignored(child)]
         if {child.name for child in children} == {"raw", "processed"}:
             children = [folder / "raw"]
         if len(children) != 1 or not children[0].is_dir() or children[0].is_symlink():
@@ -49,6 +54,20 @@ def root_of(folder: Path) -> Path:
             break
         folder = children[0]
     return folder
+
+
+def part_folders(folder: Path) -> dict[PartName, Path]:
+    """Return the subfolders that are named like parts; of two that name the same one, the first."""
+    found: dict[PartName, Path] = {}
+    for entry in entries(folder):
+        if entry.is_dir() and (part := part_of(entry.name)):
+            found.setdefault(part, entry)
+    return found
+
+
+def is_picture_folder(folder: Path) -> bool:
+    """Check whether a folder, or one of its parts, has subfolders named 0 to 9."""
+    return any(map(has_label_folders, (folder, *map(root_of, part_folders(folder).values()))))
 
 
 def choose_parts(
