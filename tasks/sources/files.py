@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,9 +15,8 @@ from typing import IO, cast
 from schemas.digits import CLASSES
 from schemas.errors import InputError, first_line
 
-GZIP = b"\x1f\x8b"
-NPZ = (b"PK\x03\x04", b"PK\x05\x06")
-"""A zip archive, and an empty one."""
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ"
+ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
@@ -27,7 +28,7 @@ LABEL_NAMES = tuple(str(label) for label in CLASSES)
 SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 PIECE_BYTES = 1 << 20
-DAMAGED = (OSError, EOFError, zlib.error)
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""
 
 
@@ -56,10 +57,21 @@ def npy_files(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if path.suffix.lower() == ".npy"]
 
 
-def is_gzipped(path: Path) -> bool:
-    """Check whether a file is gzipped, by its content."""
+def is_npz(head: bytes) -> bool:
+    """Check whether first bytes are those of a zip archive whose first member is an array of NumPy's."""
+    name_length = int.from_bytes(head[26:28], "little")
+    return head.startswith(ZIP) and head[30 : 30 + name_length].endswith(b".npy")
+
+
+def is_archive(head: bytes) -> bool:
+    """Check whether first bytes are those of a zip or tar archive."""
+    return head.startswith((ZIP, EMPTY_ZIP)) or head[257:262] == b"ustar"
+
+
+def is_compressed(path: Path) -> bool:
+    """Check whether a file is compressed by gzip, bzip2 or xz, by its content."""
     with path.open("rb") as file:
-        return file.read(len(GZIP)) == GZIP
+        return file.read(len(XZ)).startswith((GZIP, BZIP2, XZ))
 
 
 def have_equal_content(path: Path, other: Path) -> bool:
@@ -72,8 +84,14 @@ def have_equal_content(path: Path, other: Path) -> bool:
 
 
 def open_expanded(path: Path) -> IO[bytes]:
-    """Open a file for reading, expanded if it is gzipped."""
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
+    """Open a file for reading, expanded if it is compressed."""
+    with path.open("rb") as file:
+        start = file.read(len(XZ))
+    if start.startswith(GZIP):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if start.startswith(BZIP2):
+        return cast("IO[bytes]", bz2.open(path, "rb"))
+    return cast("IO[bytes]", lzma.open(path, "rb")) if start == XZ else path.open("rb")
 
 
 @contextmanager
