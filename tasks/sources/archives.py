@@ -18,7 +18,7 @@ from schemas.errors import InputError, first_line, join_messages
 from schemas.rules import InputRules, Rules
 from schemas.shards import ShardManifest
 from tasks.sources import datasets, foreign, formats, inputs, shards
-from tasks.sources.files import PIECE_BYTES, ZIP, check_expanded, is_hidden, open_expanded
+from tasks.sources.files import PIECE_BYTES, ZIP, check_expanded, is_hidden, open_expanded, open_regular
 from tasks.sources.formats import SHARDS
 from tasks.sources.frames import Frames, concatenate
 from tasks.sources.parts import is_ignored, root_of
@@ -121,7 +121,7 @@ def _content(path: Path, folder: Path) -> Path:
 
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield the name and content of each file; raise InputError for anything but files and folders."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         is_zip = file.read(len(ZIP)) == ZIP
     if is_zip:
         yield from _zip_members(path)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, cast
 
 from schemas.digits import CLASSES
@@ -30,6 +32,8 @@ SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 PIECE_BYTES = 1 << 20
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""
+MAX_RATIO = 1032
+"""Bytes that a byte of deflated data expands to at most; no format of images packs them better."""
 
 
 def is_picture(head: bytes) -> bool:
@@ -70,7 +74,7 @@ def is_archive(head: bytes) -> bool:
 
 def is_compressed(path: Path) -> bool:
     """Check whether a file is compressed by gzip, bzip2 or xz, by its content."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(XZ)).startswith((GZIP, BZIP2, XZ))
 
 
@@ -83,15 +87,24 @@ def have_equal_content(path: Path, other: Path) -> bool:
     return False
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading; raise InputError for a pipe or a device, whose end may never come."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for a writer
+    if S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise InputError(f"{path}: {unsuitable(path)}; a file is needed")
+
+
 def open_expanded(path: Path) -> IO[bytes]:
     """Open a file for reading, expanded if it is compressed."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         start = file.read(len(XZ))
     if start.startswith(GZIP):
         return cast("IO[bytes]", gzip.open(path, "rb"))
     if start.startswith(BZIP2):
         return cast("IO[bytes]", bz2.open(path, "rb"))
-    return cast("IO[bytes]", lzma.open(path, "rb")) if start == XZ else path.open("rb")
+    return cast("IO[bytes]", lzma.open(path, "rb")) if start == XZ else open_regular(path)
 
 
 @contextmanager
@@ -108,6 +121,13 @@ def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
     """Raise InputError if a file's expanded size exceeds `--max-expanded-mib` (None: no limit)."""
     if max_mib is not None and n_bytes > max_mib << 20:
         raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
+
+
+def check_declared(path: Path, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
+    """Raise InputError if a file's header declares more than the file can hold, at `per_byte` a byte."""
+    n_bytes = path.stat().st_size
+    if declared > n_bytes * per_byte:
+        raise InputError(f"{path}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
 
 
 def check_inside(path: Path, root: Path) -> None:
@@ -128,6 +148,13 @@ def entries(folder: Path) -> list[Path]:
 def is_hidden(name: str) -> bool:
     """Check whether a file or folder is hidden, or was left by a system: `._digits.csv`, Thumbs.db, __MACOSX."""
     return name.startswith(".") or name in SYSTEM_ENTRIES
+
+
+def unsuitable(path: Path) -> str:
+    """Return what a path is that isn't a file."""
+    if not path.exists():
+        return "a broken link"
+    return "a folder" if path.is_dir() else "a pipe or a device"
 
 
 def unreadable(error: OSError) -> str:

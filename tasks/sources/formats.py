@@ -216,7 +216,7 @@ def find_folder_format(path: Path) -> Format | None:
 def find_file_format(path: Path, expected: str) -> Format:
     """Return a file's format by its content; raise InputError, with `expected` at the end, if it has none."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {expected}")
+        raise InputError(f"{path}: {files.unsuitable(path)}; {expected}")
     compressed = files.is_compressed(path)
     try:
         with files.open_expanded(path) as file:

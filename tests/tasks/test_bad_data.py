@@ -435,7 +435,7 @@ def test_error_on_an_unreadable_file_gives_the_reason(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(InputError, match=r"can't be read \(Permission denied\)"):
         datasets.check(str(path))
 
