@@ -39,7 +39,7 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(concatenate(list(_read(path, rules.max_expanded_mib))))
 
 
-def check(path: Path) -> None:
+def check(path: Path, _rules: InputRules) -> None:
     """Raise InputError unless the first line is that of labelled images."""
     names, _has_header = _read_layout(path)
     check_labelled(names, path)

@@ -37,10 +37,14 @@ _IGNORED = re.compile(rf"{'|'.join(QUARANTINE_COLUMNS)}|__index_level_\d+__")
 
 
 class Frames(NamedTuple):
-    """A source's frame to train on and, if it has one, its frame to test with."""
+    """A source's frame to train on and, if it has one, its frame to test with.
+
+    `notes` say, a line each, what was guessed or left out.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def data_columns(names: Sequence[str]) -> list[int]:
