@@ -63,10 +63,10 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     Store(store).check_writable()
 
 
-def check_with_headers(source: str, *, test_source: str, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
+def check_with_headers(source: str, *, test_source: str, rules: Rules, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
     """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
     check(source, test_source=test_source, **parameters)
-    datasets.check_headers(source, *([test_source] if test_source else []))
+    datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
 
 
 def run_name(

@@ -34,25 +34,26 @@ def check(*sources: str) -> None:
         find_format(source)
 
 
-def check_headers(*sources: str) -> None:
+def check_headers(*sources: str, rules: Rules) -> None:
     """Raise InputError for what the beginnings of the sources' files show to be wrong; shards aren't opened."""
     for source in sources:
         fmt = find_format(source)
         if fmt is not SHARDS and not fmt.built_in:
-            fmt.check_header(Path(strip_file_scheme(source)))
+            fmt.check_header(Path(strip_file_scheme(source)), rules)
 
 
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source and, if there is one, the test source, which replaces the source's own test part."""
     from schemas.results import RawDataset
 
-    train, test = _read(source, rules)
+    train, test, notes = _read(source, rules)
     name = _name(source)
     if test_source is not None:
-        all_rows, test_part = _read(test_source, rules)
+        all_rows, test_part, test_notes = _read(test_source, rules)
         test = all_rows if test_part is None else test_part
+        notes += tuple(f"{_name(test_source)}: {note}" for note in test_notes)
         name += f" with {_name(test_source)}"
-    return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source))
+    return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source), notes=notes)
 
 
 def find_format(source: str, expected: str = "") -> Format:
@@ -91,9 +92,11 @@ def resolve_path(source: str) -> Path | None:
     return path and path.resolve()
 
 
-def _read(source: str, rules: Rules) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None]:
+def _read(
+    source: str, rules: Rules
+) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None, tuple[str, ...]]:
     fmt, source = find_format(source), strip_file_scheme(source)
-    return (shards.list_shards(source), None) if fmt is SHARDS else fmt.read(Path(source), rules)
+    return (shards.list_shards(source), None, ()) if fmt is SHARDS else fmt.read(Path(source), rules)
 
 
 def _name(source: str) -> str:

@@ -31,7 +31,7 @@ HEAD = 1024
 class Format:
     """A format: how it is recognised, the module that reads it, and its words in help texts.
 
-    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose `check(path)`
+    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose `check(path, rules)`
     raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)` yields frames to
     predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a file is one image,
     `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several formats match a file, the
@@ -67,9 +67,9 @@ class Format:
         """Read a source to train on."""
         return cast("Frames", import_module(self.reader).read(self._locate(path), rules))
 
-    def check_header(self, path: Path) -> None:
+    def check_header(self, path: Path, rules: InputRules) -> None:
         """Raise InputError, within about a second, for what a source's beginning or its names show to be wrong."""
-        import_module(self.reader).check(path)
+        import_module(self.reader).check(path, rules)
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""

@@ -32,10 +32,14 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Frames(NamedTuple):
-    """A source's frame to train on and, if it has one, its frame to test with."""
+    """A source's frame to train on and, if it has one, its frame to test with.
+
+    `notes` say, a line each, what was guessed or left out.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
 def data_columns(names: Sequence[str], label: int | None = None) -> list[int]:
@@ -44,12 +48,22 @@ def data_columns(names: Sequence[str], label: int | None = None) -> list[int]:
     Numbered pixels are put in their order; columns of row numbers and the like are left out.
     """
     data = [position for position, name in enumerate(names) if position == label or not _IGNORED.fullmatch(name)]
-    labels = [position for position in data if names[position].casefold() in _LABEL_NAMES] if label is None else [label]
+    labels = [position for position in data if is_label_name(names[position])] if label is None else [label]
     if len(labels) > 1:
         return data
     pixels = [position for position in data if position not in labels]
     order = _pixel_order([names[position] for position in pixels]) or range(len(pixels))
     return [*labels, *(pixels[number] for number in order)]
+
+
+def is_label_name(name: str) -> bool:
+    """Check whether this is a usual name of the column of labels."""
+    return name.casefold() in _LABEL_NAMES
+
+
+def is_pixel_order(names: Sequence[str]) -> bool:
+    """Check whether columns are numbered in ascending order."""
+    return _pixel_order(names) == list(range(len(names)))
 
 
 def _pixel_order(names: Sequence[str]) -> list[int] | None:
@@ -81,9 +95,9 @@ def is_known_layout(names: Sequence[str]) -> bool:
 
 def standard_names(names: Sequence[str]) -> list[str]:
     """Return a pixel frame's names for the columns of a known layout; others stay; validation rejects them."""
-    n_labels = int(bool(names) and names[0].casefold() in _LABEL_NAMES)
+    n_labels = int(bool(names) and is_label_name(names[0]))
     pixels = names[n_labels:]
-    if len(pixels) == PIXEL_COUNT and _pixel_order(pixels) == list(range(PIXEL_COUNT)):
+    if len(pixels) == PIXEL_COUNT and is_pixel_order(pixels):
         return list(LABELLED_COLUMNS if n_labels else PIXEL_COLUMNS)
     return list(names)
 

@@ -27,7 +27,7 @@ def read(folder: Path, rules: Rules) -> Frames:
     return Frames(*(_read_part(images, labels, rules) for images, labels in _find_parts(folder)))
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, _rules: InputRules) -> None:
     """Raise InputError unless there is one file for each role, with its header."""
     for files in _find_parts(folder):
         for path, magic in zip(files, (IMAGES, LABELS), strict=True):

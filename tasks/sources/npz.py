@@ -44,7 +44,7 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(*frames)
 
 
-def check(path: Path) -> None:
+def check(path: Path, _rules: InputRules) -> None:
     """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
     with _open(path) as arrays:
         _find_parts(arrays)

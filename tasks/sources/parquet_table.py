@@ -30,7 +30,7 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(concatenate(list(_read(path, BATCH_ROWS, rules.max_expanded_mib, threads=True))))
 
 
-def check(path: Path) -> None:
+def check(path: Path, _rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as file:
         check_labelled(_check_columns(path, file, None), path)

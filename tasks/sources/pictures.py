@@ -50,7 +50,7 @@ def read(folder: Path, rules: Rules) -> Frames:
     return Frames(*(_read(pictures, rules) for pictures in _list_parts(folder)))
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, _rules: InputRules) -> None:
     """Raise InputError for anything but pictures in subfolders named after their labels; opens none of them."""
     _list_parts(folder)
 
