@@ -7,6 +7,7 @@ nearly always background. Where two readings are possible, the file is refused w
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -63,7 +64,7 @@ class Layout(NamedTuple):
     @property
     def side(self) -> int:
         """The side of the images in pixels."""
-        return round((len(self.data) - self.has_label) ** 0.5)
+        return math.isqrt(len(self.data) - self.has_label)
 
 
 class _Beginning(NamedTuple):
@@ -116,7 +117,10 @@ def _note(begin: _Beginning, names: list[str], data: list[int], *, has_label: bo
     is_plain = begin.separator == "," and not begin.form.encoding and not begin.n_preamble
     if is_plain and not begin.is_nameless and not left_out and is_known_layout(names):
         return ""
-    parts = [f"label: column {data[0] + 1}" if has_label else "label: none", f"header: {'yes' if begin.has_header else 'no'}"]
+    parts = [
+        f"label: column {data[0] + 1}" if has_label else "label: none",
+        f"header: {'yes' if begin.has_header else 'no'}",
+    ]
     if begin.separator != ",":
         parts.append(f"separator: {SEPARATORS.get(begin.separator, begin.separator)}")
     if begin.form.encoding == "utf-16":
@@ -163,7 +167,9 @@ def _split(path: Path, number: int, line: str, separator: str) -> list[str]:
 def _check_fields(path: Path, number: int, fields: Sequence[str], separator: str) -> None:
     where = f"{path}, line {number + 1}"
     if len(fields) == 1:
-        raise InputError(f"{where}: expected 785 columns, separated by {SEPARATORS.get(separator, separator)}s, got one")
+        raise InputError(
+            f"{where}: expected 785 columns, separated by {SEPARATORS.get(separator, separator)}s, got one"
+        )
     if not fields or len(fields) > MAX_COLUMNS:
         raise InputError(f"{where}: expected 785 columns, a label and 784 pixels, got {len(fields):,}")
 
@@ -221,12 +227,19 @@ def _check_pixels(  # noqa: PLR0913, what is known of the columns
     data_names = [names[position] for position in data]
     pixel_names = data_names[has_label:]
     if len(pixel_names) in sizes.PIXEL_COUNTS and (is_set or is_pixel_order(pixel_names)):
-        sizes.check_side(f"{path}", round(len(pixel_names) ** 0.5), rules)
+        sizes.check_side(str(path), math.isqrt(len(pixel_names)), rules)
         return
-    frame = pd.DataFrame(columns=standard_names(data_names))
-    fault = labelled_column_fault(frame) if has_label or len(data) != PIXEL_COUNT else unlabelled_column_fault(frame)
     hint = "" if has_label else ", or --label-column"
-    raise InputError(f"{path}: {fault}; expected label, pixel0 … pixel783{hint}")
+    if len(data) == PIXEL_COUNT + len(CLASSES):
+        hint = "; one column of labels is needed, not ten (one-hot)"
+    raise InputError(f"{path}: {_column_fault(data_names, has_label)}; expected label, pixel0 … pixel783{hint}")
+
+
+def _column_fault(names: list[str], has_label: bool) -> str | None:  # noqa: FBT001, as in the layout
+    if not has_label and len(names) not in {PIXEL_COUNT, PIXEL_COUNT + 1}:
+        return f"{len(names):,} columns"
+    frame = pd.DataFrame(columns=standard_names(names))
+    return (unlabelled_column_fault if len(names) == PIXEL_COUNT and not has_label else labelled_column_fault)(frame)
 
 
 class _Edges:

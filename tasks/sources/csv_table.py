@@ -68,7 +68,9 @@ def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.Dat
 
 def _to_frame(table: pa.Table, layout: Layout, first_row: int) -> pd.DataFrame:
     if layout.side == SIDE:
-        return table_to_frame(table.rename_columns(list(LABELLED_COLUMNS if layout.has_label else PIXEL_COLUMNS)), first_row)
+        return table_to_frame(
+            table.rename_columns(list(LABELLED_COLUMNS if layout.has_label else PIXEL_COLUMNS)), first_row
+        )
     columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
     pixels = sizes.resize(np.stack(columns[layout.has_label :], axis=1))
     index = pd.RangeIndex(first_row, first_row + table.num_rows)
@@ -91,7 +93,9 @@ def _parse(path: Path, block: bytes, layout: Layout, n_lines: int) -> tuple[pa.T
         return _parse(path, block, layout, n_lines)[0], n_left_out
     try:
         table = _read_table(block, layout, pa.float64(), threads=False)
-        fault = None if len(table) == _count_rows(block) else "lines without a row"  # an open quotation mark swallows lines
+        fault = (
+            None if len(table) == _count_rows(block) else "lines without a row"
+        )  # an open quotation mark swallows lines
     except pa.ArrowException as error:
         table, fault = None, first_line(error)
     if fault:
@@ -143,7 +147,7 @@ def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str
                 return f"line {number}: a quotation mark that isn't closed; numbers need none"
             fields = next(csv.reader([text], delimiter=layout.separator))
             if len(fields) != len(names):
-                return f"line {number}: expected {len(names)} columns, as in the first line, got {len(fields)}"
+                return f"line {number}: expected {len(names)} columns, as in line {max(layout.n_skip, 1)}, got {len(fields)}"
             for position in layout.data:
                 value = fields[position]
                 is_number = parse_number(value.replace(layout.decimal_point, ".")) is not None

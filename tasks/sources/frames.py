@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_column_fault, labelled_frame
 
