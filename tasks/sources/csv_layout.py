@@ -33,7 +33,7 @@ from tasks.sources.frames import (
 )
 
 SEPARATORS = {";": "semicolon", "\t": "tab", "|": "|", ",": "comma", " ": "space"}
-"""Names of separators. The first that is in a line separates it: a comma may be a decimal one, a space may follow one."""
+"""Names of separators. The first that is in a line is its separator: a comma may be decimal, a space follow one."""
 MAX_COLUMNS = 10_000
 MAX_SEARCH_BYTES = 256 << 20
 """First bytes of a file that are read to find the label, if its first rows don't show it."""

@@ -147,7 +147,8 @@ def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str
                 return f"line {number}: a quotation mark that isn't closed; numbers need none"
             fields = next(csv.reader([text], delimiter=layout.separator))
             if len(fields) != len(names):
-                return f"line {number}: expected {len(names)} columns, as in line {max(layout.n_skip, 1)}, got {len(fields)}"
+                expected = f"expected {len(names)} columns, as in line {max(layout.n_skip, 1)}"
+                return f"line {number}: {expected}, got {len(fields)}"
             for position in layout.data:
                 value = fields[position]
                 is_number = parse_number(value.replace(layout.decimal_point, ".")) is not None

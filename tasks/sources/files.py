@@ -17,14 +17,17 @@ from schemas.errors import InputError, first_line
 GZIP = b"\x1f\x8b"
 NPZ = (b"PK\x03\x04", b"PK\x05\x06")
 """A zip archive, and an empty one."""
+NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 
-IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)(?!.*\.(parquet|csv|csv\.gz)$)", re.IGNORECASE)
+IDX_NAME = re.compile(r"(?<![a-z])(train|t10k|test)[-_.]?(images?|labels?)[-_.]idx", re.IGNORECASE)
+"""Names of the original MNIST's files, and of others with a prefix: `qmnist-train-labels-idx2-int.gz`."""
 LABEL_NAMES = tuple(str(label) for label in CLASSES)
-PICTURE_PARTS = ("train", "test")
+SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
+PIECE_BYTES = 1 << 20
 DAMAGED = (OSError, EOFError, zlib.error)
 """Errors of reading a damaged file, and of the operating system."""
 
@@ -44,20 +47,29 @@ def has_label_folders(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in LABEL_NAMES)
 
 
-def is_picture_folder(folder: Path) -> bool:
-    """Return whether a folder, or its subfolder `train` or `test`, has subfolders named 0 to 9."""
-    return any(map(has_label_folders, (folder, *(folder / part for part in PICTURE_PARTS))))
-
-
 def is_idx_folder(folder: Path) -> bool:
     """Check whether a folder has a file named like one of the original MNIST's."""
-    return any(IDX_NAME.match(path.name) for path in folder.iterdir())
+    return any(IDX_NAME.search(path.name) for path in entries(folder) if path.is_file())
+
+
+def npy_files(folder: Path) -> list[Path]:
+    """Return the `.npy` files of a folder."""
+    return [path for path in entries(folder) if path.suffix.lower() == ".npy"]
 
 
 def is_gzipped(path: Path) -> bool:
     """Check whether a file is gzipped, by its content."""
     with path.open("rb") as file:
         return file.read(len(GZIP)) == GZIP
+
+
+def have_equal_content(path: Path, other: Path) -> bool:
+    """Check whether two files have the same content, expanded if they are compressed."""
+    with open_expanded(path) as one, open_expanded(other) as two:
+        while (piece := one.read(PIECE_BYTES)) == two.read(PIECE_BYTES):
+            if not piece:
+                return True
+    return False
 
 
 def open_expanded(path: Path) -> IO[bytes]:
@@ -92,8 +104,13 @@ def check_inside(path: Path, root: Path) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return a folder's entries, sorted by name, without hidden files and Thumbs.db."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+    """Return a folder's entries, sorted by name, without hidden ones and those that systems leave behind."""
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+
+
+def is_hidden(name: str) -> bool:
+    """Check whether a file or folder is hidden, or was left by a system: `._digits.csv`, Thumbs.db, __MACOSX."""
+    return name.startswith(".") or name in SYSTEM_ENTRIES
 
 
 def unreadable(error: OSError) -> str:

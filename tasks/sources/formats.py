@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
-from tasks.sources import files, keras_sets, mnist
+from tasks.sources import files, keras_sets, mnist, parts
+from tasks.sources.parts import root_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +32,11 @@ HEAD = 1024
 class Format:
     """A format: how it is recognised, the module that reads it, and its words in help texts.
 
-    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose `check(path, rules)`
-    raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)` yields frames to
-    predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a file is one image,
-    `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several formats match a file, the
-    first of them is used.
+    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
+    `check(path, rules)` raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)`
+    yields frames to predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a
+    file is one image, `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several
+    formats match a file, the first of them is used.
     """
 
     name: str
@@ -69,7 +70,7 @@ class Format:
 
     def check_header(self, path: Path, rules: InputRules) -> None:
         """Raise InputError, within about a second, for what a source's beginning or its names show to be wrong."""
-        import_module(self.reader).check(path, rules)
+        import_module(self.reader).check(self._locate(path), rules)
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""
@@ -80,7 +81,9 @@ class Format:
         return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches_of(images, rules, n_rows))
 
     def _locate(self, path: Path) -> Path:
-        return self.download() if self.download else self.path or path
+        if self.download:
+            return self.download()
+        return self.path or (root_of(path) if path.is_dir() else path)
 
 
 FORMATS: tuple[Format, ...] = (
@@ -95,9 +98,20 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "npz",
         "tasks.sources.npz",
-        "Keras' arrays `x_train, y_train, x_test, y_test`, or `x, y`; images as 28 × 28 or 784",
+        "arrays named `x_train, y_train, x_test, y_test`, as Keras does, `x, y`, `images, labels` or the like; images "
+        "of 28 × 28 or 784, along the first or the last axis; labels as numbers, text or one-hot",
         file=".npz",
         matches_file=lambda head: head.startswith(files.NPZ),
+    ),
+    Format(
+        "npy",
+        "tasks.sources.npz",
+        "the arrays of an `.npz` file, one a file",
+        file=".npy",
+        folder=".npy files",
+        matches_file=lambda head: head.startswith(files.NPY),
+        matches_folder=lambda path: bool(files.npy_files(path)),
+        has_labels=False,
     ),
     Format(
         "parquet",
@@ -114,7 +128,7 @@ FORMATS: tuple[Format, ...] = (
         file="picture",
         folder="pictures",
         matches_file=files.is_picture,
-        matches_folder=files.is_picture_folder,
+        matches_folder=parts.is_picture_folder,
         has_labels=False,
         one_image=True,
     ),
@@ -185,7 +199,8 @@ def find_built_in(source: str) -> Format | None:
 
 def find_folder_format(path: Path) -> Format | None:
     """Return the format of a folder as a whole, or None."""
-    return next((fmt for fmt in FORMATS if fmt.matches_folder and fmt.matches_folder(path)), None)
+    root = root_of(path)
+    return next((fmt for fmt in FORMATS if fmt.matches_folder and fmt.matches_folder(root)), None)
 
 
 def find_file_format(path: Path, expected: str) -> Format:

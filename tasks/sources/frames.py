@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from itertools import product, repeat
 from math import prod
 from pathlib import Path
 from typing import NamedTuple
@@ -135,12 +135,14 @@ def images_to_frame(
     return frame
 
 
-def image_batches(batches: Iterable[NDArray[np.generic]], labels: NDArray[np.generic] | None) -> Iterator[pd.DataFrame]:
-    """Build a frame from each batch of images, with its slice of the labels, if any."""
+def image_batches(
+    images: Iterable[NDArray[np.generic]], labels: Iterable[NDArray[np.generic]] | None
+) -> Iterator[pd.DataFrame]:
+    """Build a frame from each batch of images and, if there are labels, the batch of their labels."""
     start = 0
-    for pixels in batches:
+    for pixels, batch_labels in zip(images, repeat(None) if labels is None else labels, strict=False):
         stop = start + len(pixels)
-        yield images_to_frame(pixels, None if labels is None else labels[start:stop], pd.RangeIndex(start, stop))
+        yield images_to_frame(pixels, batch_labels, pd.RangeIndex(start, stop))
         start = stop
 
 

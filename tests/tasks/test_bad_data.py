@@ -100,7 +100,7 @@ def test_idx_folder_without_labels_is_refused(digits, tmp_path):
 
 def test_idx_folder_with_two_files_of_one_part_is_refused(digits, tmp_path):
     source_files.idx(digits, tmp_path)
-    refused(source_files.idx_gz(digits, tmp_path), "both are the train images")
+    refused(source_files.idx_gz(digits.iloc[::-1], tmp_path), "both are the train images, and differ")
 
 
 def test_idx_file_linked_from_outside_is_refused(digits, tmp_path):
@@ -163,9 +163,11 @@ NPZ = {
     "783 pixels": (lambda f: saved(x=np.zeros((4, 783)), y=np.zeros(4)), r"x is \(4, 783\)"),
     "colour": (lambda f: saved(x=np.zeros((4, 28, 28, 3)), y=np.zeros(4)), r"x is \(4, 28, 28, 3\)"),
     "fewer labels": (lambda f: saved(**whole(f, y_test=np.zeros(3, np.uint8))), r"y_test \(3,\)"),
-    "one-hot labels": (lambda f: saved(**whole(f, y_train=np.eye(400, 10))), r"y_train \(400, 10\)"),
+    "labels that are almost one-hot": (lambda f: saved(**whole(f, y_train=np.eye(400, 10))), "y_train: expected a label in each row, or 10 columns with a single 1"),
+    "eleven columns of labels": (lambda f: saved(**whole(f, y_train=np.eye(400, 11))), r"y_train \(400, 11\)"),
     "a pickle": (lambda f: saved(**whole(f, y_train=np.array([{}] * 400, object))), r"expected numbers in y_train.npy, got pickled objects"),
-    "words": (lambda f: saved(**whole(f, y_train=np.array(["7"] * 400))), "expected numbers in y_train.npy, got <U1"),
+    "only pickles": (lambda _: saved(x=np.array([{}], object)), "pickled objects, which may run code; save arrays of numbers"),
+    "words": (lambda f: saved(**whole(f, y_train=np.array(["seven"] * 400))), "y_train: expected a number from 0 to 9 as a label, got 'seven'"),
     "complex numbers": (lambda f: saved(**whole(f, y_train=np.zeros(400, complex))), "got complex128"),
     "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784,000,000,000,000 bytes"),
     "a header that promises less": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(1, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784 bytes, it has 1,568"),
@@ -187,9 +189,9 @@ def test_bad_npz_file_is_refused(name, digits, tmp_path):
     refused(tmp_path / "rows.npz", expected, rules=TIGHT if name == "a bomb" else STRICT)
 
 
-def test_npy_file_is_refused(tmp_path):
+def test_npy_file_of_images_alone_is_refused(tmp_path):
     np.save(tmp_path / "rows.npy", np.zeros((3, 784)))
-    refused(tmp_path / "rows.npy", "unknown content; expected mnist")
+    refused(tmp_path / "rows.npy", r"a file without labels \(\.npy\); expected mnist")
 
 
 # ---------------------------------------------------------------------------------------------------------------- CSV
