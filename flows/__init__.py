@@ -1,6 +1,6 @@
 """Entry points: each module defines one Prefect flow, which is also a script.
 
-Each imports this package before Prefect, which needs a home folder and logs tracebacks.
+Each imports this package before Prefect, which needs a home folder and logs names and tracebacks as they are.
 """
 
 import logging
@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 from schemas.errors import InputError, TrainingError
+from schemas.text import printable
 
 
 def check_home() -> None:
@@ -19,8 +20,9 @@ def check_home() -> None:
         sys.exit("error: this user has no home folder; set HOME to a folder that the user can write to")
 
 
-def drop_traceback(record: logging.LogRecord) -> bool:
-    """Drop the traceback of an error that users cause and fix: its message says everything."""
+def make_printable(record: logging.LogRecord) -> bool:
+    """Log one line without credentials, whatever names it has; drop the traceback of an error that users can fix."""
+    record.msg, record.args = printable(record.getMessage()), None
     if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)):
         record.exc_info, record.is_reported = None, True
     return True
@@ -30,4 +32,4 @@ check_home()
 # Prefect warns if its folder can't be created, needed or not; command_line reports it if it is.
 warnings.filterwarnings("ignore", category=UserWarning, module="prefect.context")
 for logger in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(logger).addFilter(drop_traceback)
+    logging.getLogger(logger).addFilter(make_printable)

@@ -35,6 +35,7 @@ from prefect.settings import (
 from pydantic import ValidationError
 
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
+from schemas.text import printable
 
 BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
 SERVER_POLL_SECONDS = 0.5
@@ -75,7 +76,7 @@ def run(
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
-    print(summary(result))
+    print("\n".join(map(printable, summary(result).split("\n"))))
     sys.exit(0)
 
 
@@ -106,7 +107,7 @@ def command(flow: Flow[..., Any]) -> App:
 
 def fail(code: int, message: str) -> NoReturn:
     """Exit with the message as one line on standard error."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 

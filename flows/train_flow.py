@@ -18,6 +18,7 @@ from pydantic import Field
 from artifacts.store.store import Store
 from artifacts.uri import local_path
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
@@ -85,17 +86,17 @@ def run_name(
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    source: Annotated[str, DATA] = "mnist",
+    source: Annotated[str, DATA, ADDRESS] = "mnist",
     *,
     recipe: Annotated[RecipeName, RECIPE] = "fast",
     overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
-    test_source: Annotated[str, DATA] = "",
-    inbox: Annotated[str, DATA] = "",
+    test_source: Annotated[str, DATA, ADDRESS] = "",
+    inbox: Annotated[str, DATA, ADDRESS] = "",
     rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
     force: Annotated[str, GATE] = "",
     gate: Annotated[GateRules, Parameter(name="*"), GATE] = DEFAULT_GATE,
     compute: Annotated[Compute, Parameter(name="*"), COMPUTE] = LOCAL,
-    store: Annotated[str, STORE] = "store",
+    store: Annotated[str, STORE, ADDRESS] = "store",
     keep: Annotated[int, Field(ge=1), STORE] = 20,
     retrain: Annotated[bool, STORE] = False,
 ) -> State[PublishedVersion]:

@@ -18,6 +18,7 @@ from schemas.digits import CLASSES
 from schemas.gate import ClassTest, Comparison, Decision, GateRules
 from schemas.images import Images
 from schemas.results import Evaluation, TrainingResult
+from schemas.text import printable
 from tasks.scoring import evidence
 
 MAX_SHOWN_ROWS = 16
@@ -166,7 +167,7 @@ def decide(  # noqa: PLR0913, the inputs of a decision
     ]
     failures += [fault] if fault else []
     if failures and forced is not None:
-        return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
+        return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {printable(forced)}")
     return dataclasses.replace(
         decision, promoted=not failures, reason="; ".join(failures) or _promotion_reason(decision)
     )
