@@ -97,9 +97,8 @@ def read_layout(path: Path, rules: InputRules) -> Layout:
     names = begin.fields if begin.has_header else [f"column {number}" for number in range(1, len(begin.fields) + 1)]
     data, has_label = _find_data(path, begin, names, rules)
     rows = "".join(begin.lines[begin.n_skip :])
-    has_runs = begin.separator == " " and any("  " in line or line != line.strip() for line in begin.lines)
     return Layout(
-        form=begin.form._replace(squeeze=has_runs),
+        form=begin.form,
         separator=begin.separator,
         decimal_point="," if begin.separator != "," and "," in rows and "." not in rows else ".",
         n_skip=begin.n_skip,
@@ -149,6 +148,8 @@ def _read_beginning(path: Path, rules: InputRules) -> _Beginning:
     _check_fields(path, number, fields, separator)
     fields = names if has_comment_header else fields
     has_header = has_comment_header or (_is_header(fields) if rules.header == "auto" else rules.header == "yes")
+    has_runs = separator == " " and any("  " in line or line != line.strip() for line in lines)
+    form = form._replace(squeeze=has_runs)
     return _Beginning(form, separator, number, lines, fields, has_header, has_comment_header)
 
 
@@ -204,7 +205,8 @@ def _find_data(path: Path, begin: _Beginning, names: list[str], rules: InputRule
             has_label = True
         else:
             data = [*data[:has_label], *pixels]
-    check_unique([names[position] for position in data], f"{path}, line 1")
+    if not begin.is_nameless:
+        check_unique([names[position] for position in data], f"{path}, line {begin.n_skip}")
     _check_pixels(path, names, data, rules, has_label=has_label, is_set=begin.is_nameless or label is not None)
     return data, has_label
 
