@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import gzip
 import lzma
 import os
@@ -43,8 +44,8 @@ def is_picture(head: bytes) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Check whether a file's first bytes are text."""
-    return b"\0" not in head
+    """Check whether a file's first bytes are text, in UTF-16 only after a byte order mark."""
+    return b"\0" not in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def has_label_folders(folder: Path) -> bool:

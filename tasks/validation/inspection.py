@@ -75,7 +75,7 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
             inspection.label_agreement |= merger.label_agreement
         for part, checked in inspection.parts.items():
             inspection.results += data_checks.check_shards(part, checked, rules)
-            inspection.results += data_checks.check_scale(part, checked)
+            inspection.results += data_checks.check_scale(part, checked, rules)
         if all(checked.n_input for checked in inspection.parts.values()):
             _quarantine_copies_and_split(inspection.parts, rules)
             _check_data(inspection)
@@ -214,6 +214,7 @@ def _validation(inspection: Inspection) -> Validation:
         label_agreement=dict(sorted(inspection.label_agreement.items(), key=lambda item: item[0] not in parts)),
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
+        notes=raw.notes + tuple(note for checked in parts.values() for note in checked.notes),
     )
 
 
