@@ -27,7 +27,7 @@ def run_name(*, version: int, reproduce: bool, store: str) -> str:
     return f"{'reproduce' if reproduce else 'verify'} {run_names.version(version, store)}"
 
 
-@flow(name="verify", flow_run_name=run_names.named(run_name))
+@flow(name="verify", flow_run_name=run_names.namer(run_name))
 def verify_flow(*, version: int = 0, reproduce: bool = False, store: str = "store") -> State[VerificationResult]:
     """Verify that a version matches its card: its files, its metrics, and with --reproduce its weights.
 

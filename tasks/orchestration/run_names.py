@@ -12,7 +12,7 @@ from artifacts.store.store import Store
 from schemas.errors import InputError
 
 
-def named(describe: Callable[..., str]) -> Callable[[], str]:
+def namer(describe: Callable[..., str]) -> Callable[[], str]:
     """Return a `flow_run_name` for a flow: `describe` gets the run's parameters; a name that a person typed stays."""
 
     def name() -> str:

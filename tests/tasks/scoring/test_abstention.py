@@ -62,9 +62,9 @@ def test_the_proven_accuracy_is_true_in_19_of_20_cases(name, n_rows):
 def test_the_highest_provable_level_is_chosen_then_the_most_rows(wrong, n_accepted, level):
     probabilities = probabilities_of(CONFIDENCES, wrong)
     chosen = abstention_threshold(probabilities, np.zeros(3000, int))
-    measured = measure_abstention(chosen, probabilities, np.zeros(3000, int))
-    assert (chosen.level, measured.level) == (level, level)
-    assert measured.coverage == ((n_accepted or 0) / 3000)
+    abstention = measure_abstention(chosen, probabilities, np.zeros(3000, int))
+    assert (chosen.level, abstention.level) == (level, level)
+    assert abstention.coverage == ((n_accepted or 0) / 3000)
 
 
 def test_few_rows_prove_little_even_without_a_mistake():
@@ -74,8 +74,8 @@ def test_few_rows_prove_little_even_without_a_mistake():
 
 def test_coverage_and_accuracy_are_those_at_or_above_the_threshold():
     chosen = AbstentionThreshold(0.8, 0.9)
-    measured = measure_abstention(chosen, probabilities_of([0.9, 0.85, 0.7, 0.6], wrong=[1, 3]), np.zeros(4, int))
-    assert (measured.threshold, measured.coverage, measured.accuracy, measured.level) == (0.8, 0.5, 0.5, 0.9)
+    abstention = measure_abstention(chosen, probabilities_of([0.9, 0.85, 0.7, 0.6], wrong=[1, 3]), np.zeros(4, int))
+    assert (abstention.threshold, abstention.coverage, abstention.accuracy, abstention.level) == (0.8, 0.5, 0.5, 0.9)
 
 
 def test_rows_of_equal_confidence_are_accepted_together_or_not_at_all():
@@ -88,5 +88,5 @@ def test_without_held_out_rows_there_is_no_threshold():
 
 
 def test_without_a_threshold_no_row_is_accepted():
-    measured = measure_abstention(AbstentionThreshold(), probabilities_of([0.9, 0.8]), np.zeros(2, int))
-    assert (measured.threshold, measured.coverage, measured.accuracy) == (None, 0, None)
+    abstention = measure_abstention(AbstentionThreshold(), probabilities_of([0.9, 0.8]), np.zeros(2, int))
+    assert (abstention.threshold, abstention.coverage, abstention.accuracy) == (None, 0, None)
