@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from schemas.abstention import AbstentionThreshold
+from schemas.abstention import MIN_PROOF_ROWS, AbstentionThreshold
 from tasks.scoring.metrics import abstention_threshold, measure_abstention
 
 
@@ -68,7 +68,8 @@ def test_the_highest_provable_level_is_chosen_then_the_most_rows(wrong, n_accept
 
 
 def test_few_rows_prove_little_even_without_a_mistake():
-    levels = [abstention_threshold(probabilities_of(np.full(n, 0.9)), np.zeros(n, int)).level for n in (40, 60, 500)]
+    n_rows = (MIN_PROOF_ROWS - 1, MIN_PROOF_ROWS, 500)
+    levels = [abstention_threshold(probabilities_of(np.full(n, 0.9)), np.zeros(n, int)).level for n in n_rows]
     assert levels == [None, 0.9, 0.99]
 
 
