@@ -48,7 +48,7 @@ def run_name(input: str, version: int, store: str, **_others: object) -> str:  #
     return f"predict {run_names.source(input)} with {run_names.version(version, store)}"
 
 
-@flow(name="predict", flow_run_name=run_names.named(run_name))
+@flow(name="predict", flow_run_name=run_names.namer(run_name))
 def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
     input: Annotated[str, DATA, ADDRESS] = "mnist",  # noqa: A002, the flag is --input
     *,

@@ -45,7 +45,7 @@ def run_name(*, version: int, previous: bool, store: str, **_others: object) -> 
     return "roll back"
 
 
-@flow(name="promote", flow_run_name=run_names.named(run_name))
+@flow(name="promote", flow_run_name=run_names.namer(run_name))
 def promote_flow(
     *,
     version: Annotated[int, Parameter(show_default=False)] = 0,

@@ -83,7 +83,7 @@ def run_name(
 
 @flow(
     name="train",
-    flow_run_name=run_names.named(run_name),
+    flow_run_name=run_names.namer(run_name),
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form

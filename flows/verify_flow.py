@@ -31,7 +31,7 @@ def run_name(*, version: int, reproduce: bool, store: str) -> str:
     return f"{'reproduce' if reproduce else 'verify'} {run_names.version(version, store)}"
 
 
-@flow(name="verify", flow_run_name=run_names.named(run_name))
+@flow(name="verify", flow_run_name=run_names.namer(run_name))
 def verify_flow(
     *, version: int = 0, reproduce: bool = False, store: Annotated[str, ADDRESS] = "store"
 ) -> State[VerificationResult]:
