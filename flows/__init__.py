@@ -29,13 +29,13 @@ def prepare_script() -> None:
     """Make a script's imports quick, and end it without a traceback if Ctrl-C interrupts them."""
     gc.disable()  # imports leave no garbage
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell has it ignored in background processes
-        signal.signal(signal.SIGINT, _exit_at_once)
+        signal.signal(signal.SIGINT, _exit_on_interrupt)
 
 
 def finish_imports() -> None:
     """Undo what `prepare_script` did: the flow handles Ctrl-C itself."""
     gc.enable()
-    if signal.getsignal(signal.SIGINT) is _exit_at_once:
+    if signal.getsignal(signal.SIGINT) is _exit_on_interrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
@@ -54,10 +54,15 @@ def drop_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-def _exit_at_once(_number: int, _frame: object) -> NoReturn:
-    """Exit without cleaning up: an exception could be caught by the code of a half imported library."""
-    os.write(2, b"error: interrupted\n")
-    os._exit(INTERRUPTED)
+def exit_at_once(code: int, message: str) -> NoReturn:
+    """Exit with one line and without cleaning up, from any thread: files survive even a kill."""
+    with contextlib.suppress(OSError):  # standard error may be a pipe that nobody reads any more
+        os.write(2, f"error: {message}\n".encode())
+    os._exit(code)
+
+
+def _exit_on_interrupt(_number: int, _frame: object) -> NoReturn:
+    exit_at_once(INTERRUPTED, "interrupted")  # an exception could be caught by a half imported library
 
 
 if Path(sys.argv[0]).parent.absolute() == Path(__file__).parent:

@@ -32,7 +32,7 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
-from flows import INTERRUPTED, finish_imports, temporary_server
+from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
 
 BAD_INPUT, BAD_FLAGS, TERMINATED = 1, 2, 143
@@ -62,7 +62,7 @@ def run(
         _check_server()
         signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
         _limit_termination(interrupted)
-        with _server(preload) as settings, temporary_settings(settings), tags("digits"):
+        with _server(preload, interrupted) as settings, temporary_settings(settings), tags("digits"):
             result = _without_task_tags(flow)(**parameters)
     except CycloptsError as error:
         fail(BAD_FLAGS, _flag_error(error))
@@ -177,7 +177,7 @@ def _check_prefect_home() -> None:
 
 
 @contextlib.contextmanager
-def _server(preload: Callable[[], None]) -> Iterator[dict[Any, object]]:
+def _server(preload: Callable[[], None], interrupted: str) -> Iterator[dict[Any, object]]:
     """Yield the settings of a run; start a temporary server unless one is named, and preload meanwhile."""
     server = None if PREFECT_API_URL.value() else temporary_server.start()
     start = "starting a temporary Prefect server and " if server else ""
@@ -186,6 +186,7 @@ def _server(preload: Callable[[], None]) -> Iterator[dict[Any, object]]:
     settings = _settings()
     if server:
         temporary_server.await_ready(server)
+        temporary_server.exit_with(server, interrupted)
         # An empty address: no page shows a run of a server that ends with it.
         settings |= {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password, PREFECT_UI_URL: ""}
     finish_imports()
@@ -194,7 +195,7 @@ def _server(preload: Callable[[], None]) -> Iterator[dict[Any, object]]:
     yield settings
 
 
-def _limit_termination(message: str) -> None:
+def _limit_termination(message: str) -> Thread:
     """Exit some time after SIGTERM, whatever the main thread waits for, such as a server that is gone.
 
     The interpreter writes a signal's number to the pipe at once, but calls Python's handler only between two
@@ -208,10 +209,11 @@ def _limit_termination(message: str) -> None:
         while signal.SIGTERM not in os.read(reader, 1):
             pass
         time.sleep(SIGTERM_SECONDS)
-        print(f"error: {message}", file=sys.stderr, flush=True)
-        os._exit(TERMINATED)
+        exit_at_once(TERMINATED, message)
 
-    Thread(target=wait, daemon=True).start()
+    thread = Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
 
 
 def _is_not_reported(record: logging.LogRecord) -> bool:

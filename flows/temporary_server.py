@@ -13,31 +13,33 @@ import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from functools import cache
+from pathlib import Path
 from threading import Thread
-from typing import IO, NamedTuple
+from typing import NamedTuple
 
 HOST, START_SECONDS, STOP_SECONDS = "127.0.0.1", 120, 5
 
 
 class TemporaryServer(NamedTuple):
-    """A server's address, its password, its process, and a file with what it prints."""
+    """A server's address, its password, its process, and the file with its output."""
 
     url: str
     password: str
     process: subprocess.Popen[bytes]
-    log: IO[bytes]
+    log: Path
 
 
 @cache  # a second flow in this process uses the same server
 def start() -> TemporaryServer:
     """Start a server, which `await_ready` waits for and the exit of this process stops."""
-    import flows  # noqa: PLC0415, the server's own process needs none of it
+    from prefect.settings import PREFECT_HOME  # noqa: PLC0415, the server's own process needs none of these
 
-    log = tempfile.TemporaryFile()  # noqa: SIM115, open as long as the server
-    with socket.create_server((HOST, 0), backlog=128) as listener:
+    import flows  # noqa: PLC0415
+
+    log = PREFECT_HOME.value() / "temporary-server.log"
+    with socket.create_server((HOST, 0), backlog=128) as listener, log.open("wb") as output:
         origin = f"http://{HOST}:{listener.getsockname()[1]}"
         password = f"digits:{secrets.token_urlsafe(32)}"
         settings = {
@@ -49,8 +51,8 @@ def start() -> TemporaryServer:
             [sys.executable, __file__, str(listener.fileno())],
             env={**os.environ, **settings},
             stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
@@ -59,20 +61,29 @@ def start() -> TemporaryServer:
 
 
 def await_ready(server: TemporaryServer) -> None:
-    """Wait until the server answers; raise UnavailableError with the last line that it printed if it doesn't."""
-    import httpx  # noqa: PLC0415, likewise
+    """Wait until the server answers; raise UnavailableError if it doesn't."""
+    import httpx  # noqa: PLC0415
 
-    from schemas.errors import UnavailableError, first_line  # noqa: PLC0415, likewise
+    from schemas.errors import UnavailableError  # noqa: PLC0415
 
     try:  # the socket accepts this connection at once, and the server answers when it has started
         httpx.get(f"{server.url}/health", timeout=START_SECONDS).raise_for_status()
     except httpx.HTTPError as error:
-        server.log.seek(0)
-        lines = server.log.read().decode(errors="replace").strip().splitlines()
-        reason = lines[-1] if lines else first_line(error)
-        raise UnavailableError(
-            f"the temporary Prefect server doesn't start ({reason}); see `prefect server start`"
-        ) from error
+        raise UnavailableError(f"the temporary Prefect server doesn't start; see {server.log}") from error
+
+
+def exit_with(server: TemporaryServer, message: str) -> Thread:
+    """Exit if the server ends before `stop`, for example by SIGKILL: Prefect would retry its requests for minutes."""
+    from flows import exit_at_once  # noqa: PLC0415
+
+    def wait() -> None:
+        server.process.wait()
+        if server.process.stdin and not server.process.stdin.closed:
+            exit_at_once(1, f"the temporary Prefect server ended unexpectedly: {message}")
+
+    thread = Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
