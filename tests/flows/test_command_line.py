@@ -214,6 +214,37 @@ def signal_after(text, command, environment, number, *, to_group=True) -> tuple[
     return process.returncode, rest
 
 
+def test_ctrl_c_during_the_imports_exits_without_a_traceback(prefect_home):
+    command = [sys.executable, "-X", "importtime", ROOT / "flows" / "train_flow.py", "--source", "gone.npz"]
+    for module in ("flows", "cyclopts", "prefect.settings"):
+        code, rest = signal_after(f" {module}\n", command, clean_environment(prefect_home), signal.SIGINT)
+        assert code == 130, module
+        assert "Traceback" not in rest
+        assert rest.splitlines()[-1] == "error: interrupted"
+
+
+def test_run_that_does_not_end_after_sigterm_is_ended(monkeypatch, capfd):
+    exits = []
+    monkeypatch.setattr(os, "_exit", exits.append)
+    monkeypatch.setattr(command_line, "SIGTERM_SECONDS", 0)
+    before = signal.signal(signal.SIGTERM, lambda *_: None)  # as a handler that waits for ever
+    thread = command_line._limit_termination("interrupted; resumes")
+    try:
+        signal.raise_signal(signal.SIGTERM)
+        thread.join(30)
+    finally:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGTERM, before)
+    assert exits == [143]
+    assert capfd.readouterr().err == "error: interrupted; resumes\n"
+
+
+def test_exit_leaves_no_garbage_collection_of_all_modules(prefect_home):
+    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import flows"
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "True\n"
+
+
 @pytest.mark.prefect
 def test_interrupted_trainings_exit_with_their_codes_and_resume(prefect_home, tiny_npz, tmp_path):
     command = [sys.executable, ROOT / "flows" / "train_flow.py", "--source", tiny_npz, "--store", tmp_path / "store"]
