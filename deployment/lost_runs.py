@@ -12,18 +12,31 @@ RUN_ID = "PREFECT__FLOW_RUN_ID"
 """The environment variable by which Prefect names a process's run to it."""
 
 
-def crash(api: httpx.Client, pool: str) -> list[str]:
-    """Mark the active runs of a pool whose processes are gone as crashed; return their names.
+def end_lost_runs(api: httpx.Client, pool: str) -> list[str]:
+    """End the active runs of a pool whose processes are gone; return a line for each active run.
 
     Only while no worker starts runs, and for a server whose runs have their processes on this machine.
     """
+    lines = []
     runs = active_runs(api, pool)
     alive = run_ids_of_processes() if runs else set()
-    lost = [run for run in runs if run["id"] not in alive and is_unchanged(api, run)]
-    for run in lost:
-        state = {"type": "CRASHED", "message": "its process is gone; the next run resumes from the last checkpoint"}
-        api.post(f"/flow_runs/{run['id']}/set_state", json={"state": state}).raise_for_status()
-    return [run["name"] for run in lost]
+    for run in runs:
+        if run["id"] in alive:
+            lines.append(f"still running, from an earlier worker: {run['name']}")
+        elif end(api, run):
+            lines.append(f"ended, since its process is gone: {run['name']}")
+    return lines
+
+
+def end(api: httpx.Client, run: dict[str, Any]) -> bool:
+    """Mark a run as crashed, or as cancelled if that was requested; return False if it has ended itself meanwhile."""
+    current = api.get(f"/flow_runs/{run['id']}").raise_for_status().json()
+    if current["state_id"] != run["state_id"]:
+        return False
+    final = "CANCELLED" if run["state_type"] == "CANCELLING" else "CRASHED"
+    state = {"type": final, "message": "its process is gone; the next run resumes from the last checkpoint"}
+    answer = api.post(f"/flow_runs/{run['id']}/set_state", json={"state": state}).raise_for_status().json()
+    return bool(answer["status"] == "ACCEPT")
 
 
 def active_runs(api: httpx.Client, pool: str) -> list[dict[str, Any]]:
@@ -41,9 +54,3 @@ def run_ids_of_processes() -> set[str]:
         with contextlib.suppress(psutil.Error):
             found.add(process.environ().get(RUN_ID, ""))
     return found
-
-
-def is_unchanged(api: httpx.Client, run: dict[str, Any]) -> bool:
-    """Check whether a run still is in the state that was read: its process may have reported its end just now."""
-    current: dict[str, Any] = api.get(f"/flow_runs/{run['id']}").raise_for_status().json()
-    return bool(current["state_id"] == run["state_id"])

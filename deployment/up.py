@@ -69,7 +69,7 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
         processes["server"] = start_server(stack, port, environment)
         record(processes)
         await_server(url, processes["server"])
-        crash_lost_runs(url, environment)
+        end_lost_runs(url, environment)
     ui = f"{url.removesuffix('/api')}/v2"
     if url.endswith("/api"):  # unlike Prefect Cloud's
         environment = {"PREFECT_UI_URL": ui} | environment  # by default, the links that runs log lead to the older UI
@@ -110,12 +110,12 @@ def start_server(stack: contextlib.ExitStack, port: str, environment: Mapping[st
     return stack.enter_context(background_process(server_command(port), environment, log))
 
 
-def crash_lost_runs(url: str, environment: Mapping[str, str]) -> None:
-    """Print and mark the runs whose processes are gone: until then, the next ones would wait for them."""
+def end_lost_runs(url: str, environment: Mapping[str, str]) -> None:
+    """End the runs whose processes are gone, and print them: until then, the next ones would wait for them."""
     user, secret = environment["PREFECT_API_AUTH_STRING"].split(":", 1)
     with httpx.Client(base_url=url, auth=(user, secret), timeout=START_SECONDS) as api:
-        for name in lost_runs.crash(api, POOL):
-            print(f"marked as crashed, since its process is gone: {name}", flush=True)
+        for line in lost_runs.end_lost_runs(api, POOL):
+            print(line, flush=True)
 
 
 def instructions(url: str, ui: str, processes: Processes) -> str:
