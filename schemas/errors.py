@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from schemas.text import printable
+
 MAX_JOINED = 10
 
 
 class InputError(Exception):
-    """Bad input. The message is one line for the command line and the Prefect UI: what is wrong, where, what to do."""
+    """Bad input. The message is one line for the command line and the Prefect UI: what is wrong, where, what to do.
+
+    Names in it may be anyone's: its hidden characters are escaped.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class FlagError(InputError):

@@ -12,10 +12,10 @@ from schemas.errors import InputError
 from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
+from schemas.text import printable
 from tasks.inbox.folder import Inbox, digest_file
 from tasks.orchestration.retries import RETRIED, is_transient
 from tasks.orchestration.stopwatch import timed
-from tasks.sources.files import printable
 
 
 @task(task_run_name="read {inbox}", **RETRIED)

@@ -17,7 +17,8 @@ from filelock import FileLock
 
 from artifacts.files import write_atomically
 from schemas.errors import InputError
-from tasks.sources.files import entries, printable
+from schemas.text import printable
+from tasks.sources.files import entries
 
 ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
@@ -134,7 +135,7 @@ class Inbox:
 def digest_file(path: Path) -> str:
     """Return the SHA-256 of a waiting file; raise InputError if it is a link or a pipe, or can't be read."""
     if path.name != printable(path.name):
-        raise InputError(f"{printable(path.name)}: a name that isn't UTF-8; another one is needed")
+        raise InputError(f"{printable(path.name)}: a name with hidden characters; rename it")
     if path.is_symlink():
         raise InputError(f"{path.name}: a link; the file itself is needed")
     try:

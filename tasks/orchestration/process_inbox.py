@@ -12,10 +12,10 @@ from prefect.logging import get_run_logger
 from schemas.counts import count
 from schemas.errors import InputError
 from schemas.results import InboxFile
+from schemas.text import printable
 from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
 from tasks.orchestration import events
 from tasks.orchestration.retries import is_transient
-from tasks.sources.files import printable
 
 if TYPE_CHECKING:
     from tasks.inbox.merger import InboxMerger
@@ -90,7 +90,7 @@ def _reject(inbox: Inbox, path: Path, error: InputError) -> FileReport:
     if is_transient(error):
         raise error
     try:
-        target = inbox.reject(path, printable(str(error)))
+        target = inbox.reject(path, str(error))
     except InputError as move_error:
         return _report_refused(path, printable(path.name), move_error)
     return _report_refused(path, f"{REJECTED}/{printable(target.name)}", error)
@@ -100,7 +100,7 @@ def _report_refused(path: Path, location: str, error: InputError) -> FileReport:
     """Log and report a file that isn't used, and emit an event; raise the error again if it is transient."""
     if is_transient(error):
         raise error
-    reason = printable(str(error))
+    reason = str(error)
     get_run_logger().warning("inbox: not added: %s", reason)
     events.emit_refused_data(printable(path), reason)
     return _report(path, location, reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -94,11 +93,6 @@ def check_inside(path: Path, root: Path) -> None:
 def entries(folder: Path) -> list[Path]:
     """Return a folder's entries, sorted by name, without hidden files and Thumbs.db."""
     return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
-
-
-def printable(path: Path | str) -> str:
-    """Return a path, or a message that contains one, as text; bytes that aren't UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
 def unreadable(error: OSError) -> str:

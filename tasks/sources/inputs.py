@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import InputError, join_messages
 from schemas.rules import InputRules
+from schemas.text import printable
 from tasks.sources import datasets, formats, shards
-from tasks.sources.files import check_inside, entries, printable, unreadable
+from tasks.sources.files import check_inside, entries, unreadable
 from tasks.sources.formats import Format
 
 if TYPE_CHECKING:

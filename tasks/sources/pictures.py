@@ -14,7 +14,8 @@ from PIL import Image, ImageFilter, ImageOps
 from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
-from tasks.sources.files import LABEL_NAMES, PICTURE_PARTS, check_inside, entries, has_label_folders, printable
+from schemas.text import printable
+from tasks.sources.files import LABEL_NAMES, PICTURE_PARTS, check_inside, entries, has_label_folders
 from tasks.sources.frames import Frames, images_to_frame
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")

@@ -17,8 +17,9 @@ from typing import IO, Any
 from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
 from schemas.shards import Shard, ShardManifest
+from schemas.text import printable
 from tasks.sources import formats
-from tasks.sources.files import PARQUET, check_inside, entries, printable
+from tasks.sources.files import PARQUET, check_inside, entries
 
 WILDCARDS = set("*?[")
 TRAILER_BYTES = 8

@@ -321,7 +321,7 @@ def test_pipe_and_unprintable_or_long_names_dont_stop_the_run(base, inbox, table
     assert len(merge(base, inbox).train) == 650
     reasons = {row["file"]: row["reason"] for row in tables[0]}
     assert reasons["pipe"] == "pipe: neither a file nor a folder"
-    assert reasons["la\\xff.csv"] == "la\\xff.csv: a name that isn't UTF-8; another one is needed"
+    assert reasons["la\\xff.csv"] == "la\\xff.csv: a name with hidden characters; rename it"
     assert reasons["x" * 250].endswith("can't be moved to rejected/ (File name too long)")
 
 
