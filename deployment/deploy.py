@@ -15,12 +15,14 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+import httpx
 import yaml
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleUpdate, DeploymentUpdate, WorkPoolCreate, WorkPoolUpdate
 from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.events.schemas.automations import AutomationCore
+from prefect.exceptions import PrefectHTTPStatusError
 
 ROOT = Path(__file__).parents[1]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
@@ -33,6 +35,18 @@ KEPT_FIELDS = {
 
 
 def main() -> None:
+    """Create or update everything; exit with one line if the server rejects the password."""
+    try:
+        deploy()
+    except PrefectHTTPStatusError as error:
+        if error.response.status_code != httpx.codes.UNAUTHORIZED:
+            raise
+        sys.exit(
+            f"PREFECT_API_URL={os.environ.get('PREFECT_API_URL')}: wrong or no password in PREFECT_API_AUTH_STRING"
+        )
+
+
+def deploy() -> None:
     """Create or update everything; print which deployments lose changes that were made in the UI."""
     content = (ROOT / "prefect.yaml").read_bytes()
     entries, version = yaml.safe_load(content)["deployments"], hashlib.sha256(content).hexdigest()[:12]
@@ -108,11 +122,11 @@ def update_automations(client: SyncPrefectClient) -> None:
         existing = client.read_automations_by_name(automation.name)
         if not existing:
             client.create_automation(automation)
-        elif content(existing[0]) != content(automation):
+        elif behavior(existing[0]) != behavior(automation):
             client.update_automation(existing[0].id, automation)
 
 
-def content(automation: AutomationCore) -> dict[str, object]:
+def behavior(automation: AutomationCore) -> dict[str, object]:
     """Return what an automation does, apart from what the server adds and from a pause."""
     fields = set(AutomationCore.model_fields) - {"enabled"}
     return automation.model_dump(include=fields, exclude={"trigger": {"id"}})

@@ -8,6 +8,8 @@ from typing import Any
 import httpx
 import psutil
 
+from schemas.text import printable
+
 RUN_ID = "PREFECT__FLOW_RUN_ID"
 """The environment variable by which Prefect names a process's run to it."""
 
@@ -22,9 +24,9 @@ def end_lost_runs(api: httpx.Client, pool: str) -> list[str]:
     alive = run_ids_of_processes() if runs else set()
     for run in runs:
         if run["id"] in alive:
-            lines.append(f"still running, from an earlier worker: {run['name']}")
+            lines.append(f"still running, from an earlier worker: {printable(run['name'])}\n")
         elif end(api, run):
-            lines.append(f"ended, since its process is gone: {run['name']}")
+            lines.append(f"ended, since its process is gone: {printable(run['name'])}\n")
     return lines
 
 

@@ -19,7 +19,7 @@ def read_or_create(path: Path) -> str:
     with contextlib.suppress(FileExistsError):
         create(path)
     status = path.stat()
-    content = path.read_text(encoding="utf-8").strip()
+    content = path.read_text(encoding="utf-8", errors="replace").strip()
     if status.st_mode & 0o077 or status.st_uid != os.getuid():
         raise PasswordError(f"{path}: other users can read or change it; delete it, and make up writes a new one")
     if not content.startswith(f"{USER}:") or len(content) < MIN_LENGTH:

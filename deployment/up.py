@@ -114,8 +114,10 @@ def end_lost_runs(url: str, environment: Mapping[str, str]) -> None:
     """End the runs whose processes are gone, and print them: until then, the next ones would wait for them."""
     user, secret = environment["PREFECT_API_AUTH_STRING"].split(":", 1)
     with httpx.Client(base_url=url, auth=(user, secret), timeout=START_SECONDS) as api:
-        for line in lost_runs.end_lost_runs(api, POOL):
-            print(line, flush=True)
+        try:
+            print(*lost_runs.end_lost_runs(api, POOL), sep="", end="", flush=True)
+        except httpx.HTTPError as error:
+            raise UpError(f"lost runs can't be ended ({error}); see {SERVER_LOG}") from error
 
 
 def instructions(url: str, ui: str, processes: Processes) -> str:

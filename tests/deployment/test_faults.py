@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import up
 from samples import ROOT, clean_environment
 from serving import api_client, deployment, enable_predict_trigger, free_port, run, set_predict_output, wait_for_run
 
@@ -36,7 +37,7 @@ class Deployed:
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
-        self.environment = clean_environment(home) | intervals
+        self.environment = clean_environment(home) | intervals | up.FLOW_SETTINGS
         self.environment |= {"PREFECT_API_URL": self.url, "PROJECT": str(ROOT)}
         self.api = api_client(self.url)
         self.server = self.worker = None
@@ -211,6 +212,7 @@ def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed
     for process in deployed.flow_processes():
         process.kill()
     following = deployed.trigger(endless)
+    deployed.deploy()  # as `make up` does; the server has to remember the last heartbeat
     deployed.start_worker()
     assert_resumes(deployed, following)
     assert deployed.state(training)["name"] == "Crashed"
