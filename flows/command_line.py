@@ -115,8 +115,7 @@ def artifact_page(artifact: UUID | None) -> str:
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
         return f"{_settings()[PREFECT_UI_URL]}/{page}"
-    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-    return f"http://127.0.0.1:4200/v2/{page}, while `make up` or `{prefect} server start` runs"
+    return f"http://127.0.0.1:4200/v2/{page}, while `make up` runs"
 
 
 def _settings() -> dict[Any, object]:

@@ -119,9 +119,7 @@ def test_runs_cannot_choose_their_command_or_environment(api, tmp_path):
     }  # this way, Prefect doesn't check them
     created = api.post("/flow_runs/", json=request).raise_for_status().json()
     assert created["job_variables"] == variables
-    assert wait_for_run(api, created["id"])["state"]["message"].startswith(
-        "Flow run encountered an exception: InputError"
-    )
+    assert "there is no champion" in wait_for_run(api, created["id"])["state"]["message"]
     assert not marker.exists()
 
 
@@ -248,6 +246,15 @@ def test_bad_port_or_server_address_is_a_one_line_error(environment, message, tm
     assert process.returncode == 1
     assert output.startswith(message)
     assert len(output.splitlines()) == 1
+
+
+def test_wrong_password_of_another_server_is_a_one_line_error(api, tmp_path):
+    url = str(api.base_url).rstrip("/")
+    process = start(clean_environment(tmp_path) | {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": "admin:wrong"})
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    reason = f"PREFECT_API_URL={url}: wrong or no password in PREFECT_API_AUTH_STRING\n"
+    assert output == f"creating or updating the deployments\nerror: the flows can't be deployed: {reason}"
 
 
 def test_port_in_use_is_a_one_line_error(tmp_path):
