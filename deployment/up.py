@@ -36,6 +36,10 @@ FLOW_SETTINGS = {
     "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
 """For the worker, whose environment its runs have."""
+SERVER_SETTINGS = {
+    # With leases in memory, the default, a restarted server would end the runs that hold one.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
 
 Processes = dict[str, subprocess.Popen[bytes]]
 
@@ -86,13 +90,11 @@ def own_server_environment(port: str) -> dict[str, str]:
     """Return the variables of the server and its clients: only this user's processes and its own pages get in."""
     SERVER_LOG.parent.mkdir(parents=True, exist_ok=True)
     secret = password.read_or_create(PASSWORD_FILE)
-    return {
+    return SERVER_SETTINGS | {
         "PREFECT_SERVER_API_AUTH_STRING": secret,
         "PREFECT_API_AUTH_STRING": secret,
         "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
         "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
-        # With leases in memory, the default, a restarted server would end the runs that hold one.
-        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
 
 
