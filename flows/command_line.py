@@ -113,8 +113,7 @@ def artifact_page(artifact: UUID | None) -> str:
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
         return f"{_settings()[PREFECT_UI_URL]}/{page}"
-    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-    return f"http://127.0.0.1:4200/v2/{page}, while `make up` or `{prefect} server start` runs"
+    return f"http://127.0.0.1:4200/v2/{page}, while `make up` runs"
 
 
 def _settings() -> dict[Any, object]:
@@ -152,10 +151,17 @@ def _check_server() -> None:
             if client.server_type is not ServerType.CLOUD:  # which has no such endpoint
                 _check_version(client.api_version(), client.client_version(), url)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, as without /api
-        raise UnavailableError(
-            f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); set it to the "
-            "address of a running one, such as http://127.0.0.1:4200/api, with its password, if it has one"
-        ) from error
+        raise UnavailableError(f"PREFECT_API_URL={url}: {_server_fault(error)}") from error
+
+
+def _server_fault(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
+        file = PREFECT_HOME.value() / "make-up-password"
+        return f"wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat {file})"
+    return (
+        f"no Prefect server's API answers there ({first_line(error)}); set it to the address of a running one, "
+        "such as http://127.0.0.1:4200/api"
+    )
 
 
 def _check_version(server: str, client: str, url: str) -> None:
