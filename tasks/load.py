@@ -40,6 +40,8 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
         raise
     summary = " and ".join(f"{part} part {_summary(rows)}" for part, rows in raw.parts.items())
     get_run_logger().info("%s: %s", raw.name, summary)
+    for note in raw.notes:
+        get_run_logger().info("%s: %s", raw.name, note)
     return raw
 
 
