@@ -1,5 +1,6 @@
 """Import TensorFlow late and without its start-up messages."""
 
+import gc
 import os
 import sys
 import tempfile
@@ -23,6 +24,8 @@ def import_tensorflow() -> None:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["KERAS_BACKEND"] = "tensorflow"  # overrides ~/.keras/keras.json
+    collects = gc.isenabled()
+    gc.disable()  # imports leave no garbage
     sys.stderr.flush()
     stderr = os.dup(2)
     with tempfile.TemporaryFile() as messages:
@@ -37,3 +40,5 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+            if collects:
+                gc.enable()
