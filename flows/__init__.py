@@ -49,7 +49,7 @@ def check_home() -> None:
 
 def drop_traceback(record: logging.LogRecord) -> bool:
     """Drop the traceback of an error that users cause and fix: its message says everything."""
-    if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)):
+    if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError, MemoryError)):
         record.exc_info, record.is_reported = None, True
     return True
 

@@ -38,7 +38,7 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
         from tasks.training import ray_engine  # Ray is an optional dependency
 
         fit = partial(ray_engine.train, workers=compute.workers)
-    with Progress(recipe.epochs) as progress:
+    with Progress(recipe.epochs) as progress, start_up.memory_errors():
         trained = fit(dataset, recipe, work, progress.epoch_done, get_run_logger().info, progress.block_done)
     if not dataset.n_folds:
         return trained
