@@ -1,11 +1,13 @@
 """Entry points: each module defines one Prefect flow, which is also a script.
 
-Each imports this package before Prefect, which needs a home folder, logs tracebacks, and takes a second to import.
+Each imports this package before Prefect, which needs a home folder, logs names and tracebacks as they are, and takes a
+second to import.
 """
 
 import atexit
 import contextlib
 import gc
+import io
 import logging
 import os
 import signal
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from schemas.errors import InputError, TrainingError
+from schemas.text import printable
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
@@ -47,8 +50,9 @@ def check_home() -> None:
         sys.exit("error: this user has no home folder; set HOME to a folder that the user can write to")
 
 
-def drop_traceback(record: logging.LogRecord) -> bool:
-    """Drop the traceback of an error that users cause and fix: its message says everything."""
+def make_printable(record: logging.LogRecord) -> bool:
+    """Log one line without credentials, whatever names it has; drop the traceback of an error that users can fix."""
+    record.msg, record.args = printable(record.getMessage()), None
     if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError, MemoryError)):
         record.exc_info, record.is_reported = None, True
     return True
@@ -67,8 +71,10 @@ def _exit_on_interrupt(_number: int, _frame: object) -> NoReturn:
 
 if Path(sys.argv[0]).parent.absolute() == Path(__file__).parent:
     prepare_script()
+if isinstance(sys.stdout, io.TextIOWrapper):  # a locale's encoding may lack a character of a message
+    sys.stdout.reconfigure(errors="backslashreplace")
 check_home()
 # Prefect warns if its folder can't be created, needed or not; command_line reports it if it is.
 warnings.filterwarnings("ignore", category=UserWarning, module="prefect.context")
 for logger in ("prefect.flow_runs", "prefect.task_runs"):
-    logging.getLogger(logger).addFilter(drop_traceback)
+    logging.getLogger(logger).addFilter(make_printable)

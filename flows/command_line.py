@@ -34,6 +34,7 @@ from pydantic import ValidationError
 
 from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
+from schemas.text import printable
 
 BAD_INPUT, BAD_FLAGS, TERMINATED = 1, 2, 143
 SIGTERM_SECONDS = 45
@@ -74,7 +75,7 @@ def run(
         fail(BAD_INPUT, f"out of memory: {interrupted}")
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
-    print(summary(result))
+    print("\n".join(map(printable, summary(result).split("\n"))))
     sys.exit(0)
 
 
@@ -105,7 +106,7 @@ def command(flow: Flow[..., Any]) -> App:
 
 def fail(code: int, message: str) -> NoReturn:
     """Exit with the message as one line on standard error."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -114,8 +115,7 @@ def artifact_page(artifact: UUID | None) -> str:
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
         return f"{_settings()[PREFECT_UI_URL]}/{page}"
-    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-    return f"http://127.0.0.1:4200/v2/{page}, while `make up` or `{prefect} server start` runs"
+    return f"http://127.0.0.1:4200/v2/{page}, while `make up` runs"
 
 
 def _settings() -> dict[Any, object]:
@@ -153,10 +153,17 @@ def _check_server() -> None:
             if client.server_type is not ServerType.CLOUD:  # which has no such endpoint
                 _check_version(client.api_version(), client.client_version(), url)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, as without /api
-        raise UnavailableError(
-            f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); set it to the "
-            "address of a running one, such as http://127.0.0.1:4200/api, with its password, if it has one"
-        ) from error
+        raise UnavailableError(f"PREFECT_API_URL={url}: {_server_fault(error)}") from error
+
+
+def _server_fault(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
+        file = PREFECT_HOME.value() / "make-up-password"
+        return f"wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat {file})"
+    return (
+        f"no Prefect server's API answers there ({first_line(error)}); set it to the address of a running one, "
+        "such as http://127.0.0.1:4200/api"
+    )
 
 
 def _check_version(server: str, client: str, url: str) -> None:

@@ -41,7 +41,7 @@ def import_tensorflow() -> None:
         os.dup2(messages.fileno(), 2)
         try:
             import keras  # noqa: F401
-            import tensorflow  # noqa: F401, ICN001
+            import tensorflow  # noqa: ICN001
         except BaseException:
             messages.seek(0)
             os.write(stderr, messages.read())
@@ -51,6 +51,7 @@ def import_tensorflow() -> None:
             os.close(stderr)
             if collects:
                 gc.enable()
+    tensorflow.get_logger().setLevel("ERROR")  # it warns of networks that are compiled one after the other
 
 
 def check_memory() -> None:
