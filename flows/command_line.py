@@ -71,6 +71,8 @@ def run(
         fail(BAD_FLAGS, str(error))
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
+    except MemoryError:
+        fail(BAD_INPUT, f"out of memory: {interrupted}")
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
     print("\n".join(map(printable, summary(result).split("\n"))))

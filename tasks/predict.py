@@ -19,9 +19,10 @@ from tasks.orchestration.stopwatch import timed
 @timed
 def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, batch_size: int) -> Prediction:
     """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
+    from tasks.inference.start_up import memory_errors
     from tasks.prediction import stream
 
-    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():
         prediction = stream.predict(source, predictor, output, rules, batch_size, on_batch=bar.update)
     logger = get_run_logger()
     logger.info("version %s: %s images, written to %s", predictor.version, f"{prediction.n_rows:,}", output)
