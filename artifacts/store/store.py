@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ LAYOUT_FILE, LAYOUT = "store.json", 2
 LAYOUT_1_NAMES = {VERSIONS, "champion", "history.jsonl"}
 """Names in a store of layout 1, which has no `store.json`; `migrate` converts it."""
 MAX_LISTED = 5
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 REPORTED = ".reported"
 """A file in the folder of a version whose report is in Prefect."""
 
@@ -255,9 +257,9 @@ class Store:
                 self._versions.remove_folder(str(version))
 
     def _remove_work(self, card: dict[str, Any]) -> None:
-        """Remove the checkpoints of a published training, unless a changed card names another folder."""
+        """Remove the checkpoints of a published training, unless its card names something else than a fingerprint."""
         fingerprint = str(card.get("fingerprint"))
-        if fingerprint.isalnum():
+        if FINGERPRINT.fullmatch(fingerprint):
             with contextlib.suppress(OSError):  # leftovers do no harm
                 self.work.remove_folder(fingerprint)
 
