@@ -28,7 +28,7 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import keras  # noqa: F401
+            import keras
             import tensorflow  # noqa: F401, ICN001
         except BaseException:
             messages.seek(0)
@@ -37,3 +37,7 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+    # These override ~/.keras/keras.json, too: weights depend on them.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
