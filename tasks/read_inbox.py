@@ -34,7 +34,7 @@ def read_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
             return raw
         if labelled_column_fault(part) or not len(part):
             return raw  # validation will reject the source; the inbox stays unchanged
-    with folder.locked():
+    with folder.locked(get_run_logger().warning):
         files = [_read(path, rules, is_accepted=True) for path in folder.accepted()]
         stable, changing = folder.waiting()
         files += [_read(path, rules, is_accepted=False) for path in stable]
