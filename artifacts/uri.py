@@ -10,7 +10,9 @@ from pathlib import Path
 
 import fsspec
 
+from schemas.address import redact
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
+from schemas.text import escape
 
 SCHEME = "://"
 INCOMPLETE = re.compile(r"\w{2,}:/(?!/)|\w+://$")
@@ -24,10 +26,35 @@ REMEDIES |= {errno.EMFILE: "raise the limit on the number of open files (ulimit 
 """What to do about a disk's error that waiting doesn't end."""
 
 
+CREDENTIALS = (
+    "an address with credentials, which would be stored and shown; leave them out, and set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY for s3://, or what docs/how-to/object-store.md has for other stores"
+)
+
+
+def check_safe(uri: str) -> None:
+    """Raise InputError for credentials or hidden characters in an address or path."""
+    if redact(uri) != uri:
+        raise InputError(f"{uri}: {CREDENTIALS}")
+    if escape(uri) != uri:
+        raise InputError(f"{uri}: a name with hidden characters, which are shown escaped here; rename it")
+
+
 def check_uri(uri: str | Path, allowed: str) -> None:
-    """Raise InputError, whose message ends with what is allowed, for an incomplete URI: `s3:/bucket`, `s3://`."""
+    """Raise InputError for credentials or hidden characters in a path or URI, or an incomplete URI: `s3:/bucket`.
+
+    The message for an incomplete one ends with what is allowed.
+    """
+    check_safe(str(uri))
     if INCOMPLETE.match(str(uri)):
         raise InputError(f"{uri}: incomplete address; write it like s3://bucket/digits; {allowed}")
+
+
+def check_local(path: str | Path, flag: str) -> None:
+    """Raise InputError unless a flag's path is one on this machine."""
+    check_safe(str(path))
+    if SCHEME in str(path) or INCOMPLETE.match(str(path)):  # pathlib drops a slash
+        raise InputError(f"{flag} {path}: an address; a path on this machine is needed")
 
 
 def check_protocol(uri: str, subject: str) -> None:

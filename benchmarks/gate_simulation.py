@@ -221,7 +221,7 @@ def real_pairs(setting: Setting) -> int:
 
 def calibration(setting: Setting) -> str:
     """Return how often the p-value of equally good models is below a level."""
-    levels = (0.05, evidence.level(0.05, 0), evidence.level(0.05, 1000))
+    levels = (0.05, evidence.p_threshold(0.05, 0), evidence.p_threshold(0.05, 1000))
     simulated = [
         _p_value(world.model(FAST), world.model(FAST)) for world in setting.worlds(factor=10) for _ in range(3)
     ]
@@ -255,7 +255,7 @@ def evidences(setting: Setting) -> str:
                 share = world.share(points, recipe, other) if points else 0.0
                 gain = score(world.model(recipe, other, share)) - score(world.model(recipe))
                 z.append(gain.sum() / np.sqrt((gain**2).sum()))
-            promoted = np.mean(np.array(z) >= norm.isf(evidence.level(0.05, 0)))
+            promoted = np.mean(np.array(z) >= norm.isf(evidence.p_threshold(0.05, 0)))
             cells.append(f"{np.mean(z):.2f} ({100 * promoted:.0f} %)")
         rows.append((title, *cells))
     text = "The mean z value, and the share of first tries that are significant; normal approximation.\n\n"

@@ -17,6 +17,7 @@ from pydantic import Field
 from artifacts import predictions
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.panels import COMPUTE, DATA, STORE, VALIDATION
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
@@ -47,15 +48,15 @@ def run_name(input: str, version: int, store: str, **_others: object) -> str:  #
     return f"predict {run_names.source(input)} with {run_names.version(version, store)}"
 
 
-@flow(name="predict", flow_run_name=run_names.named(run_name))
+@flow(name="predict", flow_run_name=run_names.namer(run_name))
 def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    input: Annotated[str, DATA] = "mnist",  # noqa: A002, the flag is --input
+    input: Annotated[str, DATA, ADDRESS] = "mnist",  # noqa: A002, the flag is --input
     *,
-    output: Annotated[Path, DATA] = Path("predictions.csv"),
+    output: Annotated[Path, DATA, ADDRESS] = Path("predictions.csv"),
     rules: Annotated[InputRules, Parameter(name="*"), VALIDATION] = DEFAULT_INPUT_RULES,
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), COMPUTE] = 16_384,
     version: Annotated[int, STORE] = 0,
-    store: Annotated[str, STORE] = "store",
+    store: Annotated[str, STORE, ADDRESS] = "store",
 ) -> State[Prediction]:
     """Predict which digits images show, and flag the predictions not to trust.
 

@@ -16,6 +16,7 @@ from prefect.states import Completed
 from artifacts.store.records import State as StoreState
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.errors import FlagError, InputError
 from schemas.results import Promotion
 from tasks.orchestration import run_names
@@ -44,13 +45,13 @@ def run_name(*, version: int, previous: bool, store: str, **_others: object) -> 
     return "roll back"
 
 
-@flow(name="promote", flow_run_name=run_names.named(run_name))
+@flow(name="promote", flow_run_name=run_names.namer(run_name))
 def promote_flow(
     *,
     version: Annotated[int, Parameter(show_default=False)] = 0,
     previous: bool = False,
     reason: str = "by hand",
-    store: str = "store",
+    store: Annotated[str, ADDRESS] = "store",
 ) -> State[Promotion]:
     """Promote a version to champion after verifying its files.
 

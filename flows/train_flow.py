@@ -18,6 +18,7 @@ from pydantic import Field
 from artifacts.store.store import Store
 from artifacts.uri import local_path
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
@@ -64,10 +65,10 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     Store(store).check_writable()
 
 
-def check_with_headers(source: str, *, test_source: str, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
+def check_with_headers(source: str, *, test_source: str, rules: Rules, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
     """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
     check(source, test_source=test_source, **parameters)
-    datasets.check_headers(source, *([test_source] if test_source else []))
+    datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
 
 
 def run_name(
@@ -82,21 +83,21 @@ def run_name(
 
 @flow(
     name="train",
-    flow_run_name=run_names.named(run_name),
+    flow_run_name=run_names.namer(run_name),
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    source: Annotated[str, DATA] = "mnist",
+    source: Annotated[str, DATA, ADDRESS] = "mnist",
     *,
     recipe: Annotated[RecipeName, RECIPE] = "fast",
     overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
-    test_source: Annotated[str, DATA] = "",
-    inbox: Annotated[str, DATA] = "",
+    test_source: Annotated[str, DATA, ADDRESS] = "",
+    inbox: Annotated[str, DATA, ADDRESS] = "",
     rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
     force: Annotated[str, GATE] = "",
     gate: Annotated[GateRules, Parameter(name="*"), GATE] = DEFAULT_GATE,
     compute: Annotated[Compute, Parameter(name="*"), COMPUTE] = LOCAL,
-    store: Annotated[str, STORE] = "store",
+    store: Annotated[str, STORE, ADDRESS] = "store",
     keep: Annotated[int, Field(ge=1), STORE] = 20,
     retrain: Annotated[bool, STORE] = False,
 ) -> State[PublishedVersion]:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from artifacts.store.records import Event, EventFile, State, parse
 from artifacts.store.storage import Storage
 from schemas.errors import InputError
+from schemas.text import printable
 
 HINT, SUFFIX = "newest", ".json"
 
@@ -86,7 +87,8 @@ class History:
 def new_event(event: str, version: int | None, run: str, reason: str, **details: object) -> Event:
     """Return an event with the current time."""
     time = datetime.now(tz=UTC).isoformat(timespec="milliseconds")
-    return {"time": time, "event": event, "version": version, "run": run, "reason": reason, **details}
+    texts = {"run": printable(run), "reason": printable(reason)}
+    return {"time": time, "event": event, "version": version, **texts, **details}
 
 
 def _content(event: Event, state: State) -> bytes:

@@ -29,7 +29,7 @@ def import_tensorflow() -> None:
         os.dup2(messages.fileno(), 2)
         try:
             import keras
-            import tensorflow  # noqa: F401, ICN001
+            import tensorflow  # noqa: ICN001
         except BaseException:
             messages.seek(0)
             os.write(stderr, messages.read())
@@ -41,3 +41,4 @@ def import_tensorflow() -> None:
     keras.config.set_floatx("float32")
     keras.config.set_image_data_format("channels_last")
     keras.config.set_epsilon(1e-7)
+    tensorflow.get_logger().setLevel("ERROR")  # it warns of networks that are compiled one after the other

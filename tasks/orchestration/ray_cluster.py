@@ -43,7 +43,7 @@ def check_engine(compute: Compute) -> None:
     if not PREFECT_API_URL.value():
         raise InputError(
             "--engine ray needs a Prefect server that all its processes reach: without one each would start its own; "
-            "start one (`make up`, `prefect server start`) and set PREFECT_API_URL to its address"
+            "start one (`make up`) and set PREFECT_API_URL to its address"
         )
 
 

@@ -134,7 +134,7 @@ def _find_files(source: str) -> list[InputFile] | None:
     path = Path(source)
     if shards.WILDCARDS & set(source) and not path.exists():
         paths = map(Path, sorted(glob.iglob(source, recursive=True)))  # noqa: PTH207, a pattern may be absolute
-        return [InputFile(printable(path), path) for path in paths if path.is_file()]
+        return [InputFile(printable(path), path) for path in paths if not path.is_dir()]
     if not path.is_dir():
         return [InputFile(printable(path), path)]
     if formats.find_folder_format(path):

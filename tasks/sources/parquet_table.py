@@ -12,7 +12,7 @@ import pyarrow.parquet
 
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
-from tasks.sources.files import check_expanded
+from tasks.sources.files import check_declared, check_expanded
 from tasks.sources.frames import Frames, check_labelled, check_unique, concatenate, data_columns, table_to_frame
 
 BATCH_ROWS = 65_536
@@ -22,7 +22,7 @@ MIN_GROUP_ROWS, MAX_GROUP_BYTES = 8192, 128 << 20
 """Row groups of at least these rows and at most these bytes of values are read one by one, column by column."""
 COLUMN_BLOCK = 64
 """Columns that are read together: while it is read, a column uses several times the memory of its values."""
-DAMAGED = pa.ArrowException, OSError, ValueError, KeyError
+DAMAGED = pa.ArrowException, OSError, ValueError, KeyError, MemoryError
 
 
 def read(path: Path, rules: Rules) -> Frames:
@@ -30,7 +30,7 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(concatenate(list(_read(path, BATCH_ROWS, rules.max_expanded_mib, threads=True))))
 
 
-def check(path: Path) -> None:
+def check(path: Path, _rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as file:
         check_labelled(_check_columns(path, file, None), path)
@@ -63,6 +63,8 @@ def _read(path: Path, n_rows: int, max_mib: int | None, *, threads: bool) -> Ite
         for batch in _read_batches(file, names, n_rows, threads=threads):
             yield table_to_frame(_narrow(batch), start)
             start += len(batch)
+        if start != file.metadata.num_rows:
+            raise InputError(f"{path}: ends after {start:,} rows; its footer declares {file.metadata.num_rows:,}")
         if not start:
             yield table_to_frame(_narrow(file.schema_arrow.empty_table().select(names)), start)
 
@@ -122,6 +124,7 @@ def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int |
         if not (pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_boolean(dtype)):
             raise InputError(f"{path}, column {name}: expected numbers, got {dtype}")
     check_expanded(path, file.metadata.num_rows * _row_bits(file, names) // 8, max_mib)
+    check_declared(str(path), path.stat().st_size, file.metadata.num_rows, "rows")
     return names
 
 

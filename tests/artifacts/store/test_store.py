@@ -535,7 +535,7 @@ def test_verified_version_is_hashed_once(store, monkeypatch):
 
 
 @pytest.mark.parametrize("n_hashed", [0, 1])
-def test_version_that_is_removed_while_it_is_verified_is_reported_as_removed(store, monkeypatch, n_hashed):
+def test_version_removed_while_it_is_verified_is_reported_as_removed(store, monkeypatch, n_hashed):
     sha256, hashed = files._sha256, []
 
     def late(path):

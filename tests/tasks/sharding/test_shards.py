@@ -139,6 +139,19 @@ def test_shards_without_test_part_are_split_as_one_frame_is(train, tmp_path):
     assert same.fingerprint == dataset.fingerprint
 
 
+def test_shards_are_relabelled_as_one_frame_is(tmp_path):
+    right = labelled_frame(*draw_digits(600, seed=1))
+    wrong = right.assign(label=right["label"].replace({0: 10, 3: 4, 4: 3}))
+    source = cut(wrong, tmp_path / "train", 3)
+    rules = RULES.model_copy(update={"relabel": "10=0,3=4,4=3", "min_test_rows": 10})
+    loaded = datasets.load(str(source), None, rules)
+    cache = ShardCache(FolderStorage(tmp_path / "work"), in_threads)
+    _, dataset = inspection.inspect(loaded, rules, profiles.load_embedded(), cache)
+    unchanged = rules.model_copy(update={"relabel": ""})
+    _, same = inspection.inspect(RawDataset("right", right, None), unchanged, profiles.load_embedded())
+    assert dataset.fingerprint == same.fingerprint
+
+
 def truncated(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -466,7 +479,9 @@ def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_p
 
     with monkeypatch.context() as patch:
         patch.setattr(shard_writer._Writer, "write_summary", full)
-        with pytest.raises(StorageError, match=r"/work/\w+: can't be used \(No space left on device\); free some space"):
+        with pytest.raises(
+            StorageError, match=r"/work/\w+: can't be used \(No space left on device\); free some space"
+        ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
     assert len(left) == 2
