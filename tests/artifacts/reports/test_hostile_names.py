@@ -201,7 +201,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
 @pytest.mark.parametrize("name", [name for name in hostile.NAMES.values() if len(name) < 200 and not INVALID & {*name}])
 def test_inbox_rejects_the_file_and_says_why(tmp_path, name):
     inbox = Inbox(tmp_path / "inbox")
-    with inbox.locked():
+    with inbox.locked(print):
         (tmp_path / "inbox" / name).write_text("hello")
         target = inbox.reject(tmp_path / "inbox" / name, str(InputError(f"{name}: text")))
     reason = target.with_name(f"{target.name}.reason.txt").read_text()

@@ -482,7 +482,7 @@ def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(shard_writer._Writer, "write_summary", full)
         with pytest.raises(
-            StoreError, match=r"part-00\d.parquet: can't be cached in .*the disk is full.*the next run resumes"
+            StorageError, match=r"/work/\w+: can't be used \(No space left on device\); free some space"
         ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
