@@ -58,7 +58,7 @@ def other_server():
     ("address", "message"),
     [
         ("{other}", "no Prefect server's API answers there (Expecting value"),
-        ("{other}/locked/api", "wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat "),
+        ("{other}/locked/api", "wrong or no password; set PREFECT_API_AUTH_STRING; that of `make up` is in "),
         ("http://127.0.0.1:{free}/api", "no Prefect server's API answers there ([Errno 111] Connection refused"),
         ("http://127.0.0.1:abc/api", "no Prefect server's API answers there (Invalid port"),
     ],
