@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from schemas.counts import count
 from schemas.digits import SIDE
@@ -23,6 +24,7 @@ from tasks.sources.files import (
     check_inside,
     has_label_folders,
     open_regular,
+    unreadable,
     unsuitable,
 )
 from tasks.sources.frames import Frames, images_to_frame
@@ -139,16 +141,27 @@ def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
     """Read a PNG, JPEG or BMP picture of any size and colour as 28 × 28."""
     try:
-        with open_regular(path) as file, Image.open(file, formats=PILLOW_FORMATS) as picture:
-            check_declared(path, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
+        with open_regular(path) as file:
+            return decode_picture(file, str(path), rules)
+    except OSError as error:
+        raise InputError(f"{path}: {unreadable(error)}") from error
+
+
+def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
+    """Decode a picture as 28 × 28; raise InputError, with a message that begins with its name, if it can't be."""
+    try:
+        n_bytes = file.seek(0, os.SEEK_END)
+        with Image.open(file, formats=PILLOW_FORMATS) as picture:
+            check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
             if picture.width * picture.height <= rules.max_picture_pixels:
                 return normalize(_to_grey(ImageOps.exif_transpose(picture)))
             size = f"{picture.width:,} × {picture.height:,}"
     except InputError:
         raise
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
-        raise InputError(f"{path}: not a readable PNG, JPEG or BMP picture ({first_line(error)})") from error
-    raise InputError(f"{path}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+        reason = "unknown content" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        raise InputError(f"{name}: not a readable PNG, JPEG or BMP picture ({reason})") from error
+    raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
