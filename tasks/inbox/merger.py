@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from schemas.counts import count
 from schemas.errors import InputError
 from schemas.images import InMemoryImages
-from schemas.pixel_frame import labelled_column_fault
 from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from schemas.validation import LabelAgreement, Part
+from tasks.inbox.child import read_file
 from tasks.inbox.folder import DONE
-from tasks.sources import datasets, formats
 from tasks.validation import data_checks, labels, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.labels import LabelChecker
-from tasks.validation.repairs import REPAIR_ADVISED, find_max_pixel, is_unit_scale
+from tasks.validation.repairs import REPAIR_ADVISED, count_scales, find_scale
 from tasks.validation.row_faults import RowKeys
 
 Pair = tuple[int, ...]
@@ -45,7 +44,7 @@ class InboxMerger:
         self.files = raw.inbox_files
         self.label_agreement: dict[str, LabelAgreement] = {}
         self._raw, self._train, self._rules, self._label_checker = raw, parts["train"], rules, label_checker
-        self._is_unit_scale = is_unit_scale(find_max_pixel(raw.train))
+        self._scale = find_scale(count_scales(raw.train))
         self._source_keys = {part: checked.keys for part, checked in parts.items()}
         self._added_keys: list[RowKeys] = []
         self._source_pairs = frozenset(_pairs(self._train.keys))
@@ -58,7 +57,7 @@ class InboxMerger:
             raise InputError(file.fault)
         if not len(file.frame):
             raise InputError(f"{file.path.name}: train part: no rows")
-        if is_unit_scale(find_max_pixel(file.frame)) != self._is_unit_scale:
+        if find_scale(count_scales(file.frame)) != self._scale:
             raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
         return check_frame(file.frame, self._rules.repair, self._rules.relabel)
 
@@ -97,7 +96,9 @@ class InboxMerger:
     def _check_file(self, part: CheckedPart) -> list[str]:
         """Run the data checks on a single file; it may have few rows, and rows of one class only. Return the errors."""
         part = part.quarantine(row_faults.copy_faults({"train": part.keys})["train"])
-        results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
+        results = data_checks.check_scale("train", part, self._rules) + data_checks.check_budget(
+            "train", part, self._rules
+        )
         if len(part.images):
             reference = profiles.load_embedded()
             results += data_checks.check_polarity_and_orientation(
@@ -142,25 +143,6 @@ def with_files(raw: RawDataset, files: Sequence[str], rules: Rules) -> RawDatase
     """Return a source with the accepted files of an existing version."""
     accepted = (InboxFile(path, is_accepted=True, frame=read_file(path, rules)) for path in map(Path, files))
     return dataclasses.replace(raw, inbox_files=tuple(accepted))
-
-
-def read_file(path: Path, rules: Rules) -> pd.DataFrame:
-    """Read all rows of a file, those of its test part after those of its training part.
-
-    Raises InputError if it can't be read, is shards, or doesn't have a pixel frame's columns.
-    """
-    expected = f"expected {formats.inbox_help()}"
-    file_format = datasets.find_format(str(path), expected)
-    if file_format is formats.SHARDS:
-        raise InputError(f"{path.name}: shards; {expected}")
-    train, test, _notes = file_format.read(path, rules)
-    for frame in (train,) if test is None else (train, test):
-        if fault := labelled_column_fault(frame):
-            raise InputError(f"{path.name}: {fault}; expected label, pixel0 … pixel783")
-    if test is None:
-        return train
-    parts = {"train": train, "test": test}
-    return pd.concat([frame.set_axis([f"{part} {item}" for item in frame.index]) for part, frame in parts.items()])
 
 
 def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
+from artifacts.reports import markdown
 from schemas.counts import count
 from schemas.errors import InputError
 from schemas.results import InboxFile
 from schemas.text import printable
-from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
+from tasks.inbox.folder import DONE, REJECTED, Inbox, has_changed
 from tasks.orchestration import events
 from tasks.orchestration.retries import is_transient
 
@@ -38,8 +39,8 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
         ]
     rows = [report for report in reports if report]
     if rows:
-        description = f"{inbox}: {count(len(rows), 'file')} accepted, rejected or left out"
-        create_table_artifact(rows, key=INBOX_KEY, description=description)
+        description = f"{markdown.inert(inbox)}: {count(len(rows), 'file')} accepted, rejected or left out"
+        create_table_artifact(markdown.inert_rows(rows), key=INBOX_KEY, description=description)
 
 
 def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:
@@ -80,7 +81,7 @@ def _check_copy(path: Path, accepted: Path | None) -> None:
 def _has_changed(file: InboxFile) -> bool:
     """Return whether a file has changed since it was read, so that faults found in it are no longer valid."""
     try:
-        return bool(file.digest) and digest_file(file.path) != file.digest
+        return bool(file.digest) and has_changed(file.path, file.digest)
     except InputError:
         return False
 
