@@ -84,7 +84,7 @@ def test_usual_csv_file_is_read_with_a_note_on_its_layout(name, rows, tmp_path):
     loaded = datasets.load(str(tmp_path / "rows"), None, DEFAULT_RULES)
     expected = {
         "no header, the label last, by label": rows.sort_values("label"),
-        "no header, one class": digits[rows["label"] == 7],
+        "no header, one class": rows[rows["label"] == 7],
     }.get(name, rows)
     assert (loaded.train.to_numpy() == expected.to_numpy()).all()
     assert note in "; ".join(loaded.notes) if note else not loaded.notes
