@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
+import lzma
+import os
 import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from stat import S_ISREG
 from typing import IO, cast
 
 from schemas.digits import CLASSES
 from schemas.errors import InputError, first_line
 
-GZIP = b"\x1f\x8b"
-NPZ = (b"PK\x03\x04", b"PK\x05\x06")
-"""A zip archive, and an empty one."""
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ"
+ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
+ARROW, ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
+MAT, HDF5 = b"MATLAB 5.0 MAT-file", b"\x89HDF\r\n\x1a\n"
+ARFF = re.compile(rb"\s*(%|@relation\s)", re.IGNORECASE)
+LIBSVM = re.compile(rb"\s*[-+]?\d+(\.\d*)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+\s")
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 
@@ -28,8 +35,10 @@ LABEL_NAMES = tuple(str(label) for label in CLASSES)
 SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 PIECE_BYTES = 1 << 20
-DAMAGED = (OSError, EOFError, zlib.error)
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""
+MAX_RATIO = 1032
+"""Bytes that a byte of deflated data expands to at most; no format of images packs them better."""
 
 
 def is_picture(head: bytes) -> bool:
@@ -49,7 +58,7 @@ def has_label_folders(folder: Path) -> bool:
 
 def is_idx_folder(folder: Path) -> bool:
     """Check whether a folder has a file named like one of the original MNIST's."""
-    return any(IDX_NAME.search(path.name) for path in entries(folder) if path.is_file())
+    return any(IDX_NAME.search(path.name) for path in entries(folder))
 
 
 def npy_files(folder: Path) -> list[Path]:
@@ -57,10 +66,26 @@ def npy_files(folder: Path) -> list[Path]:
     return [path for path in entries(folder) if path.suffix.lower() == ".npy"]
 
 
-def is_gzipped(path: Path) -> bool:
-    """Check whether a file is gzipped, by its content."""
-    with path.open("rb") as file:
-        return file.read(len(GZIP)) == GZIP
+def is_hdf5(head: bytes) -> bool:
+    """Check for the first bytes of HDF5; MATLAB writes 512 bytes of its own before them."""
+    return head.startswith(HDF5) or head[512:].startswith(HDF5)
+
+
+def is_npz(head: bytes) -> bool:
+    """Check whether first bytes are those of a zip archive whose first member is an array of NumPy's."""
+    name_length = int.from_bytes(head[26:28], "little")
+    return head.startswith(ZIP) and head[30 : 30 + name_length].endswith(b".npy")
+
+
+def is_archive(head: bytes) -> bool:
+    """Check whether first bytes are those of a zip or tar archive."""
+    return head.startswith((ZIP, EMPTY_ZIP)) or head[257:262] == b"ustar"
+
+
+def is_compressed(path: Path) -> bool:
+    """Check whether a file is compressed by gzip, bzip2 or xz, by its content."""
+    with open_regular(path) as file:
+        return file.read(len(XZ)).startswith((GZIP, BZIP2, XZ))
 
 
 def have_equal_content(path: Path, other: Path) -> bool:
@@ -72,9 +97,24 @@ def have_equal_content(path: Path, other: Path) -> bool:
     return False
 
 
+def open_regular(path: Path) -> IO[bytes]:
+    """Open a file for reading; raise InputError for a pipe or a device, whose end may never come."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for a writer
+    if S_ISREG(os.fstat(descriptor).st_mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    raise InputError(f"{path}: {unsuitable(path)}; a file is needed")
+
+
 def open_expanded(path: Path) -> IO[bytes]:
-    """Open a file for reading, expanded if it is gzipped."""
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else path.open("rb")
+    """Open a file for reading, expanded if it is compressed."""
+    with open_regular(path) as file:
+        start = file.read(len(XZ))
+    if start.startswith(GZIP):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if start.startswith(BZIP2):
+        return cast("IO[bytes]", bz2.open(path, "rb"))
+    return cast("IO[bytes]", lzma.open(path, "rb")) if start == XZ else open_regular(path)
 
 
 @contextmanager
@@ -91,6 +131,12 @@ def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
     """Raise InputError if a file's expanded size exceeds `--max-expanded-mib` (None: no limit)."""
     if max_mib is not None and n_bytes > max_mib << 20:
         raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
+
+
+def check_declared(where: Path | str, n_bytes: int, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
+    """Raise InputError if a header declares more than the bytes of its file can hold, at `per_byte` a byte."""
+    if declared > n_bytes * per_byte:
+        raise InputError(f"{where}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
 
 
 def check_inside(path: Path, root: Path) -> None:
@@ -111,6 +157,13 @@ def entries(folder: Path) -> list[Path]:
 def is_hidden(name: str) -> bool:
     """Check whether a file or folder is hidden, or was left by a system: `._digits.csv`, Thumbs.db, __MACOSX."""
     return name.startswith(".") or name in SYSTEM_ENTRIES
+
+
+def unsuitable(path: Path) -> str:
+    """Return what a path is that isn't a file."""
+    if not path.exists():
+        return "a broken link"
+    return "a folder" if path.is_dir() else "a pipe or a device"
 
 
 def unreadable(error: OSError) -> str:

@@ -31,6 +31,8 @@ def matches(pattern: bytes) -> Callable[[bytes], bool]:
 ARRAYS = "save its arrays with numpy.savez(path, x=…, y=…)"
 UNPACK = "unpack it"
 PICTURE = "convert it to PNG"
+TO_CSV = "convert it to CSV, as with pandas.read_json"
+HEIF = {b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"}
 
 FOREIGN: tuple[Foreign, ...] = (
     Foreign(lambda head: not head.strip(b"\0"), "nothing but zero bytes", "download or copy it again"),
@@ -39,8 +41,8 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(starts(b"version https://git-lfs"), "a Git LFS pointer", "fetch the file itself: git lfs pull"),
     Foreign(matches(rb"(\.\./)*\.git/annex/|/annex/objects/"), "a git-annex pointer", "fetch the file: git annex get"),
     Foreign(matches(rb"outs:\s*\n- md5:"), "a DVC pointer", "fetch the file itself: dvc pull"),
-    Foreign(matches(rb"\{\s*(\"|\})"), "JSON lines or a JSON object", "convert it to CSV, as with pandas.read_json(…, lines=True)"),
-    Foreign(matches(rb"\[\s*[\[{\"\d]"), "JSON", "convert it to CSV, as with pandas.read_json"),
+    Foreign(matches(rb"\{\s*(\"|\})"), "JSON lines or a JSON object", f"{TO_CSV}(…, lines=True)"),
+    Foreign(matches(rb"\[\s*[\[{\"\d]"), "JSON", TO_CSV),
     Foreign(starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), "a pickle, which may run code", ARRAYS),
     Foreign(starts(b"%PDF"), "a PDF", "save its pictures as PNG"),
     Foreign(starts(b"\xd0\xcf\x11\xe0"), "an Excel or Word file of before 2007", "save the table as CSV"),
@@ -55,7 +57,7 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(starts(b"GIF8"), "a GIF picture", PICTURE),
     Foreign(starts(b"II*\0", b"MM\0*"), "a TIFF picture", PICTURE),
     Foreign(lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", "a WebP picture", PICTURE),
-    Foreign(lambda head: head[4:12] in {b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"}, "a HEIC or AVIF picture", PICTURE),
+    Foreign(lambda head: head[4:12] in HEIF, "a HEIC or AVIF picture", PICTURE),
     Foreign(starts(b"\x7fELF", b"MZ\x90"), "a program", "use a file of data"),
 )  # fmt: skip
 ZIPPED: tuple[tuple[str, str, str], ...] = (

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
-from tasks.sources import files, keras_sets, mnist, parts
+from tasks.sources import files, foreign, keras_sets, mnist, parts
 from tasks.sources.parts import root_of
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Format:
     folder: str = ""
     """The word for the contents of such a folder in help texts. Empty if it is never a folder."""
     matches_file: Callable[[bytes], bool] | None = None
-    """Recognises a file by its first bytes, expanded if it is gzipped."""
+    """Recognises a file by its first bytes, expanded if it is compressed."""
     matches_folder: Callable[[Path], bool] | None = None
     built_in: bool = False
     """Whether the source is a name, not a path."""
@@ -59,7 +59,8 @@ class Format:
     """Downloads a built-in source; returns its path."""
     has_labels: bool = True
     """Whether a single file has labels, so that it can be trained on."""
-    may_be_gzipped: bool = False
+    may_be_compressed: bool = False
+    """Whether the reader expands a compressed file while it reads it; others are unpacked."""
     shard_suffixes: tuple[str, ...] = ()
     """Suffixes of such files in a folder of shards. Empty if such a file can't be a shard."""
     one_image: bool = False
@@ -86,6 +87,14 @@ class Format:
         return self.path or (root_of(path) if path.is_dir() else path)
 
 
+ARCHIVE = Format(
+    "archive",
+    "tasks.sources.archives",
+    "any of these in a zip or tar archive, or compressed by gzip, bzip2 or xz",
+    file=".zip",
+    matches_file=files.is_archive,
+    may_be_compressed=True,
+)
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
@@ -101,7 +110,7 @@ FORMATS: tuple[Format, ...] = (
         "arrays named `x_train, y_train, x_test, y_test`, as Keras does, `x, y`, `images, labels` or the like; images "
         "of 28 × 28 or 784, along the first or the last axis; labels as numbers, text or one-hot",
         file=".npz",
-        matches_file=lambda head: head.startswith(files.NPZ),
+        matches_file=files.is_npz,
     ),
     Format(
         "npy",
@@ -116,15 +125,37 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "parquet",
         "tasks.sources.parquet_table",
-        "the columns of a `.csv` file",
+        "the columns of a `.csv` file; or a column of labels and one of images: as PNG (Hugging Face), bytes or lists",
         file=".parquet",
         matches_file=lambda head: head.startswith(files.PARQUET),
         shard_suffixes=(".parquet",),
     ),
     Format(
+        "arrow",
+        "tasks.sources.arrow_file",
+        "the columns of a `.parquet` file, as Feather or a stream",
+        file=".arrow",
+        matches_file=lambda head: head.startswith((files.ARROW, files.ARROW_STREAM)),
+        shard_suffixes=(".arrow", ".feather"),
+    ),
+    Format(
+        "mat",
+        "tasks.sources.containers",
+        "the arrays of an `.npz` file, in structures or not",
+        file=".mat",
+        matches_file=lambda head: head.startswith(files.MAT),
+    ),
+    Format(
+        "hdf5",
+        "tasks.sources.containers",
+        "the arrays of an `.npz` file, in groups or not",
+        file=".h5",
+        matches_file=files.is_hdf5,
+    ),
+    Format(
         "pictures",
         "tasks.sources.pictures",
-        "PNG, JPEG or BMP pictures in subfolders `0` to `9`, or those in `train` and `test`",
+        "PNG, JPEG or BMP pictures in subfolders `0` to `9`, or those in `train` and `test` or the like",
         file="picture",
         folder="pictures",
         matches_file=files.is_picture,
@@ -135,13 +166,30 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "idx",
         "tasks.sources.idx",
-        "the four IDX files as LeCun published them, gzipped or not",
+        "the four IDX files as LeCun published them, with any prefix (EMNIST, QMNIST), gzipped or not",
         file="IDX",
         folder="IDX files",
         matches_file=lambda head: head.startswith(files.IDX_IMAGES),
         matches_folder=files.is_idx_folder,
         has_labels=False,
-        may_be_gzipped=True,
+        may_be_compressed=True,
+    ),
+    ARCHIVE,
+    Format(
+        "arff",
+        "tasks.sources.arff",
+        "the attributes of a `.csv` file (OpenML)",
+        file=".arff",
+        matches_file=lambda head: files.is_text(head) and files.ARFF.match(head) is not None,
+        may_be_compressed=True,
+    ),
+    Format(
+        "libsvm",
+        "tasks.sources.libsvm",
+        "a label, and `number:value` for each pixel that isn't 0, counted from 1",
+        file=".libsvm",
+        matches_file=lambda head: files.is_text(head) and files.LIBSVM.match(head) is not None,
+        may_be_compressed=True,
     ),
     Format(
         "csv",
@@ -150,7 +198,7 @@ FORMATS: tuple[Format, ...] = (
         "first; gzipped or not",
         file=".csv",
         matches_file=files.is_text,  # last: other formats may be text, too
-        may_be_gzipped=True,
+        may_be_compressed=True,
         shard_suffixes=(".csv", ".csv.gz"),
     ),
 )
@@ -206,21 +254,23 @@ def find_folder_format(path: Path) -> Format | None:
 def find_file_format(path: Path, expected: str) -> Format:
     """Return a file's format by its content; raise InputError, with `expected` at the end, if it has none."""
     if path.exists() and not path.is_file():
-        raise InputError(f"{path}: {'a folder' if path.is_dir() else 'a pipe or a device'}; {expected}")
-    gzipped = files.is_gzipped(path)
+        raise InputError(f"{path}: {files.unsuitable(path)}; {expected}")
+    compressed = files.is_compressed(path)
     try:
         with files.open_expanded(path) as file:
             head = file.read(HEAD)
     except files.DAMAGED:
-        if not gzipped:
+        if not compressed:
             raise
         head = b""  # its reader reports the damage
-    if not head and not gzipped:
+    if not head and not compressed:
         raise InputError(f"{path}: empty; {expected}")
-    for fmt in FORMATS:
-        if fmt.matches_file and fmt.matches_file(head) and (fmt.may_be_gzipped or not gzipped):
-            return fmt
-    raise InputError(f"{path}: unknown content; {expected}")
+    if head and (kind := foreign.describe_head(head)):
+        raise InputError(f"{path}: {kind}")
+    matching = [fmt for fmt in FORMATS if fmt.matches_file and fmt.matches_file(head)]
+    if not matching:
+        raise InputError(f"{path}: unknown content; {expected}")
+    return matching[0] if matching[0].may_be_compressed or not compressed else ARCHIVE
 
 
 def find_shard_format(path: Path) -> Format:

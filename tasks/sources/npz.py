@@ -16,15 +16,13 @@ import pandas as pd
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.arrays import NUMBER_KINDS, TEXT_KINDS, Array, Shape, array_batches, check_arrays, read_arrays
-from tasks.sources.files import NPY, check_inside, npy_files
+from tasks.sources.files import MAX_RATIO, NPY, check_inside, npy_files, open_regular
 from tasks.sources.frames import Frames
 
 # By version of the .npy format.
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 MAX_HEADER_BYTES = 10_240
 """NumPy accepts headers of 10,000 characters."""
-MAX_RATIO = 1032
-"""Bytes that a byte of deflated data expands to at most."""
 MAX_BY_COLUMN_MIB = 512
 """MiB of an array to predict on that is stored column by column, and so in memory as a whole: 70,000 float64 images."""
 
@@ -152,13 +150,13 @@ def _open(path: Path) -> Iterator[_Arrays]:
 
 
 def _is_npy(path: Path) -> bool:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(len(NPY)) == NPY
 
 
 def _member(file: Path, root: Path) -> _Member:
     check_inside(file, root)
-    return _Member(file.name, file.stat().st_size, lambda: file.open("rb"))
+    return _Member(file.name, file.stat().st_size, lambda: open_regular(file))
 
 
 def _zip_members(archive: zipfile.ZipFile, n_bytes: int) -> dict[str, _Member]:

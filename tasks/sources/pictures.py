@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
 from schemas.counts import count
 from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from schemas.text import printable
-from tasks.sources.files import LABEL_NAMES, check_inside, has_label_folders
+from tasks.sources.files import (
+    LABEL_NAMES,
+    MAX_RATIO,
+    check_declared,
+    check_inside,
+    has_label_folders,
+    open_regular,
+    unreadable,
+    unsuitable,
+)
 from tasks.sources.frames import Frames, images_to_frame
 from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, root_of
 
@@ -33,6 +43,8 @@ LARGE = 2 * SIDE
 """Side of a picture from which single-pixel specks are removed as noise."""
 MIN_CONTRAST = 16
 """Minimum contrast of ink and background, of 255; a picture with less is blank."""
+MAX_PIXELS_PER_BYTE = 8 * MAX_RATIO
+"""Of one bit each, in a PNG."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
 # 70,000 are, with 19 or 20 pixels of ink above 0 and their centre within 0.52 of pixel 14.
 MIN_NORMAL_INK = 200
@@ -107,8 +119,8 @@ def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
                 ignored.append(name)
                 continue
             check_inside(path, root)
-            if path.is_dir():
-                raise InputError(f"{path}: a folder; expected pictures")
+            if not path.is_file():
+                raise InputError(f"{path}: {unsuitable(path)}; expected pictures")
             pictures.append(Picture(name, path, int(entry.name)))
     if not pictures:
         raise InputError(f"{folder}: no pictures; expected {', '.join(PILLOW_FORMATS)} in subfolders named 0 to 9")
@@ -129,13 +141,27 @@ def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
     """Read a PNG, JPEG or BMP picture of any size and colour as 28 × 28."""
     try:
-        with Image.open(path, formats=PILLOW_FORMATS) as picture:
+        with open_regular(path) as file:
+            return decode_picture(file, str(path), rules)
+    except OSError as error:
+        raise InputError(f"{path}: {unreadable(error)}") from error
+
+
+def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
+    """Decode a picture as 28 × 28; raise InputError, with a message that begins with its name, if it can't be."""
+    try:
+        n_bytes = file.seek(0, os.SEEK_END)
+        with Image.open(file, formats=PILLOW_FORMATS) as picture:
+            check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
             if picture.width * picture.height <= rules.max_picture_pixels:
                 return normalize(_to_grey(ImageOps.exif_transpose(picture)))
             size = f"{picture.width:,} × {picture.height:,}"
+    except InputError:
+        raise
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
-        raise InputError(f"{path}: not a readable PNG, JPEG or BMP picture ({first_line(error)})") from error
-    raise InputError(f"{path}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+        reason = "unknown content" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        raise InputError(f"{name}: not a readable PNG, JPEG or BMP picture ({reason})") from error
+    raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:

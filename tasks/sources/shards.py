@@ -20,7 +20,7 @@ from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import Shard, ShardManifest
 from schemas.text import printable
 from tasks.sources import formats
-from tasks.sources.files import PARQUET, check_inside, entries
+from tasks.sources.files import MAX_RATIO, PARQUET, check_inside, entries
 from tasks.sources.parts import PartName, choose_parts, note_left_out, part_of, root_of
 
 WILDCARDS = set("*?[")
@@ -259,4 +259,6 @@ def _add_row_count(shard: Shard, footer: bytes) -> Shard:
         n_rows = pyarrow.parquet.read_metadata(pa.BufferReader(footer)).num_rows
     except (pa.ArrowException, OSError) as error:  # Arrow raises OSError for damage
         return shard._replace(fault=f"{shard.address}: not a readable Parquet file ({first_line(error)})")
+    if n_rows > shard.n_bytes * MAX_RATIO:
+        return shard._replace(fault=f"{shard.address}: its footer declares {n_rows:,} rows, more than it can hold")
     return shard._replace(n_rows=n_rows, fault="" if n_rows else f"{shard.address}: no rows")

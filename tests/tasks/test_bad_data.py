@@ -158,7 +158,7 @@ NPZ = {
     "cut at its start": (lambda f: saved(**whole(f))[:100], "not a readable .npz file"),
     "cut at its end": (lambda f: saved(**whole(f))[:-10], "not a readable .npz file"),
     "without y_test": (lambda f: saved(**whole(f, x_train=None, y_train=None)), "no arrays x_train, y_train"),
-    "without any array": (lambda _: zipped(readme="hello"), "no arrays .* found none"),
+    "without images": (lambda _: saved(names=np.array(["a", "b"])), "no arrays .* found names"),
     "27 columns": (lambda f: saved(**whole(f, x_train=np.zeros((400, 28, 27), np.uint8))), r"x_train is \(400, 28, 27\)"),
     "783 pixels": (lambda f: saved(x=np.zeros((4, 783)), y=np.zeros(4)), r"x is \(4, 783\)"),
     "colour": (lambda f: saved(x=np.zeros((4, 28, 28, 3)), y=np.zeros(4)), r"x is \(4, 28, 28, 3\)"),
@@ -403,8 +403,8 @@ SOURCES = {
     "an address with a slash too few": ("s3:/bucket/digits", "incomplete address"),
     "a folder without classes": ("folder", "no known format; expected a folder with .*IDX files"),
     "a picture in place of a folder": ("picture.png", r"a file without labels \(picture\)"),
-    "an old zip with other things": ("other.zip", "no arrays"),
-    "an empty zip": ("empty.zip", "no arrays .* found none"),
+    "an old zip with other things": ("other.zip", "an archive without data; expected an .npz"),
+    "an empty zip": ("empty.zip", "an archive without data; expected an .npz"),
 }
 
 
@@ -426,7 +426,7 @@ def test_error_on_an_unreadable_file_gives_the_reason(tmp_path, monkeypatch):
     def refuse(*_args, **_kwargs):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(type(path), "open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(InputError, match=r"can't be read \(Permission denied\)"):
         datasets.check(str(path))
 
