@@ -1,4 +1,4 @@
-"""Read `.arff` files, Weka's format, in which OpenML publishes MNIST: a header with attributes, then lines as in CSV."""
+"""Read `.arff` files, Weka's format, as OpenML publishes MNIST: a header with attributes, then lines as in CSV."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _located(path: Path) -> Iterator[None]:
 
 def _read_header(path: Path, file: IO[bytes]) -> pa.Schema:
     """Read the attributes; the file is then at the first row."""
-    fields = []
+    fields: list[tuple[str, pa.DataType]] = []
     while line := file.readline(MAX_HEADER_BYTES):
         words = line.decode("utf-8", "replace").strip().split(maxsplit=1)
         keyword = words[0].lower() if words else ""

@@ -177,8 +177,10 @@ def _layout(shape: Shape) -> int | None:
 
 
 def _are_labels(shape: Shape, n_rows: int) -> bool:
-    sides = [side for side in shape if side != 1]
-    return int(np.prod(shape)) == n_rows if len(sides) <= 1 else sorted(sides) == sorted([n_rows, len(CLASSES)])
+    """Check whether an array has one label a row, or one-hot columns, with the rows along either axis."""
+    sides = sorted(side for side in shape if side != 1)
+    one_hot = sorted(side for side in (n_rows, len(CLASSES)) if side != 1)
+    return sides == one_hot or (len(sides) <= 1 and int(np.prod(shape)) == n_rows)
 
 
 def _to_rows(pixels: Array) -> Array:

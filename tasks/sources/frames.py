@@ -156,4 +156,5 @@ def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
         return values
     with np.errstate(invalid="ignore"):  # NaN becomes any byte; the comparison detects it
         compact = values.astype(np.uint8)
-    return compact if np.array_equal(compact, values) else values
+    # pandas takes no numbers in another byte order than the processor's.
+    return compact if np.array_equal(compact, values) else values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -1,4 +1,4 @@
-"""Read text of libsvm, as LIBSVM's site publishes MNIST: a label, and the number and value of each pixel that isn't 0."""
+"""Read text of libsvm, as its site publishes MNIST: a label, and the number and value of each pixel that isn't 0."""
 
 from __future__ import annotations
 
