@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
@@ -16,6 +18,12 @@ SCHEME = "://"
 INCOMPLETE = re.compile(r"\w{2,}:/(?!/)|\w+://$")
 """An incomplete URI; a single letter before the colon may be a Windows drive."""
 NOT_FOUND = FileNotFoundError, IsADirectoryError, NotADirectoryError
+REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, then run the same command again")
+REMEDIES |= dict.fromkeys((errno.EACCES, errno.EROFS), "give this user access, or use another place")
+REMEDIES |= dict.fromkeys((errno.EPERM, errno.ENOTSUP), "use a folder of this user, on a disk with hard links")
+REMEDIES |= {errno.EFBIG: "raise the limit on the size of files (ulimit -f)"}
+REMEDIES |= {errno.EMFILE: "raise the limit on the number of open files (ulimit -n)"}
+"""What to do about a disk's error that waiting doesn't end."""
 
 
 CREDENTIALS = (
@@ -71,14 +79,26 @@ def local_path(uri: str | Path) -> Path | None:
 def storage_error(message: str, error: BaseException) -> InputError:
     """Return the error to raise for a path or URI that can't be used, which `message` names.
 
-    It is an InputError if nothing is there, a StorageError if permissions or credentials have to be changed, and
-    otherwise an UnavailableError, which is retried.
+    It is an InputError if nothing is there, a StorageError if permissions, credentials or the disk have to be changed,
+    and otherwise an UnavailableError, which is retried.
     """
-    line = f"{message} ({error_reason(error)})"
+    remedy = REMEDIES.get(error.errno or 0) if isinstance(error, OSError) else None
+    line = f"{message} ({error_reason(error)}){f'; {remedy}' if remedy else ''}"
     if isinstance(error, NOT_FOUND) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
         return InputError(line)
-    is_forbidden = isinstance(error, (PermissionError, NotImplementedError, *_credential_errors()))
-    return StorageError(line) if is_forbidden else UnavailableError(line)
+    is_lasting = remedy or isinstance(error, (PermissionError, NotImplementedError, *_credential_errors()))
+    return StorageError(line) if is_lasting else UnavailableError(line)
+
+
+@contextlib.contextmanager
+def disk_errors(path: str | Path) -> Iterator[None]:
+    """Convert a disk's errors inside the `with` to InputErrors for a path, unless a file is missing or exists."""
+    try:
+        yield
+    except OSError as error:
+        if not error.errno or isinstance(error, (FileExistsError, FileNotFoundError)):
+            raise
+        raise storage_error(f"{path}: can't be used", error) from error
 
 
 def error_reason(error: BaseException) -> str:

@@ -23,6 +23,7 @@ from schemas.prediction import OutputFormat, Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.predict import predict, preload
 from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
@@ -62,7 +63,7 @@ def run_name(input: str, version: int, store: str, **_others: object) -> str:  #
     return f"predict {run_names.source(input)} with {run_names.version(version, store)}"
 
 
-@flow(name="predict", flow_run_name=run_names.named(run_name))
+@flow(name="predict", flow_run_name=run_names.namer(run_name))
 def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
     input: Annotated[str, DATA, ADDRESS] = "mnist",  # noqa: A002, the flag is --input
     *,
@@ -88,7 +89,7 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(input, output=output, version=version, store=store, format=format, strict=strict)
-    versions = Store(store)
+    versions = open_store(store)
     predictor = open_version(versions, versions.resolve_version(version or None))
     prediction = report_prediction(
         predict(input, predictor, output, rules, batch_size, output_format=format, strict=strict)

@@ -31,6 +31,7 @@ from tasks.find_cached_version import find_cached_version
 from tasks.inbox.folder import Inbox
 from tasks.load import load
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.orchestration.ray_cluster import check_engine, cluster
 from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
@@ -82,7 +83,7 @@ def run_name(
 
 @flow(
     name="train",
-    flow_run_name=run_names.named(run_name),
+    flow_run_name=run_names.namer(run_name),
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
@@ -118,7 +119,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    versions = Store(store).recover()
+    versions = open_store(store).recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
         raw = read_inbox(raw, Path(inbox), rules) if inbox else raw

@@ -16,6 +16,7 @@ from flows import command_line
 from schemas.address import ADDRESS
 from schemas.results import VerificationResult
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.verify import verify
 
 
@@ -30,7 +31,7 @@ def run_name(*, version: int, reproduce: bool, store: str) -> str:
     return f"{'reproduce' if reproduce else 'verify'} {run_names.version(version, store)}"
 
 
-@flow(name="verify", flow_run_name=run_names.named(run_name))
+@flow(name="verify", flow_run_name=run_names.namer(run_name))
 def verify_flow(
     *, version: int = 0, reproduce: bool = False, store: Annotated[str, ADDRESS] = "store"
 ) -> State[VerificationResult]:
@@ -43,7 +44,7 @@ def verify_flow(
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version=version, store=store)
-    versions = Store(store)
+    versions = open_store(store)
     verified = verify(versions, versions.resolve_version(version or None), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 

@@ -13,7 +13,8 @@ from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from schemas.text import printable
-from tasks.inbox.folder import Inbox, digest_file
+from tasks.inbox.folder import Inbox
+from tasks.inbox.reader import Reader
 from tasks.orchestration.retries import RETRIED, is_transient
 from tasks.orchestration.stopwatch import timed
 
@@ -34,25 +35,18 @@ def read_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
             return raw
         if labelled_column_fault(part) or not len(part):
             return raw  # validation will reject the source; the inbox stays unchanged
-    with folder.locked():
-        files = [_read(path, rules, is_accepted=True) for path in folder.accepted()]
+    with folder.locked(), Reader(rules) as reader:
+        files = [_read(reader, path, is_accepted=True) for path in folder.accepted()]
         stable, changing = folder.waiting()
-        files += [_read(path, rules, is_accepted=False) for path in stable]
+        files += [_read(reader, path, is_accepted=False) for path in stable]
     for path in changing:
         get_run_logger().warning("%s: changed just now; left for the next run", printable(path))
     return dataclasses.replace(raw, inbox=inbox, inbox_files=tuple(files))
 
 
-def _read(path: Path, rules: Rules, *, is_accepted: bool) -> InboxFile:
-    """Read a file. Permanent read errors are stored in `fault`; transient ones are raised."""
-    from tasks.inbox.merger import read_file
-
-    digest = ""
-    try:
-        if not is_accepted:
-            digest = digest_file(path)
-        return InboxFile(path, is_accepted, digest, frame=read_file(path, rules))
-    except InputError as error:
-        if is_transient(error):
-            raise
-        return InboxFile(path, is_accepted, digest, fault=str(error))
+def _read(reader: Reader, path: Path, *, is_accepted: bool) -> InboxFile:
+    """Read a file; raise its fault if the error behind it is transient."""
+    file, error = reader.read(path, is_accepted=is_accepted)
+    if is_transient(error):
+        raise InputError(file.fault) from error
+    return file

@@ -209,7 +209,9 @@ def arff(frame: pd.DataFrame, folder: Path) -> Path:
 def libsvm(frame: pd.DataFrame, folder: Path) -> Path:
     """Write rows of which the first has ink, or it isn't recognised."""
     path = folder / "rows.libsvm"
-    sklearn.datasets.dump_svmlight_file(pixels_of(frame), labels_of(frame), str(path), zero_based=False)
+    sklearn.datasets.dump_svmlight_file(
+        pixels_of(frame).astype(float), labels_of(frame).astype(float), str(path), zero_based=False
+    )
     return path
 
 

@@ -141,7 +141,7 @@ def _environment_table(environment: dict[str, Any]) -> str:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    name = re.search(r"^model name\s*:\s*(.*)$", info.read_text() if info.exists() else "", re.MULTILINE)
+    name = re.search(r"^model name\s*:\s*(.*)$", info.read_text("utf-8") if info.exists() else "", re.MULTILINE)
     return name[1].strip() if name else platform.processor()
 
 
@@ -149,6 +149,6 @@ def _revision() -> str | None:
     """Return the commit, marked if files differ from it; None outside a Git checkout."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=10).strip()  # noqa: S603
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=10).decode().strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None

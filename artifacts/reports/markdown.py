@@ -91,7 +91,7 @@ def as_links(name: str) -> str:
 
 def embed_pictures(path: Path) -> str:
     """Return a report's text with the PNG files beside it embedded in place of the links to them."""
-    text = path.read_text()
+    text = path.read_text("utf-8")
     for png in path.parent.glob("*.png"):
         address = as_data_uris({png.stem: png.read_bytes()})(png.stem)
         text = text.replace(f"]({as_links(png.stem)})", f"]({address})")

@@ -90,7 +90,7 @@ def _comparison(decision: Decision, comparison: Comparison) -> dict[str, object]
         "p-value for worse": f"{comparison.p_worse:.3g}",
         "with shifted images: gain, percentage points": f"{comparison.gain:+.2f}",
         "p-value for better, which decides": f"{comparison.p_value:.3g}",
-        "p-value that is needed": f"{comparison.level:.3g}",
+        "p-value that is needed": f"{comparison.p_threshold:.3g}",
         "refused candidates that it depends on": comparison.refused_before,
         f"lower bound of the gain{best}": f"{comparison.lower:+.2f}",
         "allowed loss": f"{comparison.margin:.2f}",

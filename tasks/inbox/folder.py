@@ -17,13 +17,15 @@ from filelock import FileLock
 
 from artifacts.files import write_atomically
 from artifacts.uri import check_local
-from schemas.errors import InputError
+from schemas.errors import InputError, first_line
 from schemas.text import printable
-from tasks.sources.files import entries
+from tasks.sources.files import check_expanded, entries, open_regular
 
 ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
 REASON = ".reason.txt"
+WALK_ERRORS = (OSError, RecursionError)
+"""Errors of listing a folder: one that can't be read, or a thousand folders inside each other."""
 STABLE_SECONDS = 3.0
 """A file that changed more recently may still be being written; it is left for the next run."""
 
@@ -34,6 +36,7 @@ class Inbox:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._done, self._rejected = path / DONE, path / REJECTED
+        self._accepted_digests: dict[str, Path] = {}
 
     def check(self, *others: str | Path | None) -> None:
         """Raise InputError unless the folder can be an inbox: writable, and for nothing but new data.
@@ -97,13 +100,17 @@ class Inbox:
         return stable, [path for path in files if path not in stable]
 
     def find_accepted(self, digest: str) -> Path | None:
+        """Return the accepted file with a digest, or None; only files of the same size are hashed."""
+        for path in self._unhashed.pop(digest.partition("-")[0], ()):
+            with suppress(*WALK_ERRORS, InputError):
+                self._accepted_digests[digest_content(path)] = path
         return self._accepted_digests.get(digest)
 
     def accept(self, path: Path, digest: str) -> Path | None:
         """Move a file to `done/` and return its new path; None if it has changed since it was read, and stays."""
         target = _free_path(self._done / path.name)
         _move(path, target)
-        if _digest(target) != digest:
+        if has_changed(target, digest):
             _move(target, _free_path(path))
             return None
         self._accepted_digests[digest] = target.resolve()
@@ -126,24 +133,59 @@ class Inbox:
         return [path for path in entries(folder) if path not in {self._done, self._rejected}]
 
     @cached_property
-    def _accepted_digests(self) -> dict[str, Path]:
-        paths = {}
+    def _unhashed(self) -> dict[str, list[Path]]:
+        """The accepted files that aren't hashed yet, by size."""
+        paths: dict[str, list[Path]] = {}
         for path in self.accepted():
-            with suppress(OSError, InputError):
-                paths[_digest(path)] = path
+            with suppress(*WALK_ERRORS):
+                paths.setdefault(str(total_bytes(path)), []).append(path)
         return paths
 
 
-def digest_file(path: Path) -> str:
-    """Return the SHA-256 of a waiting file; raise InputError if it is a link or a pipe, or can't be read."""
+def check_file(path: Path, max_mib: int) -> None:
+    """Raise InputError for a hidden character in a name, a link, a pipe, a large file; OSError if it can't be read."""
     if path.name != printable(path.name):
         raise InputError(f"{printable(path.name)}: a name with hidden characters; rename it")
     if path.is_symlink():
         raise InputError(f"{path.name}: a link; the file itself is needed")
+    if not path.is_file() and not path.is_dir():
+        raise InputError(f"{path.name}: neither a file nor a folder")
+    check_expanded(Path(path.name), total_bytes(path), max_mib)
+
+
+def has_changed(path: Path, digest: str) -> bool:
+    """Check whether a file has another content than the one with a digest; raise InputError if it can't be read."""
     try:
-        return _digest(path)
-    except OSError as error:
-        raise InputError(f"{path.name}: can't be read ({error.strerror})") from error
+        return str(total_bytes(path)) != digest.partition("-")[0] or digest_content(path) != digest
+    except WALK_ERRORS as error:
+        raise InputError(f"{path.name}: can't be read ({first_line(error)})") from error
+
+
+def digest_content(path: Path) -> str:
+    """Return the size of a file or a folder's files in bytes, and the SHA-256 of their content and names."""
+    digest = hashlib.sha256()
+    for file in _list_files(path):
+        with open_regular(file) as content:
+            name = os.fsencode(file.relative_to(path))
+            digest.update(name + hashlib.file_digest(content, "sha256").digest())
+    return f"{total_bytes(path)}-{digest.hexdigest()}"
+
+
+def total_bytes(path: Path) -> int:
+    """Return the size of a file, or of a folder's files."""
+    return sum(file.stat().st_size for file in _list_files(path))
+
+
+def _list_files(path: Path) -> list[Path]:
+    """List a file, or the files below a folder, sorted; raise OSError for a folder that can't be read."""
+    if path.is_file():
+        return [path]
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    paths = (Path(folder, name) for folder, _, names in os.walk(path, onerror=fail) for name in names)
+    return sorted(file for file in paths if file.is_file())
 
 
 def _change_time(path: Path) -> float:
@@ -152,18 +194,8 @@ def _change_time(path: Path) -> float:
         return max(entry.lstat().st_ctime for entry in [path, *path.rglob("*")])
     except FileNotFoundError:  # removed just now
         return time.time()
-
-
-def _digest(path: Path) -> str:
-    """Digest a file, or the names and files of a folder; raise InputError for a pipe, which would never end."""
-    if not path.is_file() and not path.is_dir():
-        raise InputError(f"{path.name}: neither a file nor a folder")
-    digest = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file()):
-        with file.open("rb") as content:
-            name = os.fsencode(file.relative_to(path))
-            digest.update(name + hashlib.file_digest(content, "sha256").digest())
-    return digest.hexdigest()
+    except WALK_ERRORS:
+        return 0.0  # reading it reports why
 
 
 def _move(path: Path, target: Path) -> None:

@@ -13,13 +13,12 @@ from numpy.typing import NDArray
 from schemas.counts import count
 from schemas.errors import InputError
 from schemas.images import InMemoryImages
-from schemas.pixel_frame import labelled_column_fault
 from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from schemas.validation import LabelAgreement, Part
+from tasks.inbox.child import read_file
 from tasks.inbox.folder import DONE
-from tasks.sources import datasets, formats
 from tasks.validation import data_checks, labels, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.labels import LabelChecker
@@ -144,25 +143,6 @@ def with_files(raw: RawDataset, files: Sequence[str], rules: Rules) -> RawDatase
     """Return a source with the accepted files of an existing version."""
     accepted = (InboxFile(path, is_accepted=True, frame=read_file(path, rules)) for path in map(Path, files))
     return dataclasses.replace(raw, inbox_files=tuple(accepted))
-
-
-def read_file(path: Path, rules: Rules) -> pd.DataFrame:
-    """Read all rows of a file, those of its test part after those of its training part.
-
-    Raises InputError if it can't be read, is shards, or doesn't have a pixel frame's columns.
-    """
-    expected = f"expected {formats.inbox_help()}"
-    file_format = datasets.find_format(str(path), expected)
-    if file_format is formats.SHARDS:
-        raise InputError(f"{path.name}: shards; {expected}")
-    train, test, _notes = file_format.read(path, rules)
-    for frame in (train,) if test is None else (train, test):
-        if fault := labelled_column_fault(frame):
-            raise InputError(f"{path.name}: {fault}; expected label, pixel0 … pixel783")
-    if test is None:
-        return train
-    parts = {"train": train, "test": test}
-    return pd.concat([frame.set_axis([f"{part} {item}" for item in frame.index]) for part, frame in parts.items()])
 
 
 def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:

@@ -14,7 +14,7 @@ from schemas.counts import count
 from schemas.errors import InputError
 from schemas.results import InboxFile
 from schemas.text import printable
-from tasks.inbox.folder import DONE, REJECTED, Inbox, digest_file
+from tasks.inbox.folder import DONE, REJECTED, Inbox, has_changed
 from tasks.orchestration import events
 from tasks.orchestration.retries import is_transient
 
@@ -81,7 +81,7 @@ def _check_copy(path: Path, accepted: Path | None) -> None:
 def _has_changed(file: InboxFile) -> bool:
     """Return whether a file has changed since it was read, so that faults found in it are no longer valid."""
     try:
-        return bool(file.digest) and digest_file(file.path) != file.digest
+        return bool(file.digest) and has_changed(file.path, file.digest)
     except InputError:
         return False
 

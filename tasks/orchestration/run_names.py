@@ -14,7 +14,7 @@ from schemas.errors import InputError
 from schemas.text import printable
 
 
-def named(describe: Callable[..., str]) -> Callable[[], str]:
+def namer(describe: Callable[..., str]) -> Callable[[], str]:
     """Return a `flow_run_name` for a flow: `describe` gets the run's parameters; a name that a person typed stays."""
 
     def name() -> str:

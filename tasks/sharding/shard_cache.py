@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
 from artifacts.files import DISK_FULL_ERRNOS
-from artifacts.store.storage import DAY, FolderStorage, Storage
+from artifacts.store.folder_storage import DAY, FolderStorage
+from artifacts.store.storage import Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
 from schemas.rules import Rules
@@ -119,7 +120,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
                 _write(path, key, job, check)
                 folder = job.storage.local_dir(key)
         os.utime(folder)  # the time that `sweep` checks
-        counts = json.loads((folder / SUMMARY).read_text())["counts"]
+        counts = json.loads((folder / SUMMARY).read_text("utf-8"))["counts"]
     except ENVIRONMENT_ERRORS:
         raise
     except InputError as error:
@@ -187,7 +188,7 @@ def _find_folder(storage: Storage, key: str) -> Path | None:
 def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
     """Check whether all files of a cached shard, local and in the store, have the sizes stated in its summary."""
     try:
-        sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
+        sizes = json.loads((folder / SUMMARY).read_text("utf-8"))["bytes"]
         return all(stored.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
     except (OSError, ValueError):
         return False

@@ -91,7 +91,7 @@ class _Writer:
             "notes": self._notes,
         }
         sizes = {file.name: file.stat().st_size for file in self._folder.iterdir()}
-        (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}))
+        (self._folder / SUMMARY).write_text(json.dumps({"counts": counts, "bytes": sizes}), "utf-8")
 
     def _add(self, result: RowCheckResult) -> None:
         self._arrays["labels"].append(labels_of(result.valid).copy())

@@ -56,7 +56,7 @@ class _Arrays(NamedTuple):
         dataset = self.datasets[name]
         if dataset.dtype.kind not in NUMBER_KINDS + TEXT_KINDS:
             raise InputError(f"{self.path}: expected numbers in {name}, got {dataset.dtype}")
-        check_declared(self.path, self.path.stat().st_size, self.n_bytes(name), "bytes")
+        check_declared(str(self.path), self.path.stat().st_size, self.n_bytes(name), "bytes")
 
     def read(self, name: str) -> Array:
         self.check(name)

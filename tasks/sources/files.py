@@ -11,6 +11,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
 from typing import IO, cast
@@ -97,7 +98,7 @@ def have_equal_content(path: Path, other: Path) -> bool:
     return False
 
 
-def open_regular(path: Path) -> IO[bytes]:
+def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading; raise InputError for a pipe or a device, whose end may never come."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for a writer
     if S_ISREG(os.fstat(descriptor).st_mode):
@@ -133,10 +134,10 @@ def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
         raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
 
 
-def check_declared(where: Path | str, n_bytes: int, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
-    """Raise InputError if a header declares more than the bytes of its file can hold, at `per_byte` a byte."""
+def check_declared(name: str, n_bytes: int, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
+    """Raise InputError if a file's header declares more than its bytes can hold, at `per_byte` a byte."""
     if declared > n_bytes * per_byte:
-        raise InputError(f"{where}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
+        raise InputError(f"{name}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
 
 
 def check_inside(path: Path, root: Path) -> None:

@@ -117,5 +117,5 @@ def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int |
     layout = find_layout(path, file.schema_arrow)
     n_rows = file.metadata.num_rows
     check_expanded(path, n_rows * layout.row_bytes, max_mib)
-    check_declared(path, path.stat().st_size, n_rows, "rows")
+    check_declared(str(path), path.stat().st_size, n_rows, "rows")
     return layout

@@ -149,8 +149,8 @@ def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
 
 def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
     """Decode a picture as 28 × 28; raise InputError, with a message that begins with its name, if it can't be."""
+    n_bytes = file.seek(0, os.SEEK_END)
     try:
-        n_bytes = file.seek(0, os.SEEK_END)
         with Image.open(file, formats=PILLOW_FORMATS) as picture:
             check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
             if picture.width * picture.height <= rules.max_picture_pixels:

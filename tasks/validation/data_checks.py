@@ -145,7 +145,7 @@ def check_labels(part: Part, checked: CheckedPart, agreement: LabelAgreement, ru
     fault = labels.fault(agreement)
     if not fault:
         return []
-    advice = labels.relabel_advised(agreement.digits) if agreement.digits else "; --wrong-labels warning trains anyway"
+    advice = labels.relabel_advice(agreement.digits) if agreement.digits else "; --wrong-labels warning trains anyway"
     return [CheckResult("labels", rules.wrong_labels, f"{part} part: {fault}{advice}")]
 
 

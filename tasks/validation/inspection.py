@@ -147,7 +147,7 @@ def _check_data(inspection: Inspection) -> None:
         _check_images(inspection, "train", histograms)
         if "test" in inspection.raw.parts and len(test):
             _check_images(inspection, "test", profiles.compute_histograms(test, inspection.reference))
-        elif len(test) and "train" in inspection.label_agreement:  # else a split-off test part is like the rest
+        elif len(test) and test is not train and "train" in inspection.label_agreement:  # a split-off part
             inspection.label_agreement["test"] = inspection.label_checker.measure(test)
     for drift in inspection.drifts:
         if drift.exceeds_threshold:
@@ -186,6 +186,8 @@ def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
 
 def _validation(inspection: Inspection) -> Validation:
     raw, parts, profile = inspection.raw, inspection.parts, inspection.profile
+    # In cross-validation, the training rows are the test rows, too; they count once.
+    parts = {part: checked for part, checked in parts.items() if part in raw.parts or checked is not parts["train"]}
     return Validation(
         name=raw.name,
         source=raw.source,

@@ -1,3 +1,4 @@
+# ruff: noqa: E501, tables are read across
 """The inbox: its files' new rows are trained on, or the file is rejected with the reason."""
 
 import dataclasses
@@ -6,6 +7,7 @@ import logging
 import os
 import shutil
 import time
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from schemas.pixel_frame import labelled_frame
 from schemas.recipe import Overrides
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks import read_inbox
-from tasks.inbox import folder, merger
+from tasks.inbox import child, folder
 from tasks.inbox.folder import Inbox
 from tasks.inbox.merger import InboxMerger, add_accepted
 from tasks.orchestration import process_inbox
@@ -62,7 +64,24 @@ def tables(monkeypatch):
         monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
     monkeypatch.setattr(process_inbox, "create_table_artifact", lambda table, **_: tables.append(table))
     monkeypatch.setattr(process_inbox.events, "emit_refused_data", lambda *_: None)
+    monkeypatch.setattr(read_inbox, "Reader", InProcess)
     return tables
+
+
+class InProcess:
+    """Read files without a child process, which takes a second to start."""
+
+    def __init__(self, rules):
+        self.rules = rules
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def read(self, path, *, is_accepted):
+        return child.read(path, self.rules, is_accepted=is_accepted)
 
 
 def read(base, inbox, rules=DEFAULT_RULES):
@@ -128,6 +147,35 @@ def leaking(path, base):
     np.savez(path, x=base.test.to_numpy()[:, 1:], y=base.test["label"])
 
 
+def archive(path, header):
+    with zipfile.ZipFile(path, "w") as members:
+        members.writestr("x.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header)
+        members.writestr("y.npy", b"")
+
+
+def unfinished_header(path, _):
+    archive(path, b"{'descr': '|u1', 'fortran_order': False, 'shape': (1, 28, 28L)\n")
+
+
+def deep_header(path, _):
+    archive(path, b"{'descr': '|u1', 'fortran_order': False, 'shape': " + b"-" * 9000 + b"1, }\n")
+
+
+def unreadable_subfolder(path, _):
+    (path / "3" / "secret").mkdir(parents=True)
+
+
+def deep_folder(path, _):
+    """Make folders inside each other whose path is longer than the system allows."""
+    path.mkdir()
+    inside = os.open(path, os.O_RDONLY)
+    for _level in range(25):
+        os.mkdir("x" * 200, dir_fd=inside)
+        inside, outside = os.open("x" * 200, os.O_RDONLY, dir_fd=inside), inside
+        os.close(outside)
+    os.close(inside)
+
+
 REFUSED = {
     "text.csv": (lambda path, _: path.write_text("hello\n"), "line 1: expected 785 columns, separated by commas"),
     "dark.npz": (lambda path, _: put(path, 255 - draw_digits(100, 5)[0], draw_digits(100, 5)[1]), "ink is dark"),
@@ -136,12 +184,39 @@ REFUSED = {
     "tested.npz": (leaking, "(200 leak)"),
     "empty.parquet": (lambda path, _: path.write_bytes(b""), "empty"),
     "link.npz": (lambda path, _: path.symlink_to("/etc/hostname"), "a link; the file itself is needed"),
-}
+    "pipe": (lambda path, _: os.mkfifo(path), "pipe: neither a file nor a folder"),
+    "pipe among pictures": (lambda path, _: (path / "3").mkdir(parents=True) or os.mkfifo(path / "3" / "a.png"), "a.png: a pipe or a device"),
+    "sparse.csv": (lambda path, _: path.touch() or os.truncate(path, 10 << 40), "sparse.csv: 10,485,760 MiB or more once expanded; --max-expanded-mib allows 4,096"),
+    "header.npz": (unfinished_header, "header.npz: not a readable .npz file"),
+    "signs.npz": (deep_header, "signs.npz: not a readable .npz file"),
+    "unreadable": (unreadable_subfolder, "unreadable: can't be read (Permission denied)"),
+    "deep": (deep_folder, "deep: can't be read (File name too long)"),
+    "bug.csv": (lambda path, _: path.write_text("raise"), "bug.csv: can't be read (RecursionError: too deep)"),
+}  # fmt: skip
+
+
+def refuse_as_root(monkeypatch):
+    """Refuse to list folders named "secret", as the system does for other users than root; fail for one text."""
+    scandir, read_file = os.scandir, child.read_file
+
+    def refuse(path="."):
+        if str(path).endswith("secret"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return scandir(path)
+
+    def fail(path, rules):
+        if path.name == "bug.csv":
+            raise RecursionError("too deep")
+        return read_file(path, rules)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    monkeypatch.setattr(child, "read_file", fail)
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_bad_file_is_rejected_with_its_reason_and_the_good_one_accepted(base, inbox, name, tables):
+def test_bad_file_is_rejected_with_its_reason_and_the_good_one_accepted(base, inbox, name, tables, monkeypatch):
     spoil, reason = REFUSED[name]
+    refuse_as_root(monkeypatch)
     spoil(inbox / name, base)
     put(inbox / "good.npz", *draw_digits(50, seed=6))
     assert len(merge(base, inbox).train) == 650
@@ -159,11 +234,11 @@ def test_unreadable_file_is_rejected_but_retried_on_a_failing_disk(base, inbox, 
 
     put(inbox / "secret.npz", *draw_digits(50, seed=6))
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "_digest", failing(errno.EIO))
+        patch.setattr(child, "digest_content", failing(errno.EIO))
         with pytest.raises(InputError, match=r"secret\.npz: can't be read \(Input/output error\)"):
             merge(base, inbox)
     assert (inbox / "secret.npz").exists(), "the file still waits"
-    monkeypatch.setattr(folder, "_digest", failing(errno.EACCES))
+    monkeypatch.setattr(child, "digest_content", failing(errno.EACCES))
     assert len(merge(base, inbox).train) == 600
     assert "can't be read (Permission denied)" in (inbox / "rejected" / "secret.npz.reason.txt").read_text()
 
@@ -195,11 +270,18 @@ def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, mo
     assert Inbox(inbox).waiting()[1] == [], "a file time in the future doesn't matter"
 
 
+def with_random_labels(labels, share):
+    random = np.random.default_rng(0)
+    return np.where(random.random(len(labels)) < share, random.integers(0, 10, len(labels)), labels)
+
+
 @pytest.mark.parametrize(
     ("new_labels", "reason"),
     [
         (lambda labels: (labels + 1) % 10, "labels look shifted, 0→1, 1→2"),
-        (lambda labels: np.random.default_rng(0).integers(0, 10, len(labels)), "of the labels look random"),
+        (lambda labels: labels.replace({1: 7, 7: 1}), "labels look shifted, 1→7, 7→1 (digit→label)"),
+        (lambda labels: with_random_labels(labels, 0.3), "of the labels look random"),
+        (lambda labels: with_random_labels(labels, 1), "of the labels look random"),
     ],
 )
 def test_file_of_wrong_labels_is_rejected(inbox, new_labels, reason):
@@ -211,6 +293,19 @@ def test_file_of_wrong_labels_is_rejected(inbox, new_labels, reason):
     assert len(merge(source, inbox).train) == 1500
     assert reason in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
     assert "--" not in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
+
+
+def test_relabel_applies_to_the_source_and_to_files_of_the_inbox(tmp_path, inbox):
+    rules = Rules(relabel="10=0")
+    (old, old_labels), (new, new_labels) = draw_digits(200, seed=1), draw_digits(100, seed=5)
+    put(tmp_path / "ten.npz", old, np.where(old_labels == 0, 10, old_labels))
+    put(inbox / "ten.npz", new, np.where(new_labels == 0, 10, new_labels))
+    base = datasets.load(str(tmp_path / "ten.npz"), None, rules)
+    raw = read(base, inbox, rules)
+    parts = {"train": check_frame(base.train, rules.repair, rules.relabel)}
+    merging = InboxMerger(raw, parts, rules, CHECKER)
+    process_inbox.accept_or_reject_files(merging, raw.inbox)
+    assert merging.merged()[1].images.labels.tolist() == [*old_labels, *new_labels]
 
 
 def test_file_moved_out_of_done_is_no_longer_trained_on(base, inbox):
@@ -225,7 +320,7 @@ def test_file_moved_out_of_done_is_no_longer_trained_on(base, inbox):
 
 @pytest.mark.parametrize("good_before", [True, False])
 def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tables, good_before):
-    read_file = merger.read_file
+    read_file = child.read_file
 
     def change_after_reading(path, rules):
         frame = read_file(path, rules)
@@ -235,7 +330,7 @@ def test_file_that_changes_while_it_is_read_waits(base, inbox, monkeypatch, tabl
     pixels, labels = draw_digits(50, seed=6)
     put(inbox / "slow.npz", pixels, labels if good_before else labels + 10)
     with monkeypatch.context() as patch:
-        patch.setattr(merger, "read_file", change_after_reading)
+        patch.setattr(child, "read_file", change_after_reading)
         assert len(merge(base, inbox).train) == 600
     assert "changed while it was read; left for the next run" in tables[0][0]["reason"]
     assert len(merge(base, inbox).train) == 690

@@ -79,7 +79,7 @@ def run(validation) -> Run:
                 p_worse=0.9998,
                 gain=0.25,
                 p_value=0.0002,
-                level=0.03,
+                p_threshold=0.03,
                 refused_before=0,
                 best=2,
                 lower=0.08,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from samples import ROOT, fingerprint_of
 
-from artifacts.store.storage import FolderStorage
+from artifacts.store.folder_storage import FolderStorage
 from schemas.errors import InputError
 from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
 from tasks.inbox import merger
