@@ -192,7 +192,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
         return
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert [len(row) for row in rows] == [6, 6, 6]
+    assert [len(row) for row in rows] == [7, 7, 7]
     assert rows[1][0] in {printable(name), f"'{printable(name)}"}
     assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\uff1d"))]
     assert float(rows[2][2]) == pytest.approx(1e-7)
