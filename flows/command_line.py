@@ -32,6 +32,7 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
+from artifacts.files import PROBE_BYTES
 from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
 from schemas.text import printable
@@ -71,6 +72,8 @@ def run(
         fail(BAD_FLAGS, str(error))
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
+    except MemoryError:
+        fail(BAD_INPUT, f"out of memory: {interrupted}")
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
     print("\n".join(map(printable, summary(result).split("\n"))))
@@ -175,11 +178,11 @@ def _check_prefect_home() -> None:
     home: Path = PREFECT_HOME.value()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=home):
-            return
+        with TemporaryFile(dir=home) as file:
+            file.write(os.urandom(PROBE_BYTES))  # on a full disk, an empty file can be created
     except OSError as error:
         raise InputError(
-            f"PREFECT_HOME={home}: can't be written ({error.strerror}); set it to another folder"
+            f"PREFECT_HOME={home}: can't be written ({error.strerror}); set it to another folder, or free some space"
         ) from error
 
 
