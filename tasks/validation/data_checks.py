@@ -69,7 +69,7 @@ def check_scale(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRes
     if scale == BYTES or "scale" in rules.repair:
         return []
     others = f" (not in {n_others:,} of {count(checked.n_input, 'row')})" if n_others else ""
-    return [CheckResult("scale", "error", f"{part} part: {scale_message(scale)}{others}")]
+    return [CheckResult("scale", "error", f"{part} part: {scale_message(scale, others)}")]
 
 
 def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
