@@ -28,9 +28,10 @@ def predict(  # noqa: PLR0913, the parameters of the flow
     strict: bool,
 ) -> Prediction:
     """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
+    from tasks.inference.start_up import memory_errors
     from tasks.prediction import stream
 
-    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar:
+    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():
         prediction = stream.predict(
             source, predictor, output, rules, batch_size, bar.update, output_format=output_format, strict=strict
         )

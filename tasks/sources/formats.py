@@ -115,7 +115,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "npy",
         "tasks.sources.npz",
-        "the arrays of an `.npz` file, one a file",
+        "`.npy` files named as the arrays of an `.npz` file are",
         file=".npy",
         folder=".npy files",
         matches_file=lambda head: head.startswith(files.NPY),

@@ -366,7 +366,7 @@ PICTURES = {
     "an empty picture": (lambda path: path.write_bytes(b""), "not a readable PNG, JPEG or BMP picture"),
     "a picture cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a readable PNG, JPEG or BMP picture"),
     "a damaged picture": (broken_png, "not a readable PNG, JPEG or BMP picture"),
-    "a GIF": (lambda path: Image.new("L", (28, 28)).save(path, format="GIF"), "not a readable PNG, JPEG or BMP picture"),
+    "a GIF": (lambda path: Image.new("L", (28, 28)).save(path, format="GIF"), r"not a readable PNG, JPEG or BMP picture \(a GIF picture; convert it to PNG\)"),
     "a bomb": (bomb, "not a readable PNG, JPEG or BMP picture|40,000 × 40,000 pixels"),
     "a picture too large": (lambda path: Image.new("L", (40, 30)).save(path), "40 × 30 pixels; --max-picture-pixels allows 1,000"),
     "a link that leads outside": (lambda path: (path.rename(path.parents[2] / "a.png"), path.symlink_to(path.parents[2] / "a.png")), "a link that leads out of"),

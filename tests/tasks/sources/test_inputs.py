@@ -128,7 +128,10 @@ def test_patterns_and_single_pictures_are_inputs(scans):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("nowhere.png", "nowhere.png: no such file or folder; .*an .npz, .npy, .parquet, picture, IDX or .csv file"),
+        (
+            "nowhere.png",
+            "nowhere.png: no such file or folder; .*an .npz, .npy, .*, picture, IDX, .* or .csv file",
+        ),
         ("*.tif", r"\*.tif: no file; "),
         ("cifar10", "cifar10: photographs in colour"),
         ("empty", "empty: no file; "),
