@@ -10,15 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from schemas.digits import CLASSES
 from schemas.text import printable
 from schemas.validation import CheckResult, Drift
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # NumPy takes a tenth of a second, which `--help` would wait for
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 Address = Callable[[str], str]
