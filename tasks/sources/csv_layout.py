@@ -324,7 +324,7 @@ class _Column(NamedTuple):
 
 
 def _describe(values: NDArray[np.float64]) -> _Column:
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]
     distinct, counts = np.unique(values, return_counts=True)
     if not len(distinct):
         return _Column(may_be_label=False, is_digit=False, is_border=True, usual=np.nan)
