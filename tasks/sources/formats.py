@@ -194,8 +194,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "csv",
         "tasks.sources.csv_table",
-        "a header `label,pixel0,…,pixel783` (Kaggle) or `pixel1,…,pixel784,class` (OpenML), or none and the label "
-        "first; gzipped or not",
+        "a header `label,pixel0,…,pixel783` (Kaggle) or `pixel1,…,pixel784,class` (OpenML), or none; "
+        "[other layouts](#csv-files); compressed or not",
         file=".csv",
         matches_file=files.is_text,  # last: other formats may be text, too
         may_be_compressed=True,
