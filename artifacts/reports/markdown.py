@@ -124,6 +124,11 @@ def recipe(fields: Mapping[str, Any]) -> str:
     return table(["field", "value"], [[name.replace("_", " "), value] for name, value in fields.items()])
 
 
+def notes(texts: Sequence[str]) -> str:
+    """Format what readers guessed or left out as a list."""
+    return "\n".join(f"- {inert(text)}" for text in texts)
+
+
 def findings(results: Sequence[CheckResult]) -> str:
     """Format the problems that the checks of the whole data found."""
     rows = [[bold(result.severity), result.check, result.message] for result in results]

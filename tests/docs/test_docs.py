@@ -165,14 +165,6 @@ def test_the_reference_has_every_exit_code():
     assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", *map(str, codes)]
 
 
-def test_the_kaggle_script_writes_a_submission(tmp_path, monkeypatch):
-    script = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "kaggle.md").read_text(), re.DOTALL)[1]
-    (tmp_path / "predictions.csv").write_text("item,label\n0,7\n1,\n")
-    monkeypatch.chdir(tmp_path)
-    exec(script, {})  # noqa: S102, the page's own
-    assert (tmp_path / "submission.csv").read_text() == "ImageId,Label\n1,7\n2,0\n"
-
-
 def message_texts() -> str:
     """Return all strings of the code, the parts of an f-string joined by the places of its values."""
     texts = [(ROOT / "Makefile").read_text()]

@@ -192,7 +192,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
         return
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert [len(row) for row in rows] == [6, 6, 6]
+    assert [len(row) for row in rows] == [7, 7, 7]
     assert rows[1][0] in {printable(name), f"'{printable(name)}"}
     assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\uff1d"))]
     assert float(rows[2][2]) == pytest.approx(1e-7)
@@ -201,7 +201,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
 @pytest.mark.parametrize("name", [name for name in hostile.NAMES.values() if len(name) < 200 and not INVALID & {*name}])
 def test_inbox_rejects_the_file_and_says_why(tmp_path, name):
     inbox = Inbox(tmp_path / "inbox")
-    with inbox.locked():
+    with inbox.locked(print):
         (tmp_path / "inbox" / name).write_text("hello")
         target = inbox.reject(tmp_path / "inbox" / name, str(InputError(f"{name}: text")))
     reason = target.with_name(f"{target.name}.reason.txt").read_text()
