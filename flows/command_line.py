@@ -32,7 +32,8 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
-from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
+from flows import temporary_server
+from flows.script import INTERRUPTED, exit_at_once, finish_imports
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
 from schemas.text import printable
 
