@@ -312,6 +312,6 @@ def test_runs_from_the_command_line_have_tags_but_their_tasks_none(prefect_serve
 
 def test_character_that_the_locale_lacks_is_printed_escaped():
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", "import flows; print('28 × 28')"]
+    command = [sys.executable, "-c", r"import flows; print('28 \xd7 28')"]
     ended = subprocess.run(command, env=os.environ | locale, capture_output=True, encoding="ascii", check=False)
     assert ended.stdout == "28 \\xd7 28\n"
