@@ -40,7 +40,7 @@ def import_tensorflow() -> None:
     with tempfile.TemporaryFile() as messages:
         os.dup2(messages.fileno(), 2)
         try:
-            import keras  # noqa: F401
+            import keras
             import tensorflow  # noqa: ICN001
         except BaseException:
             messages.seek(0)
@@ -51,6 +51,10 @@ def import_tensorflow() -> None:
             os.close(stderr)
             if collects:
                 gc.enable()
+    # These override ~/.keras/keras.json, too: weights depend on them.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_epsilon(1e-7)
     tensorflow.get_logger().setLevel("ERROR")  # it warns of networks that are compiled one after the other
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from serving import free_port
 import flows
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.errors import InputError
 from schemas.recipe import Overrides
 
 NOISE = ("oneDNN", "cuda", "cuInit", "absl", "TF_", "I0000", "E0000", "WARNING", "Warning", "telemetry", "Traceback")
@@ -56,7 +58,7 @@ def other_server():
     ("address", "message"),
     [
         ("{other}", "no Prefect server's API answers there (Expecting value"),
-        ("{other}/locked/api", "wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat "),
+        ("{other}/locked/api", "wrong or no password; set PREFECT_API_AUTH_STRING; that of `make up` is in "),
         ("http://127.0.0.1:{free}/api", "no Prefect server's API answers there ([Errno 111] Connection refused"),
         ("http://127.0.0.1:abc/api", "no Prefect server's API answers there (Invalid port"),
     ],
@@ -310,8 +312,21 @@ def test_runs_from_the_command_line_have_tags_but_their_tasks_none(prefect_serve
         assert command_line._without_task_tags(tagged_flow)(parameter="given") == ("given", ["digits"], [])
 
 
+def test_full_disk_of_prefect_is_one_line_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # for root, too
+    try:
+        with pytest.raises(
+            InputError, match=r"^PREFECT_HOME=.*: can't be written \(.*\); set it to .* free some space$"
+        ):
+            command_line._check_prefect_home()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_character_that_the_locale_lacks_is_printed_escaped():
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", r"import flows; print('28 \xd7 28')"]
+    command = [sys.executable, "-c", "import flows; print('28 \\xd7 28')"]
     ended = subprocess.run(command, env=os.environ | locale, capture_output=True, encoding="ascii", check=False)
     assert ended.stdout == "28 \\xd7 28\n"
