@@ -21,10 +21,10 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(concatenate(list(_read(path, rules, rules.max_expanded_mib))))
 
 
-def check(path: Path, _rules: InputRules) -> None:
+def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as (schema, _batches):
-        find_layout(path, schema).check_labelled()
+        find_layout(path, schema).check_labelled(rules)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -16,8 +17,17 @@ from numpy.typing import NDArray
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
 from schemas.rules import InputRules
-from tasks.sources.frames import check_labelled, check_unique, data_columns, images_to_frame, table_to_frame
+from tasks.sources.frames import (
+    check_labelled,
+    check_unique,
+    data_columns,
+    images_to_frame,
+    is_label_name,
+    is_pixel_order,
+    table_to_frame,
+)
 from tasks.sources.labels import parse_labels
+from tasks.sources.sizes import PIXEL_COUNTS, check_side
 
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
 LABEL_NAMES = ("label", "labels", "class", "target", "y", "digit")
@@ -35,12 +45,21 @@ class Layout(NamedTuple):
     row_bytes: int
     """Size of a row once it is read."""
 
-    def check_labelled(self) -> None:
+    def check_labelled(self, rules: InputRules) -> None:
         """Raise InputError unless there is a label, and 784 pixels or an image."""
-        if not self.has_images:
+        if not self.has_images and self._has_other_size:
+            check_side(str(self.path), math.isqrt(len(self.names) - 1), rules)
+        elif not self.has_images:
             check_labelled(self.names, self.path)
         elif len(self.names) == 1:
             raise InputError(f"{self.path}: a column of images without labels; a column named label is needed")
+
+    @property
+    def _has_other_size(self) -> bool:
+        """Whether the columns are the pixels of images of another known size than 28 × 28, and their labels."""
+        n_pixels = len(self.names) - 1
+        is_other = n_pixels in PIXEL_COUNTS and n_pixels != PIXEL_COUNT
+        return is_other and is_label_name(self.names[0]) and is_pixel_order(self.names[1:])
 
     def to_frame(self, batch: Batch, first_row: int, rules: InputRules) -> pd.DataFrame:
         """Build a frame from a batch of these columns; rows are numbered from `first_row`."""
@@ -49,6 +68,10 @@ class Layout(NamedTuple):
             return self._images_to_frame(batch, index, rules)
         if self.has_text_label:
             batch = batch.set_column(0, self.names[0], pa.array(self._read_labels(batch)))
+        if self._has_other_size:
+            check_side(str(self.path), math.isqrt(len(self.names) - 1), rules)
+            labels, *pixels = (np.asarray(column, np.float64) for column in narrow(batch).columns)
+            return images_to_frame(np.stack(pixels, axis=1), labels, index)
         return table_to_frame(narrow(batch), first_row)
 
     def _images_to_frame(self, batch: Batch, index: pd.RangeIndex, rules: InputRules) -> pd.DataFrame:
@@ -140,23 +163,25 @@ def _read_images(column: pa.Array, where: str, first_row: int, rules: InputRules
         row = first_row + pyarrow.compute.index(column.is_null(), True).as_py()
         raise InputError(f"{where}: row {row} has no image; its file may be elsewhere, fill in the bytes")
     if _is_list(column.type):
-        return _flatten(column, where)
+        return _flatten(column, where, rules)
     values = column.to_pylist()
     if all(len(value) == PIXEL_COUNT for value in values) and not any(value.startswith(b"\x89PNG") for value in values):
         return np.frombuffer(b"".join(values), np.uint8).reshape(-1, PIXEL_COUNT)
     return _decode(values, where, first_row, rules)
 
 
-def _flatten(column: pa.Array, where: str) -> NDArray[np.generic]:
+def _flatten(column: pa.Array, where: str, rules: InputRules) -> NDArray[np.generic]:
     """Return lists of pixels, or lists of rows of pixels, as one array; all images must have the same number."""
     n_rows, n_values = len(column), 1
     while _is_list(column.type):
         lengths = set(pyarrow.compute.list_value_length(column).unique().to_pylist())
         n_values *= lengths.pop() or 0 if len(lengths) == 1 else 0
         column = column.flatten()
-    if not _is_number(column.type) or (n_rows and n_values != PIXEL_COUNT):
+    if not _is_number(column.type) or (n_rows and n_values not in PIXEL_COUNTS):
         raise InputError(f"{where}: expected lists of {PIXEL_COUNT} numbers in every row, or of 28 lists of 28")
-    return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(n_rows, PIXEL_COUNT)
+    n_values = n_values if n_rows else PIXEL_COUNT
+    check_side(where, math.isqrt(n_values), rules)
+    return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(n_rows, n_values)
 
 
 def _decode(values: list[bytes], where: str, first_row: int, rules: InputRules) -> NDArray[np.uint8]:

@@ -31,10 +31,10 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(concatenate(list(_read(path, BATCH_ROWS, rules, rules.max_expanded_mib, threads=True))))
 
 
-def check(path: Path, _rules: InputRules) -> None:
+def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as file:
-        _check_columns(path, file, None).check_labelled()
+        _check_columns(path, file, None).check_labelled(rules)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
