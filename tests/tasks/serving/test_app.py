@@ -13,7 +13,7 @@ from PIL import Image
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
 from tasks.prediction.stream import predict_batch
-from tasks.sources import normalization
+from tasks.sources import normalization, pictures
 
 PNG, JSON, NPY = "image/png", "application/json", "application/x-npy"
 
