@@ -89,12 +89,13 @@ class Format:
 
 ARCHIVE = Format(
     "archive",
-    "tasks.sources.archives",
+    "",
     "any of these in a zip or tar archive, or compressed by gzip, bzip2 or xz",
     file=".zip",
     matches_file=files.is_archive,
     may_be_compressed=True,
 )
+"""It has no reader: it is unpacked, and its content is read."""
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(

@@ -402,8 +402,8 @@ SOURCES = {
     "an address with a slash too few": ("s3:/bucket/digits", "incomplete address"),
     "a folder without classes": ("folder", "no known format; expected a folder with .*IDX files"),
     "a picture in place of a folder": ("picture.png", r"a file without labels \(picture\)"),
-    "an old zip with other things": ("other.zip", "an archive without data; expected an .npz"),
-    "an empty zip": ("empty.zip", "an archive without data; expected an .npz"),
+    "an old zip with other things": ("other.zip", "an archive without data"),
+    "an empty zip": ("empty.zip", "an archive without data"),
 }
 
 
