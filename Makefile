@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: train test test-all up down bench bench-large screenshots docs lint format lock clean
+.PHONY: train test test-all up down serve bench bench-large screenshots docs lint format lock clean
 
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
@@ -24,6 +24,10 @@ up: .venv/.installed
 # Ends the processes of a `make up` that was killed.
 down: .venv/.installed
 	@$(BIN)/python deployment/down.py
+
+# Serves the champion over HTTP, with a page to draw digits on, until Ctrl-C; ARGS="--help" lists the flags.
+serve: .venv/.installed
+	@$(BIN)/python deployment/serve.py $(ARGS)
 
 # Half an hour on two cores that do nothing else; ARGS="--suite long" for the long recipes instead.
 bench: .venv/.installed

@@ -13,6 +13,8 @@ from pathlib import Path
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
 """Error numbers of a full disk or quota."""
+PROBE_BYTES = 2**22
+"""Size of a file that is written to find out whether a disk has space; random bytes can't be compressed."""
 TEMPORARY_PREFIX = ".new-"
 """Prefix of incomplete files and folders; those that a killed process left may be removed."""
 

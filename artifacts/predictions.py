@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from artifacts.files import new_file
+from artifacts.uri import check_local
 from schemas.errors import FlagError, InputError
 from schemas.prediction import PredictionBatch
+from schemas.text import printable
 
 SUFFIXES = (".csv", ".parquet")
+FORMULA = "^([=+\\-@\t\r\n＝＋－＠])"  # noqa: RUF001
+"""The first character of a text that a spreadsheet would run as a formula when it opens a CSV file."""
 COLUMNS = pa.schema(
     {
         "item": pa.string(),
@@ -30,6 +35,7 @@ COLUMNS = pa.schema(
 
 def check(path: Path) -> None:
     """Raise InputError unless predictions can be written to a path."""
+    check_local(path, "--output")
     if path.suffix not in SUFFIXES:
         raise FlagError(f"--output {path}: must end with {' or '.join(SUFFIXES)}")
     try:
@@ -48,10 +54,11 @@ def writer(path: Path) -> Iterator[Callable[[PredictionBatch], None]]:
     Raises InputError if it can't be written, for example because the disk is full.
     """
     check(path)
-    format_writer = pyarrow.parquet.ParquetWriter if path.suffix == ".parquet" else pyarrow.csv.CSVWriter
+    is_csv = path.suffix != ".parquet"
+    format_writer = pyarrow.csv.CSVWriter if is_csv else pyarrow.parquet.ParquetWriter
     try:
         with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # keeps a symbolic link
-            yield lambda batch: sink.write_table(_table(batch))
+            yield lambda batch: sink.write_table(_escape_formulas(_table(batch)) if is_csv else _table(batch))
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -64,4 +71,10 @@ def _table(batch: PredictionBatch) -> pa.Table:
     """Return a batch as columns; an invalid image has only its name and `abstained`."""
     values = (batch.label, batch.confidence, batch.second, batch.unlike_training)
     label, confidence, second, unlike = (pa.array(column, mask=batch.reason != "") for column in values)
-    return pa.table([batch.items.astype(str), label, confidence, second, batch.abstained, unlike], schema=COLUMNS)
+    items = [printable(str(item)) for item in batch.items]
+    return pa.table([items, label, confidence, second, batch.abstained, unlike], schema=COLUMNS)
+
+
+def _escape_formulas(table: pa.Table) -> pa.Table:
+    """Put an apostrophe before names that a spreadsheet would run as formulas; the other columns are numbers."""
+    return table.set_column(0, COLUMNS.field("item"), pc.replace_substring_regex(table["item"], FORMULA, r"'\1"))

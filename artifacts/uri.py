@@ -2,24 +2,59 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 
+from schemas.address import redact
 from schemas.errors import InputError, StorageError, UnavailableError, first_line
+from schemas.text import escape
 
 SCHEME = "://"
 INCOMPLETE = re.compile(r"\w{2,}:/(?!/)|\w+://$")
 """An incomplete URI; a single letter before the colon may be a Windows drive."""
 NOT_FOUND = FileNotFoundError, IsADirectoryError, NotADirectoryError
+REMEDIES = dict.fromkeys((errno.ENOSPC, errno.EDQUOT), "free some space, then run the same command again")
+REMEDIES |= dict.fromkeys((errno.EACCES, errno.EROFS), "give this user access, or use another place")
+REMEDIES |= dict.fromkeys((errno.EPERM, errno.ENOTSUP), "use a folder of this user, on a disk with hard links")
+REMEDIES |= {errno.EFBIG: "raise the limit on the size of files (ulimit -f)"}
+REMEDIES |= {errno.EMFILE: "raise the limit on the number of open files (ulimit -n)"}
+"""What to do about a disk's error that waiting doesn't end."""
+
+
+CREDENTIALS = (
+    "an address with credentials, which would be stored and shown; leave them out, and set AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY for s3://, or what docs/how-to/object-store.md has for other stores"
+)
+
+
+def check_safe(uri: str) -> None:
+    """Raise InputError for credentials or hidden characters in an address or path."""
+    if redact(uri) != uri:
+        raise InputError(f"{uri}: {CREDENTIALS}")
+    if escape(uri) != uri:
+        raise InputError(f"{uri}: a name with hidden characters, which are shown escaped here; rename it")
 
 
 def check_uri(uri: str | Path, allowed: str) -> None:
-    """Raise InputError, whose message ends with what is allowed, for an incomplete URI: `s3:/bucket`, `s3://`."""
+    """Raise InputError for credentials or hidden characters in a path or URI, or an incomplete URI: `s3:/bucket`.
+
+    The message for an incomplete one ends with what is allowed.
+    """
+    check_safe(str(uri))
     if INCOMPLETE.match(str(uri)):
         raise InputError(f"{uri}: incomplete address; write it like s3://bucket/digits; {allowed}")
+
+
+def check_local(path: str | Path, flag: str) -> None:
+    """Raise InputError unless a flag's path is one on this machine."""
+    check_safe(str(path))
+    if SCHEME in str(path) or INCOMPLETE.match(str(path)):  # pathlib drops a slash
+        raise InputError(f"{flag} {path}: an address; a path on this machine is needed")
 
 
 def check_protocol(uri: str, subject: str) -> None:
@@ -44,14 +79,26 @@ def local_path(uri: str | Path) -> Path | None:
 def storage_error(message: str, error: BaseException) -> InputError:
     """Return the error to raise for a path or URI that can't be used, which `message` names.
 
-    It is an InputError if nothing is there, a StorageError if permissions or credentials have to be changed, and
-    otherwise an UnavailableError, which is retried.
+    It is an InputError if nothing is there, a StorageError if permissions, credentials or the disk have to be changed,
+    and otherwise an UnavailableError, which is retried.
     """
-    line = f"{message} ({error_reason(error)})"
+    remedy = REMEDIES.get(error.errno or 0) if isinstance(error, OSError) else None
+    line = f"{message} ({error_reason(error)}){f'; {remedy}' if remedy else ''}"
     if isinstance(error, NOT_FOUND) or (isinstance(error, OSError) and error.errno == errno.ELOOP):
         return InputError(line)
-    is_forbidden = isinstance(error, (PermissionError, NotImplementedError, *_credential_errors()))
-    return StorageError(line) if is_forbidden else UnavailableError(line)
+    is_lasting = remedy or isinstance(error, (PermissionError, NotImplementedError, *_credential_errors()))
+    return StorageError(line) if is_lasting else UnavailableError(line)
+
+
+@contextlib.contextmanager
+def disk_errors(path: str | Path) -> Iterator[None]:
+    """Convert a disk's errors inside the `with` to InputErrors for a path, unless a file is missing or exists."""
+    try:
+        yield
+    except OSError as error:
+        if not error.errno or isinstance(error, (FileExistsError, FileNotFoundError)):
+            raise
+        raise storage_error(f"{path}: can't be used", error) from error
 
 
 def error_reason(error: BaseException) -> str:

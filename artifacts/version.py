@@ -42,11 +42,11 @@ def write(  # noqa: PLR0913, the contents of a version
     """Write a version's files beside its model; return its card, with the SHA-256 of all of them."""
     reference_profile.write(folder / reference_profile.NAME, dataset.profile)
     training_rows.write(folder, dataset.train_digests)
-    (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n")
-    (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n")
-    (folder / "report.md").write_text(training_report.training_report(run, number, markdown.as_links))
+    (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n", "utf-8")
+    (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n", "utf-8")
+    (folder / "report.md").write_text(training_report.training_report(run, number, markdown.as_links), "utf-8")
     for title, picture in pictures.items():
         (folder / f"{title}.png").write_bytes(picture)
     contents = card(run, number, name)
-    (folder / "card.md").write_text(card_markdown(contents))
+    (folder / "card.md").write_text(card_markdown(contents), "utf-8")
     return contents | {"files": checksums(folder)}

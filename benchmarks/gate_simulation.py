@@ -17,7 +17,7 @@ from gate_models import Answers, answers
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from artifacts.store.history import State
+from artifacts.store.records import State
 from schemas.gate import DEFAULT_GATE, Decision
 from tasks.scoring import evidence
 from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide
@@ -81,7 +81,7 @@ class Registry:
             best=best,
             refused_before=self.state.refusals,
         )
-        self.state = self.state.with_decision(number, decision.to_dict())._replace(last_version=number)
+        self.state = self.state.with_decision(number, decision.to_dict()).changed(last_version=number)
         kept = (self.state.champion, self.state.best_champion)
         self.models = {version: right for version, right in (self.models | {number: model}).items() if version in kept}
         return decision
@@ -221,7 +221,7 @@ def real_pairs(setting: Setting) -> int:
 
 def calibration(setting: Setting) -> str:
     """Return how often the p-value of equally good models is below a level."""
-    levels = (0.05, evidence.level(0.05, 0), evidence.level(0.05, 1000))
+    levels = (0.05, evidence.p_threshold(0.05, 0), evidence.p_threshold(0.05, 1000))
     simulated = [
         _p_value(world.model(FAST), world.model(FAST)) for world in setting.worlds(factor=10) for _ in range(3)
     ]
@@ -255,7 +255,7 @@ def evidences(setting: Setting) -> str:
                 share = world.share(points, recipe, other) if points else 0.0
                 gain = score(world.model(recipe, other, share)) - score(world.model(recipe))
                 z.append(gain.sum() / np.sqrt((gain**2).sum()))
-            promoted = np.mean(np.array(z) >= norm.isf(evidence.level(0.05, 0)))
+            promoted = np.mean(np.array(z) >= norm.isf(evidence.p_threshold(0.05, 0)))
             cells.append(f"{np.mean(z):.2f} ({100 * promoted:.0f} %)")
         rows.append((title, *cells))
     text = "The mean z value, and the share of first tries that are significant; normal approximation.\n\n"
@@ -293,7 +293,7 @@ def creep(setting: Setting) -> str:
                 if registry.submit(world.model(FAST, WORSE, share), new_rows=1).promoted:
                     loss, count = loss + 0.05, count + 1
                 if not is_anchored:
-                    registry.state = registry.state._replace(best_champion=registry.state.champion)
+                    registry.state = registry.state.changed(best_champion=registry.state.champion)
             (lost if is_anchored else unanchored).append(loss)
             promotions += [count] if is_anchored else []
     return (

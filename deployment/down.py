@@ -19,14 +19,16 @@ STOP_SECONDS = 60
 
 def write_record(pids: dict[str, int]) -> None:
     """Write each process's name, PID and start time, which distinguishes it from a later process with the same PID."""
-    RECORD.write_text(json.dumps({name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}))
+    RECORD.write_text(
+        json.dumps({name: [pid, psutil.Process(pid).create_time()] for name, pid in pids.items()}), "utf-8"
+    )
 
 
 def recorded_processes() -> dict[str, psutil.Process]:
     """Return the recorded processes that still run, by name."""
     running = {}
     with contextlib.suppress(FileNotFoundError, ValueError):
-        for name, (pid, create_time) in json.loads(RECORD.read_text()).items():
+        for name, (pid, create_time) in json.loads(RECORD.read_text("utf-8")).items():
             with contextlib.suppress(psutil.NoSuchProcess):
                 process = psutil.Process(pid)
                 if process.create_time() == create_time and process.status() != psutil.STATUS_ZOMBIE:

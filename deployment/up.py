@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -19,12 +20,26 @@ from typing import IO
 
 import down
 import httpx
+import lost_runs
+import password
 
 ROOT = Path(__file__).parents[1]
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 SERVER_LOG = down.PREFECT_HOME / "make-up-server.log"
+PASSWORD_FILE = down.PREFECT_HOME / "make-up-password"
 HOST, PORTS, POOL = "127.0.0.1", range(1, 65_536), "digits"
 START_SECONDS, STOP_SECONDS = 120, 20
+
+FLOW_SETTINGS = {
+    # Retry for four minutes while the server restarts; send the heartbeats that automations.yaml expects.
+    "PREFECT_CLIENT_MAX_RETRIES": "7",
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+}
+"""For the worker, whose environment its runs have."""
+SERVER_SETTINGS = {
+    # With leases in memory, the default, a restarted server would end the runs that hold one.
+    "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+}
 
 Processes = dict[str, subprocess.Popen[bytes]]
 
@@ -40,7 +55,7 @@ def main() -> None:
     try:
         with contextlib.ExitStack() as stack:
             wait(up(stack, os.environ.get("PORT", "4200")))
-    except UpError as error:
+    except (UpError, password.PasswordError) as error:
         sys.exit(f"error: {error}")
     except KeyboardInterrupt:
         print("\neverything is stopped")
@@ -49,45 +64,91 @@ def main() -> None:
 def up(stack: contextlib.ExitStack, port: str) -> Processes:
     """Start the server unless PREFECT_API_URL is set, deploy, and start the worker; the stack stops the processes."""
     processes: Processes = {}
-    given = os.environ.get("PREFECT_API_URL")
-    url = given or f"http://{HOST}:{port}/api"
-    ui = url.removesuffix("/api")
-    # Without /v2, the links that runs log would lead to the older UI.
-    links = {"PREFECT_UI_URL": f"{ui}/v2"} if url.endswith("/api") else {}
-    environment = {"PROJECT": str(ROOT), **links, **os.environ, "PREFECT_API_URL": url}
-    if given:
+    environment = FLOW_SETTINGS | {"PROJECT": str(ROOT)} | os.environ
+    if url := os.environ.get("PREFECT_API_URL"):
         check_answers(url)
     else:
-        check_port(port)
-        environment["PREFECT_SERVER_UI_API_URL"] = url
-        # Not with --background: it keeps no log, and `prefect server stop` may signal another process that has got the
-        # recorded PID.
-        SERVER_LOG.parent.mkdir(parents=True, exist_ok=True)
-        log = stack.enter_context(SERVER_LOG.open("wb"))
-        print("starting the Prefect server, which takes some seconds", flush=True)
-        command = ["server", "start", "--host", HOST, "--port", port]
-        processes["server"] = stack.enter_context(background_process(command, environment, log))
+        url = f"http://{HOST}:{port}/api"
+        environment |= own_server_environment(port) | {"PREFECT_API_URL": url}
+        processes["server"] = start_server(stack, port, environment)
         record(processes)
         await_server(url, processes["server"])
+        end_lost_runs(url, environment)
+    ui = f"{url.removesuffix('/api')}/v2"
+    if url.endswith("/api"):  # unlike Prefect Cloud's
+        environment = {"PREFECT_UI_URL": ui} | environment  # by default, the links that runs log lead to the older UI
     print("creating or updating the deployments", flush=True)
     deploy(environment)
-    processes["worker"] = stack.enter_context(background_process(["worker", "start", "--pool", POOL], environment))
+    worker = [PREFECT, "worker", "start", "--pool", POOL]
+    processes["worker"] = stack.enter_context(background_process(worker, environment))
     record(processes)
-    print(
-        f"\nPrefect UI:  {ui}\n"
-        f"train now:   {ui}/deployments, retrain, Run\n"
-        f"             or PREFECT_API_URL={url} {os.path.relpath(PREFECT)} deployment run train/retrain\n"
-        f"new data:    the next run trains on the files in inbox/, too\n"
-        f"Ctrl-C stops the {' and the '.join(processes)}\n",
-        flush=True,
-    )
+    print(instructions(url, ui, processes), flush=True)
     return processes
+
+
+def own_server_environment(port: str) -> dict[str, str]:
+    """Return the variables of the server and its clients: only this user's processes and its own pages get in."""
+    SERVER_LOG.parent.mkdir(parents=True, exist_ok=True)
+    secret = password.read_or_create(PASSWORD_FILE)
+    return SERVER_SETTINGS | {
+        "PREFECT_SERVER_API_AUTH_STRING": secret,
+        "PREFECT_API_AUTH_STRING": secret,
+        "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
+        "PREFECT_SERVER_UI_API_URL": f"http://{HOST}:{port}/api",
+    }
+
+
+def server_command(port: str) -> list[str]:
+    """Return the command that runs server.py. `prefect server start` would run Prefect's app as it is."""
+    uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "--factory"]
+    return [*uvicorn, "server:create_app", "--host", HOST, "--port", port, "--log-level", "warning"]
+
+
+def start_server(stack: contextlib.ExitStack, port: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start the server, with its output in SERVER_LOG."""
+    check_port(port)
+    log = stack.enter_context(SERVER_LOG.open("wb"))
+    print("starting the Prefect server, which takes some seconds", flush=True)
+    return stack.enter_context(background_process(server_command(port), environment, log))
+
+
+def end_lost_runs(url: str, environment: Mapping[str, str]) -> None:
+    """End the runs whose processes are gone, and print them: until then, the next ones would wait for them."""
+    user, secret = environment["PREFECT_API_AUTH_STRING"].split(":", 1)
+    with httpx.Client(base_url=url, auth=(user, secret), timeout=START_SECONDS) as api:
+        try:
+            print(*lost_runs.end_lost_runs(api, POOL), sep="", end="", flush=True)
+        except httpx.HTTPError as error:
+            raise UpError(f"lost runs can't be ended ({error}); see {SERVER_LOG}") from error
+
+
+def instructions(url: str, ui: str, processes: Processes) -> str:
+    """Return what to do now."""
+    variables = f"PREFECT_API_URL={url}"
+    login = ""
+    if "server" in processes:
+        show = f"cat {shlex.quote(str(PASSWORD_FILE))}"
+        variables += f" PREFECT_API_AUTH_STRING=$({show})"
+        login = f"             asks once for the password: {show}\n"
+    return (
+        f"\nPrefect UI:  {ui}\n{login}"
+        f"train now:   {ui}/deployments, retrain, Run\n"
+        f"             or {variables} {os.path.relpath(PREFECT)} deployment run train/retrain\n"
+        f"new data:    the next run trains on the files in inbox/, too\n"
+        f"Ctrl-C stops the {' and the '.join(processes)}\n"
+    )
 
 
 def deploy(environment: Mapping[str, str]) -> None:
     """Run deploy.py; raise UpError with the last line of its output if it fails."""
     process = subprocess.run(
-        [sys.executable, "deployment/deploy.py"], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "deployment/deploy.py"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if process.returncode:
         last_line = (process.stderr or process.stdout).strip().splitlines()[-1:]
@@ -141,13 +202,13 @@ def await_server(url: str, server: subprocess.Popen[bytes]) -> None:
 def background_process(
     command: list[str], environment: Mapping[str, str], log: IO[bytes] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a Prefect command inside the `with` block, with its output in the log, if given.
+    """Run a command inside the `with` block, with its output in a log.
 
     It has its own session, so that the terminal's Ctrl-C reaches only this process, which stops the worker before the
     server.
     """
-    with subprocess.Popen(  # noqa: S603, Prefect's own command
-        [PREFECT, *command], cwd=ROOT, env=environment, start_new_session=True, stdout=log, stderr=log
+    with subprocess.Popen(  # noqa: S603, of up()
+        command, cwd=ROOT, env=environment, start_new_session=True, stdout=log, stderr=log
     ) as process:
         try:
             yield process

@@ -7,6 +7,7 @@ in GENERATED. This file is also a hook of MkDocs, which adds the pages that are 
 from __future__ import annotations
 
 import re
+import runpy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -155,6 +156,13 @@ def report_sections() -> str:
     return table(("section", "plots"), rows)
 
 
+def hostile_input() -> str:
+    """Return the number of kinds of hostile input in the tests' lists."""
+    lists = runpy.run_path(str(ROOT / "tests" / "hostile.py"))
+    kinds = {"names of files, columns, labels and runs": "NAMES", "addresses with a secret": "ADDRESSES"}
+    return table(("input", "kinds"), [(what, str(len(lists[name]))) for what, name in kinds.items()])
+
+
 def packages() -> str:
     """Return the packages of each layer with the first line of their docstrings."""
     return table(("package", "contents"), package_lines())
@@ -190,6 +198,7 @@ GENERATED = {
         row_checks,
         gate_criteria,
         report_sections,
+        hostile_input,
         packages,
     )
 }

@@ -7,14 +7,13 @@ import inspect
 import logging
 import os
 import signal
-import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextvars import copy_context
 from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryFile
-from threading import Event, Thread
+from threading import Thread
 from typing import Any, NoReturn
 from uuid import UUID
 
@@ -24,24 +23,23 @@ from prefect import Flow, get_client, tags
 from prefect.client.base import ServerType
 from prefect.context import TagsContext
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_HOME,
-    PREFECT_SERVER_ANALYTICS_ENABLED,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS,
     PREFECT_UI_URL,
     temporary_settings,
 )
 from pydantic import ValidationError
 
+from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
+from schemas.text import printable
 
-BAD_INPUT, BAD_FLAGS, INTERRUPTED, TERMINATED = 1, 2, 130, 143
-SERVER_POLL_SECONDS = 0.5
+BAD_INPUT, BAD_FLAGS, TERMINATED = 1, 2, 143
+SIGTERM_SECONDS = 45
+"""Time that a run has to end after SIGTERM."""
 SETTINGS = {
-    # Also in pyproject.toml, but Prefect reads that only in the working directory.
-    PREFECT_SERVER_ANALYTICS_ENABLED: False,
-    PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS: 120,
     PREFECT_CLIENT_MAX_RETRIES: 7,  # exponential backoff: four minutes for a server that restarts
 }
 
@@ -63,9 +61,9 @@ def run(
         parameters = parse(flow)
         check(**parameters)
         _check_server()
-        # SIGTERM's default would end this process without its exit handlers, and leave the temporary server running.
         signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
-        with temporary_settings(_settings()), tags("digits"), _server(preload, interrupted):
+        _limit_termination(interrupted)
+        with _server(preload, interrupted) as settings, temporary_settings(settings), tags("digits"):
             result = _without_task_tags(flow)(**parameters)
     except CycloptsError as error:
         fail(BAD_FLAGS, _flag_error(error))
@@ -75,7 +73,7 @@ def run(
         fail(BAD_INPUT, str(error))
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
-    print(summary(result))
+    print("\n".join(map(printable, summary(result).split("\n"))))
     sys.exit(0)
 
 
@@ -106,7 +104,7 @@ def command(flow: Flow[..., Any]) -> App:
 
 def fail(code: int, message: str) -> NoReturn:
     """Exit with the message as one line on standard error."""
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
 
 
@@ -115,8 +113,7 @@ def artifact_page(artifact: UUID | None) -> str:
     page = f"artifacts/artifact/{artifact}"
     if PREFECT_API_URL.value():
         return f"{_settings()[PREFECT_UI_URL]}/{page}"
-    prefect = os.path.relpath(Path(sys.executable).parent / "prefect")
-    return f"http://127.0.0.1:4200/v2/{page}, while `make up` or `{prefect} server start` runs"
+    return f"http://127.0.0.1:4200/v2/{page}, while `make up` runs"
 
 
 def _settings() -> dict[Any, object]:
@@ -154,10 +151,17 @@ def _check_server() -> None:
             if client.server_type is not ServerType.CLOUD:  # which has no such endpoint
                 _check_version(client.api_version(), client.client_version(), url)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:  # ValueError: no JSON, as without /api
-        raise UnavailableError(
-            f"PREFECT_API_URL={url}: no Prefect server's API answers there ({first_line(error)}); set it to the "
-            "address of a running one, such as http://127.0.0.1:4200/api, with its password, if it has one"
-        ) from error
+        raise UnavailableError(f"PREFECT_API_URL={url}: {_server_fault(error)}") from error
+
+
+def _server_fault(error: Exception) -> str:
+    if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
+        file = PREFECT_HOME.value() / "make-up-password"
+        return f"wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat {file})"
+    return (
+        f"no Prefect server's API answers there ({first_line(error)}); set it to the address of a running one, "
+        "such as http://127.0.0.1:4200/api"
+    )
 
 
 def _check_version(server: str, client: str, url: str) -> None:
@@ -180,50 +184,43 @@ def _check_prefect_home() -> None:
 
 
 @contextlib.contextmanager
-def _server(preload: Callable[[], None], interrupted: str) -> Iterator[None]:
-    """Start a temporary Prefect server unless PREFECT_API_URL is set, and preload meanwhile: both take seconds."""
-    starting = Thread(target=copy_context().run, args=(_start_temporary_server,), daemon=True)
-    starting.start()
-    start = "" if PREFECT_API_URL.value() else "starting a temporary Prefect server and "
+def _server(preload: Callable[[], None], interrupted: str) -> Iterator[dict[Any, object]]:
+    """Yield the settings of a run; start a temporary server unless one is named, and preload meanwhile."""
+    server = None if PREFECT_API_URL.value() else temporary_server.start()
+    start = "starting a temporary Prefect server and " if server else ""
     print(f"{start}importing libraries, which takes some seconds", file=sys.stderr, flush=True)
     preload()
-    starting.join()
+    settings = _settings()
+    if server:
+        temporary_server.await_ready(server)
+        temporary_server.exit_with(server, interrupted)
+        # An empty address: no page shows a run of a server that ends with it.
+        settings |= {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password, PREFECT_UI_URL: ""}
+    finish_imports()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_not_reported)
-    done = Event()
-    if not PREFECT_API_URL.value():
-        from prefect.server.api.server import SubprocessASGIServer  # noqa: PLC0415, takes a second to import
-
-        if server := SubprocessASGIServer().server_process:  # of a singleton that Prefect's clients share
-            Thread(target=_exit_with, args=(server, done, interrupted), daemon=True).start()
-    try:
-        yield
-    finally:
-        done.set()
-        # Else Prefect would log the end of its temporary server after the summary.
-        logging.getLogger("prefect").setLevel(logging.WARNING)
+    yield settings
 
 
-def _start_temporary_server() -> None:
-    # The server inherits this thread's signal mask and ignores Ctrl-C: it has to run until the current epoch has ended.
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    with get_client(sync_client=True):  # starts it unless PREFECT_API_URL is set
-        pass
+def _limit_termination(message: str) -> Thread:
+    """Exit some time after SIGTERM, whatever the main thread waits for, such as a server that is gone.
 
-
-def _exit_with(server: subprocess.Popen[bytes], done: Event, interrupted: str) -> None:
-    """Exit when the server ends, for example by a SIGTERM to all processes; Prefect would retry requests for minutes.
-
-    `os._exit` is safe, because files survive even a kill.
+    The interpreter writes a signal's number to the pipe at once, but calls Python's handler only between two
+    operations of the main thread, and Prefect's handler before ours.
     """
-    while (code := server.poll()) is None:
-        if done.wait(SERVER_POLL_SECONDS):
-            return
-    terminated = code in {-signal.SIGTERM, 0}  # 0: it shut down cleanly after SIGTERM
-    message = interrupted if terminated else f"the temporary Prefect server ended unexpectedly: {interrupted}"
-    print(f"error: {message}", file=sys.stderr, flush=True)
-    sys.stdout.flush()
-    os._exit(TERMINATED if terminated else BAD_INPUT)
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def wait() -> None:
+        while signal.SIGTERM not in os.read(reader, 1):
+            pass
+        time.sleep(SIGTERM_SECONDS)
+        exit_at_once(TERMINATED, message)
+
+    thread = Thread(target=wait, daemon=True)
+    thread.start()
+    return thread
 
 
 def _is_not_reported(record: logging.LogRecord) -> bool:

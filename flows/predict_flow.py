@@ -17,11 +17,13 @@ from pydantic import Field
 from artifacts import predictions
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.panels import COMPUTE, DATA, STORE, VALIDATION
 from schemas.prediction import Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.predict import predict, preload
 from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
@@ -46,15 +48,15 @@ def run_name(input: str, version: int, store: str, **_others: object) -> str:  #
     return f"predict {run_names.source(input)} with {run_names.version(version, store)}"
 
 
-@flow(name="predict", flow_run_name=run_names.named(run_name))
+@flow(name="predict", flow_run_name=run_names.namer(run_name))
 def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    input: Annotated[str, DATA] = "mnist",  # noqa: A002, the flag is --input
+    input: Annotated[str, DATA, ADDRESS] = "mnist",  # noqa: A002, the flag is --input
     *,
-    output: Annotated[Path, DATA] = Path("predictions.csv"),
+    output: Annotated[Path, DATA, ADDRESS] = Path("predictions.csv"),
     rules: Annotated[InputRules, Parameter(name="*"), VALIDATION] = DEFAULT_INPUT_RULES,
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), COMPUTE] = 16_384,
     version: Annotated[int, STORE] = 0,
-    store: Annotated[str, STORE] = "store",
+    store: Annotated[str, STORE, ADDRESS] = "store",
 ) -> State[Prediction]:
     """Predict which digits images show, and flag the predictions not to trust.
 
@@ -68,7 +70,7 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(input, output=output, version=version, store=store)
-    versions = Store(store)
+    versions = open_store(store)
     predictor = open_version(versions, versions.resolve_version(version or None))
     prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
     return Completed(message=prediction.summary, data=prediction)

@@ -13,12 +13,14 @@ from cyclopts import Parameter
 from prefect import State, flow
 from prefect.states import Completed
 
-from artifacts.store.history import State as StoreState
+from artifacts.store.records import State as StoreState
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.errors import FlagError, InputError
 from schemas.results import Promotion
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.promote import promote
 from tasks.update_leaderboard import update_leaderboard
 
@@ -43,13 +45,13 @@ def run_name(*, version: int, previous: bool, store: str, **_others: object) -> 
     return "roll back"
 
 
-@flow(name="promote", flow_run_name=run_names.named(run_name))
+@flow(name="promote", flow_run_name=run_names.namer(run_name))
 def promote_flow(
     *,
     version: Annotated[int, Parameter(show_default=False)] = 0,
     previous: bool = False,
     reason: str = "by hand",
-    store: str = "store",
+    store: Annotated[str, ADDRESS] = "store",
 ) -> State[Promotion]:
     """Promote a version to champion after verifying its files.
 
@@ -61,7 +63,7 @@ def promote_flow(
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version=version, previous=previous, reason=reason, store=store)
-    versions = Store(store).recover()
+    versions = open_store(store).recover()
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
     promotion = promote(versions, _resolve_version(version, state, store), state.champion, reason)
     update_leaderboard(versions)

@@ -18,6 +18,7 @@ from pydantic import Field
 from artifacts.store.store import Store
 from artifacts.uri import local_path
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
@@ -30,6 +31,7 @@ from tasks.find_cached_version import find_cached_version
 from tasks.inbox.folder import Inbox
 from tasks.load import load
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.orchestration.ray_cluster import check_engine, cluster
 from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
@@ -63,10 +65,10 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     Store(store).check_writable()
 
 
-def check_with_headers(source: str, *, test_source: str, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
+def check_with_headers(source: str, *, test_source: str, rules: Rules, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
     """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
     check(source, test_source=test_source, **parameters)
-    datasets.check_headers(source, *([test_source] if test_source else []))
+    datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
 
 
 def run_name(
@@ -81,21 +83,21 @@ def run_name(
 
 @flow(
     name="train",
-    flow_run_name=run_names.named(run_name),
+    flow_run_name=run_names.namer(run_name),
     task_runner=ThreadPoolTaskRunner(max_workers=WORKERS),  # type: ignore[arg-type]  # Prefect's TaskRunner is invariant
 )
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
-    source: Annotated[str, DATA] = "mnist",
+    source: Annotated[str, DATA, ADDRESS] = "mnist",
     *,
     recipe: Annotated[RecipeName, RECIPE] = "fast",
     overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
-    test_source: Annotated[str, DATA] = "",
-    inbox: Annotated[str, DATA] = "",
+    test_source: Annotated[str, DATA, ADDRESS] = "",
+    inbox: Annotated[str, DATA, ADDRESS] = "",
     rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
     force: Annotated[str, GATE] = "",
     gate: Annotated[GateRules, Parameter(name="*"), GATE] = DEFAULT_GATE,
     compute: Annotated[Compute, Parameter(name="*"), COMPUTE] = LOCAL,
-    store: Annotated[str, STORE] = "store",
+    store: Annotated[str, STORE, ADDRESS] = "store",
     keep: Annotated[int, Field(ge=1), STORE] = 20,
     retrain: Annotated[bool, STORE] = False,
 ) -> State[PublishedVersion]:
@@ -117,7 +119,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    versions = Store(store).recover()
+    versions = open_store(store).recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
         raw = read_inbox(raw, Path(inbox), rules) if inbox else raw

@@ -6,13 +6,17 @@ Run it with `python flows/verify_flow.py`, for the champion, or with `--version 
 import flows  # noqa: F401, before Prefect
 
 # isort: split
+from typing import Annotated
+
 from prefect import State, flow
 from prefect.states import Completed
 
 from artifacts.store.store import Store
 from flows import command_line
+from schemas.address import ADDRESS
 from schemas.results import VerificationResult
 from tasks.orchestration import run_names
+from tasks.orchestration.open_store import open_store
 from tasks.verify import verify
 
 
@@ -27,8 +31,10 @@ def run_name(*, version: int, reproduce: bool, store: str) -> str:
     return f"{'reproduce' if reproduce else 'verify'} {run_names.version(version, store)}"
 
 
-@flow(name="verify", flow_run_name=run_names.named(run_name))
-def verify_flow(*, version: int = 0, reproduce: bool = False, store: str = "store") -> State[VerificationResult]:
+@flow(name="verify", flow_run_name=run_names.namer(run_name))
+def verify_flow(
+    *, version: int = 0, reproduce: bool = False, store: Annotated[str, ADDRESS] = "store"
+) -> State[VerificationResult]:
     """Verify that a version matches its card: its files, its metrics, and with --reproduce its weights.
 
     Args:
@@ -38,7 +44,7 @@ def verify_flow(*, version: int = 0, reproduce: bool = False, store: str = "stor
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version=version, store=store)
-    versions = Store(store)
+    versions = open_store(store)
     verified = verify(versions, versions.resolve_version(version or None), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 

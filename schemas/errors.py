@@ -12,7 +12,7 @@ MAX_JOINED = 10
 class InputError(Exception):
     """Bad input. The message is one line for the command line and the Prefect UI: what is wrong, where, what to do.
 
-    Names in it may be anyone's: its hidden characters are escaped.
+    Names and addresses in it are made printable here, so that no caller has to.
     """
 
     def __init__(self, message: str) -> None:
@@ -52,4 +52,4 @@ def join_messages(messages: Sequence[str]) -> str:
 def first_line(error: BaseException) -> str:
     """Return the first line of an error's message, and the second if the first ends with a colon."""
     lines = [line.strip() for line in str(error).splitlines()] or [type(error).__name__]
-    return " ".join(lines[: 2 if lines[0].endswith(":") else 1])[:200]
+    return printable(" ".join(lines[: 2 if lines[0].endswith(":") else 1]))[:200]

@@ -61,10 +61,10 @@ class Comparison:
     `fixed` counts the champion's mistakes that the candidate doesn't make, `made` the candidate's new ones;
     `fixed_rows` and `broken_rows` hold the first of these rows. `p_better` and `p_worse` are from McNemar's exact test.
 
-    The gate decides by `gain`, which counts the answers to shifted images, too: by its `p_value`, which has to reach
-    `level`, or by `lower`, its lower bound against `best` at 1 - `level`, which has to reach -`margin`.
-    `refused_before` counts the refused candidates that lowered the level, `new_rows` the training rows that the
-    champion wasn't trained on. Differences are in percentage points.
+    The gate decides by `gain`, which counts the answers to shifted images, too: by its `p_value`, which has to be
+    at most `p_threshold`, or by `lower`, its lower bound against `best` at 1 - `p_threshold`, which has to reach
+    -`margin`. `refused_before` counts the refused candidates that lowered the threshold, `new_rows` the training rows
+    that the champion wasn't trained on. Differences are in percentage points.
     """
 
     n_rows: int
@@ -78,7 +78,7 @@ class Comparison:
     p_worse: float
     gain: float
     p_value: float
-    level: float
+    p_threshold: float
     refused_before: int
     best: int
     lower: float
@@ -91,7 +91,7 @@ class Comparison:
     @property
     def is_better(self) -> bool:
         """Whether the candidate is significantly better than the champion, and not behind on the images themselves."""
-        return self.p_value <= self.level and self.fixed >= self.made
+        return self.p_value <= self.p_threshold and self.fixed >= self.made
 
     @property
     def is_as_good(self) -> bool:
@@ -105,8 +105,8 @@ class Decision:
 
     `measurements` are those of the candidate alone, by the names of their criteria. `comparison` is None if there is no
     champion to compare with. A candidate that `is_proven` becomes the best champion so far, and gives the candidates
-    after it the whole of alpha again. A refusal that `counts` lowers their level. The decision takes effect only if
-    `after_event` is still the store's newest event when it is recorded.
+    after it the whole of alpha again. A refusal that `counts` lowers their `p_threshold`. The decision takes effect
+    only if `after_event` is still the store's newest event when it is recorded.
     """
 
     promoted: bool

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
 
+from schemas.abstention import MIN_PROOF_ROWS
 from schemas.errors import FlagError
 from schemas.networks import NETWORKS
 from schemas.panels import AUGMENTATION
@@ -73,8 +74,6 @@ PRESETS: dict[RecipeName, dict[str, Recipe]] = {
 """The recipes of each preset by network."""
 MIN_STEPS: dict[RecipeName, int] = {"plain": 300, "fast": 300, "best": 3000}
 """The least number of training steps: on few rows, a preset makes more epochs."""
-MIN_HELD_OUT = 30
-"""A preset holds out no rows where they would be fewer than this: they would prove nothing about the network."""
 
 
 def _describe_for_form(schema: dict[str, Any]) -> None:
@@ -101,10 +100,8 @@ class _Overrides(BaseModel):
         recipe = Recipe.model_validate(recipe.model_dump() | changes)
         if n_rows is None:
             return recipe
-        if recipe.validation_fraction * n_rows < MIN_HELD_OUT and not changes.keys() & {
-            "validation_fraction",
-            "patience",
-        }:
+        proves_nothing = recipe.validation_fraction * n_rows < MIN_PROOF_ROWS
+        if proves_nothing and not changes.keys() & {"validation_fraction", "patience"}:
             recipe = recipe.model_copy(update={"validation_fraction": 0.0})
         n_training = n_rows - math.ceil(recipe.validation_fraction * n_rows)
         batch_size = min(recipe.batch_size, n_training)

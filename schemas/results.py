@@ -48,6 +48,7 @@ class RawDataset:
 
     The index holds each row's number, from 0, or its picture's name. A sharded source has only its manifest.
     `inbox_files` are the files of `inbox` whose rows may be added, `added` the paths of those that were added.
+    `notes` say, a line each, what was guessed or left out of the source.
     """
 
     name: str
@@ -58,6 +59,7 @@ class RawDataset:
     added: tuple[str, ...] = ()
     inbox: Path | None = None
     inbox_files: tuple[InboxFile, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def parts(self) -> dict[Part, pd.DataFrame | ShardManifest]:

@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.panels import COMPUTE, DATA
 
 Repair = Literal[
-    "scale", "invert", "transpose", "mirror", "flip", "rotate90", "rotate180", "rotate270", "antitranspose"
+    "resize", "scale", "invert", "transpose", "mirror", "flip", "rotate90", "rotate180", "rotate270", "antitranspose"
 ]
 Severity = Literal["error", "warning"]
 
@@ -19,6 +19,12 @@ class InputRules(BaseModel):
 
     repair: Annotated[tuple[Repair, ...], DATA] = Field(
         (), description="Repairs to make on all images, in this order, before they are checked."
+    )
+    label_column: Annotated[str, DATA] = Field(
+        "", description="Name, or number from 1, of a CSV file's column of labels, if it isn't recognised."
+    )
+    header: Annotated[Literal["auto", "yes", "no"], DATA] = Field(
+        "auto", description="Whether CSV files have a header, if it isn't recognised."
     )
     max_label_drift: float = Field(
         0.1, ge=0, le=1, description="Maximum drift of label shares: Jensen-Shannon distance."

@@ -75,7 +75,8 @@ class Validation:
     `reasons` counts quarantined rows by failed check; a row may fail several. `quarantined` holds these rows unchanged
     (of shards, the first ones), with `part`, `item` and `reasons` before label and pixels. `means` are the mean images
     of the training part's classes (10 × 784), None if no image was valid. `label_agreement` has the parts, and the
-    inbox's files as `done/<name>`.
+    inbox's files as `done/<name>`. `notes` say what readers guessed or left out. In cross-validation there is no test
+    part.
     """
 
     name: str
@@ -96,6 +97,7 @@ class Validation:
     label_agreement: dict[str, LabelAgreement]
     means: NDArray[np.float32] | None
     reference_means: NDArray[np.float32]
+    notes: tuple[str, ...] = ()
 
     @property
     def truncation_note(self) -> str:

@@ -24,7 +24,8 @@ def compare(  # noqa: PLR0913, the inputs of a decision
 
     state = store.state()
     candidate, champion, best = champions.answer(trained, evaluation, dataset, store, state)
-    agreement = dataset.validation.label_agreement.get("test")
+    agreements = dataset.validation.label_agreement
+    agreement = agreements.get("test", agreements.get("train"))  # in cross-validation, these are the test rows
     denied = (
         "the champion and the reference contradict most of the test labels; check them"
         if agreement and agreement.is_denied

@@ -26,6 +26,7 @@ DATA_KEY = "data-validation"
 @timed
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source; if it can't be read, report that in Prefect and raise InputError."""
+    from artifacts.reports import markdown
     from tasks.sources import datasets
 
     try:
@@ -33,13 +34,14 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     except InputError as error:
         # An unavailable source is no fault of the data.
         if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):
-            create_markdown_artifact(
-                f"# {source}: not read\n\n{error}\n", key=DATA_KEY, description=f"{source}: not read"
-            )
+            title = f"{markdown.inert(source)}: not read"
+            create_markdown_artifact(f"# {title}\n\n{markdown.inert(error)}\n", key=DATA_KEY, description=title)
             events.emit_refused_data(source, str(error))
         raise
     summary = " and ".join(f"{part} part {_summary(rows)}" for part, rows in raw.parts.items())
     get_run_logger().info("%s: %s", raw.name, summary)
+    for note in raw.notes:
+        get_run_logger().info("%s: %s", raw.name, note)
     return raw
 
 

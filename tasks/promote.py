@@ -8,6 +8,7 @@ from prefect.logging import get_run_logger
 
 from artifacts.store.store import Store
 from schemas.results import Promotion
+from schemas.text import printable
 from tasks.orchestration import events
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
@@ -23,11 +24,14 @@ def promote(store: Store, version: int, replaced: int | None, reason: str) -> Pr
 
     Raises StoreError, naming every fault, if its files have changed, or if `replaced` isn't the champion any more.
     """
+    from artifacts.reports import markdown
+
     store.promote(version, replaced=replaced, run=run_name(), reason=reason)
     promotion = Promotion(version, replaced, reason, store.card(version)["figures"]["accuracy"])
-    summary = f"{promotion.summary}: {reason}"
+    summary = printable(f"{promotion.summary}: {reason}")
     get_run_logger().info(summary)
     events.emit_version(events.PROMOTED, store.uri, version, reason, accuracy=promotion.accuracy)
-    text = f"# Version {version} is the champion\n\n{summary}\n"
-    create_markdown_artifact(text, key=PROMOTION_KEY, description=summary)
+    shown = markdown.inert(summary)
+    text = f"# Version {version} is the champion\n\n{shown}\n"
+    create_markdown_artifact(text, key=PROMOTION_KEY, description=shown)
     return promotion

@@ -11,6 +11,7 @@ from prefect.runtime import flow_run
 from artifacts.store.store import MODEL, Store
 from schemas.gate import Decision
 from schemas.results import Dataset, Evaluation, Plots, PublishedVersion, TrainingResult
+from schemas.text import printable
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
 
@@ -47,4 +48,4 @@ def publish(  # noqa: PLR0913, the inputs of a report
 
 def run_name() -> str:
     """Return the flow run's name and id, for the history and the card."""
-    return f"{flow_run.get_name() or 'by hand'} {(flow_run.get_id() or '')[:8]}".strip()
+    return printable(f"{flow_run.get_name() or 'by hand'} {(flow_run.get_id() or '')[:8]}".strip())

@@ -26,7 +26,9 @@ def report_prediction(prediction: Prediction) -> Prediction:
 
     pictures = plots.draw(prediction_report.SECTIONS, prediction)
     text = prediction_report.prediction_report(prediction, markdown.as_data_uris(pictures))
-    description = f"{prediction.source}: {count(prediction.n_rows, 'image')} by version {prediction.version}"
+    description = (
+        f"{markdown.inert(prediction.source)}: {count(prediction.n_rows, 'image')} by version {prediction.version}"
+    )
     artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=description)
     events.emit_drift(prediction.source, prediction.drifts)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

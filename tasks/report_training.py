@@ -46,7 +46,7 @@ def report_training(published: PublishedVersion, store: Store) -> PublishedVersi
 def _report(version: int, folder: Path, store: Store) -> UUID:
     from artifacts.reports import markdown, training_report
 
-    metrics = json.loads((folder / "metrics.json").read_text())
+    metrics = json.loads((folder / "metrics.json").read_text("utf-8"))
     decision = metrics["decision"]
     outcome = "promoted" if decision["promoted"] else "not promoted"
     text = markdown.embed_pictures(folder / "report.md")

@@ -38,17 +38,19 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
         from tasks.training import ray_engine  # Ray is an optional dependency
 
         fit = partial(ray_engine.train, workers=compute.workers)
-    with Progress(recipe.epochs) as progress:
-        trained = fit(dataset, recipe, work, progress.epoch_done, get_run_logger().info, progress.block_done)
-    if not dataset.n_folds:
-        return trained
-    from tasks.training import cross_validation
+    log = get_run_logger().info
+    with Progress(recipe.epochs, 1 + dataset.n_folds) as progress:
+        trained = fit(dataset, recipe, work, progress.epoch_done, log, progress.block_done)
+        if not dataset.n_folds:
+            return trained
+        from tasks.training import cross_validation
 
-    def fit_fold(part: Dataset) -> TrainingResult:
-        get_run_logger().info("%s", part.name)
-        return fit(part, recipe, work.child(trained.fingerprint), lambda _: None, get_run_logger().info)
+        def fit_fold(part: Dataset) -> TrainingResult:
+            progress.training_done()
+            log("%s", part.name)
+            return fit(part, recipe, work.child(trained.fingerprint), lambda _: None, log, progress.block_done)
 
-    return cross_validation.evaluate(dataset, trained, fit_fold)
+        return cross_validation.evaluate(dataset, trained, fit_fold)
 
 
 def preload() -> None:

@@ -22,7 +22,7 @@ def update_leaderboard(store: Store) -> None:
     summaries = leaderboard.summaries(store, history)
     description = "No champion so far" if champion is None else f"Champion: version {champion}"
     table = [summary.row for summary in reversed(summaries)]
-    create_table_artifact(table, key=LEADERBOARD_KEY, description=description)
+    create_table_artifact(markdown.inert_rows(table), key=LEADERBOARD_KEY, description=description)
     pictures = {leaderboard.HISTORY: plots.png(plots.history_plot(summaries))}
     text = leaderboard.history_report(history, markdown.as_data_uris(pictures))
     create_markdown_artifact(text, key=HISTORY_KEY, description=description)

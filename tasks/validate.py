@@ -14,7 +14,7 @@ from prefect.runtime import flow_run
 
 from artifacts.store.store import Store
 from schemas.compute import Compute
-from schemas.errors import InputError, StoreError
+from schemas.errors import InputError, StoreError, join_messages
 from schemas.profile import Profile
 from schemas.results import Dataset, Plots, RawDataset
 from schemas.rules import Rules
@@ -48,7 +48,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     validation, dataset = inspection.inspect(raw, rules, reference, cache, partial(_process_inbox, raw), champion)
     plots = _draw(validation)
     quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
-    _log(validation, quarantine_uri)
+    _log(validation, raw, quarantine_uri)
     report = validation_report.validation_report(validation, markdown.as_data_uris(plots), quarantine_uri)
     create_markdown_artifact(report, key=DATA_KEY, description=report.splitlines()[0].removeprefix("# "))
     events.emit_drift(validation.name, validation.drifts)
@@ -108,8 +108,10 @@ def _quarantine(store: Store, validation: Validation, plots: Plots) -> str:
     return str(store.quarantine.child(run))
 
 
-def _log(validation: Validation, quarantine_uri: str | None) -> None:
+def _log(validation: Validation, raw: RawDataset, quarantine_uri: str | None) -> None:
     logger = get_run_logger()
+    if notes := validation.notes[len(raw.notes) :]:  # `load` has logged the others
+        logger.info("shards: %s", join_messages(notes))
     logger.info(
         "%s rows valid, %s quarantined%s; %s",
         f"{sum(validation.n_valid.values()):,}",

@@ -49,7 +49,12 @@ def _rescore(folder: Path, *, reproduce: bool) -> list[str]:
     """Evaluate in a new process, so that the state of this one can't influence the result."""
     command = [sys.executable, "-m", "tasks.verification.rescore", str(folder.resolve())]
     process = subprocess.run(  # noqa: S603, this project's own module
-        [*command, *(["--reproduce"] if reproduce else [])], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, *(["--reproduce"] if reproduce else [])],
+        cwd=ROOT,
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=False,
     )
     if process.returncode:
         last_line = (process.stderr.strip().splitlines() or ["no error message"])[-1]

@@ -84,6 +84,7 @@ def run_script(
                 runpy.run_path(script, run_name="__main__")
         finally:
             signal.signal(signal.SIGTERM, handler)
+            signal.set_wakeup_fd(-1)
             logging.getLogger("prefect").setLevel(level)
         assert isinstance(ended.value.code, int)
         return subprocess.CompletedProcess(command, ended.value.code, *capsys.readouterr())

@@ -26,6 +26,20 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[1]
 QUICK = Overrides.model_validate({"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1})
 """A training of a second that learns drawn digits."""
+DAMAGED = [
+    b"",
+    b"null",
+    b"5",
+    b"[]",
+    b"{}",
+    b"{",
+    b'{"version": 2}',
+    b"not JSON",
+    b"\xff\xfe{\x00}\x00",
+    b"[" * 100_000,
+    b"\0" * 500,
+]
+"""Contents of a file that was damaged or edited by hand."""
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
 """The files that `fill_version` writes."""
 
@@ -67,7 +81,7 @@ def on_disk(dataset: Dataset, folder: Path, count: int, memory: int) -> Dataset:
 
 def pixel_file(path: Path, rows: int) -> PixelFile:
     """Return the cached file at a path, of `rows` images."""
-    from artifacts.store.storage import FolderStorage
+    from artifacts.store.folder_storage import FolderStorage
     from tasks.sharding.images import PixelFile
 
     return PixelFile(FolderStorage(path.parent.parent), path.parent.name, path.name, rows)
@@ -97,7 +111,7 @@ def fill_version(number: int, folder: Path, fingerprint: str = "f", **decision: 
             **decision,
         },
         "recipe": {"network": "mlp", "epochs": 14},
-        "data": {"name": "mnist"},
+        "data": {"name": "mnist", "rows": {"test": 10_000}},
         "files": checksums(folder),
     }
 

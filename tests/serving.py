@@ -41,9 +41,15 @@ class RetryTransport(httpx.HTTPTransport):
             time.sleep(0.5)
 
 
-def api_client(url: str) -> httpx.Client:
-    """Return a client of the API at a URL."""
-    return httpx.Client(base_url=url, timeout=120, transport=RetryTransport())  # ten runs may keep the machine busy
+def api_client(url: str, password: str = "") -> httpx.Client:
+    """Return a client of the API at a URL, with a password such as `admin:…`."""
+    auth = httpx.BasicAuth(*password.split(":", 1)) if password else None
+    return httpx.Client(base_url=url, auth=auth, timeout=120, transport=RetryTransport())  # ten runs keep it busy
+
+
+def read_password(home: Path) -> str:
+    """Return the password of the server that `make up` runs with a folder as Prefect's home."""
+    return (home / "make-up-password").read_text().strip()
 
 
 @contextlib.contextmanager
@@ -62,7 +68,7 @@ def served(home: Path) -> Iterator[httpx.Client]:
         )
     try:
         _await_ready(process, log)
-        with api_client(f"http://127.0.0.1:{port}/api") as api:
+        with api_client(f"http://127.0.0.1:{port}/api", read_password(home)) as api:
             yield api
     finally:
         process.send_signal(signal.SIGINT)

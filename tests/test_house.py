@@ -16,7 +16,7 @@ CONJUNCTIONS = ("test_and_", "test_but_", "test_nor_", "test_or_", "test_so_")
 
 
 def functions(path: Path) -> list[ast.FunctionDef]:
-    return [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.FunctionDef)]
+    return [node for node in ast.walk(ast.parse(path.read_text("utf-8"))) if isinstance(node, ast.FunctionDef)]
 
 
 def is_fixture(function: ast.FunctionDef) -> bool:
@@ -24,7 +24,7 @@ def is_fixture(function: ast.FunctionDef) -> bool:
 
 
 def test_no_product_file_is_longer_than_350_lines():
-    lines = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in PRODUCT}
+    lines = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in PRODUCT}
     assert {name: n_lines for name, n_lines in lines.items() if n_lines > MAX_FILE_LINES} == {}
 
 
@@ -35,6 +35,29 @@ def test_no_product_function_is_longer_than_50_lines():
         for function in functions(path)
     }
     assert {name: n_lines for name, n_lines in lines.items() if n_lines > MAX_FUNCTION_LINES} == {}
+
+
+def test_texts_of_files_and_programs_are_utf_8_whatever_the_locale():
+    """Ruff's rule for it has to know the type of the path."""
+    lacking = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for path in PRODUCT
+        for call in ast.walk(ast.parse(path.read_text("utf-8")))
+        if isinstance(call, ast.Call) and is_locale_dependent(call)
+    ]
+    assert lacking == []
+
+
+def is_locale_dependent(call: ast.Call) -> bool:
+    """Return whether a call reads or writes text without naming an encoding."""
+    name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+    keywords = {keyword.arg: keyword.value for keyword in call.keywords}
+    if "encoding" in keywords:
+        return False
+    literals = [value.value for value in (*call.args, *keywords.values()) if isinstance(value, ast.Constant)]
+    is_text_file = name in {"read_text", "write_text"} and "utf-8" not in literals
+    is_opened_as_text = name in {"open", "fdopen"} and {"r", "w", "a", "x", "rt", "wt", "at", "xt"} & {*literals}
+    return is_text_file or bool(is_opened_as_text) or bool({"text", "universal_newlines"} & keywords.keys())
 
 
 def test_test_names_are_short_and_stand_alone():

@@ -19,7 +19,7 @@ FILE_MODULES = {"fsspec", "io", "mmap", "os", "shutil", "tempfile"}
 
 def runtime_nodes(path: Path, *, with_late: bool = True) -> Iterator[ast.AST]:
     """Yield a module's nodes outside `if TYPE_CHECKING:`, and optionally only those outside of functions."""
-    pending: list[ast.AST] = [ast.parse(path.read_text())]
+    pending: list[ast.AST] = [ast.parse(path.read_text("utf-8"))]
     while pending:
         node = pending.pop()
         is_late = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and not with_late

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from artifacts.reports import markdown
-from artifacts.reports.markdown import table
+from artifacts.reports.markdown import code, inert, table
 from artifacts.store import reference_profile
 from schemas.abstention import level_text
 from schemas.counts import count
@@ -86,10 +86,10 @@ def card_markdown(card: dict[str, Any]) -> str:
     parts = [
         f"# Model card: version {card['version']}",
         f"The network `{card['recipe']['network']}` recognises handwritten digits. It was trained on {card['made']} by "
-        f"the flow run *{card['run']}*. {outcome}: {card['decision']['reason']}.",
+        f"the flow run {code(card['run'])}. {outcome}: {inert(card['decision']['reason'])}.",
         f"## Intended use\n\nFor {purpose['for']}.\n\nNot for {purpose['not for']}.",
         f"## Metrics\n\n{_metrics_text(card)}",
-        f"## Data\n\n{data['name']}: {rows['training']:,} training rows, {rows['held out']:,} held out, "
+        f"## Data\n\n{inert(data['name'])}: {rows['training']:,} training rows, {rows['held out']:,} held out, "
         f"fingerprint `{data['fingerprint'][:16]}`. `{data['profile']}` holds their statistics, `validation.json` the "
         "results of validation.",
         f"## Training\n\n{markdown.recipe(card['recipe'])}",
@@ -141,7 +141,7 @@ def _environment_table(environment: dict[str, Any]) -> str:
 
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
-    name = re.search(r"^model name\s*:\s*(.*)$", info.read_text() if info.exists() else "", re.MULTILINE)
+    name = re.search(r"^model name\s*:\s*(.*)$", info.read_text("utf-8") if info.exists() else "", re.MULTILINE)
     return name[1].strip() if name else platform.processor()
 
 
@@ -149,6 +149,6 @@ def _revision() -> str | None:
     """Return the commit, marked if files differ from it; None outside a Git checkout."""
     command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
     try:
-        return subprocess.check_output(command, text=True, stderr=subprocess.DEVNULL, timeout=10).strip()  # noqa: S603
+        return subprocess.check_output(command, stderr=subprocess.DEVNULL, timeout=10).decode().strip()  # noqa: S603
     except (OSError, subprocess.SubprocessError):
         return None

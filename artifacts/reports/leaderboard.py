@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from artifacts.reports import markdown
-from artifacts.store.history import Event
+from artifacts.store.records import Event
 from artifacts.store.store import PROMOTION, PROMOTION_EVENTS, ROLLBACK, Store
 from schemas.errors import StoreError
 from schemas.recipe import PRESETS

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.digits import CLASSES
+from schemas.text import printable
 from schemas.validation import CheckResult, Drift
 
 if TYPE_CHECKING:
@@ -20,6 +23,42 @@ if TYPE_CHECKING:
 
 Address = Callable[[str], str]
 """A function that returns the address of a plot by its name."""
+AUTOLINK = re.compile(r"((?<![^\s|\\`])[^\s|\\`]*(?:://|(?i:www\.)|@)[^\s|\\`]*)")
+"""A word that would become a link; only as code it doesn't."""
+SYNTAX = re.compile(r"\\(?=[!-/:-@\[-`{-~]|$)|[`*\[\]<>|~]|(?<![^\W_])_|_(?![^\W_])|&(?=#?\w+;)|^(?:[-=+]+|#+)(?=\s|$)")
+"""Where a text without links needs a backslash: a `_` only at the edge of a word, a `#` only as a heading."""
+
+
+class Markdown(str):
+    """A text that is markdown on purpose, which `inert` leaves unchanged."""
+
+    __slots__ = ()
+
+
+def inert(text: object) -> Markdown:
+    """Return a text that others may have written as markdown that shows it: no picture, link, HTML or formatting."""
+    if isinstance(text, Markdown):
+        return text
+    words = AUTOLINK.split(printable(str(text)))
+    plain, links = words[::2], words[1::2]
+    plain = [SYNTAX.sub(lambda match: f"\\{match[0]}", part) for part in plain]
+    return Markdown("".join(chain.from_iterable(zip_longest(plain, (f"`{link}`" for link in links), fillvalue=""))))
+
+
+def inert_rows(rows: Iterable[Mapping[str, str | int]]) -> list[dict[str, str | int]]:
+    """Return the rows of a table artifact with inert texts: Prefect's older UI shows its cells as markdown."""
+    return [{name: cell if isinstance(cell, int) else inert(cell) for name, cell in row.items()} for row in rows]
+
+
+def bold(text: object) -> Markdown:
+    """Format a text as bold."""
+    return Markdown(f"**{inert(text)}**")
+
+
+def code(text: object) -> Markdown:
+    """Format a text as code, unless it has characters that would end the code or a table's cell."""
+    shown = printable(str(text))
+    return inert(shown) if set("`|\\") & set(shown) else Markdown(f"`{shown}`")
 
 
 class Section(NamedTuple):
@@ -52,7 +91,7 @@ def as_links(name: str) -> str:
 
 def embed_pictures(path: Path) -> str:
     """Return a report's text with the PNG files beside it embedded in place of the links to them."""
-    text = path.read_text()
+    text = path.read_text("utf-8")
     for png in path.parent.glob("*.png"):
         address = as_data_uris({png.stem: png.read_bytes()})(png.stem)
         text = text.replace(f"]({as_links(png.stem)})", f"]({address})")
@@ -60,16 +99,18 @@ def embed_pictures(path: Path) -> str:
 
 
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:
-    """Format a markdown table; the first `left` columns are left-aligned, the others right-aligned."""
+    """Format a markdown table; the first `left` columns are left-aligned, the others right-aligned.
+
+    Cells are made inert unless they are `Markdown`.
+    """
     lines = [header, [*[":--"] * left, *["--:"] * (len(header) - left)], *rows]
-    cells = ([" ".join(str(cell).replace("|", "/").split()) for cell in line] for line in lines)
-    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+    return "\n".join(f"| {' | '.join(map(inert, line))} |" for line in lines)
 
 
 def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
     """Format a confusion matrix as a table, followed by the plot `confusion_matrix`."""
     rows = (
-        [f"**{true}**", *(f"**{count}**" if predicted == true else count for predicted, count in enumerate(line))]
+        [bold(true), *(bold(count) if predicted == true else count for predicted, count in enumerate(line))]
         for true, line in enumerate(matrix.tolist())
     )
     return (
@@ -85,15 +126,15 @@ def recipe(fields: Mapping[str, Any]) -> str:
 
 def findings(results: Sequence[CheckResult]) -> str:
     """Format the problems that the checks of the whole data found."""
-    rows = [[f"**{result.severity}**", result.check, result.message] for result in results]
+    rows = [[bold(result.severity), result.check, result.message] for result in results]
     return table(["severity", "check", "finding"], rows, left=3) if rows else "No problems found."
 
 
 def drift(drifts: Sequence[Drift], reference: str) -> str:
     """Format the drift of data from a reference."""
-    verdicts = {True: "**exceeds the threshold**", False: "within the threshold"}
+    verdicts = {True: bold("exceeds the threshold"), False: "within the threshold"}
     rows = [[f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", verdicts[d.exceeds_threshold]] for d in drifts]
     return (
-        f"Drift from the reference, {reference}: label shares by Jensen-Shannon distance, mean ink and "
+        f"Drift from the reference, {inert(reference)}: label shares by Jensen-Shannon distance, mean ink and "
         f"principal components by population stability index.\n\n{table(['drift', 'value', 'threshold', ''], rows)}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
@@ -20,6 +21,7 @@ from schemas.gate import Comparison
 from schemas.images import Images
 from schemas.prediction import Example
 from schemas.results import Mistake
+from schemas.text import printable
 from schemas.training import EpochRecord
 from schemas.validation import Drift, Validation
 
@@ -32,7 +34,9 @@ COLUMNS, MAX_QUARANTINED = 8, 48
 def png(figure: Figure) -> bytes:
     """Return a figure as a PNG."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=DPI)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # characters that the font doesn't have become boxes
+        figure.savefig(buffer, format="png", dpi=DPI)
     return buffer.getvalue()
 
 
@@ -157,6 +161,7 @@ def example_sheet(title: str, examples: Sequence[Example]) -> Figure | None:
 
 
 def _shorten(text: str, length: int) -> str:
+    text = printable(text)
     return text if len(text) <= length else f"…{text[1 - length :]}"
 
 

@@ -6,13 +6,14 @@ To add a section with its plots, add an entry to `SECTIONS`.
 from __future__ import annotations
 
 from artifacts.reports import markdown, plots
-from artifacts.reports.markdown import Address, Section, table
+from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.prediction import Prediction
 from schemas.results import ScoredPredictions
 from schemas.row_checks import ROW_CHECKS
+from schemas.text import printable
 
 
 def prediction_report(prediction: Prediction, address: Address) -> str:
@@ -32,7 +33,7 @@ def summary(prediction: Prediction) -> str:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in prediction.invalid.items())
         lines.append(f"without a prediction: {reasons}")
     lines += [f"{finding.severity}: {finding.message}" for finding in prediction.findings]
-    return "\n".join(lines)
+    return "\n".join(map(printable, lines))
 
 
 def _answers(prediction: Prediction) -> list[str]:
@@ -53,9 +54,9 @@ def _table(prediction: Prediction) -> list[str]:
 def _headline(prediction: Prediction) -> str:
     pace = prediction.n_rows / prediction.seconds
     text = (
-        f"# {prediction.source}: {count(prediction.n_rows, 'image')}\n\n"
+        f"# {inert(prediction.source)}: {count(prediction.n_rows, 'image')}\n\n"
         f"Predicted by version {prediction.version} in {prediction.seconds:.1f} s, {pace:,.0f} images per second, and "
-        f"written to `{prediction.output}`."
+        f"written to {code(prediction.output)}."
     )
     return f"{text}\n\n**{_score(prediction.score)}**" if prediction.score else text
 
@@ -75,7 +76,7 @@ def _score(score: ScoredPredictions) -> str:
 def _digits(prediction: Prediction, _address: Address) -> str:
     total = max(prediction.n_predicted, 1)
     rows = [
-        [f"**{label}**", f"{count:,}", f"{count / total:.1%}", f"{prediction.abstained[label]:,}"]
+        [bold(label), f"{count:,}", f"{count / total:.1%}", f"{prediction.abstained[label]:,}"]
         for label, count in zip(CLASSES, prediction.labels, strict=True)
     ]
     rows.append(["all", f"{prediction.n_predicted:,}", "", f"{prediction.abstained.sum():,}"])

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from artifacts.reports import markdown, plots, validation_report
-from artifacts.reports.markdown import Address, Section, table
+from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.counts import count
 from schemas.gate import Comparison, Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
@@ -66,7 +66,7 @@ def _headline(evaluation: Evaluation, version: int) -> str:
 
 def _decision(run: Run, address: Address) -> str:
     decision = run.decision
-    parts = [f"**{'Promoted to champion' if decision.promoted else 'Not promoted'}**: {decision.reason}."]
+    parts = [f"**{'Promoted to champion' if decision.promoted else 'Not promoted'}**: {inert(decision.reason)}."]
     if comparison := decision.comparison:
         parts.append(table(["candidate against champion", ""], _comparison(decision, comparison).items()))
         if comparison.fixed + comparison.made:
@@ -90,7 +90,7 @@ def _comparison(decision: Decision, comparison: Comparison) -> dict[str, object]
         "p-value for worse": f"{comparison.p_worse:.3g}",
         "with shifted images: gain, percentage points": f"{comparison.gain:+.2f}",
         "p-value for better, which decides": f"{comparison.p_value:.3g}",
-        "p-value that is needed": f"{comparison.level:.3g}",
+        "p-value that is needed": f"{comparison.p_threshold:.3g}",
         "refused candidates that it depends on": comparison.refused_before,
         f"lower bound of the gain{best}": f"{comparison.lower:+.2f}",
         "allowed loss": f"{comparison.margin:.2f}",
@@ -100,7 +100,7 @@ def _comparison(decision: Decision, comparison: Comparison) -> dict[str, object]
 
 def _classes(run: Run, _address: Address) -> str:
     rows = (
-        [f"**{m.label}**", f"{m.precision:.2%}", f"{m.recall:.2%}", f"{m.f1:.2%}", f"{m.support:,}"]
+        [bold(m.label), f"{m.precision:.2%}", f"{m.recall:.2%}", f"{m.f1:.2%}", f"{m.support:,}"]
         for m in run.evaluation.classes
     )
     return table(["digit", "precision", "recall", "F1", "images"], rows)
@@ -119,7 +119,7 @@ def _data(run: Run, address: Address) -> str:
         ["training rows", f"{run.training_rows:,}"],
         ["held-out rows", f"{run.validation_rows:,}"],
         ["test rows", f"{run.evaluation.n_rows:,}"],
-        ["fingerprint", f"`{run.dataset_fingerprint[:16]}`"],
+        ["fingerprint", code(run.dataset_fingerprint[:16])],
     )
     return "\n\n".join([table(["field", "value"], rows), *validation_report.body(run.validation, address, None)])
 

@@ -6,7 +6,7 @@ To add a section, add an entry to `SECTIONS`.
 from __future__ import annotations
 
 from artifacts.reports import markdown
-from artifacts.reports.markdown import Address, Section, table
+from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.row_checks import ROW_CHECKS
@@ -19,7 +19,7 @@ MEANS, QUARANTINE = "data", "quarantine"
 def validation_report(validation: Validation, address: Address, quarantine_uri: str | None) -> str:
     """Format the report; `quarantine_uri` is the location of the quarantined rows."""
     outcome = f"refused, {count(len(validation.errors), 'error')}" if validation.errors else "accepted"
-    headline = f"# {validation.name}: {count(sum(validation.n_input.values()), 'row')}, {outcome}"
+    headline = f"# {inert(validation.name)}: {count(sum(validation.n_input.values()), 'row')}, {outcome}"
     return f"{headline}\n\n{markdown.render(SECTIONS, validation, address, quarantine_uri)}\n"
 
 
@@ -47,7 +47,7 @@ def _quarantine(validation: Validation, address: Address, quarantine_uri: str | 
     ]
     texts = [table(["check", "reason", *validation.n_input], rows, left=2)]
     if quarantine_uri:
-        texts.append(f"The input rows{validation.truncation_note} are in `{quarantine_uri}`.")
+        texts.append(f"The input rows{validation.truncation_note} are in {code(quarantine_uri)}.")
     return "\n\n".join([*texts, f"![Quarantined rows]({address(QUARANTINE)})"])
 
 
@@ -58,7 +58,7 @@ def _labels(validation: Validation, *_: object) -> str:
         return ""
     totals = {part: max(sum(counts), 1) for part, counts in parts.items()}
     rows = [
-        [f"**{label}**", *(f"{counts[label]:,} ({counts[label] / totals[part]:.1%})" for part, counts in parts.items())]
+        [bold(label), *(f"{counts[label]:,} ({counts[label] / totals[part]:.1%})" for part, counts in parts.items())]
         for label in CLASSES
     ]
     return table(["digit", *(f"{part} rows" for part in parts)], rows)
@@ -84,11 +84,16 @@ def _means(validation: Validation, address: Address, _: object) -> str:
     return "" if validation.means is None else f"![The mean image of each class, and drift]({address(MEANS)})"
 
 
+def _notes(validation: Validation, *_: object) -> str:
+    return "\n".join(f"- {markdown.code(note)}" for note in validation.notes)
+
+
 SECTIONS = (
     Section("Checks", lambda v, *_: markdown.findings(v.findings)),
+    Section("How it was read", _notes),
     Section("Rows", _rows),
     Section("Quarantined rows", _quarantine),
-    Section("Repairs", lambda v, *_: f"Made on all images: {', '.join(v.repairs)}." if v.repairs else ""),
+    Section("Repairs", lambda v, *_: f"Made on all images: {inert(', '.join(v.repairs))}." if v.repairs else ""),
     Section("Digits", _labels),
     Section("Labels", _label_agreement),
     Section("Drift", lambda v, *_: markdown.drift(v.drifts, v.reference) if v.drifts else ""),

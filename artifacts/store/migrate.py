@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import json
 import sys
+import uuid
 from typing import Any
 
 from artifacts.files import checksums
 from artifacts.store import store
-from artifacts.store.history import Event, History, State, new_event
+from artifacts.store.history import History, new_event
+from artifacts.store.records import CardFile, Event, OldEvent, State, parse
 from artifacts.store.storage import Storage, storage_at
 from schemas.errors import InputError, StoreError
 
-OLD_CHAMPION, OLD_HISTORY, OLD_LAST = "champion", "history.jsonl", ".last"
+OLD_LAST = ".last"
+DAMAGED = "damaged-history.jsonl"
+"""A file with the lines of layout 1 that can't be used: nothing is thrown away."""
 UNREPORTED, INCOMPLETE, COMPLETE = ".unreported-", ".new-", ".whole-"
 
 
@@ -29,7 +32,8 @@ def main() -> None:
     parser.add_argument("store", help="a folder, or an object store's address")
     uri = parser.parse_args().store
     try:
-        migrate(uri)
+        for line in migrate(uri):
+            sys.stderr.write(f"{line}\n")
         moved = store.Store(uri)
         summary = f"{len(moved.versions())} versions, champion {moved.champion()}, {len(moved.history())} events"
         sys.stdout.write(f"{uri}: {summary}\n")
@@ -37,9 +41,9 @@ def main() -> None:
         sys.exit(f"error: {error}")
 
 
-def migrate(uri: str) -> None:
-    """Migrate a store to layout 2; a store that has it already stays as it is."""
-    root = storage_at(uri)
+def migrate(uri: str) -> list[str]:
+    """Migrate a store to layout 2, and describe what can't be used; a store that has it already stays as it is."""
+    root, damage = storage_at(uri), list[str]()
     versions = root.child(store.VERSIONS)
     if store.LAYOUT_FILE not in root.names():
         names = {*versions.names()}
@@ -50,46 +54,51 @@ def migrate(uri: str) -> None:
             if name != number and number.isdecimal() and f"{COMPLETE}{number}" not in names:
                 versions.child(number).remove(store.CARD)  # an interrupted upload
                 versions.remove_folder(number)
-        _write_history(root, versions)
+        damage = _write_history(root, versions)
         for version in _numbers(versions):
             if f"{UNREPORTED}{version}" not in names:
                 versions.child(str(version)).create(store.REPORTED, b"")
-        root.create(store.LAYOUT_FILE, store.new_layout())
+        root.create(store.LAYOUT_FILE, store.new_layout(uuid.uuid4().hex))
     _remove_old_files(root)
+    return damage
 
 
-def _write_history(root: Storage, versions: Storage) -> None:
+def _write_history(root: Storage, versions: Storage) -> list[str]:
     """Write each event of the old history with the state after it, then an event for the migration."""
-    numbers, events = _numbers(versions), _old_events(root)
+    numbers, (events, damage) = _numbers(versions), _old_events(root)
     events += _unrecorded_events(versions, numbers, events)
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        numbers.append(int(versions.read(OLD_LAST)))
-    state = State(last_version=max([*numbers, *(event["version"] for event in events)]))
+    state = State(last_version=max([_last_number(versions) or 0, *numbers, *(event["version"] for event in events)]))
     history = History(root.child(store.HISTORY))
     for number, event in enumerate(events, 1):
         if event["event"] in store.PROMOTION_EVENTS:
-            state = state._replace(champion=event["version"], previous_champion=event.get("over"), refusals=0)
+            state = state.changed(champion=event["version"], previous_champion=event.get("over"), refusals=0)
         elif event.get("champion") == state.champion:
-            state = state._replace(refusals=state.refusals + 1)
-        state = state._replace(event=number)
+            state = state.changed(refusals=state.refusals + 1)
+        state = state.changed(event=number)
         history.replace(event, state)
     migration = new_event("migration", state.champion, "migrate", "migrated from layout 1")
-    history.replace(migration, state._replace(event=len(events) + 1))
+    history.replace(migration, state.changed(event=len(events) + 1))
+    return damage
 
 
-def _old_events(root: Storage) -> list[Event]:
-    """Return the old history; if a kill left it out, with the promotion from the champion's file."""
-    events: list[Event] = []
-    with contextlib.suppress(FileNotFoundError):
-        try:
-            events = [json.loads(line) for line in root.read(OLD_HISTORY).split(b"\n")[:-1]]
-        except ValueError as error:
-            raise StoreError(f"{root.child(OLD_HISTORY)}: a line isn't JSON ({error}); fix or remove it") from error
-    with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        promotion = json.loads(root.read(OLD_CHAMPION))
-        int(promotion["version"])
-        events += [promotion] if promotion not in events else []
-    return events
+def _old_events(root: Storage) -> tuple[list[Event], list[str]]:
+    """Return the old history, and descriptions of lines that can't be used, which are kept in a file of their own.
+
+    If a kill left it out, the promotion from the champion's file is added.
+    """
+    events, damaged, descriptions = list[Event](), list[bytes](), list[str]()
+    for name, end in ((store.OLD_HISTORY, -1), (store.OLD_CHAMPION, None)):
+        lines = root.read(name).split(b"\n")[:end] if name in root.names() else []
+        for line in filter(bytes.strip, lines):
+            try:
+                event = parse(OldEvent, line)
+                events += [event] if event not in events else []
+            except ValueError as error:
+                damaged.append(line)
+                descriptions.append(f"{root.child(name)}: not an event ({error}); kept in {root.child(DAMAGED)}")
+    if damaged:
+        root.write(DAMAGED, b"\n".join([*damaged, b""]))
+    return events, descriptions
 
 
 def _unrecorded_events(versions: Storage, numbers: list[int], events: list[Event]) -> list[Event]:
@@ -110,13 +119,23 @@ def _unrecorded_events(versions: Storage, numbers: list[int], events: list[Event
 
 
 def _numbers(versions: Storage) -> list[int]:
-    return sorted(int(name) for name in versions.names() if name.isdecimal())
+    """Return the numbers of the versions that this store has made, ascending; others have a higher number."""
+    last, paths = _last_number(versions), (path.split("/") for path in versions.sizes())
+    numbers = sorted(int(folder) for folder, *rest in paths if rest == [store.CARD] and folder.isdecimal())
+    return [number for number in numbers if last is None or number <= last]
+
+
+def _last_number(versions: Storage) -> int | None:
+    """Return the last number that was given, if it is known."""
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        return int(versions.read(OLD_LAST))
+    return None
 
 
 def _intact_card(versions: Storage, number: int) -> dict[str, Any]:
     """Return a version's card, or {} if the version is damaged."""
     with contextlib.suppress(FileNotFoundError, ValueError, KeyError, TypeError):
-        card: dict[str, Any] = json.loads(versions.child(str(number)).read(store.CARD))
+        card = parse(CardFile, versions.child(str(number)).read(store.CARD))
         digests = {
             name: digest for name, digest in checksums(versions.local_dir(str(number))).items() if name[0] != "."
         }
@@ -126,14 +145,14 @@ def _intact_card(versions: Storage, number: int) -> dict[str, Any]:
 
 
 def _remove_old_files(root: Storage) -> None:
-    for name in (OLD_CHAMPION, OLD_HISTORY, ".lock"):
+    for name in (store.OLD_CHAMPION, store.OLD_HISTORY, ".lock"):
         root.remove(name)
     root.remove_folder(".lease")
     for folder in (store.VERSIONS, store.QUARANTINE, store.WORK, f"{store.WORK}/shards"):
         storage = root.child(folder)
         for name in storage.names():
             if name == OLD_LAST or name.startswith((UNREPORTED, INCOMPLETE, COMPLETE)):
-                with contextlib.suppress(OSError):  # a temporary folder on a disk, which `recover` removes
+                with contextlib.suppress(InputError):  # a temporary folder on a disk, which `recover` removes
                     storage.remove(name)
 
 

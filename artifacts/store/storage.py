@@ -1,6 +1,6 @@
-"""Named objects in a folder or an object store: the storage backends of the store of versions.
+"""Named objects in an object store, or in a folder: the backends of the store of versions.
 
-Both classes have the same methods, documented in `FolderStorage`. The backend has to support few operations: list,
+Both backends have the same methods, documented in `FolderStorage`. The backend has to support few operations: list,
 read, replace, remove, and *create unless it exists*, which only one of several writers can do. Object stores write
 single objects atomically, but not folders; where paths are needed, a folder is downloaded to this machine.
 """
@@ -16,7 +16,6 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -25,133 +24,14 @@ import fsspec
 from platformdirs import user_cache_path
 
 from artifacts import files
+from artifacts.store.folder_storage import FolderStorage
 from artifacts.uri import check_protocol, check_uri, local_path, storage_error
-from schemas.errors import InputError, StorageError, UnavailableError, first_line
+from schemas.errors import StorageError, UnavailableError, first_line
 
-RETIRED_PREFIX = ".old-"
-"""Prefix of folders that are being removed."""
-DAY = 86_400
-"""Seconds after which a temporary file counts as abandoned."""
 FRESH = {"use_listings_cache": False}
 """Options that make fsspec list what other processes have changed."""
 RETRY_SECONDS = (0.2, 1.0)
 """Pauses before retrying to create an object; only the response of the failed attempt may have been lost."""
-
-
-class FolderStorage:
-    """A folder on this machine, or on a disk that several machines mount.
-
-    Picklable; nothing is created before something is written.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    def __str__(self) -> str:
-        return str(self._path)
-
-    def child(self, name: str) -> FolderStorage:
-        return FolderStorage(self._path / name)
-
-    def names(self) -> list[str]:
-        """Return the names of all files and folders here, in no order; [] if this folder doesn't exist."""
-        return [entry.name for entry in self._path.iterdir()] if self._path.is_dir() else []
-
-    def sizes(self) -> dict[str, int]:
-        """Return the size in bytes of each file here and in the folders below, by its path such as `7/card.json`."""
-        found = {}
-        for folder, _, names in os.walk(self._path):
-            for path in (Path(folder, name) for name in names):
-                with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                    found[path.relative_to(self._path).as_posix()] = path.stat().st_size
-        return found
-
-    def read(self, name: str) -> bytes:
-        """Read a file; raise FileNotFoundError if it doesn't exist."""
-        return (self._path / name).read_bytes()
-
-    def write(self, name: str, content: bytes) -> None:
-        """Create or replace a file in one step."""
-        files.write_atomically(self.scratch() / name, content)
-
-    def create(self, name: str, content: bytes) -> bool:
-        """Create a file in one step and return True; return False if it exists with another content.
-
-        Of several callers with different contents, one gets True. A caller whose own content is already there also gets
-        True: it retries because the response was lost.
-        """
-        path = self.scratch() / name
-        return files.create_atomically(path, content) or path.read_bytes() == content
-
-    def remove(self, name: str) -> None:
-        """Remove a file if it exists."""
-        (self._path / name).unlink(missing_ok=True)
-
-    def remove_folder(self, name: str) -> None:
-        """Remove a folder if it exists; it is renamed first, so that it never appears with only some of its files."""
-        path = self._path / name
-        with contextlib.suppress(FileNotFoundError):
-            shutil.rmtree(path.rename(path.with_name(f"{RETIRED_PREFIX}{uuid.uuid4().hex}")), ignore_errors=True)
-
-    def add_folder(self, folder: Path, name: str) -> None:
-        """Add a temporary folder, made in `scratch`, under a new name."""
-        files.move_folder(folder, self._path / name)
-
-    def new_folder(self, name: str) -> AbstractContextManager[Path]:
-        """Yield an empty folder to fill; it is added under its name when the `with` block ends without an error."""
-        return files.new_folder(self.scratch() / name)
-
-    def local_dir(self, name: str, *, fresh: bool = False) -> Path:  # noqa: ARG002, there is no copy
-        """Return the path of a folder, or of its copy on this machine, downloaded again if `fresh`.
-
-        Raises FileNotFoundError if it doesn't exist.
-        """
-        path = self._path / name
-        if not path.is_dir():
-            raise FileNotFoundError(path)
-        return path
-
-    def discard(self, name: str) -> None:
-        """Remove a damaged folder; for an object store, remove only the local copy, which is then downloaded again."""
-        self.remove_folder(name)
-
-    def scratch(self) -> Path:
-        """Return a folder on this machine for temporary files."""
-        self._path.mkdir(parents=True, exist_ok=True)
-        return self._path
-
-    def absolute(self) -> FolderStorage:
-        """Return this storage with an absolute path, for a process with another working directory."""
-        return FolderStorage(self._path.absolute())
-
-    def tidy(self, idle_seconds: float) -> None:
-        """Remove temporary files and folders on this machine that weren't changed for `idle_seconds`."""
-        for name in self.names():
-            path = self._path / name
-            with contextlib.suppress(FileNotFoundError):  # finished or removed meanwhile
-                if (
-                    not name.startswith((files.TEMPORARY_PREFIX, RETIRED_PREFIX))
-                    or time.time() - path.stat().st_mtime < idle_seconds
-                ):
-                    continue
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                else:
-                    path.unlink()
-
-    def check_writable(self) -> None:
-        """Raise InputError if files can't be created here; leave nothing behind."""
-        folder = self._path.absolute()
-        try:
-            while not folder.exists():
-                folder = folder.parent
-            with tempfile.TemporaryDirectory(dir=folder, prefix=files.TEMPORARY_PREFIX) as probe:
-                FolderStorage(folder / probe).create("probe", b"")
-        except OSError as error:
-            raise InputError(
-                f"{self._path}: can't be written ({folder}: {error.strerror}); choose a writable folder "
-                "on a disk with hard links"
-            ) from error
 
 
 class ObjectStorage:

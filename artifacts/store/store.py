@@ -15,19 +15,24 @@ from pathlib import Path
 from typing import Any, Self
 
 from artifacts.files import checksums, temporary_folder
-from artifacts.store.history import Event, History, State, new_event
-from artifacts.store.storage import DAY, storage_at
-from artifacts.uri import error_reason
-from schemas.errors import StoreError
+from artifacts.store.folder_storage import DAY
+from artifacts.store.history import History, new_event
+from artifacts.store.records import CardFile, Event, LayoutFile, State, parse
+from artifacts.store.storage import storage_at
+from artifacts.uri import disk_errors, error_reason
+from schemas.errors import InputError, StorageError, StoreError
 
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
 HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE = "history", "versions", "claims", "work", "quarantine"
 LAYOUT_FILE, LAYOUT = "store.json", 2
-LAYOUT_1_NAMES = {VERSIONS, "champion", "history.jsonl"}
-"""Names in a store of layout 1, which has no `store.json`; `migrate` converts it."""
+OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
+"""Files of a store of layout 1, which has no `store.json`; `migrate` converts it."""
 MAX_LISTED = 5
+RECENT_EVENTS = 100
+"""Number of the newest events that are checked for damage whenever a store is opened."""
+NOT_OURS = "a version can't be copied into a store; use it in its own, with --store"
 FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 REPORTED = ".reported"
 """A file in the folder of a version whose report is in Prefect."""
@@ -42,7 +47,7 @@ class Store:
         self._versions = self._root.child(VERSIONS)
         self._claims = self._root.child(CLAIMS)
         self._history = History(self._root.child(HISTORY))
-        self._has_layout = False
+        self._layout: dict[str, Any] = {}
         self._verified: set[int] = set()
         self.quarantine = self._root.child(QUARANTINE)
         self.work = self._root.child(WORK)
@@ -75,10 +80,23 @@ class Store:
         return number
 
     def versions(self) -> list[int]:
-        """Return the numbers of all versions, ascending."""
-        self._check_layout()
+        """Return the numbers of all versions, ascending; a folder that was copied here later isn't one."""
+        newest = self.state().last_version
         self._write_newest_card()
-        return self._folders_with(CARD)
+        return [number for number in self._folders_with(CARD) if number <= newest]
+
+    def ignored(self) -> list[str]:
+        """Describe what this store ignores: damaged files, and events and versions of other stores."""
+        self.history(RECENT_EVENTS)
+        versions, lines = self.versions(), [*self._history.ignored.values()]
+        for number in self._folders_with(CARD):
+            try:
+                self.card(number)
+                if number not in versions:
+                    lines.append(f"version {number}: not in this store's history; {NOT_OURS}")
+            except StoreError as error:
+                lines.append(str(error))
+        return [f"{line}; ignored" for line in lines]
 
     def version_uri(self, version: int) -> str:
         return str(self._versions.child(str(version)))
@@ -99,19 +117,19 @@ class Store:
         return self.local_dir(version)
 
     def card(self, version: int) -> dict[str, Any]:
-        """Return a version's card; raise StoreError if there is none or it can't be read."""
+        """Return a version's card; raise StoreError if there is none, it is damaged, or of another store."""
+        self._check_layout()
         folder = self._versions.child(str(version))
         try:
             if CARD not in folder.names():
                 self._write_newest_card()
-            card: dict[str, Any] = json.loads(folder.read(CARD))
+            card = parse(CardFile, folder.read(CARD))
         except FileNotFoundError:
             raise StoreError(f"{self.uri}: there is no version {version}; {self._known_versions()}") from None
-        except (OSError, ValueError) as error:
+        except (StorageError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
-        files = card.get("files") if isinstance(card, dict) else None
-        if not isinstance(files, dict) or not all(isinstance(digest, str) for digest in files.values()):
-            raise StoreError(f"version {version}: {CARD} is incomplete")
+        if card.get("store", self._id) != self._id:
+            raise StoreError(f"version {version}: of another store, whose id is {card['store']}; {NOT_OURS}")
         return card
 
     def _known_versions(self) -> str:
@@ -123,12 +141,21 @@ class Store:
         """Return the differences between a version's files, its card and the history; hashes all files."""
         try:
             card = self.card(version)
+            faults = self._differences(version, card)
         except StoreError as error:
             return [str(error)]
-        digests = checksums(self.local_dir(version, fresh=True))
-        expected = card["files"]
-        faults = [f"the card is that of version {card.get('version')}"] if card.get("version") != version else []
-        faults += self._card_faults(card)
+        except OSError as error:
+            faults = [f"{error.filename} can't be read ({error_reason(error)}); give this user access"]
+        if not faults:
+            self._verified.add(version)
+        elif CARD not in self._versions.child(str(version)).names():  # which goes first
+            faults = ["was removed meanwhile, as it is older than the versions to --keep; choose another one"]
+        return [f"version {version}: {fault}" for fault in faults]
+
+    def _differences(self, version: int, card: dict[str, Any]) -> list[str]:
+        digests, expected = checksums(self.local_dir(version, fresh=True)), card["files"]
+        faults = [f"the card is that of version {card['version']}"] if card["version"] != version else []
+        faults += self._card_faults(version, card)
         for name in sorted({*expected, *(name for name in digests if name[0] != "." and name != CARD)}):
             if name not in digests:
                 faults.append(f"{name} is missing")
@@ -136,9 +163,7 @@ class Store:
                 faults.append(f"{name} isn't listed on its card")
             elif digests[name] != expected[name]:
                 faults.append(f"{name} was changed: its SHA-256 is {digests[name][:12]}…, not {expected[name][:12]}…")
-        if not faults:
-            self._verified.add(version)
-        return [f"version {version}: {fault}" for fault in faults]
+        return faults
 
     def check_intact(self, version: int) -> None:
         """Raise StoreError, listing every fault, unless a version's files are unchanged."""
@@ -163,11 +188,11 @@ class Store:
     @contextlib.contextmanager
     def new_version(self) -> Iterator[tuple[int, Path]]:
         """Claim the next number; yield it and an empty folder for the files to publish."""
-        number = self.state().last_version + 1
-        self._root.create(LAYOUT_FILE, new_layout())
-        while not self._claims.create(str(number), uuid.uuid4().hex.encode()):
+        number, taken = self.state().last_version + 1, {*self._versions.names()}
+        self._create_layout()
+        while str(number) in taken or not self._claims.create(str(number), uuid.uuid4().hex.encode()):
             number += 1
-        with temporary_folder(self._versions.scratch()) as folder:
+        with disk_errors(self.version_uri(number)), temporary_folder(self._versions.scratch()) as folder:
             yield number, folder
 
     def publish(self, number: int, folder: Path, card: dict[str, Any], keep: int) -> bool:
@@ -176,12 +201,13 @@ class Store:
         Returns False and publishes nothing if another event follows the decision's `after_event`: the candidate has to
         be compared again. Removes all versions but the newest `keep`, the champions that the state names.
         """
+        card["store"] = self._id
         state, decision = self.state(), card["decision"]
         if state.event != decision["after_event"] or number <= state.last_version:
             return False
         self._versions.add_folder(folder, str(number))
         kept = [*self.versions(), number][-keep:]
-        after = state.with_decision(number, decision)._replace(
+        after = state.with_decision(number, decision).changed(
             last_version=number, oldest_kept=max(state.oldest_kept, kept[0])
         )
         details = {"promoted": decision["promoted"], "accuracy": decision["accuracy"], "card": card}
@@ -224,8 +250,8 @@ class Store:
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
         """Create the event that follows a state; return False if it exists already."""
         self._write_newest_card()
-        content = new_event(event, version, run, reason, **details)
-        return self._history.append(content, state._replace(event=state.event + 1))
+        content = new_event(event, version, run, reason, store=self._id, **details)
+        return self._history.append(content, state.changed(event=state.event + 1))
 
     def _write_newest_card(self) -> None:
         """Write the card of the version that the newest event published, unless it exists."""
@@ -236,12 +262,14 @@ class Store:
             if names and CARD not in names:  # a folder that a user removed isn't created again
                 folder.create(CARD, f"{json.dumps(card, indent=2)}\n".encode())
 
-    def _card_faults(self, card: dict[str, Any]) -> list[str]:
+    def _card_faults(self, version: int, card: dict[str, Any]) -> list[str]:
         """Compare a card with the event that published it; migrated versions have no such event."""
-        after = card["decision"].get("after_event") if isinstance(card.get("decision"), dict) else None
-        if after is None:
+        after = (card.get("decision") or {}).get("after_event")
+        if after is None and version <= self.state().last_version:
             return []
         event = (self._history.read(after + 1) if isinstance(after, int) else None) or {}
+        if isinstance(after, int) and after + 1 in self._history.ignored:
+            return [self._history.ignored[after + 1]]
         return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} differs from the history"]
 
     def _folders_with(self, name: str) -> list[int]:
@@ -253,34 +281,58 @@ class Store:
         state, versions = self.state(), self.versions()
         for version in (int(name) for name in self._versions.names() if name.isdecimal()):
             if version < state.last_version and not (version in versions and state.is_kept(version)):
-                self._versions.child(str(version)).remove(CARD)
-                self._versions.remove_folder(str(version))
+                with contextlib.suppress(InputError):  # leftovers do no harm
+                    self._remove_version(version)
+
+    def _remove_version(self, version: int) -> None:
+        """Remove a version, unless it is of another store: nobody asked to remove that."""
+        folder = self._versions.child(str(version))
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            if parse(CardFile, folder.read(CARD)).get("store", self._id) != self._id:
+                return
+        folder.remove(CARD)
+        self._versions.remove_folder(str(version))
 
     def _remove_work(self, card: dict[str, Any]) -> None:
         """Remove the checkpoints of a published training, unless its card names something else than a fingerprint."""
         fingerprint = str(card.get("fingerprint"))
         if FINGERPRINT.fullmatch(fingerprint):
-            with contextlib.suppress(OSError):  # leftovers do no harm
+            with contextlib.suppress(InputError):  # leftovers do no harm
                 self.work.remove_folder(fingerprint)
+
+    @property
+    def _id(self) -> str:
+        """The store's id; "" if it has none yet, so that everything counts as its own."""
+        return str(self._layout.get("id", ""))
+
+    def _create_layout(self) -> None:
+        """Create `store.json` for a new store; if it was lost, with the id that the events have."""
+        if not self._layout:
+            known = self._history.newest()[1].get("store")
+            self._root.create(LAYOUT_FILE, new_layout(known or uuid.uuid4().hex))
+            self._check_layout()
 
     def _check_layout(self) -> None:
         """Raise StoreError for a store of another layout."""
-        if self._has_layout:
+        if self._layout:
             return
         try:
-            layout = json.loads(self._root.read(LAYOUT_FILE))["layout"]
+            layout = parse(LayoutFile, self._root.read(LAYOUT_FILE))
         except FileNotFoundError:
-            if LAYOUT_1_NAMES & {*self._root.names()}:
+            names = {*self._root.names()}
+            if {OLD_CHAMPION, OLD_HISTORY} & names or (VERSIONS in names and not {CLAIMS, HISTORY} & names):
                 remedy = f"migrate it with `python -m artifacts.store.migrate {self.uri}`"
                 raise StoreError(f"{self.uri}: its layout is 1, not {LAYOUT}; {remedy}") from None
             return
-        except (ValueError, KeyError, TypeError) as error:
-            raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); restore it") from error
-        if layout != LAYOUT:
-            raise StoreError(f"{self.uri}: its layout is {layout}, this release reads {LAYOUT}")
-        self._has_layout = True
+        except ValueError as error:
+            remedy = "restore it, or remove it, and the next training writes it again"
+            raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); {remedy}") from error
+        if layout["layout"] != LAYOUT:
+            raise StoreError(f"{self.uri}: its layout is {layout['layout']}, this release reads {LAYOUT}")
+        self._layout = layout
+        self._history.store = self._id
 
 
-def new_layout() -> bytes:
-    """Return the contents of `store.json` for a new store."""
-    return f"{json.dumps({'layout': LAYOUT, 'id': uuid.uuid4().hex})}\n".encode()
+def new_layout(store_id: str) -> bytes:
+    """Return the contents of `store.json`."""
+    return f"{json.dumps({'layout': LAYOUT, 'id': store_id})}\n".encode()

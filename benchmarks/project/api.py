@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from timing import QUICK_EPOCHS
 
-from artifacts.store.storage import FolderStorage
+from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.store import Store
 from schemas.images import Images, InMemoryImages
 from schemas.recipe import Overrides, Recipe

@@ -16,6 +16,7 @@ from pathlib import Path
 from filelock import FileLock
 
 from artifacts.files import write_atomically
+from artifacts.uri import check_local
 from schemas.errors import InputError, first_line
 from schemas.text import printable
 from tasks.sources.files import check_expanded, entries, open_regular
@@ -43,6 +44,7 @@ class Inbox:
         Everything in an inbox is moved. So it mustn't contain `others` (the sources, the store) or be inside them, and
         mustn't contain the working folder, the project or the home folder.
         """
+        check_local(self._path, "--inbox")
         for folder in (self._path, self._done, self._rejected):
             if os.path.lexists(folder) and not folder.is_dir():
                 kind = "a broken link" if folder.is_symlink() and not folder.exists() else "a file"

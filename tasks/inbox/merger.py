@@ -25,7 +25,7 @@ from tasks.inbox.folder import DONE
 from tasks.validation import data_checks, labels, profiles, row_faults
 from tasks.validation.check_rows import CheckedPart, check_frame
 from tasks.validation.labels import LabelChecker
-from tasks.validation.repairs import REPAIR_ADVISED, find_max_pixel, is_unit_scale
+from tasks.validation.repairs import REPAIR_ADVISED, count_scales, find_scale
 from tasks.validation.row_faults import RowKeys
 
 Pair = tuple[int, ...]
@@ -47,7 +47,7 @@ class InboxMerger:
         self.files = raw.inbox_files
         self.label_agreement: dict[str, LabelAgreement] = {}
         self._raw, self._train, self._rules, self._label_checker = raw, parts["train"], rules, label_checker
-        self._is_unit_scale = is_unit_scale(find_max_pixel(raw.train))
+        self._scale = find_scale(count_scales(raw.train))
         self._source_keys = {part: checked.keys for part, checked in parts.items()}
         self._keys = self._train.keys
         self._source_pairs = frozenset(_pairs(self._train.keys))
@@ -61,7 +61,7 @@ class InboxMerger:
             raise InputError(file.fault)
         if not len(file.frame):
             raise InputError(f"{file.path.name}: train part: no rows")
-        if is_unit_scale(find_max_pixel(file.frame)) != self._is_unit_scale:
+        if find_scale(count_scales(file.frame)) != self._scale:
             raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
         return check_frame(file.frame, self._rules.repair, self._rules.relabel)
 
@@ -104,7 +104,9 @@ class InboxMerger:
     def _check_file(self, part: CheckedPart) -> list[str]:
         """Run the data checks on a single file; it may have few rows, and rows of one class only. Return the errors."""
         part = part.quarantine(row_faults.copy_faults({"train": part.keys})["train"])
-        results = data_checks.check_scale("train", part) + data_checks.check_budget("train", part, self._rules)
+        results = data_checks.check_scale("train", part, self._rules) + data_checks.check_budget(
+            "train", part, self._rules
+        )
         if len(part.images):
             reference = self._reference
             results += data_checks.check_polarity_and_orientation(

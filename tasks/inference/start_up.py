@@ -29,7 +29,7 @@ def import_tensorflow() -> None:
         os.dup2(messages.fileno(), 2)
         try:
             import keras  # noqa: F401
-            import tensorflow  # noqa: F401, ICN001
+            import tensorflow  # noqa: ICN001
         except BaseException:
             messages.seek(0)
             os.write(stderr, messages.read())
@@ -37,3 +37,4 @@ def import_tensorflow() -> None:
         finally:
             os.dup2(stderr, 2)
             os.close(stderr)
+    tensorflow.get_logger().setLevel("ERROR")  # it warns of networks that are compiled one after the other

@@ -8,6 +8,7 @@ from typing import Any
 from prefect.events import emit_event
 
 from artifacts.uri import local_path
+from schemas.text import printable
 from schemas.validation import Drift
 
 PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
@@ -23,14 +24,14 @@ def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
     """Emit an event of a version."""
     path = local_path(store)
-    uri = store if path is None else str(path.resolve())
-    payload = {"version": version, "store": uri, "reason": reason, **metrics}
+    uri = printable(store if path is None else path.resolve())
+    payload = {"version": version, "store": uri, "reason": printable(reason), **metrics}
     emit_event(event, resource=_resource("store", uri), payload=payload)
 
 
 def emit_refused_data(name: str, reason: str) -> None:
     """Emit that data was refused."""
-    emit_event(DATA_REFUSED, resource=_resource("data", name), payload={"reason": reason})
+    emit_event(DATA_REFUSED, resource=_resource("data", name), payload={"reason": printable(reason)})
 
 
 def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
@@ -44,4 +45,5 @@ def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
 
 
 def _resource(kind: str, name: str) -> dict[str, str]:
+    name = printable(name)
     return {"prefect.resource.id": f"digits.{kind}.{name}", "prefect.resource.name": name}

@@ -24,22 +24,26 @@ LAST_UPDATE_SECONDS = 5.0
 
 
 class Progress:
-    """Context manager that shows the epochs of a training."""
+    """Context manager that shows the epochs of one or several trainings, one after the other."""
 
-    def __init__(self, epochs: int) -> None:
-        self._epochs = epochs
+    def __init__(self, epochs: int, n_trainings: int = 1) -> None:
+        self._epochs, self._n_trainings, self._n_finished = epochs, n_trainings, 0
         self._fraction = 0.0
         self._logger = get_run_logger()
         self._ended = Event()
         # In a thread, so that training continues while the server is unavailable.
         self._updater = Thread(target=copy_context().run, args=(self._update_artifact,), daemon=True)
 
+    @property
+    def _total(self) -> int:
+        return self._epochs * self._n_trainings
+
     def __enter__(self) -> Self:
         is_terminal = sys.stderr.isatty()
         self._resources = ExitStack()
         if is_terminal:
             self._resources.enter_context(logging_redirect_tqdm())
-        bar = tqdm(total=self._epochs, unit="epoch", disable=not is_terminal, leave=False)
+        bar = tqdm(total=self._total, unit="epoch", disable=not is_terminal, leave=False)
         self._bar = self._resources.enter_context(bar)
         self._updater.start()
         return self
@@ -53,9 +57,14 @@ class Progress:
         self._logger.info("epoch %s: %s", number, metrics)
 
     def block_done(self, fraction: float) -> None:
-        """Show the fraction of all epochs that is done."""
-        self._bar.update(fraction * self._epochs - self._bar.n)
-        self._fraction = fraction
+        """Show the fraction of the current training's epochs that is done."""
+        self._fraction = (self._n_finished + fraction) / self._n_trainings
+        self._bar.update(self._fraction * self._total - self._bar.n)
+
+    def training_done(self) -> None:
+        """Show that the current training, which may have stopped early, is done."""
+        self.block_done(1.0)
+        self._n_finished += 1
 
     def __exit__(self, error: type[BaseException] | None, *_: object) -> None:
         self._resources.close()
@@ -76,7 +85,7 @@ class Progress:
         percent = 100 * fraction
         try:
             if artifact is None:
-                description = f"Share of {count(self._epochs, 'epoch')} that is done"
+                description = f"Share of {count(self._total, 'epoch')} that is done"
                 created = create_progress_artifact(percent, key="training-progress", description=description)
                 return cast("UUID", created)
             update_progress_artifact(artifact, percent)

@@ -43,7 +43,7 @@ def check_engine(compute: Compute) -> None:
     if not PREFECT_API_URL.value():
         raise InputError(
             "--engine ray needs a Prefect server that all its processes reach: without one each would start its own; "
-            "start one (`make up`, `prefect server start`) and set PREFECT_API_URL to its address"
+            "start one (`make up`) and set PREFECT_API_URL to its address"
         )
 
 
@@ -105,7 +105,8 @@ def _check_answers(address: str) -> None:
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             timeout=HEALTH_CHECK_SECONDS,
-            text=True,
+            encoding="utf-8",
+            errors="replace",
         )
     except subprocess.TimeoutExpired as error:
         raise OSError(NOT_RAY) from error

@@ -12,14 +12,14 @@ from prefect.cache_policies import NO_CACHE
 from schemas.errors import UnavailableError
 
 TRANSIENT_ERRNOS = {
-    errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ESTALE, errno.ETIMEDOUT,
+    errno.EAGAIN, errno.EBUSY, errno.EIO, errno.ESTALE, errno.ETIMEDOUT,
     errno.ECONNREFUSED, errno.ECONNRESET, errno.ECONNABORTED, errno.EHOSTUNREACH, errno.ENETUNREACH,
 }  # fmt: skip
-"""Transient disk and network errors. Others, such as a missing file, are permanent."""
+"""Transient disk and network errors. Others, such as a missing file or a full disk, are permanent."""
 
 
 def is_transient(error: object) -> bool:
-    """Check whether an error, or one that caused it, is transient: network, server, a full or stalled disk."""
+    """Check whether an error, or one that caused it, is transient: network, server, a stalled disk."""
     if isinstance(error, (UnavailableError, httpx.TransportError)):
         return True
     if isinstance(error, OSError) and error.errno in TRANSIENT_ERRNOS:

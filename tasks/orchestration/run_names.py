@@ -9,15 +9,17 @@ from pathlib import PurePath
 from prefect.runtime import flow_run
 
 from artifacts.store.store import Store
+from schemas.address import redact
 from schemas.errors import InputError
+from schemas.text import printable
 
 
-def named(describe: Callable[..., str]) -> Callable[[], str]:
+def namer(describe: Callable[..., str]) -> Callable[[], str]:
     """Return a `flow_run_name` for a flow: `describe` gets the run's parameters; a name that a person typed stays."""
 
     def name() -> str:
         current: str = flow_run.name or ""
-        return describe(**flow_run.parameters) if is_generated(current) else current
+        return printable(describe(**flow_run.parameters) if is_generated(current) else current)
 
     return name
 
@@ -34,8 +36,8 @@ def changes(fields: Mapping[str, object]) -> str:
 
 
 def source(path: str) -> str:
-    """Return the last part of a source's path or address."""
-    return PurePath(path).name or path
+    """Return the last part of a source's path or address, without its credentials."""
+    return PurePath(redact(path)).name or path
 
 
 def version(number: int | None, store: str) -> str:

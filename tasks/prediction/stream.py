@@ -19,18 +19,19 @@ from schemas import pixel_frame
 from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError, StoreError
 from schemas.prediction import Prediction, PredictionBatch, Predictor
-from schemas.rules import InputRules, Repair
+from schemas.rules import InputRules
 from tasks.inference import model
 from tasks.prediction.stats import PredictionStats
 from tasks.sources import inputs
 from tasks.validation import profiles, row_faults
 from tasks.validation.profiles import Histograms
 from tasks.validation.repairs import (
+    BYTES,
     INVERSION_NEEDED,
-    SCALE_NEEDED,
     apply_repairs,
-    find_max_pixel,
-    is_unit_scale,
+    count_scales,
+    find_scale,
+    scale_message,
     select_repairs,
 )
 
@@ -96,12 +97,13 @@ def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterato
     return first, chain(buffer, frames)
 
 
-def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[Repair, ...]:
+def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[str, ...]:
     """Return the requested repairs that a source's first images need; raise InputError if they need another one."""
-    repairs = select_repairs(find_max_pixel(frame), rules.repair)
+    scale = find_scale(count_scales(frame))
+    if scale != BYTES and "scale" not in rules.repair:
+        raise InputError(f"{source}: {scale_message(scale)}")
+    repairs = select_repairs(scale, rules.repair)
     repaired = apply_repairs(frame, repairs)
-    if is_unit_scale(find_max_pixel(repaired)):
-        raise InputError(f"{source}: {SCALE_NEEDED}")
     pixels, is_invalid = _as_uint8(repaired, row_faults.pixel_faults(repaired))
     if profiles.bright_share(pixels[~is_invalid]) >= profiles.INVERTED_SHARE:
         raise InputError(f"{source}: {INVERSION_NEEDED}")
@@ -109,7 +111,7 @@ def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tupl
 
 
 def predict_batch(
-    frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[Repair]
+    frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[str]
 ) -> tuple[PredictionBatch, Histograms]:
     """Predict a frame of input rows; also return the valid rows' histograms by the version's reference profile."""
     frame = apply_repairs(frame, repairs)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.store import training_rows
-from artifacts.store.history import State
+from artifacts.store.records import State
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import Dataset, Evaluation, TrainingResult
@@ -24,7 +24,7 @@ def answer(
 ) -> tuple[Candidate, Champion | None, Champion | None]:
     """Return the candidate, the champion and the best champion so far with their answers; None if there is none."""
     from tasks.inference.answers import right_answers
-    from tasks.inference.predictor import predictor
+    from tasks.inference.predictor import predict_in_pieces, predictor
 
     measurements = gate.measure(trained, evaluation, dataset.test)
     if state.champion is None:
@@ -33,7 +33,8 @@ def answer(
     loaded = [_load(store, number) for number in numbers]
     predictors = [predict for predict, _, _ in loaded if predict]
     if dataset.n_folds:  # the candidate's answers are out-of-fold
-        ours, theirs = evaluation.right, [right[:, 0] for right in right_answers(predictors, dataset.test)]
+        labels, ours = dataset.test.labels, evaluation.right
+        theirs = [predict_in_pieces(predict, dataset.test).argmax(axis=1) == labels for predict in predictors]
     else:
         ours, *theirs = right_answers([predictor(trained.network), *predictors], dataset.test)
     champions = [

@@ -1,4 +1,4 @@
-"""The statistics of the gate: paired tests of two networks on the same rows, and the level that a test has to reach.
+"""The statistics of the gate: paired tests of two networks on the same rows, and the p-value that is needed.
 
 Each network answers every test image and small deformations of it. A row's surplus is the candidate's number of right
 answers minus the champion's. The rows are independent, the answers to a row aren't.
@@ -21,7 +21,7 @@ POWER = 0.8
 """Probability that a candidate as good as the champion shows that it is within `shown_margin`."""
 
 
-def level(alpha: float, counted: int) -> float:
+def p_threshold(alpha: float, counted: int) -> float:
     """Return the p-value that is needed after some counted refusals since a candidate last proved to be better.
 
     The k-th candidate gets 6 / (π k)² of alpha, which sums to 1 (as the levels of Javanmard and Montanari 2018, which

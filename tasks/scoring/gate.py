@@ -18,6 +18,7 @@ from schemas.digits import CLASSES
 from schemas.gate import ClassTest, Comparison, Decision, GateRules
 from schemas.images import Images
 from schemas.results import Evaluation, TrainingResult
+from schemas.text import printable
 from tasks.scoring import evidence
 
 MAX_SHOWN_ROWS = 16
@@ -68,8 +69,11 @@ class Criterion(NamedTuple):
     applies_without_champion: bool = False
 
 
-def measured(
-    name: str, threshold: str, message: str, measure: Callable[[TrainingResult, Evaluation, Images], float]
+def limit(
+    name: str,
+    threshold: str,
+    message: str,
+    measure: Callable[[TrainingResult, Evaluation, Images], float],
 ) -> Criterion:
     """Return the criterion that a measurement is within a threshold, a field `min_…` or `max_…` of `GateRules`."""
 
@@ -92,13 +96,13 @@ def _not_better(decision: Decision, _rules: GateRules) -> str | None:
     if comparison is None or comparison.is_better or comparison.is_as_good:
         return None
     refused = f" after {count(comparison.refused_before, 'refused candidate')}" if comparison.refused_before else ""
-    needed = f"p {comparison.p_value:.2g}, {comparison.level:.2g} was needed{refused}"
-    if comparison.p_value <= comparison.level:
+    needed = f"p {comparison.p_value:.2g}, {comparison.p_threshold:.2g} was needed{refused}"
+    if comparison.p_value <= comparison.p_threshold:
         needed = "it is better only on shifted images"
     elif comparison.margin:
         needed += f"; it may be {-comparison.lower:.2f} points worse, {comparison.margin:.2f} are allowed"
     margin = max(math.ceil(-100 * comparison.lower) / 100, 0.01)
-    return f"{_changes(decision, comparison)}; {needed}; --gate-margin {margin:g} would have been enough"
+    return f"{_changes(decision, comparison)}; {needed}; --gate-margin {margin:g} would have been enough this time"
 
 
 def _worse_classes(decision: Decision, rules: GateRules) -> str | None:
@@ -109,14 +113,17 @@ def _worse_classes(decision: Decision, rules: GateRules) -> str | None:
 
 
 CRITERIA = (
-    measured("accuracy", "min_accuracy", "{:.2%} is too low", lambda _, e, __: e.accuracy)._replace(
-        applies_without_champion=True
-    ),
-    measured("calibration error", "max_calibration_error", "{:.3g} is too high", lambda _, e, __: e.calibration_error),
-    measured(
+    limit(
+        "accuracy",
+        "min_accuracy",
+        "{:.2%} is too low; with few rows or harder digits, lower the minimum",
+        lambda _, evaluation, __: evaluation.accuracy,
+    )._replace(applies_without_champion=True),
+    limit("calibration error", "max_calibration_error", "{:.3g} is too high", lambda _, e, __: e.calibration_error),
+    limit(
         "model size in MiB", "max_model_mib", "{:.3g} is too large", lambda t, *_: t.network.count_params() * 4 / 2**20
     ),
-    measured("latency in ms", "max_latency_ms", "{:.3g} for one image is too long", _latency),
+    limit("latency in ms", "max_latency_ms", "{:.3g} for one image is too long", _latency),
     Criterion("comparison with the champion", "gate_margin", _not_better),
     Criterion("recall", "gate_alpha", _worse_classes),
 )
@@ -139,7 +146,7 @@ def decide(  # noqa: PLR0913, the inputs of a decision
 ) -> Decision:
     """Promote a candidate that meets all criteria, among them: it is better than the champion, or as good.
 
-    Better: an exact paired test is significant at the level of `evidence.level`. As good: the lower bound of the
+    Better: an exact paired test is significant at the level `evidence.p_threshold`. As good: the lower bound of the
     difference from `best`, the best champion so far, is within the margin: that of the rules, or, for a candidate that
     was trained on new rows, what the test rows can show. `best` is the champion by default.
     """
@@ -166,7 +173,7 @@ def decide(  # noqa: PLR0913, the inputs of a decision
     ]
     failures += [fault] if fault else []
     if failures and forced is not None:
-        return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {forced}")
+        return dataclasses.replace(decision, promoted=True, forced=True, reason=f"forced: {printable(forced)}")
     return dataclasses.replace(
         decision, promoted=not failures, reason="; ".join(failures) or _promotion_reason(decision)
     )
@@ -219,8 +226,8 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
     fixed_rows, broken_rows = compared[ours[:, 0] & ~theirs[:, 0]], compared[theirs[:, 0] & ~ours[:, 0]]
     fixed, made = len(fixed_rows), len(broken_rows)
     over_best = ours.mean(axis=1) - bests.mean(axis=1)
-    level = evidence.level(rules.gate_alpha, refused_before)
-    shown = 100 * evidence.shown_margin(over_best, level) if candidate.new_rows else 0.0
+    p_threshold = evidence.p_threshold(rules.gate_alpha, refused_before)
+    shown = 100 * evidence.shown_margin(over_best, p_threshold) if candidate.new_rows else 0.0
     return Comparison(
         n_rows=len(compared),
         n_repeated=int((~distinct & ~trained_on).sum()),
@@ -233,10 +240,10 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
         p_worse=evidence.mcnemar_test(made, fixed),
         gain=100 * float(surplus.mean()) / n_answers,
         p_value=evidence.sign_flip_test(surplus),
-        level=level,
+        p_threshold=p_threshold,
         refused_before=refused_before,
         best=best.version,
-        lower=100 * evidence.lower_bound(over_best, level),
+        lower=100 * evidence.lower_bound(over_best, p_threshold),
         margin=max(rules.gate_margin, shown),
         new_rows=candidate.new_rows,
         classes=_class_tests(rows.labels, fixed_rows, broken_rows),

@@ -7,17 +7,13 @@ from numpy.typing import NDArray
 from scipy.stats import beta, binomtest
 from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_support
 
-from schemas.abstention import PROOF_CONFIDENCE, Abstention, AbstentionThreshold
+from schemas.abstention import ACCEPTED_SHARES, ALPHA, LEVELS, Abstention, AbstentionThreshold
 from schemas.digits import CLASSES
 from schemas.images import Images
 from schemas.results import ClassMetrics, Evaluation, Mistake
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
-ACCEPTED_SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.5)
-"""Shares of the held-out rows, the most confident ones, among which the abstention threshold is chosen."""
-LEVELS = (0.999, 0.995, 0.99, 0.98, 0.95, 0.9)
-"""Accuracies that can be proven for the predictions that the network doesn't abstain from; the highest is chosen."""
 
 
 def evaluation(
@@ -88,8 +84,7 @@ def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.
         above = descending[int(share * len(labels))] if share < 1 else np.float32(-1)
         accepted = right[confidence > above]
         if n_right := int(accepted.sum()):
-            alpha = (1 - PROOF_CONFIDENCE) / len(ACCEPTED_SHARES)
-            bound = beta.ppf(alpha, n_right, len(accepted) - n_right + 1)
+            bound = beta.ppf(ALPHA, n_right, len(accepted) - n_right + 1)
             proven[max(0.0, float(np.nextafter(above, np.float32(2))))] = bound
     choices = ((level, value) for level in LEVELS for value, bound in proven.items() if bound >= level)
     level, value = next(choices, (None, None))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
 from statistics import fmean
@@ -18,16 +19,16 @@ from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from tasks.sharding import shard_cache
 from tasks.sharding.images import ShardedImages
-from tasks.sharding.memory import batch_rows, check_memory
+from tasks.sharding.memory import check_memory
 from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
 from tasks.validation.check_rows import CheckedPart
-from tasks.validation.repairs import is_unit_scale, select_repairs
+from tasks.validation.repairs import BYTES, find_scale
 
 
 def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> CheckedPart:
     """Check a sharded part; raise InputError, before any shard is read, if by its footers it has too many rows."""
     check_memory(rules.memory, sum(shard.n_rows or 0 for shard in manifest.shards))
-    shards, unit_scale = _cache_shards(manifest, rules, cache)
+    shards, scales = _cache_shards(manifest, rules, cache)
     good = [shard for shard in shards if not shard.fault]
     starts = np.cumsum([0, *(shard.n_input for shard in good)])
     return CheckedPart(
@@ -42,35 +43,30 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
             (start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)), np.int64
         ),
         faults=_faults(good, starts),
-        read_input=partial(_read_input, good, starts, batch_rows(rules.memory)),
-        unit_scale=unit_scale,
+        read_input=partial(_read_input, good, starts, rules),
+        scales=scales,
+        notes=tuple(dict.fromkeys(note for shard in good for note in shard.notes)),
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
         n_unreadable=_count_unreadable(shards),
     )
 
 
-def _cache_shards(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> tuple[Sequence[CachedShard], bool]:
-    """Cache all shards; return them, and whether pixels range from 0 to 1 after repairs.
+def _cache_shards(
+    manifest: ShardManifest, rules: Rules, cache: ShardCache
+) -> tuple[Sequence[CachedShard], Counter[str]]:
+    """Cache all shards; return them, and the numbers of their rows by scale.
 
-    Only the highest of all pixels shows the scale. So shards are cached with the scale that the repairs suggest, and
-    once more if that was wrong.
+    Only all rows show the scale. So shards are cached with the scale that the repairs suggest, and once more if that
+    was wrong.
     """
-    repairs, rescale = rules.repair, False
+    scale = "from 0 to 1" if "scale" in rules.repair else BYTES
     while True:
-        jobs = [
-            ShardJob(shard, cache.storage, repairs, rules.relabel, rescale, batch_rows(rules.memory))
-            for shard in manifest.shards
-        ]
-        shards = cache.run(jobs)
+        shards = cache.run([ShardJob(shard, cache.storage, rules, scale) for shard in manifest.shards])
         pa.default_memory_pool().release_unused()  # training needs the memory
-        needed_repairs = select_repairs(max(shard.max_pixel for shard in shards), rules.repair)
-        unit_scale = is_unit_scale(max(shard.max_repaired_pixel for shard in shards))
-        if needed_repairs != repairs:
-            repairs = needed_repairs
-        elif unit_scale != rescale:
-            rescale = unit_scale
-        else:
-            return shards, unit_scale
+        scales = sum((Counter(shard.scales) for shard in shards), Counter[str]())
+        if find_scale(scales) == scale:
+            return shards, scales
+        scale = find_scale(scales)
 
 
 def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
@@ -94,14 +90,14 @@ def _concatenate(arrays: Iterable[NDArray[Any]], dtype: type[np.generic]) -> NDA
 
 
 def _read_input(
-    shards: Sequence[CachedShard], starts: NDArray[np.int64], n_rows: int, positions: NDArray[np.int64]
+    shards: Sequence[CachedShard], starts: NDArray[np.int64], rules: Rules, positions: NDArray[np.int64]
 ) -> pd.DataFrame:
     """Read input rows, unchanged, by their ascending positions in the part."""
     numbers = np.searchsorted(starts, positions, side="right") - 1
     frames = [
         frame.set_axis([f"{shards[number].shard.item}:{row}" for row in frame.index])
         for number in np.unique(numbers)
-        for frame in shard_cache.read_input(shards[number], positions[numbers == number] - starts[number], n_rows)
+        for frame in shard_cache.read_input(shards[number], positions[numbers == number] - starts[number], rules)
         if len(frame)
     ]
     return pd.concat(frames) if frames else pd.DataFrame(columns=list(LABELLED_COLUMNS))

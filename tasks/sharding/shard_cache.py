@@ -24,13 +24,14 @@ from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
 from artifacts.files import DISK_FULL_ERRNOS
-from artifacts.store.storage import DAY, FolderStorage, Storage
+from artifacts.store.folder_storage import DAY, FolderStorage
+from artifacts.store.storage import Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, StoreError, UnavailableError
-from schemas.rules import Repair
+from schemas.rules import Rules
 from schemas.shards import Shard
 from tasks.sharding.images import PixelFile
-from tasks.sharding.memory import WORKERS
+from tasks.sharding.memory import WORKERS, batch_rows
 from tasks.sharding.shard_writer import FAULTS, PIXELS, SUMMARY, read_batches, write_shard
 from tasks.sources.formats import FORMATS, find_shard_format
 from tasks.sources.shards import COPY_PREFIX, local_copy
@@ -41,16 +42,13 @@ UNUSED_DAYS = 14
 class ShardJob(NamedTuple):
     """A shard to cache in the storage; picklable, for another process or machine.
 
-    `repairs` are applied to all images, `relabel` to labels, as in the rules. `rescale` then scales pixels from 0…1 to
-    0…255. `batch_rows` rows are in memory at a time.
+    `scale` is that of all images.
     """
 
     shard: Shard
     storage: Storage
-    repairs: tuple[Repair, ...]
-    relabel: str
-    rescale: bool
-    batch_rows: int
+    rules: Rules
+    scale: str
 
     def absolute(self) -> ShardJob:
         """Return the same job for a process with another working directory."""
@@ -63,8 +61,8 @@ class ShardJob(NamedTuple):
 class CachedShard(NamedTuple):
     """The summary of a cached shard, whose arrays are in the folder `key` of the storage.
 
-    `max_pixel` is the highest of all input pixels, `max_repaired_pixel` the same after the repairs. An unusable shard
-    isn't cached, and has a `fault`.
+    `scales` counts the input rows by their scale; `notes` say what was guessed. An unusable shard isn't cached, and has
+    a `fault`.
     """
 
     shard: Shard
@@ -73,8 +71,8 @@ class CachedShard(NamedTuple):
     key: str = ""
     n_input: int = 0
     n_valid: int = 0
-    max_pixel: float = 0.0
-    max_repaired_pixel: float = 0.0
+    scales: Mapping[str, int] = {}
+    notes: Sequence[str] = ()
     fault: str = ""
 
     @property
@@ -123,7 +121,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
                 _write(path, key, job, check)
                 folder = job.storage.local_dir(key)
         os.utime(folder)  # the time that `sweep` checks
-        counts = json.loads((folder / SUMMARY).read_text())["counts"]
+        counts = json.loads((folder / SUMMARY).read_text("utf-8"))["counts"]
     except ENVIRONMENT_ERRORS:
         raise
     except InputError as error:
@@ -137,8 +135,8 @@ def cache_shard(job: ShardJob) -> CachedShard:
     return CachedShard(job.shard, job.storage, sha256, key, **counts)
 
 
-def read_input(cached: CachedShard, positions: NDArray[np.int64], n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read some rows of a shard again, as in the file, by ascending positions, with `n_rows` in memory at a time.
+def read_input(cached: CachedShard, positions: NDArray[np.int64], rules: Rules) -> Iterator[pd.DataFrame]:
+    """Read some rows of a shard again, as in the file, by ascending positions, in batches that fit in the memory.
 
     Raises UnavailableError if the file isn't the one that was cached.
     """
@@ -147,7 +145,7 @@ def read_input(cached: CachedShard, positions: NDArray[np.int64], n_rows: int) -
             if _sha256(path, cached.shard) != cached.sha256:
                 raise _changed_error(cached.shard)
             start = 0
-            for frame in read_batches(path, n_rows):
+            for frame in read_batches(path, rules, batch_rows(rules.memory)):
                 stop = start + len(frame)
                 first, last = np.searchsorted(positions, [start, stop])
                 yield frame.iloc[positions[first:last] - start]
@@ -191,7 +189,7 @@ def _find_folder(storage: Storage, key: str) -> Path | None:
 def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
     """Check whether all files of a cached shard, local and in the store, have the sizes stated in its summary."""
     try:
-        sizes = json.loads((folder / SUMMARY).read_text())["bytes"]
+        sizes = json.loads((folder / SUMMARY).read_text("utf-8"))["bytes"]
         return all(stored.get(name) == size == (folder / name).stat().st_size for name, size in sizes.items())
     except (OSError, ValueError):
         return False
@@ -239,7 +237,8 @@ def _key(sha256: str, job: ShardJob) -> str:
     # The registry names readers by strings, which the digest can't follow.
     readers = [fmt.reader for fmt in FORMATS if fmt.shard_suffixes]
     code = code_digest("tasks.sharding.shard_writer", *readers)
-    parts = {"content": sha256, "repairs": job.repairs, "relabel": job.relabel, "rescale": job.rescale, "code": code}
+    rules = job.rules.model_dump(include={"repair", "relabel", "label_column", "header"})
+    parts = {"content": sha256, "rules": rules, "scale": job.scale, "code": code}
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:32]
 
 
@@ -247,7 +246,7 @@ def _write(path: Path, key: str, job: ShardJob, check: Callable[[], None]) -> No
     """Write a shard into a new folder, atomically, after a last check that the file hasn't changed."""
     try:
         with job.storage.new_folder(key) as folder:
-            write_shard(path, folder, job.repairs, job.batch_rows, relabel=job.relabel, rescale=job.rescale)
+            write_shard(path, folder, job.rules, job.scale)
             check()
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _find_folder(job.storage, key):

@@ -1,139 +1,112 @@
-"""Read `.csv` files of one image per line, gzipped or not, with pyarrow, block by block."""
+"""Read `.csv` files of one image per line, compressed or not, with pyarrow, block by block."""
 
 from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from schemas.digits import PIXEL_COUNT
+from schemas.counts import count
+from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
 from schemas.rules import InputRules, Rules
-from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import (
-    Frames,
-    check_labelled,
-    check_unique,
-    concatenate,
-    data_columns,
-    is_known_layout,
-    table_to_frame,
-)
+from tasks.sources import sizes
+from tasks.sources.csv_layout import Layout, parse_number, read_layout
+from tasks.sources.csv_text import read_blocks
+from tasks.sources.frames import Frames, concatenate, images_to_frame, table_to_frame
 
-BLOCK_BYTES = 8 << 20
 THREAD_BYTES = 4 << 20
 """Bytes of a block that one of pyarrow's threads parses at a time."""
-MAX_COLUMNS = 10_000
-MAX_LINE_BYTES = 1 << 20
 
 
 def read(path: Path, rules: Rules) -> Frames:
-    """Read all rows of a file, with or without a header; without one, the label comes first."""
-    return Frames(concatenate(list(_read(path, rules.max_expanded_mib))))
+    """Read all rows of a file."""
+    frames = list(_read(path, rules, rules.max_expanded_mib))
+    notes = [note for frame in frames for note in frame.attrs.get("notes", ())]
+    for frame in frames:
+        frame.attrs.clear()
+    return Frames(concatenate(frames), notes=tuple(notes))
 
 
-def check(path: Path) -> None:
-    """Raise InputError unless the first line is that of labelled images."""
-    names, _has_header = _read_layout(path)
-    check_labelled(names, path)
+def check(path: Path, rules: InputRules) -> None:
+    """Raise InputError unless the beginning is that of labelled images."""
+    if not read_layout(path, rules).has_label:
+        raise InputError(f"{path}: no column of labels; label, pixel0 … pixel783 are needed")
 
 
-def batches(path: Path, _rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a file block by block, without a limit on its expanded size."""
-    return _read(path, max_mib=None)
+    return _read(path, rules, max_mib=None)
 
 
-def _read(path: Path, max_mib: int | None) -> Iterator[pd.DataFrame]:
-    names, has_header = _read_layout(path)
-    n_lines, n_rows = 0, 0
-    for block in _read_blocks(path, max_mib):
-        table = _parse(path, block, names, n_lines, has_header=has_header and not n_lines)
-        frame = table_to_frame(table, n_rows)
-        n_lines += block.count(b"\n")
+def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.DataFrame]:
+    """Read a file block by block; the frames' `attrs` hold notes on what was guessed or left out."""
+    layout = read_layout(path, rules)
+    notes, n_rows = [layout.note] * bool(layout.note), 0
+    for n_lines, block in read_blocks(path, layout.form, layout.n_skip, max_mib):
+        table, n_left_out = _parse(path, block, layout, n_lines)
+        if n_left_out:
+            lines = f"{count(n_left_out, 'line')} of lines {n_lines + 1:,} to {n_lines + len(block.splitlines()):,}"
+            notes.append(f"{lines} left out: comments, or the header again")
+        frame = _to_frame(table, layout, n_rows)
         n_rows += len(frame)
         if len(frame):
+            frame.attrs["notes"], notes = notes, []
             yield frame
     if not n_rows:
         raise InputError(f"{path}: no rows")
 
 
-def _read_blocks(path: Path, max_mib: int | None) -> Iterator[bytes]:
-    """Read a file in blocks of whole lines."""
-    n_bytes, n_lines, rest = 0, 1, b""
-    with reading(path) as file:
-        while chunk := file.read(BLOCK_BYTES):
-            n_bytes += len(chunk)
-            check_expanded(path, n_bytes, max_mib)
-            lines, newline, rest = (rest + chunk).rpartition(b"\n")
-            if newline:
-                n_lines += lines.count(b"\n") + 1
-            if len(rest) > MAX_LINE_BYTES:
-                raise InputError(f"{path}: line {n_lines:,} is longer than {MAX_LINE_BYTES:,} bytes")
-            if newline:
-                yield lines + newline
-    if rest:
-        yield rest
+def _to_frame(table: pa.Table, layout: Layout, first_row: int) -> pd.DataFrame:
+    if layout.side == SIDE:
+        return table_to_frame(
+            table.rename_columns(list(LABELLED_COLUMNS if layout.has_label else PIXEL_COLUMNS)), first_row
+        )
+    columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
+    pixels = sizes.resize(np.stack(columns[layout.has_label :], axis=1))
+    index = pd.RangeIndex(first_row, first_row + table.num_rows)
+    return images_to_frame(pixels, columns[0] if layout.has_label else None, index)
 
 
-def _read_layout(path: Path) -> tuple[list[str], bool]:
-    """Return the names of the columns, and whether the first line is a header."""
-    names = _read_first_line(path)
-    if len(names) == 1:
-        raise InputError(f"{path}, line 1: expected 785 columns, separated by commas, got one")
-    if not names or len(names) > MAX_COLUMNS:
-        raise InputError(f"{path}, line 1: expected 785 columns, a label and 784 pixels, got {len(names):,}")
-    if not is_known_layout(names) and any(map(_is_number, names)):
-        by_count = {PIXEL_COUNT + 1: LABELLED_COLUMNS, PIXEL_COUNT: PIXEL_COLUMNS}
-        unknown = tuple(f"column {number}" for number in range(1, len(names) + 1))
-        return list(by_count.get(len(names), unknown)), False
-    check_unique(names, f"{path}, line 1")
-    return names, True
+def _parse(path: Path, block: bytes, layout: Layout, n_lines: int) -> tuple[pa.Table, int]:
+    """Parse a block that follows `n_lines` lines: as `uint8` if all of it is, else as `float64`.
 
-
-def _read_first_line(path: Path) -> list[str]:
+    Also return the number of its lines that are comments or the header again.
+    """
     try:
-        with reading(path) as file:
-            line = file.readline(MAX_LINE_BYTES).decode("utf-8-sig")
-        fields = next(csv.reader([line]), []) if "\0" not in line else []
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}, line 1, byte {error.start}: not UTF-8 text") from error
-    except csv.Error as error:
-        raise InputError(f"{path}, line 1: not a line of a CSV file ({first_line(error)})") from error
-    return [field.strip() for field in fields]
-
-
-def _is_number(field: str) -> bool:
-    try:
-        float(field)
-    except ValueError:
-        return False
-    return field.isascii() and "_" not in field  # as pyarrow
-
-
-def _parse(path: Path, block: bytes, names: list[str], n_lines: int, *, has_header: bool) -> pa.Table:
-    """Parse a block that follows `n_lines` lines: as `uint8` if all of it is, else as `float64`."""
-    n_rows = _count_rows(block) - has_header
-    try:
-        table = _read_table(block, names, pa.uint8(), has_header=has_header, threads=True)
-        if len(table) == n_rows and not any(column.null_count for column in table.columns):
-            return table
+        table = _read_table(block, layout, pa.uint8(), threads=True)
+        if len(table) == _count_rows(block) and not any(column.null_count for column in table.columns):
+            return table, 0
     except pa.ArrowInvalid:
         pass  # other numbers than bytes, or a fault
+    block, n_left_out = _blank_lines(block, layout)
+    if n_left_out:
+        return _parse(path, block, layout, n_lines)[0], n_left_out
     try:
-        table = _read_table(block, names, pa.float64(), has_header=has_header, threads=False)
-        fault = None if len(table) == n_rows else "lines without a row"  # an open quotation mark swallows lines
+        table = _read_table(block, layout, pa.float64(), threads=False)
+        fault = (
+            None if len(table) == _count_rows(block) else "lines without a row"
+        )  # an open quotation mark swallows lines
     except pa.ArrowException as error:
         table, fault = None, first_line(error)
     if fault:
-        raise InputError(f"{path}, {_locate_fault(block, names, n_lines, fault, has_header=has_header)}")
-    return table
+        raise InputError(f"{path}, {_locate_fault(block, layout, n_lines, fault)}")
+    return table, 0
+
+
+def _blank_lines(block: bytes, layout: Layout) -> tuple[bytes, int]:
+    """Empty the lines that are comments or the header again, which keeps the numbers of the others."""
+    header = rb"|" + re.escape(layout.header.strip()) if layout.header.strip() else b""
+    return re.subn(rb"(?m)^(?:#[^\n\r]*" + header + rb")(?=\r?$)", b"", block)
 
 
 def _count_rows(block: bytes) -> int:
@@ -143,25 +116,27 @@ def _count_rows(block: bytes) -> int:
     return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
-def _read_table(block: bytes, names: list[str], dtype: pa.DataType, *, has_header: bool, threads: bool) -> pa.Table:
-    data = [names[position] for position in data_columns(names)]
+def _read_table(block: bytes, layout: Layout, dtype: pa.DataType, *, threads: bool) -> pa.Table:
+    names = [f"{position}" for position in range(len(layout.names))]
+    data = [names[position] for position in layout.data]
     return pyarrow.csv.read_csv(
         io.BytesIO(block),
         read_options=pyarrow.csv.ReadOptions(
-            use_threads=threads,
-            block_size=THREAD_BYTES if threads else len(block) + 1,
-            column_names=names,
-            skip_rows=int(has_header),
+            use_threads=threads, block_size=THREAD_BYTES if threads else len(block) + 1, column_names=names
         ),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.separator),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(data, dtype), include_columns=data, strings_can_be_null=True
+            column_types=dict.fromkeys(data, dtype),
+            include_columns=data,
+            strings_can_be_null=True,
+            decimal_point=layout.decimal_point,
         ),
     )
 
 
-def _locate_fault(block: bytes, names: list[str], n_lines: int, fault: str, *, has_header: bool) -> str:
+def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str:
     """Return the line, the column and the reason of a block's first fault, which pyarrow describes as `fault`."""
-    lines, data = block.splitlines(), data_columns(names)
+    lines, names = block.splitlines(), layout.names
     nulls = set(pyarrow.csv.ConvertOptions().null_values)
     with suppress(csv.Error):
         for number, line in enumerate(lines, n_lines + 1):
@@ -170,11 +145,13 @@ def _locate_fault(block: bytes, names: list[str], n_lines: int, fault: str, *, h
             text = line.decode("utf-8", "replace")
             if text.count('"') % 2:
                 return f"line {number}: a quotation mark that isn't closed; numbers need none"
-            fields = next(csv.reader([text]))
+            fields = next(csv.reader([text], delimiter=layout.separator))
             if len(fields) != len(names):
-                return f"line {number}: expected {len(names)} columns, as in line 1, got {len(fields)}"
-            for position in data if number > has_header else ():
+                expected = f"expected {len(names)} columns, as in line {max(layout.n_skip, 1)}"
+                return f"line {number}: {expected}, got {len(fields)}"
+            for position in layout.data:
                 value = fields[position]
-                if not (_is_number(value) or value.strip() in nulls):
+                is_number = parse_number(value.replace(layout.decimal_point, ".")) is not None
+                if not (is_number or value.strip() in nulls):
                     return f"line {number}, column {names[position]}: expected a number, got {value[:40]!r}"
     return f"lines {n_lines + 1} to {n_lines + len(lines)}: not readable as CSV ({fault})"

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
 from schemas.rules import Rules
-from schemas.shards import ShardManifest
 from tasks.sources import files, formats, shards
 from tasks.sources.formats import SHARDS, Format
+from tasks.sources.shards import ShardParts
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from schemas.results import RawDataset
+    from tasks.sources.frames import Frames
 
 UNSUITABLE = {
     "cifar10": "photographs in colour, 32 × 32",
@@ -34,25 +33,26 @@ def check(*sources: str) -> None:
         find_format(source)
 
 
-def check_headers(*sources: str) -> None:
+def check_headers(*sources: str, rules: Rules) -> None:
     """Raise InputError for what the beginnings of the sources' files show to be wrong; shards aren't opened."""
     for source in sources:
         fmt = find_format(source)
         if fmt is not SHARDS and not fmt.built_in:
-            fmt.check_header(Path(strip_file_scheme(source)))
+            fmt.check_header(Path(strip_file_scheme(source)), rules)
 
 
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source and, if there is one, the test source, which replaces the source's own test part."""
     from schemas.results import RawDataset
 
-    train, test = _read(source, rules)
-    name = _name(source)
+    parts = _read(source, rules)
+    test, notes, name = parts.test, parts.notes, _name(source)
     if test_source is not None:
-        all_rows, test_part = _read(test_source, rules)
-        test = all_rows if test_part is None else test_part
+        test_parts = _read(test_source, rules)
+        test = test_parts.train if test_parts.test is None else test_parts.test
+        notes += tuple(f"{_name(test_source)}: {note}" for note in test_parts.notes)
         name += f" with {_name(test_source)}"
-    return RawDataset(name, train, test, _uri(source), test_source and _uri(test_source))
+    return RawDataset(name, parts.train, test, _uri(source), test_source and _uri(test_source), notes=notes)
 
 
 def find_format(source: str, expected: str = "") -> Format:
@@ -91,9 +91,9 @@ def resolve_path(source: str) -> Path | None:
     return path and path.resolve()
 
 
-def _read(source: str, rules: Rules) -> tuple[pd.DataFrame | ShardManifest, pd.DataFrame | ShardManifest | None]:
+def _read(source: str, rules: Rules) -> Frames | ShardParts:
     fmt, source = find_format(source), strip_file_scheme(source)
-    return (shards.list_shards(source), None) if fmt is SHARDS else fmt.read(Path(source), rules)
+    return shards.list_parts(source) if fmt is SHARDS else fmt.read(Path(source), rules)
 
 
 def _name(source: str) -> str:

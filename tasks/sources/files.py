@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import codecs
 import gzip
+import lzma
 import os
 import re
 import zlib
@@ -16,18 +19,20 @@ from typing import IO, cast
 from schemas.digits import CLASSES
 from schemas.errors import InputError, first_line
 
-GZIP = b"\x1f\x8b"
-NPZ = (b"PK\x03\x04", b"PK\x05\x06")
-"""A zip archive, and an empty one."""
+GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ"
+ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
+NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 
-IDX_NAME = re.compile(r"(train|t10k|test)[-_.]?(images|labels)(?!.*\.(parquet|csv|csv\.gz)$)", re.IGNORECASE)
+IDX_NAME = re.compile(r"(?<![a-z])(train|t10k|test)[-_.]?(images?|labels?)[-_.]idx", re.IGNORECASE)
+"""Names of the original MNIST's files, and of others with a prefix: `qmnist-train-labels-idx2-int.gz`."""
 LABEL_NAMES = tuple(str(label) for label in CLASSES)
-PICTURE_PARTS = ("train", "test")
+SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
-DAMAGED = (OSError, EOFError, zlib.error)
+PIECE_BYTES = 1 << 20
+DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""
 MAX_RATIO = 1032
 """Bytes that a byte of deflated data expands to at most; no format of images packs them better."""
@@ -39,8 +44,8 @@ def is_picture(head: bytes) -> bool:
 
 
 def is_text(head: bytes) -> bool:
-    """Check whether a file's first bytes are text."""
-    return b"\0" not in head
+    """Check whether a file's first bytes are text, in UTF-16 only after a byte order mark."""
+    return b"\0" not in head or head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
 
 
 def has_label_folders(folder: Path) -> bool:
@@ -48,20 +53,40 @@ def has_label_folders(folder: Path) -> bool:
     return any((folder / name).is_dir() for name in LABEL_NAMES)
 
 
-def is_picture_folder(folder: Path) -> bool:
-    """Return whether a folder, or its subfolder `train` or `test`, has subfolders named 0 to 9."""
-    return any(map(has_label_folders, (folder, *(folder / part for part in PICTURE_PARTS))))
-
-
 def is_idx_folder(folder: Path) -> bool:
     """Check whether a folder has a file named like one of the original MNIST's."""
-    return any(IDX_NAME.match(path.name) for path in folder.iterdir())
+    return any(IDX_NAME.search(path.name) for path in entries(folder) if path.is_file())
 
 
-def is_gzipped(path: Path) -> bool:
-    """Check whether a file is gzipped, by its content."""
+def npy_files(folder: Path) -> list[Path]:
+    """Return the `.npy` files of a folder."""
+    return [path for path in entries(folder) if path.suffix.lower() == ".npy"]
+
+
+def is_npz(head: bytes) -> bool:
+    """Check whether first bytes are those of a zip archive whose first member is an array of NumPy's."""
+    name_length = int.from_bytes(head[26:28], "little")
+    return head.startswith(ZIP) and head[30 : 30 + name_length].endswith(b".npy")
+
+
+def is_archive(head: bytes) -> bool:
+    """Check whether first bytes are those of a zip or tar archive."""
+    return head.startswith((ZIP, EMPTY_ZIP)) or head[257:262] == b"ustar"
+
+
+def is_compressed(path: Path) -> bool:
+    """Check whether a file is compressed by gzip, bzip2 or xz, by its content."""
     with open_regular(path) as file:
-        return file.read(len(GZIP)) == GZIP
+        return file.read(len(XZ)).startswith((GZIP, BZIP2, XZ))
+
+
+def have_equal_content(path: Path, other: Path) -> bool:
+    """Check whether two files have the same content, expanded if they are compressed."""
+    with open_expanded(path) as one, open_expanded(other) as two:
+        while (piece := one.read(PIECE_BYTES)) == two.read(PIECE_BYTES):
+            if not piece:
+                return True
+    return False
 
 
 def open_regular(path: Path) -> BufferedReader:
@@ -74,8 +99,14 @@ def open_regular(path: Path) -> BufferedReader:
 
 
 def open_expanded(path: Path) -> IO[bytes]:
-    """Open a file for reading, expanded if it is gzipped."""
-    return cast("IO[bytes]", gzip.open(path, "rb")) if is_gzipped(path) else open_regular(path)
+    """Open a file for reading, expanded if it is compressed."""
+    with open_regular(path) as file:
+        start = file.read(len(XZ))
+    if start.startswith(GZIP):
+        return cast("IO[bytes]", gzip.open(path, "rb"))
+    if start.startswith(BZIP2):
+        return cast("IO[bytes]", bz2.open(path, "rb"))
+    return cast("IO[bytes]", lzma.open(path, "rb")) if start == XZ else open_regular(path)
 
 
 @contextmanager
@@ -94,11 +125,10 @@ def check_expanded(path: Path, n_bytes: int, max_mib: int | None) -> None:
         raise InputError(f"{path}: {n_bytes >> 20:,} MiB or more once expanded; --max-expanded-mib allows {max_mib:,}")
 
 
-def check_declared(path: Path, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
-    """Raise InputError if a file's header declares more than the file can hold, at `per_byte` a byte."""
-    n_bytes = path.stat().st_size
+def check_declared(name: str, n_bytes: int, declared: int, unit: str, per_byte: int = MAX_RATIO) -> None:
+    """Raise InputError if a file's header declares more than its bytes can hold, at `per_byte` a byte."""
     if declared > n_bytes * per_byte:
-        raise InputError(f"{path}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
+        raise InputError(f"{name}: its header declares {declared:,} {unit}, more than {n_bytes:,} bytes can hold")
 
 
 def check_inside(path: Path, root: Path) -> None:
@@ -112,8 +142,13 @@ def check_inside(path: Path, root: Path) -> None:
 
 
 def entries(folder: Path) -> list[Path]:
-    """Return a folder's entries, sorted by name, without hidden files and Thumbs.db."""
-    return sorted(path for path in folder.iterdir() if not path.name.startswith(".") and path.name != "Thumbs.db")
+    """Return a folder's entries, sorted by name, without hidden ones and those that systems leave behind."""
+    return sorted(path for path in folder.iterdir() if not is_hidden(path.name))
+
+
+def is_hidden(name: str) -> bool:
+    """Check whether a file or folder is hidden, or was left by a system: `._digits.csv`, Thumbs.db, __MACOSX."""
+    return name.startswith(".") or name in SYSTEM_ENTRIES
 
 
 def unsuitable(path: Path) -> str:

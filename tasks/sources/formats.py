@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
-from tasks.sources import files, keras_sets, mnist
+from tasks.sources import files, foreign, keras_sets, mnist, parts
+from tasks.sources.parts import root_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +32,11 @@ HEAD = 1024
 class Format:
     """A format: how it is recognised, the module that reads it, and its words in help texts.
 
-    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose `check(path)`
-    raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)` yields frames to
-    predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a file is one image,
-    `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several formats match a file, the
-    first of them is used.
+    `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
+    `check(path, rules)` raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)`
+    yields frames to predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a
+    file is one image, `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several
+    formats match a file, the first of them is used.
     """
 
     name: str
@@ -46,7 +47,7 @@ class Format:
     folder: str = ""
     """The word for the contents of such a folder in help texts. Empty if it is never a folder."""
     matches_file: Callable[[bytes], bool] | None = None
-    """Recognises a file by its first bytes, expanded if it is gzipped."""
+    """Recognises a file by its first bytes, expanded if it is compressed."""
     matches_folder: Callable[[Path], bool] | None = None
     built_in: bool = False
     """Whether the source is a name, not a path."""
@@ -58,7 +59,8 @@ class Format:
     """Downloads a built-in source; returns its path."""
     has_labels: bool = True
     """Whether a single file has labels, so that it can be trained on."""
-    may_be_gzipped: bool = False
+    may_be_compressed: bool = False
+    """Whether the reader expands a compressed file while it reads it; others are unpacked."""
     shard_suffixes: tuple[str, ...] = ()
     """Suffixes of such files in a folder of shards. Empty if such a file can't be a shard."""
     one_image: bool = False
@@ -67,9 +69,9 @@ class Format:
         """Read a source to train on."""
         return cast("Frames", import_module(self.reader).read(self._locate(path), rules))
 
-    def check_header(self, path: Path) -> None:
+    def check_header(self, path: Path, rules: InputRules) -> None:
         """Raise InputError, within about a second, for what a source's beginning or its names show to be wrong."""
-        import_module(self.reader).check(path)
+        import_module(self.reader).check(self._locate(path), rules)
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""
@@ -80,9 +82,19 @@ class Format:
         return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches_of(images, rules, n_rows))
 
     def _locate(self, path: Path) -> Path:
-        return self.download() if self.download else self.path or path
+        if self.download:
+            return self.download()
+        return self.path or (root_of(path) if path.is_dir() else path)
 
 
+ARCHIVE = Format(
+    "archive",
+    "tasks.sources.archives",
+    "any of these in a zip or tar archive, or compressed by gzip, bzip2 or xz",
+    file=".zip",
+    matches_file=files.is_archive,
+    may_be_compressed=True,
+)
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
@@ -95,9 +107,20 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "npz",
         "tasks.sources.npz",
-        "Keras' arrays `x_train, y_train, x_test, y_test`, or `x, y`; images as 28 × 28 or 784",
+        "arrays named `x_train, y_train, x_test, y_test`, as Keras does, `x, y`, `images, labels` or the like; images "
+        "of 28 × 28 or 784, along the first or the last axis; labels as numbers, text or one-hot",
         file=".npz",
-        matches_file=lambda head: head.startswith(files.NPZ),
+        matches_file=files.is_npz,
+    ),
+    Format(
+        "npy",
+        "tasks.sources.npz",
+        "the arrays of an `.npz` file, one a file",
+        file=".npy",
+        folder=".npy files",
+        matches_file=lambda head: head.startswith(files.NPY),
+        matches_folder=lambda path: bool(files.npy_files(path)),
+        has_labels=False,
     ),
     Format(
         "parquet",
@@ -114,7 +137,7 @@ FORMATS: tuple[Format, ...] = (
         file="picture",
         folder="pictures",
         matches_file=files.is_picture,
-        matches_folder=files.is_picture_folder,
+        matches_folder=parts.is_picture_folder,
         has_labels=False,
         one_image=True,
     ),
@@ -127,8 +150,9 @@ FORMATS: tuple[Format, ...] = (
         matches_file=lambda head: head.startswith(files.IDX_IMAGES),
         matches_folder=files.is_idx_folder,
         has_labels=False,
-        may_be_gzipped=True,
+        may_be_compressed=True,
     ),
+    ARCHIVE,
     Format(
         "csv",
         "tasks.sources.csv_table",
@@ -136,7 +160,7 @@ FORMATS: tuple[Format, ...] = (
         "first; gzipped or not",
         file=".csv",
         matches_file=files.is_text,  # last: other formats may be text, too
-        may_be_gzipped=True,
+        may_be_compressed=True,
         shard_suffixes=(".csv", ".csv.gz"),
     ),
 )
@@ -185,27 +209,30 @@ def find_built_in(source: str) -> Format | None:
 
 def find_folder_format(path: Path) -> Format | None:
     """Return the format of a folder as a whole, or None."""
-    return next((fmt for fmt in FORMATS if fmt.matches_folder and fmt.matches_folder(path)), None)
+    root = root_of(path)
+    return next((fmt for fmt in FORMATS if fmt.matches_folder and fmt.matches_folder(root)), None)
 
 
 def find_file_format(path: Path, expected: str) -> Format:
     """Return a file's format by its content; raise InputError, with `expected` at the end, if it has none."""
     if path.exists() and not path.is_file():
         raise InputError(f"{path}: {files.unsuitable(path)}; {expected}")
-    gzipped = files.is_gzipped(path)
+    compressed = files.is_compressed(path)
     try:
         with files.open_expanded(path) as file:
             head = file.read(HEAD)
     except files.DAMAGED:
-        if not gzipped:
+        if not compressed:
             raise
         head = b""  # its reader reports the damage
-    if not head and not gzipped:
+    if not head and not compressed:
         raise InputError(f"{path}: empty; {expected}")
-    for fmt in FORMATS:
-        if fmt.matches_file and fmt.matches_file(head) and (fmt.may_be_gzipped or not gzipped):
-            return fmt
-    raise InputError(f"{path}: unknown content; {expected}")
+    if head and (kind := foreign.describe_head(head)):
+        raise InputError(f"{path}: {kind}")
+    matching = [fmt for fmt in FORMATS if fmt.matches_file and fmt.matches_file(head)]
+    if not matching:
+        raise InputError(f"{path}: unknown content; {expected}")
+    return matching[0] if matching[0].may_be_compressed or not compressed else ARCHIVE
 
 
 def find_shard_format(path: Path) -> Format:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import repeat
+from itertools import product, repeat
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_column_fault, labelled_frame
 
@@ -23,32 +24,61 @@ QUARANTINE_COLUMNS = ("part", "item", "reasons")
 COLUMN_BLOCK = 256
 """Columns that are transposed together; more exceed the processor's cache."""
 
-# The known layouts: Kaggle's Digit Recognizer, OpenML's, that of mnist_train.csv with `1x1` … `28x28`, and those of
-# pandas for columns without names.
-_PIXEL_LAYOUTS = (
-    PIXEL_COLUMNS,
-    tuple(f"pixel{number}" for number in range(1, PIXEL_COUNT + 1)),
-    tuple(f"{row}x{column}" for row in range(1, SIDE + 1) for column in range(1, SIDE + 1)),
-    tuple(str(number) for number in range(PIXEL_COUNT)),
-    tuple(str(number) for number in range(1, PIXEL_COUNT + 1)),
+_LABEL_NAMES = frozenset({"label", "labels", "class", "target", "digit", "y"})
+_IGNORED = re.compile(
+    rf"{'|'.join(QUARANTINE_COLUMNS)}|__index_level_\d+__|(unnamed: \d+(\.\d+)*)?|index|id|image_?id", re.IGNORECASE
 )
-_LABEL_NAMES = ("label", "class")
-_IGNORED = re.compile(rf"{'|'.join(QUARANTINE_COLUMNS)}|__index_level_\d+__")
+_NUMBER = re.compile(r"[0-9]{1,9}")
 
 
 class Frames(NamedTuple):
-    """A source's frame to train on and, if it has one, its frame to test with."""
+    """A source's frame to train on and, if it has one, its frame to test with.
+
+    `notes` say, a line each, what was guessed or left out.
+    """
 
     train: pd.DataFrame
     test: pd.DataFrame | None = None
+    notes: tuple[str, ...] = ()
 
 
-def data_columns(names: Sequence[str]) -> list[int]:
-    """Return the positions of the columns that hold data, a known label first."""
-    positions = [position for position, name in enumerate(names) if not _IGNORED.fullmatch(name)]
-    if positions and names[positions[-1]] in _LABEL_NAMES:
-        positions.insert(0, positions.pop())
-    return positions
+def data_columns(names: Sequence[str], label: int | None = None) -> list[int]:
+    """Return the positions of the columns that hold data: first the label, by its name or `label`, then the pixels.
+
+    Numbered pixels are put in their order; columns of row numbers and the like are left out.
+    """
+    data = [position for position, name in enumerate(names) if position == label or not _IGNORED.fullmatch(name)]
+    labels = [position for position in data if is_label_name(names[position])] if label is None else [label]
+    if len(labels) > 1:
+        return data
+    pixels = [position for position in data if position not in labels]
+    order = _pixel_order([names[position] for position in pixels]) or range(len(pixels))
+    return [*labels, *(pixels[number] for number in order)]
+
+
+def is_label_name(name: str) -> bool:
+    """Check whether this is a usual name of the column of labels."""
+    return name.casefold() in _LABEL_NAMES
+
+
+def is_pixel_order(names: Sequence[str]) -> bool:
+    """Check whether columns are numbered in ascending order."""
+    return _pixel_order(names) == list(range(len(names)))
+
+
+def _pixel_order(names: Sequence[str]) -> list[int] | None:
+    """Return the order of columns that are numbered without a gap, such as `pixel0` or `1x1`; None for any others."""
+    numbers = [tuple(map(int, _NUMBER.findall(name))) for name in names]
+    if len({tuple(_NUMBER.split(name)) for name in names}) != 1 or not numbers[0]:
+        return None
+    axes = [sorted(set(axis)) for axis in zip(*numbers, strict=True)]
+    is_complete = prod(map(len, axes)) == len(names) and sorted(numbers) == list(product(*axes))
+    return sorted(range(len(names)), key=numbers.__getitem__) if is_complete and all(map(is_sequence, axes)) else None
+
+
+def is_sequence(numbers: Sequence[float]) -> bool:
+    """Check whether numbers ascend by 1."""
+    return all(number == numbers[0] + position for position, number in enumerate(numbers))
 
 
 def check_unique(names: Sequence[str], where: str) -> None:
@@ -65,11 +95,10 @@ def is_known_layout(names: Sequence[str]) -> bool:
 
 def standard_names(names: Sequence[str]) -> list[str]:
     """Return a pixel frame's names for the columns of a known layout; others stay; validation rejects them."""
-    label, pixels = tuple(names[:1]), tuple(names[1:])
-    if tuple(names) in _PIXEL_LAYOUTS:
-        return list(PIXEL_COLUMNS)
-    if pixels in _PIXEL_LAYOUTS and label[0] in _LABEL_NAMES:
-        return list(LABELLED_COLUMNS)
+    n_labels = int(bool(names) and is_label_name(names[0]))
+    pixels = names[n_labels:]
+    if len(pixels) == PIXEL_COUNT and is_pixel_order(pixels):
+        return list(LABELLED_COLUMNS if n_labels else PIXEL_COLUMNS)
     return list(names)
 
 

@@ -1,32 +1,24 @@
-"""Read `.npz` files in Keras' layout, `x_train, y_train, x_test, y_test`, or with `x, y` alone. Never unpickles."""
+"""Read arrays that NumPy saved: `.npz` files, `.npy` files of images, and folders of `.npy` files. Never unpickles."""
 
 from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from itertools import chain
+from functools import partial
 from pathlib import Path
 from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
-from tasks.sources.files import MAX_RATIO, check_expanded, open_regular
-from tasks.sources.frames import Frames, image_batches, images_to_frame
+from tasks.sources.arrays import NUMBER_KINDS, TEXT_KINDS, Array, Shape, array_batches, check_arrays, read_arrays
+from tasks.sources.files import MAX_RATIO, NPY, check_inside, npy_files, open_regular
+from tasks.sources.frames import Frames
 
-TRAIN, TEST, UNSPLIT = ("x_train", "y_train"), ("x_test", "y_test"), ("x", "y")
-TO_TRAIN: tuple[tuple[tuple[str, str], ...], ...] = ((TRAIN, TEST), (TRAIN,), (UNSPLIT,))
-"""Pairs of arrays, images and labels: of these alternatives, the first that a file has is read."""
-TO_PREDICT = (TEST, TEST[:1], UNSPLIT, UNSPLIT[:1], TRAIN, TRAIN[:1])
-"""The same for prediction, where labels are optional."""
-IMAGE_SHAPES = {(SIDE, SIDE), (SIDE, SIDE, 1), (PIXEL_COUNT,)}
-NUMBER_KINDS = "biuf"
 # By version of the .npy format.
 HEADER_READERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 MAX_HEADER_BYTES = 10_240
@@ -34,77 +26,73 @@ MAX_HEADER_BYTES = 10_240
 MAX_BY_COLUMN_MIB = 512
 """MiB of an array to predict on that is stored column by column, and so in memory as a whole: 70,000 float64 images."""
 
+PICKLED = "pickled objects, which may run code; save arrays of numbers"
+
 
 def read(path: Path, rules: Rules) -> Frames:
-    """Read the training part and, if there is one, the test part. Error messages name the array."""
+    """Read the training part and, if there is one, the test part."""
     with _open(path) as arrays:
-        parts = _find_parts(arrays)
-        check_expanded(path, sum(map(arrays.n_bytes, chain(*parts))), rules.max_expanded_mib)
-        frames = []
-        for names in parts:
-            pixels, labels = map(arrays.read, names)
-            frames.append(images_to_frame(pixels, labels.reshape(-1)))
-    return Frames(*frames)
+        return read_arrays(arrays, rules)
 
 
-def check(path: Path) -> None:
+def check(path: Path, _rules: InputRules) -> None:
     """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
     with _open(path) as arrays:
-        _find_parts(arrays)
+        check_arrays(arrays)
 
 
 def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the test part, if there is one, or all rows; a single array may have any name."""
     with _open(path) as arrays:
-        only = tuple(arrays.members) if len(arrays.members) == 1 else UNSPLIT[:1]
-        names = next((names for names in (*TO_PREDICT, only) if arrays.has(names)), None)
-        if names is None:
-            raise InputError(f"{path}: no array x_test, x or x_train; found {arrays.summary}")
-        shapes = [arrays.shape(name) for name in names]  # of all, before any of them is read
-        labels = None
-        if names[1:]:
-            _check_shapes(path, names, *shapes)
-            labels = (rows.reshape(-1) for rows in arrays.read_rows(names[1], n_rows))
-        elif shapes[0][1:] not in IMAGE_SHAPES:
-            raise InputError(f"{path}: expected {names[0]} as (rows, 28, 28), got {shapes[0]}")
-        yield from image_batches(arrays.read_rows(names[0], n_rows), labels)
+        yield from array_batches(arrays, n_rows)
 
 
-_Header = tuple[tuple[int, ...], bool, np.dtype[np.generic]]
-"""The shape of an array, whether it is stored column by column, and its type."""
+class _Member(NamedTuple):
+    """An array's `.npy` file: its name, its size, and a function that opens it."""
+
+    name: str
+    size: int
+    open: Callable[[], IO[bytes]]
+
+
+class _Header(NamedTuple):
+    shape: Shape
+    by_column: bool
+    dtype: np.dtype[np.generic]
 
 
 class _Arrays(NamedTuple):
-    """The arrays of a file, whose `members` are named after them."""
+    """The arrays of a file or folder, by name."""
 
     path: Path
-    archive: zipfile.ZipFile
-    members: dict[str, str]
-
-    @property
-    def summary(self) -> str:
-        return ", ".join(sorted(self.members)[:8]) or "none"
-
-    def has(self, names: Iterable[str]) -> bool:
-        return set(names) <= set(self.members)
+    members: dict[str, _Member]
 
     def n_bytes(self, name: str) -> int:
-        return self.archive.getinfo(self.members[name]).file_size  # zipfile reads no more than that
+        return self.members[name].size  # zipfile reads no more than that
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        with self.archive.open(self.members[name]) as file:
-            return self._read_header(name, file)[0]
+    def shapes(self) -> dict[str, Shape]:
+        headers = {}
+        for name, member in self.members.items():
+            with member.open() as file:
+                headers[name] = self._read_header(name, file)
+        if headers and all(header.dtype.hasobject for header in headers.values()):
+            raise InputError(f"{self.path}: {PICKLED}")
+        return {name: header.shape for name, header in headers.items()}
 
-    def read(self, name: str) -> NDArray[np.generic]:
-        self.shape(name)  # checks the header
-        with self.archive.open(self.members[name]) as file:
-            array: NDArray[np.generic] = np.lib.format.read_array(file, allow_pickle=False)
+    def check(self, name: str) -> None:
+        with self.members[name].open() as file:
+            self._check_header(name, file)
+
+    def read(self, name: str) -> Array:
+        self.check(name)
+        with self.members[name].open() as file:
+            array: Array = np.lib.format.read_array(file, allow_pickle=False)
         return array
 
-    def read_rows(self, name: str, n_rows: int) -> Iterator[NDArray[np.generic]]:
+    def read_rows(self, name: str, n_rows: int) -> Iterator[Array]:
         """Read an array `n_rows` rows at a time; one that is stored column by column is read at once."""
-        with self.archive.open(self.members[name]) as file:
-            (total, *image), by_column, dtype = self._read_header(name, file)
+        with self.members[name].open() as file:
+            (total, *image), by_column, dtype = self._check_header(name, file)
             array = self._read_by_column(name) if by_column else None
             for start in range(0, max(total, 1), n_rows):
                 if array is not None:
@@ -113,7 +101,7 @@ class _Arrays(NamedTuple):
                 shape = (min(n_rows, total - start), *image)
                 yield np.frombuffer(file.read(dtype.itemsize * int(np.prod(shape))), dtype).reshape(shape)
 
-    def _read_by_column(self, name: str) -> NDArray[np.generic]:
+    def _read_by_column(self, name: str) -> Array:
         n_bytes = self.n_bytes(name)
         if n_bytes > MAX_BY_COLUMN_MIB << 20:
             raise InputError(
@@ -122,38 +110,63 @@ class _Arrays(NamedTuple):
             )
         return self.read(name)
 
+    def _check_header(self, name: str, file: IO[bytes]) -> _Header:
+        header = self._read_header(name, file)
+        if header.dtype.kind not in NUMBER_KINDS + TEXT_KINDS:
+            content = PICKLED if header.dtype.hasobject else f"{header.dtype}"
+            raise InputError(f"{self.path}: expected numbers in {self.members[name].name}, got {content}")
+        return header
+
     def _read_header(self, name: str, file: IO[bytes]) -> _Header:
         """Read a header; raise ValueError if its size differs from the member's: NumPy would allocate the header's."""
-        member = self.members[name]
-        header = io.BytesIO(file.read(MAX_HEADER_BYTES))  # its length is a claim, too
-        version = np.lib.format.read_magic(header)
+        content = io.BytesIO(file.read(MAX_HEADER_BYTES))  # its length is a claim, too
+        version, member = np.lib.format.read_magic(content), self.members[name]
         if version not in HEADER_READERS:
-            raise ValueError(f"{member} is of version {version} of the .npy format")
-        shape, by_column, dtype = HEADER_READERS[version](header)
-        file.seek(header.tell())
-        if dtype.kind not in NUMBER_KINDS:
-            content = "pickled objects" if dtype.hasobject else f"{dtype}"
-            raise InputError(f"{self.path}: expected numbers in {member}, got {content}")
-        declared_bytes = dtype.itemsize * int(np.prod([*shape, 1], dtype=object))
-        n_bytes = self.n_bytes(name) - file.tell()
-        if declared_bytes != n_bytes:
-            raise ValueError(f"{member}: its header declares {declared_bytes:,} bytes, it has {n_bytes:,}")
-        return shape, by_column, dtype
+            raise ValueError(f"{member.name} is of version {version} of the .npy format")
+        header = _Header(*HEADER_READERS[version](content))
+        file.seek(content.tell())
+        declared_bytes = header.dtype.itemsize * int(np.prod([*header.shape, 1], dtype=object))
+        n_bytes = member.size - content.tell()
+        if declared_bytes != n_bytes and not header.dtype.hasobject:
+            raise ValueError(f"{member.name}: its header declares {declared_bytes:,} bytes, it has {n_bytes:,}")
+        return header
 
 
 @contextmanager
 def _open(path: Path) -> Iterator[_Arrays]:
     try:
-        with open_regular(path) as file, zipfile.ZipFile(file) as archive:
-            members = [member for member in archive.infolist() if member.filename.endswith(".npy")]
-            for member in members:
-                _check_member(member, path.stat().st_size)
-            names = [member.filename for member in members]
-            yield _Arrays(path, archive, {name.removesuffix(".npy"): name for name in names})
+        if path.is_dir():
+            yield _Arrays(path, {file.stem: _member(file, path) for file in npy_files(path)})
+        elif _is_npy(path):
+            yield _Arrays(path, {path.stem: _member(path, path)})
+        else:
+            with zipfile.ZipFile(path) as archive:
+                yield _Arrays(path, _zip_members(archive, path.stat().st_size))
     except InputError:
         raise
     except Exception as error:  # damaged content makes zipfile and NumPy raise many kinds, such as TokenError
-        raise InputError(f"{path}: not a readable .npz file ({first_line(error)})") from error
+        kind = ".npy" if path.is_dir() or path.suffix == ".npy" else ".npz"
+        raise InputError(f"{path}: not a readable {kind} file ({first_line(error)})") from error
+
+
+def _is_npy(path: Path) -> bool:
+    with open_regular(path) as file:
+        return file.read(len(NPY)) == NPY
+
+
+def _member(file: Path, root: Path) -> _Member:
+    check_inside(file, root)
+    return _Member(file.name, file.stat().st_size, lambda: open_regular(file))
+
+
+def _zip_members(archive: zipfile.ZipFile, n_bytes: int) -> dict[str, _Member]:
+    members = [info for info in archive.infolist() if info.filename.endswith(".npy")]
+    for info in members:
+        _check_member(info, n_bytes)
+    return {
+        info.filename.removesuffix(".npy"): _Member(info.filename, info.file_size, partial(archive.open, info))
+        for info in members
+    }
 
 
 def _check_member(member: zipfile.ZipInfo, n_bytes: int) -> None:
@@ -162,19 +175,3 @@ def _check_member(member: zipfile.ZipInfo, n_bytes: int) -> None:
         raise ValueError(f"{member.filename} is compressed by another method than deflate")
     if member.file_size > min(member.compress_size, n_bytes) * MAX_RATIO:
         raise ValueError(f"{member.filename}: {member.file_size:,} bytes declared, more than the file can hold")
-
-
-def _find_parts(arrays: _Arrays) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of arrays to train on; raise InputError if there are none, or for their shapes."""
-    parts = next((parts for parts in TO_TRAIN if arrays.has(chain(*parts))), None)
-    if parts is None:
-        raise InputError(f"{arrays.path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {arrays.summary}")
-    for names in parts:
-        _check_shapes(arrays.path, names, *map(arrays.shape, names))
-    return parts
-
-
-def _check_shapes(path: Path, names: tuple[str, ...], pixels: tuple[int, ...], labels: tuple[int, ...]) -> None:
-    one_each = labels in {pixels[:1], (*pixels[:1], 1)}  # the second as Keras' cifar10 has them
-    if not one_each or pixels[1:] not in IMAGE_SHAPES:
-        raise InputError(f"{path}: {names[0]} is {pixels} and {names[1]} {labels}; expected (rows, 28, 28) and (rows,)")

@@ -30,7 +30,7 @@ def read(path: Path, rules: Rules) -> Frames:
     return Frames(concatenate(list(_read(path, BATCH_ROWS, rules.max_expanded_mib, threads=True))))
 
 
-def check(path: Path) -> None:
+def check(path: Path, _rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as file:
         check_labelled(_check_columns(path, file, None), path)
@@ -124,7 +124,7 @@ def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int |
         if not (pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_boolean(dtype)):
             raise InputError(f"{path}, column {name}: expected numbers, got {dtype}")
     check_expanded(path, file.metadata.num_rows * _row_bits(file, names) // 8, max_mib)
-    check_declared(path, file.metadata.num_rows, "rows")
+    check_declared(str(path), path.stat().st_size, file.metadata.num_rows, "rows")
     return names
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps
+from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
 
+from schemas.counts import count
 from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
@@ -18,17 +20,17 @@ from schemas.text import printable
 from tasks.sources.files import (
     LABEL_NAMES,
     MAX_RATIO,
-    PICTURE_PARTS,
     check_declared,
     check_inside,
-    entries,
     has_label_folders,
     open_regular,
     unsuitable,
 )
 from tasks.sources.frames import Frames, images_to_frame
+from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, root_of
 
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
+PREDICTED_PARTS: tuple[PartName, ...] = ("test", "train", "validation")
 BOX = 20
 """Side of the square that MNIST's digits were scaled to."""
 CENTRE = SIDE // 2
@@ -59,18 +61,20 @@ class Picture(NamedTuple):
 
 def read(folder: Path, rules: Rules) -> Frames:
     """Read all pictures of a folder, or those of its subfolders `train` and `test`; the index holds their names."""
-    return Frames(*(_read(pictures, rules) for pictures in _list_parts(folder)))
+    train, test, notes = _list_parts(folder)
+    return Frames(_read(train, rules), None if test is None else _read(test, rules), notes)
 
 
-def check(folder: Path) -> None:
+def check(folder: Path, _rules: InputRules) -> None:
     """Raise InputError for anything but pictures in subfolders named after their labels; opens none of them."""
     _list_parts(folder)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the pictures of a folder, or those of its test part if it has one."""
-    part = path if has_label_folders(path) else _parts(path)[-1]
-    return _read_batches(_list(path, part), rules, n_rows)
+    parts = _parts(path)
+    part = next(parts[name] for name in PREDICTED_PARTS if name in parts)
+    return _read_batches(_list(path, part)[0], rules, n_rows)
 
 
 def batches_of(files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -78,32 +82,48 @@ def batches_of(files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int
     return _read_batches([Picture(*file) for file in files], rules, n_rows)
 
 
-def _parts(folder: Path) -> list[Path]:
-    return [folder / part for part in PICTURE_PARTS if (folder / part).is_dir()]
+def _parts(folder: Path) -> dict[PartName, Path]:
+    if has_label_folders(folder):
+        return {"train": folder}
+    roots = {part: root_of(path) for part, path in part_folders(folder).items()}
+    return {part: root for part, root in roots.items() if has_label_folders(root)}
 
 
-def _list_parts(folder: Path) -> list[list[Picture]]:
-    parts = [folder] if has_label_folders(folder) else _parts(folder)
-    return [_list(folder, part) for part in parts]
+def _list_parts(folder: Path) -> tuple[list[Picture], list[Picture] | None, tuple[str, ...]]:
+    """Return the pictures to train on and, if there are some, those to test with, and notes."""
+    listed = {part: _list(folder, path) for part, path in _parts(folder).items()}
+    pictures = {part: found for part, (found, _) in listed.items()}
+    train, test, notes = choose_parts(pictures, {part: count(len(found), "row") for part, found in pictures.items()})
+    ignored = [name for _, names in listed.values() for name in names]
+    return train, test, notes + note_left_out(ignored, "no pictures")
 
 
-def _list(root: Path, folder: Path) -> list[Picture]:
-    """List the pictures in the subfolders of a folder; raise InputError for anything else or a link out of the root."""
+def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
+    """List the pictures in a folder's subfolders, and the files that aren't data.
+
+    Raises InputError for a subfolder that isn't a label, and for a link out of the root.
+    """
     pictures: list[Picture] = []
-    for subfolder in entries(folder):
-        if not subfolder.is_dir():
+    ignored: list[str] = []
+    for entry in sorted(folder.iterdir()):
+        if is_ignored(entry) or not entry.is_dir():
+            ignored += [printable(entry.relative_to(root))]
             continue
-        check_inside(subfolder, root)
-        if subfolder.name not in LABEL_NAMES:
-            raise InputError(f"{subfolder}: not a label; expected subfolders named 0 to 9")
-        for path in entries(subfolder):
+        check_inside(entry, root)
+        if entry.name not in LABEL_NAMES:
+            raise InputError(f"{entry}: not a label; expected subfolders named 0 to 9")
+        for path in sorted(entry.iterdir()):
+            name = printable(path.relative_to(root))
+            if is_ignored(path):
+                ignored.append(name)
+                continue
             check_inside(path, root)
             if not path.is_file():
                 raise InputError(f"{path}: {unsuitable(path)}; expected pictures")
-            pictures.append(Picture(printable(path.relative_to(root)), path, int(subfolder.name)))
+            pictures.append(Picture(name, path, int(entry.name)))
     if not pictures:
         raise InputError(f"{folder}: no pictures; expected {', '.join(PILLOW_FORMATS)} in subfolders named 0 to 9")
-    return pictures
+    return pictures, ignored
 
 
 def _read_batches(pictures: Sequence[Picture], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -119,17 +139,25 @@ def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
 
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
     """Read a PNG, JPEG or BMP picture of any size and colour as 28 × 28."""
+    with open_regular(path) as file:
+        return decode_picture(file, str(path), rules)
+
+
+def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
+    """Decode a picture as 28 × 28; raise InputError, with a message that begins with its name, if it can't be."""
+    n_bytes = file.seek(0, os.SEEK_END)
     try:
-        with open_regular(path) as file, Image.open(file, formats=PILLOW_FORMATS) as picture:
-            check_declared(path, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
+        with Image.open(file, formats=PILLOW_FORMATS) as picture:
+            check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
             if picture.width * picture.height <= rules.max_picture_pixels:
                 return normalize(_to_grey(ImageOps.exif_transpose(picture)))
             size = f"{picture.width:,} × {picture.height:,}"
     except InputError:
         raise
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
-        raise InputError(f"{path}: not a readable PNG, JPEG or BMP picture ({first_line(error)})") from error
-    raise InputError(f"{path}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+        reason = "unknown content" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        raise InputError(f"{name}: not a readable PNG, JPEG or BMP picture ({reason})") from error
+    raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:

@@ -12,14 +12,16 @@ from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
 from stat import S_ISDIR, S_ISREG
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from artifacts.uri import SCHEME, check_protocol, storage_error
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, first_line
+from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import Shard, ShardManifest
 from schemas.text import printable
 from tasks.sources import formats
 from tasks.sources.files import MAX_RATIO, PARQUET, check_inside, entries
+from tasks.sources.parts import PartName, choose_parts, note_left_out, part_of, root_of
 
 WILDCARDS = set("*?[")
 TRAILER_BYTES = 8
@@ -27,8 +29,18 @@ TRAILER_BYTES = 8
 TAIL_BYTES = 1 << 17
 """Bytes at a file's end that are read first: most footers are shorter."""
 PARALLEL_REQUESTS = 8
+SUBMISSION = "submission"
+"""Part of the names of files with a competition's answers, beside its data."""
 COPY_PREFIX = ".fetched-"
 """Prefix of temporary folders with copies of remote shards."""
+
+
+class ShardParts(NamedTuple):
+    """The shards to train on and, if their names tell them, those to test with; `notes` as in `Frames`."""
+
+    train: ShardManifest
+    test: ShardManifest | None = None
+    notes: tuple[str, ...] = ()
 
 
 def is_sharded(source: str) -> bool:
@@ -37,7 +49,7 @@ def is_sharded(source: str) -> bool:
         return True
     path = Path(source)
     if path.is_dir():
-        return any(map(_is_shard, path.iterdir()))
+        return bool(_find_in_folder(path))
     return bool(WILDCARDS & set(source)) and not path.exists()
 
 
@@ -52,6 +64,23 @@ def check(source: str) -> None:
         _find_paths(source)
 
 
+def list_parts(source: str) -> ShardParts:
+    """List a source's shards by the parts that their names or folders name; others are trained on."""
+    by_part: dict[PartName, list[Shard]] = {}
+    left_out = []
+    shards = list_shards(source).shards
+    names = {shard.item: part_of(Path(shard.item).name) or part_of(Path(shard.item).parent.name) for shard in shards}
+    has_parts = len({name for name in names.values() if name}) > 1 or len(set(names.values())) > 1
+    for shard in shards:
+        if has_parts and names[shard.item] != "train" and not _has_labels(shard):
+            left_out.append(shard.item)
+        else:
+            by_part.setdefault(names[shard.item] or "train", []).append(shard)
+    parts = {part: ShardManifest(tuple(listed)) for part, listed in by_part.items()}
+    train, test, notes = choose_parts(parts, {part: manifest.summary for part, manifest in parts.items()})
+    return ShardParts(train, test, notes + note_left_out(left_out, "no labels"))
+
+
 def list_shards(source: str) -> ShardManifest:
     """List a source's shards with their sizes and, for Parquet files, the numbers of rows from their footers.
 
@@ -61,7 +90,7 @@ def list_shards(source: str) -> ShardManifest:
         check_protocol(source, source)
         return ShardManifest(tuple(_list_address(source)))
     root = Path(source)
-    names = [(path, path.relative_to(root) if root.is_dir() else path) for path in _find_paths(source)]
+    names = [(path, path.relative_to(root_of(root)) if root.is_dir() else path) for path in _find_paths(source)]
     return ShardManifest(tuple(_inspect_path(path, printable(name)) for path, name in names))
 
 
@@ -97,6 +126,30 @@ def _is_shard(path: Path) -> bool:
     return path.name.endswith(formats.shard_suffixes()) and _is_data(path.name)
 
 
+def _find_in_folder(folder: Path) -> list[Path]:
+    """Find the shards of a folder and of its subfolders that are named like parts."""
+    root = root_of(folder)
+    folders = [root, *(entry for entry in entries(root) if entry.is_dir() and part_of(entry.name))]
+    return [entry for folder in folders for entry in entries(folder) if _is_shard(entry)]
+
+
+def _has_labels(shard: Shard) -> bool:
+    """Check whether a shard on this machine has images with labels; Kaggle's competition has two files without.
+
+    One that can't be read counts as one with labels: reading it reports the reason.
+    """
+    if SUBMISSION in shard.item.lower():
+        return False
+    if SCHEME in shard.address or shard.fault:
+        return True
+    try:
+        reader = formats.find_shard_format(Path(shard.address))
+        columns = next(reader.batches(Path(shard.address), DEFAULT_INPUT_RULES, 1)).columns
+    except (InputError, StopIteration):
+        return True
+    return "label" in columns or "pixel0" not in columns
+
+
 def _is_data(name: str) -> bool:
     return not name.startswith((".", "_"))  # engines leave `_SUCCESS` and the like beside shards
 
@@ -111,7 +164,7 @@ def _matches(name: str, pattern: str) -> bool:
 def _find_paths(source: str) -> list[Path]:
     path = Path(source)
     if path.is_dir():
-        paths = [entry for entry in entries(path) if _is_shard(entry)]
+        paths = _find_in_folder(path)
         for entry in paths:
             check_inside(entry, path)
     else:

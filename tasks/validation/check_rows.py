@@ -14,7 +14,7 @@ from schemas.images import Images
 from schemas.pixel_frame import pixels_of
 from schemas.rules import Repair
 from tasks.validation import row_faults
-from tasks.validation.repairs import apply_repairs, find_max_pixel, is_unit_scale, relabel, select_repairs
+from tasks.validation.repairs import apply_repairs, count_scales, find_scale, relabel, select_repairs
 from tasks.validation.row_faults import Faults, RowKeys
 
 
@@ -23,9 +23,9 @@ class CheckedPart(NamedTuple):
 
     `images` are the valid rows, repaired, with their `digests` and their `positions` among the input rows. `faults`
     holds the positions of the quarantined rows by the check that they fail. `read_input` returns input rows, unchanged,
-    by ascending positions. `unit_scale`: pixels range from 0 to 1 although no repair was requested; they were scaled
-    only so that later checks can run. `bad_shards` holds a message for each unusable file; `n_unreadable` counts their
-    rows.
+    by ascending positions. `scales` counts the input rows by their scale; rows with another than from 0 to 255 were
+    scaled, if only so that later checks can run. `bad_shards` holds a message for each unusable file; `n_unreadable`
+    counts their rows. `notes` say what was guessed of the shards.
     """
 
     n_input: int
@@ -34,9 +34,10 @@ class CheckedPart(NamedTuple):
     positions: NDArray[np.int64]
     faults: Mapping[str, NDArray[np.int64]]
     read_input: Callable[[NDArray[np.int64]], pd.DataFrame]
-    unit_scale: bool
+    scales: Mapping[str, int]
     bad_shards: tuple[str, ...] = ()
     n_unreadable: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def n_expected(self) -> int:
@@ -76,9 +77,9 @@ class RowCheckResult(NamedTuple):
 
 def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair], new_labels: str = "") -> CheckedPart:
     """Check a part that is a single frame, with a pixel frame's columns; first make the repairs, and relabel."""
-    repaired_frame = apply_repairs(relabel(frame, new_labels), select_repairs(find_max_pixel(frame), repairs))
-    unit_scale = is_unit_scale(find_max_pixel(repaired_frame))
-    result = check_rows(apply_repairs(repaired_frame, ("scale",)) if unit_scale else repaired_frame)
+    scales = count_scales(frame)
+    needed_repairs = select_repairs(find_scale(scales), (*repairs, "scale"))
+    result = check_rows(apply_repairs(relabel(frame, new_labels), needed_repairs))
     return CheckedPart(
         n_input=len(frame),
         images=images.of_frame(result.valid),
@@ -86,7 +87,7 @@ def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair], new_labels: str 
         positions=np.flatnonzero(result.is_valid),
         faults={name: np.flatnonzero(fails) for name, fails in result.faults.items()},
         read_input=lambda positions: frame.iloc[positions],
-        unit_scale=unit_scale,
+        scales=scales,
     )
 
 

@@ -19,7 +19,15 @@ from schemas.validation import CheckResult, LabelAgreement, Part
 from tasks.validation import labels, profiles
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.profiles import Histograms
-from tasks.validation.repairs import INVERSION_NEEDED, REPAIR_ADVISED, SCALE_NEEDED, turn_needed
+from tasks.validation.repairs import (
+    BYTES,
+    INVERSION_NEEDED,
+    REPAIR_ADVISED,
+    find_scale,
+    merge_scales,
+    scale_message,
+    turn_needed,
+)
 
 MAX_LABELS_READ = 1_000
 """Rows with unknown labels, of all, that are read to see whether the labels are 10."""
@@ -51,9 +59,15 @@ def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRe
     return [CheckResult("shards", "error", f"{message}; {_budget_message(rules)}")]
 
 
-def check_scale(part: Part, checked: CheckedPart) -> list[CheckResult]:
-    """Check that pixels range from 0 to 255, not to 1."""
-    return [CheckResult("scale", "error", f"{part} part: {SCALE_NEEDED}")] if checked.unit_scale else []
+def check_scale(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
+    """Check that pixels range from 0 to 255, those of all rows alike."""
+    counts, scale = merge_scales(checked.scales), find_scale(checked.scales)
+    if _exceeds_budget(counts.total() - counts[scale], checked, rules):
+        ranges = ", ".join(f"{name} in {count(n_rows, 'row')}" for name, n_rows in counts.most_common())
+        return [CheckResult("scale", "error", f"{part} part: pixels run {ranges}; bring all rows to one scale")]
+    if scale == BYTES or "scale" in rules.repair:
+        return []
+    return [CheckResult("scale", "error", f"{part} part: {scale_message(scale)}")]
 
 
 def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
@@ -131,7 +145,7 @@ def check_labels(part: Part, checked: CheckedPart, agreement: LabelAgreement, ru
     fault = labels.fault(agreement)
     if not fault:
         return []
-    advice = labels.relabel_advised(agreement.digits) if agreement.digits else "; --wrong-labels warning trains anyway"
+    advice = labels.relabel_advice(agreement.digits) if agreement.digits else "; --wrong-labels warning trains anyway"
     return [CheckResult("labels", rules.wrong_labels, f"{part} part: {fault}{advice}")]
 
 

@@ -75,7 +75,7 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
             inspection.label_agreement |= merger.label_agreement
         for part, checked in inspection.parts.items():
             inspection.results += data_checks.check_shards(part, checked, rules)
-            inspection.results += data_checks.check_scale(part, checked)
+            inspection.results += data_checks.check_scale(part, checked, rules)
         if all(checked.n_input for checked in inspection.parts.values()):
             _quarantine_copies_and_split(inspection.parts, rules)
             _check_data(inspection)
@@ -147,7 +147,7 @@ def _check_data(inspection: Inspection) -> None:
         _check_images(inspection, "train", histograms)
         if "test" in inspection.raw.parts and len(test):
             _check_images(inspection, "test", profiles.compute_histograms(test, inspection.reference))
-        elif len(test) and "train" in inspection.label_agreement:  # else a split-off test part is like the rest
+        elif len(test) and test is not train and "train" in inspection.label_agreement:  # a split-off part
             inspection.label_agreement["test"] = inspection.label_checker.measure(test)
     for drift in inspection.drifts:
         if drift.exceeds_threshold:
@@ -186,6 +186,8 @@ def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
 
 def _validation(inspection: Inspection) -> Validation:
     raw, parts, profile = inspection.raw, inspection.parts, inspection.profile
+    # In cross-validation, the training rows are the test rows, too; they count once.
+    parts = {part: checked for part, checked in parts.items() if part in raw.parts or checked is not parts["train"]}
     return Validation(
         name=raw.name,
         source=raw.source,
@@ -214,6 +216,7 @@ def _validation(inspection: Inspection) -> Validation:
         label_agreement=dict(sorted(inspection.label_agreement.items(), key=lambda item: item[0] not in parts)),
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
+        notes=raw.notes + tuple(note for checked in parts.values() for note in checked.notes),
     )
 
 

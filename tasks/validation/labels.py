@@ -80,7 +80,7 @@ def fault(agreement: LabelAgreement) -> str:
     return f"{message}; the champion agrees with {agreement.champion:.0%} of these labels"
 
 
-def relabel_advised(digits: Sequence[int]) -> str:
+def relabel_advice(digits: Sequence[int]) -> str:
     """Return the advice to repair labels that stand for these digits; labels run from 0, to 10 if there are 11."""
     return f": --relabel {','.join(f'{label}={digit}' for label, digit in enumerate(digits) if label != digit)}"
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -24,8 +25,20 @@ TURNS: dict[Repair, Callable[[NDArray[np.generic]], NDArray[np.generic]]] = {
 }
 """Functions of images, rows × 28 × 28; rotations are counterclockwise."""
 
+BYTES = "from 0 to 255"
+SCALES = {
+    "from 0 to 1": (0.0, 1.0),
+    "from 0 to 15": (0.0, 15.0),
+    "from 0 to 16": (0.0, 16.0),
+    "from -1 to 1": (-1.0, 1.0),
+    "from -0.5 to 0.5": (-0.5, 0.5),
+    "from -0.42 to 2.82 (normalised by MNIST's mean and deviation)": (-0.1307 / 0.3081, 0.8693 / 0.3081),
+}
+"""The other scales that can be repaired: the values that stand for 0 and 255."""
+TOLERANCE = 0.005
+
 REPAIR_ADVISED = ": --repair "
-SCALE_NEEDED = f"pixels run from 0 to 1; 0 to 255 are needed{REPAIR_ADVISED}scale"
+"""Separates what is wrong from the repair that helps."""
 INVERSION_NEEDED = f"ink is dark on a bright background{REPAIR_ADVISED}invert"
 
 MIN_SIMILARITY, MIN_GAIN = 0.8, 0.1
@@ -36,16 +49,20 @@ with Fashion-MNIST, however it is turned.
 """
 
 
-def apply_repairs(frame: pd.DataFrame, repairs: Iterable[Repair]) -> pd.DataFrame:
-    """Return the frame with repaired images; its index and label column, if any, are unchanged."""
+def apply_repairs(frame: pd.DataFrame, repairs: Iterable[str]) -> pd.DataFrame:
+    """Return the frame with repaired images; its index and label column, if any, are unchanged.
+
+    The repairs are those of `select_repairs`, with the name of a scale in place of `scale`.
+    """
     for repair in repairs:
         pixels = _pixels(frame)
-        if repair == "scale":
-            values = np.rint(pixels * 255.0)
+        if repair in SCALES:
+            low, high = SCALES[repair]
+            values = np.rint((pixels - low) * (255 / (high - low)))
         elif repair == "invert":
             values = 255 - pixels
         else:
-            values = TURNS[repair](pixels.reshape(-1, SIDE, SIDE)).reshape(pixels.shape)
+            values = TURNS[cast("Repair", repair)](pixels.reshape(-1, SIDE, SIDE)).reshape(pixels.shape)
         images = pd.DataFrame(values, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
         frame = pd.concat([frame.iloc[:, :-PIXEL_COUNT], images], axis=1)
     return frame
@@ -60,20 +77,49 @@ def relabel(frame: pd.DataFrame, digits: str) -> pd.DataFrame:
     return pd.concat([labels, frame.iloc[:, 1:]], axis=1)
 
 
-def select_repairs(max_pixel: float, repairs: Iterable[Repair]) -> tuple[Repair, ...]:
-    """Return the requested repairs, without `scale` if the part's highest pixel shows that it isn't needed."""
-    return tuple(repair for repair in repairs if repair != "scale" or is_unit_scale(max_pixel))
+def select_repairs(scale: str, repairs: Iterable[Repair]) -> tuple[str, ...]:
+    """Return the requested repairs of images with a scale; `scale` comes first, by the scale's name, if it is needed.
+
+    Readers resize.
+    """
+    repairs = tuple(repairs)
+    others = tuple(repair for repair in repairs if repair not in {"scale", "resize"})
+    return (scale, *others) if scale in SCALES and "scale" in repairs else others
 
 
-def is_unit_scale(max_pixel: float) -> bool:
-    """Check whether pixels range from 0 to 1, by the highest of them. If all are 0, the scale is unknown: False."""
-    return 0 < max_pixel <= 1
+def scale_message(scale: str) -> str:
+    """Say which repair images with another scale than from 0 to 255 need."""
+    return f"pixels run {scale}; 0 to 255 are needed{REPAIR_ADVISED}scale"
 
 
-def find_max_pixel(frame: pd.DataFrame) -> float:
-    """Return the highest of a frame's pixels; 0 if there are none."""
+def count_scales(frame: pd.DataFrame) -> Counter[str]:
+    """Count the rows by their scale, as their lowest and highest pixels show it; empty rows are left out."""
     pixels = _pixels(frame)
-    return float(np.nanmax(pixels, initial=0) if pixels.dtype.kind == "f" else pixels.max(initial=0))
+    if not len(pixels):
+        return Counter()
+    low, high = pixels.min(axis=1), pixels.max(axis=1)
+    unknown = np.isfinite(high) & ((low != 0) | (high != 0))
+    counts: Counter[str] = Counter()
+    for scale, (lowest, highest) in SCALES.items():
+        reaches_low = abs(low - lowest) < TOLERANCE if lowest else low >= 0
+        fits = unknown & reaches_low & (high <= highest + TOLERANCE * (lowest < 0))
+        counts[scale] = int(fits.sum())
+        unknown &= ~fits
+    counts[BYTES] = int(unknown.sum())
+    return +counts
+
+
+def find_scale(counts: Mapping[str, int]) -> str:
+    """Return the scale of most rows."""
+    return max((BYTES, *SCALES), key=merge_scales(counts).__getitem__)
+
+
+def merge_scales(counts: Mapping[str, int]) -> Counter[str]:
+    """Return the counts of rows by scale; if some rows reach 16, those that reach 15 have the same scale."""
+    merged = Counter(counts)
+    if merged["from 0 to 16"]:
+        merged["from 0 to 16"] += merged.pop("from 0 to 15", 0)
+    return +merged
 
 
 def _pixels(frame: pd.DataFrame) -> NDArray[Any]:

@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.reports import card
-from artifacts.store.storage import FolderStorage, Storage
+from artifacts.store.folder_storage import FolderStorage
+from artifacts.store.storage import Storage
 from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe
@@ -55,7 +56,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     from tasks.inference import model
     from tasks.training import job, sampling
 
-    stated = json.loads((folder / CARD).read_text())
+    stated = json.loads((folder / CARD).read_text("utf-8"))
     dataset = _read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])

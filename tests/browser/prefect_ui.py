@@ -58,8 +58,13 @@ class PrefectUi:
 
     @classmethod
     @contextlib.contextmanager
-    def opened(cls, browser: Browser, address: str, version: str, size: tuple[int, int] = SIZE) -> Iterator[Self]:
-        """Open a page for a UI of the server at an address such as `http://127.0.0.1:4200`."""
+    def opened(
+        cls, browser: Browser, address: str, version: str, password: str = "", size: tuple[int, int] = SIZE
+    ) -> Iterator[Self]:
+        """Open a page for a UI of the server at an address such as `http://127.0.0.1:4200`.
+
+        A password such as `admin:…` is entered already, as after the first visit.
+        """
         width, height = size
         context = browser.new_context(
             viewport={"width": width, "height": height}, timezone_id="Etc/UTC", locale="en-US", reduced_motion="reduce"
@@ -69,6 +74,8 @@ class PrefectUi:
             # The button "Switch to V1 UI" sets this cookie.
             context.add_cookies([{"name": "prefect_ui_version", "value": version, "url": address}])
             context.route(lambda url: not url.startswith(address), _refuse)
+            if password:  # where both UIs keep it
+                context.add_init_script(f"localStorage.setItem('prefect-password', btoa('{password}'))")
             yield cls(context.new_page(), address, version)
 
     def _on_console(self, message: ConsoleMessage) -> None:

@@ -38,7 +38,8 @@ def take_all() -> dict[str, bytes]:
     """Return the screenshots as PNGs by name."""
     with tempfile.TemporaryDirectory() as folder, browser() as chromium, serving.served(Path(folder)) as api:
         report = train(api, Path(folder) / "store")[REPORTED_RUN]
-        with PrefectUi.opened(chromium, str(api.base_url).removesuffix("/api/"), NEWER, (WIDTH, HEIGHT)) as ui:
+        address, password = str(api.base_url).removesuffix("/api/"), serving.read_password(Path(folder))
+        with PrefectUi.opened(chromium, address, NEWER, password, (WIDTH, HEIGHT)) as ui:
             return {
                 "report": report_screenshot(ui, report),
                 "form": form_screenshot(ui),

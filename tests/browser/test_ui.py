@@ -1,12 +1,16 @@
 """Both Prefect UIs after runs of the deployments: reports, runs, the form of parameters."""
 
+import contextlib
 import itertools
 import json
 import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -31,9 +35,14 @@ class Deployed:
     """A server after runs of its deployments: two trained versions, one unchanged run, and a prediction."""
 
     api: httpx.Client
+    password: str
     store: Store
     trained: dict[str, Any]
     unchanged: dict[str, Any]
+
+    @property
+    def address(self) -> str:
+        return str(self.api.base_url).removesuffix("/api/")
 
     def artifact(self, key: str) -> dict[str, Any]:
         """Return the newest artifact of a key."""
@@ -83,16 +92,46 @@ def deployed(browser, source, tmp_path_factory):
         predicted = {"input": str(source), "store": str(store), "output": output}
         runs.append(serving.run(api, "predict/predict", predicted))
         assert {run["state_type"] for run in runs} == {"COMPLETED"}
-        yield Deployed(api, Store(store), runs[1], runs[2])
+        yield Deployed(api, serving.read_password(home), Store(store), runs[1], runs[2])
 
 
 @pytest.fixture(params=[NEWER, OLDER])
 def ui(request, browser, deployed):
     """Yield a page of each UI; check that neither its scripts nor the server's responses failed."""
-    address = str(deployed.api.base_url).removesuffix("/api/")
-    with PrefectUi.opened(browser, address, request.param) as opened:
+    with PrefectUi.opened(browser, deployed.address, request.param, deployed.password) as opened:
         yield opened
         assert opened.faults == []
+
+
+@pytest.mark.parametrize("version", [NEWER, OLDER])
+def test_ui_asks_for_the_password(browser, deployed, version):
+    with PrefectUi.opened(browser, deployed.address, version) as ui:
+        ui.open("/artifacts")
+        ui.page.locator("input[type=password]").fill(deployed.password)
+        ui.page.keyboard.press("Enter")
+        ui.page.get_by_text("training-report", exact=True).first.wait_for()
+
+
+REQUEST = """async ([url, body]) => {
+    const json = {method: "POST", headers: {"Content-Type": "application/json"}, body}
+    const opaque = await fetch(url, {method: "POST", mode: "no-cors", body})
+    return [opaque.type, await fetch(url, json).then(response => response.status, error => error.name)]
+}"""
+
+
+def test_page_of_another_origin_starts_no_run(browser, deployed, tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=tmp_path))
+    Thread(target=server.serve_forever, daemon=True).start()
+    count = {"flow_runs": {"tags": {"all_": ["digits"]}}}
+    before = deployed.api.post("/flow_runs/count", json=count).json()
+    verify = serving.deployment(deployed.api, "verify/verify")["id"]
+    with contextlib.closing(browser.new_context()) as context:
+        page = context.new_page()
+        page.goto("http://{}:{}".format(*server.server_address))
+        answers = page.evaluate(REQUEST, [f"{deployed.address}/api/deployments/{verify}/create_flow_run", "{}"])
+    server.shutdown()
+    assert answers == ["opaque", "TypeError"]
+    assert deployed.api.post("/flow_runs/count", json=count).json() == before
 
 
 def test_training_report_shows_accuracy_and_confusion_matrix(ui, deployed):
@@ -183,8 +222,8 @@ def test_form_starts_a_run_with_its_parameters_and_shows_the_result(ui, deployed
     ui.open_form("retrain")
     ui.page.locator("textarea").first.fill(missing)
     run = serving.wait_for_run(deployed.api, submit(ui)["id"])
-    given = serving.deployment(deployed.api, "train/retrain")["parameters"]
-    assert {name: run["parameters"][name] for name in given} == given | {"source": missing}
+    defaults = serving.deployment(deployed.api, "train/retrain")["parameters"]
+    assert {name: run["parameters"][name] for name in defaults} == defaults | {"source": missing}
     assert run["state_name"] == "Failed"
     ui.open_message(run["id"])
     ui.page.get_by_text(f"InputError: {missing}: no such file or folder").first.wait_for()

@@ -4,24 +4,15 @@ import contextlib
 import subprocess
 import sys
 
+import down
 import pytest
-from samples import ROOT
+import up
 
 
-@pytest.fixture
-def deployment(monkeypatch):
-    """Return the modules up and down; their folder isn't a package."""
-    monkeypatch.syspath_prepend(str(ROOT / "deployment"))
-    import down
-    import up
-
-    return up, down
-
-
-def test_server_is_recorded_before_the_worker_starts(deployment, tmp_path, monkeypatch):
-    up, down = deployment
+def test_server_is_recorded_before_the_worker_starts(tmp_path, monkeypatch):
     monkeypatch.setattr(down, "RECORD", tmp_path / "make-up.json")
     monkeypatch.setattr(up, "SERVER_LOG", tmp_path / "log")
+    monkeypatch.setattr(up, "PASSWORD_FILE", tmp_path / "password")
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
 
     def killed(*_):
@@ -29,7 +20,6 @@ def test_server_is_recorded_before_the_worker_starts(deployment, tmp_path, monke
 
     monkeypatch.setattr(up, "check_port", lambda _: None)
     monkeypatch.setattr(up, "await_server", killed)
-    monkeypatch.setattr(up, "PREFECT", sys.executable)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
         monkeypatch.setattr(up, "background_process", lambda *_: contextlib.nullcontext(server))
         with pytest.raises(SystemExit), contextlib.ExitStack() as stack:

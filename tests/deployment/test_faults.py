@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+import up
 from samples import ROOT, clean_environment
 from serving import api_client, deployment, enable_predict_trigger, free_port, run, set_predict_output, wait_for_run
 
@@ -36,7 +37,7 @@ class Deployed:
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
-        self.environment = clean_environment(home) | intervals
+        self.environment = clean_environment(home) | intervals | up.FLOW_SETTINGS | up.SERVER_SETTINGS
         self.environment |= {"PREFECT_API_URL": self.url, "PROJECT": str(ROOT)}
         self.api = api_client(self.url)
         self.server = self.worker = None
@@ -211,6 +212,7 @@ def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed
     for process in deployed.flow_processes():
         process.kill()
     following = deployed.trigger(endless)
+    deployed.deploy()  # as `make up` does; the server has to remember the last heartbeat
     deployed.start_worker()
     assert_resumes(deployed, following)
     assert deployed.state(training)["name"] == "Crashed"
@@ -232,6 +234,7 @@ def test_cancelled_run_ends_soon_and_leaves_its_checkpoints(deployed, training, 
 
 def test_server_outage_loses_neither_model_nor_report(deployed, long_training):
     run_id = start_training(deployed, long_training)
+    lease = deployed.state(run_id)["state_details"]["deployment_concurrency_lease_id"]
     deployed.kill(deployed.server)
     restart_time = time.monotonic() + OUTAGE_SECONDS
     last_checkpoint = f"epoch-{long_training['overrides']['epochs']:05}"
@@ -240,6 +243,8 @@ def test_server_outage_loses_neither_model_nor_report(deployed, long_training):
     )
     time.sleep(max(0, restart_time - time.monotonic()))
     deployed.start_server()
+    # Else Prefect would end a run that trains on for some minutes.
+    deployed.api.post(f"/v2/concurrency_limits/leases/{lease}/renew").raise_for_status()
     assert_published(deployed, run_id, long_training)
     query = {"artifacts": {"flow_run_id": {"any_": [run_id]}}}
     keys = {artifact["key"] for artifact in deployed.api.post("/artifacts/filter", json=query).json()}

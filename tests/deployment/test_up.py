@@ -5,12 +5,15 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import httpx
+import psutil
 import pytest
 import serving
 from samples import ROOT, clean_environment, write_shards
-from serving import api_client, deployment, free_port, run
+from serving import api_client, deployment, free_port, read_password, run, wait_for_run
 
 from artifacts.store.store import Store
 
@@ -40,17 +43,20 @@ def await_ready(process):
 
 
 @pytest.fixture(scope="module")
-def api(tmp_path_factory):
+def home(tmp_path_factory):
+    return tmp_path_factory.mktemp("up")
+
+
+@pytest.fixture(scope="module")
+def api(home):
     """Run `make up`; yield a client of the API; end it by Ctrl-C."""
     port = free_port()
-    environment = clean_environment(tmp_path_factory.mktemp("up")) | {
-        "PORT": str(port),
-        "PREFECT_WORKER_QUERY_SECONDS": "1",
-    }
+    environment = clean_environment(home) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     process = start(environment)
     lines = await_ready(process)
-    assert any(f"Prefect UI:  http://127.0.0.1:{port}" in line for line in lines)
-    with api_client(f"http://127.0.0.1:{port}/api") as client:
+    assert any(f"Prefect UI:  http://127.0.0.1:{port}/v2" in line for line in lines)
+    assert any(f"PREFECT_API_AUTH_STRING=$(cat {home}/make-up-password)" in line for line in lines)
+    with api_client(f"http://127.0.0.1:{port}/api", read_password(home)) as client:
         yield client
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
@@ -70,6 +76,51 @@ def parameters(tiny_npz, tmp_path_factory):
         "recipe": "plain",
         "overrides": overrides,
     }
+
+
+@pytest.mark.parametrize(
+    ("headers", "has_password", "status"),
+    [
+        ({}, True, 200),
+        ({}, False, 401),
+        ({"Authorization": "Basic YWRtaW46cGFzcw=="}, False, 401),
+        ({"Host": "rebound.example"}, True, 400),
+        ({"Host": "rebound.example:4200"}, True, 400),
+    ],
+)
+def test_server_answers_only_with_its_password_and_host(api, headers, has_password, status):
+    auth = api.auth if has_password else None
+    answer = httpx.post(f"{api.base_url}flow_runs/count", json={}, headers=headers, auth=auth)
+    assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"), [("http://127.0.0.1:{port}", True), ("http://127.0.0.1:1", False), ("null", False)]
+)
+def test_only_the_servers_own_pages_may_read_its_answers(api, origin, allowed):
+    origin = origin.format(port=api.base_url.port)
+    answer = api.get("/health", headers={"Origin": origin})
+    assert answer.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+
+
+def test_runs_cannot_choose_their_command_or_environment(api, tmp_path):
+    marker = tmp_path / "marker"
+    (tmp_path / "sitecustomize.py").write_text(f"open({str(marker)!r}, 'w')")
+    variables = {"command": f"touch {marker}", "env": {"PYTHONPATH": str(tmp_path)}, "working_dir": str(tmp_path)}
+    verify = deployment(api, "verify/verify")
+    refused = api.post(f"/deployments/{verify['id']}/create_flow_run", json={"job_variables": variables})
+    assert refused.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    request = {name: verify[name] for name in ("flow_id", "work_queue_name")} | {
+        "deployment_id": verify["id"],
+        "work_pool_name": "digits",
+        "parameters": {"store": str(tmp_path)},
+        "job_variables": variables,
+        "state": {"type": "SCHEDULED"},
+    }  # this way, Prefect doesn't check them
+    created = api.post("/flow_runs/", json=request).raise_for_status().json()
+    assert created["job_variables"] == variables
+    assert "there is no champion" in wait_for_run(api, created["id"])["state"]["message"]
+    assert not marker.exists()
 
 
 def test_retrain_publishes_a_version_and_a_second_run_is_unchanged(api, parameters):
@@ -104,12 +155,13 @@ def test_retrain_runs_one_at_a_time_on_a_schedule_with_a_time_zone(api):
 
 
 def deploy(api, home):
-    environment = clean_environment(home) | {"PREFECT_API_URL": str(api.base_url).rstrip("/")}
+    server = {"PREFECT_API_URL": str(api.base_url).rstrip("/"), "PREFECT_API_AUTH_STRING": read_password(home)}
+    environment = clean_environment(home) | server
     command = [sys.executable, ROOT / "deployment" / "deploy.py"]
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=True, timeout=120).stdout
 
 
-def test_deploying_again_keeps_what_was_changed_in_the_ui(api, tmp_path):
+def test_deploying_again_keeps_what_was_changed_in_the_ui(api, home):
     verify = deployment(api, "verify/verify")
     (schedule,) = verify["schedules"]
     api.patch(f"/deployments/{verify['id']}/schedules/{schedule['id']}", json={"active": False}).raise_for_status()
@@ -117,7 +169,7 @@ def test_deploying_again_keeps_what_was_changed_in_the_ui(api, tmp_path):
     api.post(f"/deployments/{verify['id']}/schedules", json=[added]).raise_for_status()
     api.patch(f"/deployments/{verify['id']}", json={"parameters": {"store": "other"}}).raise_for_status()
     serving.enable_predict_trigger(api, enabled=False)
-    assert deploy(api, tmp_path) == ""
+    assert deploy(api, home) == ""
     kept = deployment(api, "verify/verify")
     schedules = {one["schedule"]["cron"]: one["active"] for one in kept["schedules"]}
     assert (kept["parameters"], schedules) == ({"store": "other"}, {"0 5 * * *": False, "0 6 1 1 *": True})
@@ -128,15 +180,28 @@ def test_deploying_again_keeps_what_was_changed_in_the_ui(api, tmp_path):
 
     api.patch(f"/deployments/{verify['id']}", json={"version": "of another prefect.yaml"}).raise_for_status()
     replaced = "prefect.yaml has changed, and replaces what was changed in the Prefect UI: verify\n"
-    assert deploy(api, tmp_path) == replaced
+    assert deploy(api, home) == replaced
     assert deployment(api, "verify/verify")["parameters"] == {"store": "store"}
 
 
-def test_make_down_ends_the_processes_of_a_killed_make_up(tmp_path):
+def test_run_lost_in_a_power_cut_is_ended_and_make_down_stops_a_killed_make_up(tmp_path, parameters):
     port = free_port()
-    environment = clean_environment(tmp_path) | {"PORT": str(port)}
+    environment = clean_environment(tmp_path) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     process = start(environment)
     await_ready(process)
+    with api_client(f"http://127.0.0.1:{port}/api", read_password(tmp_path)) as api:
+        lost = trigger(api, parameters | {"overrides": parameters["overrides"] | {"epochs": 10_000, "batch_size": 4}})
+        await_state(api, lost, "RUNNING")
+        name = api.get(f"/flow_runs/{lost}").json()["name"]
+        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
+            each.kill()
+        process.wait()
+        process = start(environment)
+        assert f"ended, since its process is gone: {name}\n" in await_ready(process)
+        assert api.get(f"/flow_runs/{lost}").json()["state_name"] == "Crashed"
+        following = trigger(api, parameters)
+        await_state(api, following, "RUNNING")
+        assert wait_for_run(api, following)["state_type"] == "COMPLETED"
     process.kill()
     process.wait()
     socket.create_connection(("127.0.0.1", port), timeout=5).close()
@@ -147,6 +212,21 @@ def test_make_down_ends_the_processes_of_a_killed_make_up(tmp_path):
         socket.create_connection(("127.0.0.1", port), timeout=1)
     again = subprocess.run(down, env=environment, capture_output=True, text=True, check=True, timeout=120)
     assert again.stdout == "no process of make up is running\n"
+
+
+def trigger(api, parameters):
+    """Return the id of a new run of retrain."""
+    retrain = deployment(api, "train/retrain")["id"]
+    created = api.post(f"/deployments/{retrain}/create_flow_run", json={"parameters": parameters})
+    return created.raise_for_status().json()["id"]
+
+
+def await_state(api, run_id, state):
+    """Wait for a state that a run has to reach within two minutes of the start of `make up`."""
+    deadline = time.monotonic() + 100
+    while (current := api.get(f"/flow_runs/{run_id}").json()["state"])["type"] != state:
+        assert time.monotonic() < deadline, current
+        time.sleep(0.2)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +246,15 @@ def test_bad_port_or_server_address_is_a_one_line_error(environment, message, tm
     assert process.returncode == 1
     assert output.startswith(message)
     assert len(output.splitlines()) == 1
+
+
+def test_wrong_password_of_another_server_is_a_one_line_error(api, tmp_path):
+    url = str(api.base_url).rstrip("/")
+    process = start(clean_environment(tmp_path) | {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": "admin:wrong"})
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode == 1
+    reason = f"PREFECT_API_URL={url}: wrong or no password in PREFECT_API_AUTH_STRING\n"
+    assert output == f"creating or updating the deployments\nerror: the flows can't be deployed: {reason}"
 
 
 def test_port_in_use_is_a_one_line_error(tmp_path):

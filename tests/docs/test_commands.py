@@ -16,6 +16,7 @@ from flows import command_line
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OWN_VARIABLES = {"PORT": "deployment/up.py", "PROJECT": "prefect.yaml", "ARGS": "Makefile", "PYTHON": "Makefile"}
+OWN_VARIABLES |= {"DIGITS_TOKEN": "deployment/serve.py"}
 
 
 def commands() -> list[str]:
@@ -48,6 +49,10 @@ def check_make(target, *variables, monkeypatch):
     assert set(values) <= set(OWN_VARIABLES)
     if target == "train":
         accepts_flags(flow_of("train_flow"), shlex.split(values.get("ARGS", "")), monkeypatch)
+    if target == "serve":
+        monkeypatch.syspath_prepend(ROOT / "deployment")
+        serve = importlib.import_module("serve")
+        serve.app.parse_args(shlex.split(values.get("ARGS", "")), exit_on_error=False, print_error=False)
 
 
 def check_python(first, *arguments, monkeypatch):
@@ -103,7 +108,7 @@ CHECKS = {
     ".venv/bin/pre-commit": check_pre_commit,
 }
 RUN_BY_THE_TUTORIALS_TEST = ("mkdir", "cp")
-OF_OTHER_PROGRAMS = ("sudo -u postgres psql", "python3 -m venv .venv")
+OF_OTHER_PROGRAMS = ("sudo -u postgres psql", "python3 -m venv .venv", "curl")
 
 
 @pytest.mark.parametrize("command", commands())

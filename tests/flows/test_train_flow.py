@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from samples import QUICK, awaited_events, draw_digits, newest_artifact
 
+from artifacts.store.storage import storage_at
 from artifacts.store.store import Store
 from flows.predict_flow import predict_flow
 from flows.promote_flow import promote_flow
@@ -18,6 +19,7 @@ from schemas.errors import InputError, TrainingError
 from schemas.gate import GateRules
 from schemas.recipe import Overrides
 from schemas.rules import Rules
+from tasks.verification import rescore
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
@@ -280,6 +282,33 @@ def test_training_that_does_not_converge_publishes_nothing(tmp_path, tiny_npz):
     with pytest.raises(TrainingError, match="no better than guessing"):
         train_flow(str(tiny_npz), store=str(tmp_path / "store"), recipe="plain", overrides=hopeless)
     assert not (tmp_path / "store" / "versions").exists()
+
+
+@pytest.fixture
+def few_rows(tmp_path):
+    """Return a source of 250 drawn digits without a test part, which is too few to split one off."""
+    pixels, labels = draw_digits(250, seed=1)
+    np.savez(tmp_path / "few.npz", x=pixels, y=labels)
+    return tmp_path / "few.npz"
+
+
+def test_few_rows_are_cross_validated_from_training_to_prediction(few_rows, tmp_path):
+    run = {"source": str(few_rows), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
+    first = train_flow(**run)
+    assert first.promoted
+    assert first.metrics_message.endswith("in 250 digits in 5-fold cross-validation")
+    card = Store(tmp_path / "store").card(1)
+    assert (card["data"]["folds"], card["data"]["rows"]["test"], card["data"]["rows"]["training"]) == (5, 250, 225)
+    assert card["abstention"]["level"] >= 0.9
+    report = (tmp_path / "store" / "versions" / "1" / "report.md").read_text()
+    assert "5-fold cross-validation" in report
+    assert json.loads((tmp_path / "store" / "versions" / "1" / "validation.json").read_text())["rows"]["valid"] == {
+        "train": 250
+    }
+    assert newest_artifact("training-progress").description == "Share of 24 epochs that is done"
+    assert rescore.rescore(Path(first.folder), storage_at(tmp_path / "work"), reproduce=True) == []
+    prediction = predict_flow(str(few_rows), output=tmp_path / "predictions.csv", store=run["store"])
+    assert (prediction.n_rows, prediction.level) == (250, card["abstention"]["level"])
 
 
 def test_form_has_every_parameter_with_description_and_bounds():

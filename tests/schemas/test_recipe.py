@@ -35,7 +35,7 @@ def test_mnist_is_trained_with_the_preset_as_it_is(preset):
 
 @pytest.mark.parametrize(
     ("n_rows", "epochs", "batch_size", "validation_fraction"),
-    [(200, 300, 200, 0), (850, 300, 807, 0.05), (4250, 75, 1024, 0.05), (30_000, 14, 1024, 0.05)],
+    [(200, 300, 200, 0), (900, 300, 900, 0), (940, 300, 893, 0.05), (4250, 75, 1024, 0.05), (30_000, 14, 1024, 0.05)],
 )
 def test_few_rows_get_enough_steps(n_rows, epochs, batch_size, validation_fraction):
     recipe = Overrides().applied_to("fast", n_rows)

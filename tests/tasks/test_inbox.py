@@ -270,11 +270,18 @@ def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, mo
     assert Inbox(inbox).waiting()[1] == [], "a file time in the future doesn't matter"
 
 
+def with_random_labels(labels, share):
+    random = np.random.default_rng(0)
+    return np.where(random.random(len(labels)) < share, random.integers(0, 10, len(labels)), labels)
+
+
 @pytest.mark.parametrize(
     ("new_labels", "reason"),
     [
         (lambda labels: (labels + 1) % 10, "labels look shifted, 0→1, 1→2"),
-        (lambda labels: np.random.default_rng(0).integers(0, 10, len(labels)), "of the labels look random"),
+        (lambda labels: labels.replace({1: 7, 7: 1}), "labels look shifted, 1→7, 7→1 (digit→label)"),
+        (lambda labels: with_random_labels(labels, 0.3), "of the labels look random"),
+        (lambda labels: with_random_labels(labels, 1), "of the labels look random"),
     ],
 )
 def test_file_of_wrong_labels_is_rejected(inbox, new_labels, reason):
@@ -286,6 +293,19 @@ def test_file_of_wrong_labels_is_rejected(inbox, new_labels, reason):
     assert len(merge(source, inbox).train) == 1500
     assert reason in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
     assert "--" not in (inbox / "rejected" / "wrong.npz.reason.txt").read_text()
+
+
+def test_relabel_applies_to_the_source_and_to_files_of_the_inbox(tmp_path, inbox):
+    rules = Rules(relabel="10=0")
+    (old, old_labels), (new, new_labels) = draw_digits(200, seed=1), draw_digits(100, seed=5)
+    put(tmp_path / "ten.npz", old, np.where(old_labels == 0, 10, old_labels))
+    put(inbox / "ten.npz", new, np.where(new_labels == 0, 10, new_labels))
+    base = datasets.load(str(tmp_path / "ten.npz"), None, rules)
+    raw = read(base, inbox, rules)
+    parts = {"train": check_frame(base.train, rules.repair, rules.relabel)}
+    merging = InboxMerger(raw, parts, rules, CHECKER)
+    process_inbox.accept_or_reject_files(merging, raw.inbox)
+    assert merging.merged()[1].images.labels.tolist() == [*old_labels, *new_labels]
 
 
 def test_file_moved_out_of_done_is_no_longer_trained_on(base, inbox):

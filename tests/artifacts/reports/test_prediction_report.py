@@ -4,40 +4,9 @@ import dataclasses
 import re
 
 import numpy as np
-import pytest
 
 from artifacts.reports import markdown, plots, prediction_report
-from schemas.abstention import Abstention
-from schemas.prediction import Example, Prediction
-from schemas.results import ScoredPredictions
-from schemas.validation import CheckResult, Drift
-
-
-@pytest.fixture(scope="module")
-def prediction() -> Prediction:
-    """Return the totals of 1,003 images, three of which failed a row check."""
-    example = Example("scan.png", np.zeros((28, 28), np.uint8), 7, 0.53, 1, abstained=True)
-    return Prediction(
-        source="scans/",
-        version=3,
-        threshold=0.8,
-        output="out.csv",
-        seconds=0.5,
-        n_rows=1003,
-        labels=np.full(10, 100),
-        abstained=np.arange(10),
-        confidences=np.full(20, 50),
-        unlike_training=20,
-        invalid={"pixel missing": 2, "blank": 1},
-        drifts=(Drift("input", "ink", 0.3, 0.25), Drift("input", "labels", 0.01, 0.1)),
-        findings=(CheckResult("checks", "warning", "no prediction for 3 of 1,003 images"),),
-        reference="mnist of version 3, 60,000 rows",
-        class_means=np.zeros((10, 784), np.float32),
-        reference_means=np.zeros((10, 784), np.float32),
-        least_confident=(example,),
-        least_similar=(example,),
-        score=ScoredPredictions(1000, 0.9, (0.88, 0.92), np.eye(10, dtype=int) * 90, Abstention(0.8, 0.95, 0.99)),
-    )
+from schemas.prediction import Example
 
 
 def test_the_report_has_a_section_for_each_aspect(prediction):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import fsspec
 import pytest
-from samples import ROOT, fill_version, promote, publish
+from samples import DAMAGED, ROOT, fill_version, promote, publish
 
 from artifacts.store import migrate
 from artifacts.store.store import Store
@@ -103,7 +103,7 @@ class Killed(BaseException):
 
 @pytest.mark.parametrize("method", ["create", "write", "remove", "remove_folder"])
 def test_migration_that_was_killed_is_finished_by_another_one(old, tmp_path, monkeypatch, method):
-    from artifacts.store.storage import FolderStorage
+    from artifacts.store.folder_storage import FolderStorage
 
     original = getattr(FolderStorage, method)
     for point in range(100):
@@ -130,11 +130,26 @@ def test_migration_that_was_killed_is_finished_by_another_one(old, tmp_path, mon
     assert 0 < point < 99
 
 
-def test_damaged_history_of_layout_1_is_named(old):
-    (old / "history.jsonl").write_text("scribble\n")
-    with pytest.raises(StoreError, match=r"history\.jsonl: a line isn't JSON .*; fix or remove it"):
-        migrate.migrate(str(old))
-    assert (old / "champion").exists()
+@pytest.mark.parametrize("content", [line for line in DAMAGED if b"\n" not in line and line])
+@pytest.mark.parametrize("name", ["champion", "history.jsonl"])
+def test_damaged_line_of_layout_1_is_named_and_kept(old, name, content):
+    lines = (old / name).read_bytes().splitlines(keepends=True) if name == "history.jsonl" else []
+    (old / name).write_bytes(b"".join([*lines[:4], content, b"\n"]))
+    (message,) = migrate.migrate(str(old))
+    assert message.startswith(f"{old}/{name}: not an event (")
+    assert message.endswith(f"); kept in {old}/damaged-history.jsonl")
+    assert (old / "damaged-history.jsonl").read_bytes() == content + b"\n"
+    check_migrated(str(old))
+    assert publish(Store(old), promoted=True) == 8
+
+
+def test_version_of_another_store_promotes_itself_in_no_migration(old):
+    old_version(old / "versions", 20260101, promoted=True, champion=6)
+    (old / "versions" / "20260102").mkdir()
+    migrate.migrate(str(old))
+    check_migrated(str(old))
+    assert publish(Store(old)) == 8
+    assert "version 20260101: not in this store's history" in Store(old).ignored()[0]
 
 
 def test_command_migrates_a_store_and_reports_in_one_line(old, tmp_path):

@@ -12,7 +12,7 @@ from samples import VERSION_FILES, fill_version, promote, publish
 from artifacts.store import storage as storage_module
 from artifacts.store.storage import ObjectStorage
 from artifacts.store.store import Store
-from schemas.errors import InputError, StorageError, StoreError, UnavailableError
+from schemas.errors import InputError, StorageError, UnavailableError
 
 
 @pytest.fixture
@@ -358,11 +358,3 @@ def test_store_that_does_not_answer_may_answer_later(bucket, monkeypatch):
 def test_check_of_an_object_store_leaves_nothing(bucket):
     Store(f"{bucket}/store").check_writable()
     assert fsspec.filesystem("s3").ls(bucket, refresh=True) == []
-
-
-def test_damaged_event_in_an_object_store_is_named(memory):
-    store = Store(memory)
-    publish(store)
-    fsspec.filesystem("memory").pipe_file("/digits/history/000001.json", b'{"event": "deci')
-    with pytest.raises(StoreError, match=r"memory://digits/history/000001\.json: not an event"):
-        store.history()

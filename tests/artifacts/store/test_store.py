@@ -1,5 +1,6 @@
 """The store of versions in a folder: numbers, decisions, races, kills and tampering."""
 
+import errno
 import io
 import json
 import multiprocessing
@@ -10,13 +11,14 @@ import stat
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from samples import ROOT, VERSION_FILES, fill_version, promote, publish
 
 from artifacts.store import store as store_module
-from artifacts.store.history import State
+from artifacts.store.records import State
 from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
 
@@ -216,8 +218,16 @@ class Killed(BaseException):
 OPERATIONS = ("open", "fsync", "mkdir", "rename", "replace", "link", "chmod", "unlink", "rmdir")
 
 
-def count_operations(monkeypatch: pytest.MonkeyPatch, point: int) -> None:
-    """Raise Killed at the file operation of a number, and at all later ones."""
+def killed() -> BaseException:
+    return Killed()
+
+
+def disk_gone() -> BaseException:
+    return OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def count_operations(monkeypatch: pytest.MonkeyPatch, point: int, error: Callable[[], BaseException]) -> None:
+    """Raise an error at the file operation of a number, and at all later ones."""
     count = 0
 
     def counted(operation):
@@ -225,7 +235,7 @@ def count_operations(monkeypatch: pytest.MonkeyPatch, point: int) -> None:
             nonlocal count
             count += 1
             if count > point:
-                raise Killed
+                raise error()
             return operation(*args, **kwargs)
 
         return call
@@ -248,9 +258,8 @@ class Sigkill(BaseException):
         os.kill(os.getpid(), signal.SIGKILL)
 
 store = Store(sys.argv[1])
-test_store.Killed = Sigkill
 with pytest.MonkeyPatch.context() as patch:
-    test_store.count_operations(patch, int(sys.argv[2]))
+    test_store.count_operations(patch, int(sys.argv[2]), Sigkill)
     test_store.use(store)
 """
 
@@ -297,20 +306,21 @@ def check_after_kill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not list(folder.rglob(".*")), "nothing half written is left"
 
 
-def test_killed_at_any_file_operation_the_store_is_whole(tmp_path, monkeypatch):
+@pytest.mark.parametrize("error", [killed, disk_gone])
+def test_killed_at_any_file_operation_the_store_is_whole(tmp_path, monkeypatch, error):
     template = Path(prepared(tmp_path / "template").uri)
     for point in range(1000):
         store = Store(shutil.copytree(template, tmp_path / str(point)))
         with monkeypatch.context() as patch:
-            count_operations(patch, point)
+            count_operations(patch, point, error)
             try:
                 use(store)
-                killed = False
-            except Killed:
-                killed = True
+                ended = True
+            except (Killed, InputError):  # a disk's error is one line
+                ended = False
         with monkeypatch.context() as patch:
             check_after_kill(Store(store.uri), patch)
-        if not killed:
+        if ended:
             break
         shutil.rmtree(store.uri)
     assert 50 < point < 999, "the kills reached every operation, the last run none"
@@ -370,19 +380,6 @@ def test_permissions_of_a_version_follow_the_umask(tmp_path, umask, expected):
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == expected
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {expected & 0o666}
-
-
-def test_full_disk_leaves_the_champion_as_it_was(store, monkeypatch):
-    def full(_descriptor):
-        raise OSError(28, "No space left on device")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", full)
-        with pytest.raises(OSError, match="No space"):
-            promote(store, 3)
-    assert store.champion() == 2
-    promote(store, 3)
-    assert store.champion() == 3
 
 
 # Many processes
@@ -532,7 +529,7 @@ def edit_card(folder):
         (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt isn't listed on its card"),
         (lambda folder: (folder / "more").mkdir(), "more isn't listed on its card"),
         (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
-        (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json is incomplete"),
+        (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json can't be read"),
         (lambda folder: (folder / "card.json").unlink(), "there is no version 3; there are 1, 2"),
         (copy_card, "the card is that of version 1"),
         (edit_card, r"card\.json differs from the history"),
@@ -544,17 +541,6 @@ def test_tampered_version_is_named_and_not_promoted(store, tamper, message):
         promote(store, 3)
     assert store.champion() == 2
     assert store.find_by_fingerprint("f") == 2
-
-
-def test_version_of_another_store_is_not_promoted(store, folder, tmp_path):
-    other = Store(tmp_path / "other")
-    for _ in range(6):
-        number = publish(other, promoted=True)
-    shutil.copytree(other.local_dir(number), folder / "versions" / str(number))
-    with pytest.raises(StoreError, match=r"card\.json differs from the history"):
-        promote(store, number)
-    store.recover()
-    assert store.champion() == 2
 
 
 def test_verified_version_is_hashed_once(store, monkeypatch):
@@ -585,7 +571,9 @@ def test_newest_event_is_found_whatever_the_hint_says(store, folder, hint):
         path.unlink()
     else:
         path.write_bytes(hint)
-    assert Store(store.uri).state() == State(5, 2, 1, refusals=3, last_version=3, oldest_kept=1, best_champion=2)
+    assert Store(store.uri).state() == State(
+        event=5, champion=2, previous_champion=1, refusals=3, last_version=3, oldest_kept=1, best_champion=2
+    )
     assert publish(store) == 4
     assert path.read_bytes() == b"6"
 
@@ -613,13 +601,6 @@ def test_lost_event_changes_nothing_but_the_list(store, folder):
     assert (store.champion(), store.state().previous_champion) == (2, 1)
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}"])
-def test_damaged_event_is_named(store, folder, content):
-    (folder / "history" / "000005.json").write_bytes(content)
-    with pytest.raises(StoreError, match=r"history/000005\.json: not an event .*; restore it from a backup"):
-        store.champion()
-
-
 def test_store_of_a_later_release_is_refused(store, folder):
     (folder / "store.json").write_text('{"layout": 3}')
     with pytest.raises(StoreError, match="its layout is 3, this release reads 2"):
@@ -645,7 +626,7 @@ def test_folder_without_permission_is_refused(monkeypatch, tmp_path):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "stat", forbidden)
-    with pytest.raises(InputError, match="Permission denied"):
+    with pytest.raises(InputError, match=r"Permission denied\); give this user access"):
         Store(tmp_path / "store").check_writable()
 
 
@@ -654,7 +635,9 @@ def test_disk_without_hard_links_is_refused(monkeypatch, tmp_path):
         raise OSError(95, "Operation not supported")
 
     monkeypatch.setattr(os, "link", unsupported)
-    with pytest.raises(InputError, match=r"Operation not supported.*on a disk with hard links"):
+    with pytest.raises(
+        InputError, match=r"Operation not supported\); use a folder of this user, on a disk with hard links"
+    ):
         Store(tmp_path / "store").check_writable()
 
 

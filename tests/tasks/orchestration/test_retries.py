@@ -21,7 +21,6 @@ def caused_by(error):
     [
         UnavailableError("fashion-mnist can't be downloaded"),
         httpx.ConnectError("no server"),
-        OSError(errno.ENOSPC, "No space left on device"),
         OSError(errno.EIO, "Input/output error"),
         caused_by(OSError(errno.ESTALE, "Stale file handle")),
     ],
@@ -38,6 +37,7 @@ def test_errors_of_disk_and_network_are_transient(error):
         TrainingError("diverged"),
         ValueError("a bug"),
         FileNotFoundError(errno.ENOENT, "No such file"),
+        OSError(errno.ENOSPC, "No space left on device"),
         caused_by(PermissionError(errno.EACCES, "Permission denied")),
         OSError("not a picture"),  # as Pillow raises it
         None,
@@ -49,7 +49,7 @@ def test_bad_data_and_program_errors_are_not_transient(error):
 
 @pytest.mark.prefect
 @pytest.mark.parametrize(
-    ("error", "calls"), [(OSError(errno.ENOSPC, "No space left on device"), 3), (InputError("bad data"), 1)]
+    ("error", "calls"), [(OSError(errno.EIO, "Input/output error"), 3), (InputError("bad data"), 1)]
 )
 def test_a_task_is_retried_for_transient_errors_alone(prefect_server, error, calls):
     called = []

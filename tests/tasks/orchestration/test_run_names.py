@@ -12,13 +12,13 @@ from tasks.orchestration import run_names
 @pytest.mark.parametrize("name", ["my experiment 7", "nightly", "seed-1", "train fast mlp on mnist"])
 def test_typed_name_stays(monkeypatch, name):
     monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", name)
-    assert run_names.named(lambda **_: "train")() == name
+    assert run_names.namer(lambda **_: "train")() == name
 
 
 @pytest.mark.parametrize("name", ["quick-fox", "Licensed-Feist", "lambda-thomson-vector"])
 def test_generated_name_is_replaced(monkeypatch, name):
     monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", name)
-    assert run_names.named(lambda **_: "train")() == "train"
+    assert run_names.namer(lambda **_: "train")() == "train"
 
 
 def test_name_of_a_training_lists_what_was_changed():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from schemas.abstention import AbstentionThreshold
+from schemas.abstention import MIN_PROOF_ROWS, AbstentionThreshold
 from tasks.scoring.metrics import abstention_threshold, measure_abstention
 
 
@@ -62,20 +62,21 @@ def test_the_proven_accuracy_is_true_in_19_of_20_cases(name, n_rows):
 def test_the_highest_provable_level_is_chosen_then_the_most_rows(wrong, n_accepted, level):
     probabilities = probabilities_of(CONFIDENCES, wrong)
     chosen = abstention_threshold(probabilities, np.zeros(3000, int))
-    measured = measure_abstention(chosen, probabilities, np.zeros(3000, int))
-    assert (chosen.level, measured.level) == (level, level)
-    assert measured.coverage == ((n_accepted or 0) / 3000)
+    abstention = measure_abstention(chosen, probabilities, np.zeros(3000, int))
+    assert (chosen.level, abstention.level) == (level, level)
+    assert abstention.coverage == ((n_accepted or 0) / 3000)
 
 
 def test_few_rows_prove_little_even_without_a_mistake():
-    levels = [abstention_threshold(probabilities_of(np.full(n, 0.9)), np.zeros(n, int)).level for n in (40, 60, 500)]
+    n_rows = (MIN_PROOF_ROWS - 1, MIN_PROOF_ROWS, 500)
+    levels = [abstention_threshold(probabilities_of(np.full(n, 0.9)), np.zeros(n, int)).level for n in n_rows]
     assert levels == [None, 0.9, 0.99]
 
 
 def test_coverage_and_accuracy_are_those_at_or_above_the_threshold():
     chosen = AbstentionThreshold(0.8, 0.9)
-    measured = measure_abstention(chosen, probabilities_of([0.9, 0.85, 0.7, 0.6], wrong=[1, 3]), np.zeros(4, int))
-    assert (measured.threshold, measured.coverage, measured.accuracy, measured.level) == (0.8, 0.5, 0.5, 0.9)
+    abstention = measure_abstention(chosen, probabilities_of([0.9, 0.85, 0.7, 0.6], wrong=[1, 3]), np.zeros(4, int))
+    assert (abstention.threshold, abstention.coverage, abstention.accuracy, abstention.level) == (0.8, 0.5, 0.5, 0.9)
 
 
 def test_rows_of_equal_confidence_are_accepted_together_or_not_at_all():
@@ -88,5 +89,5 @@ def test_without_held_out_rows_there_is_no_threshold():
 
 
 def test_without_a_threshold_no_row_is_accepted():
-    measured = measure_abstention(AbstentionThreshold(), probabilities_of([0.9, 0.8]), np.zeros(2, int))
-    assert (measured.threshold, measured.coverage, measured.accuracy) == (None, 0, None)
+    abstention = measure_abstention(AbstentionThreshold(), probabilities_of([0.9, 0.8]), np.zeros(2, int))
+    assert (abstention.threshold, abstention.coverage, abstention.accuracy) == (None, 0, None)

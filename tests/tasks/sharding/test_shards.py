@@ -17,7 +17,8 @@ from samples import draw_digits
 
 from artifacts.files import TEMPORARY_PREFIX
 from artifacts.reports import validation_report
-from artifacts.store.storage import RETIRED_PREFIX, FolderStorage, storage_at
+from artifacts.store.folder_storage import RETIRED_PREFIX, FolderStorage
+from artifacts.store.storage import storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
@@ -138,6 +139,19 @@ def test_shards_without_test_part_are_split_as_one_frame_is(train, tmp_path):
     )
     assert found.n_valid == whole.n_valid
     assert same.fingerprint == dataset.fingerprint
+
+
+def test_shards_are_relabelled_as_one_frame_is(tmp_path):
+    right = labelled_frame(*draw_digits(600, seed=1))
+    wrong = right.assign(label=right["label"].replace({0: 10, 3: 4, 4: 3}))
+    source = cut(wrong, tmp_path / "train", 3)
+    rules = RULES.model_copy(update={"relabel": "10=0,3=4,4=3", "min_test_rows": 10})
+    loaded = datasets.load(str(source), None, rules)
+    cache = ShardCache(FolderStorage(tmp_path / "work"), in_threads)
+    _, dataset = inspection.inspect(loaded, rules, profiles.load_embedded(), cache)
+    unchanged = rules.model_copy(update={"relabel": ""})
+    _, same = inspection.inspect(RawDataset("right", right, None), unchanged, profiles.load_embedded())
+    assert dataset.fingerprint == same.fingerprint
 
 
 def truncated(path):

@@ -128,7 +128,7 @@ def test_patterns_and_single_pictures_are_inputs(scans):
 @pytest.mark.parametrize(
     ("source", "expected"),
     [
-        ("nowhere.png", "nowhere.png: no such file or folder; .*an .npz, .parquet, picture, IDX or .csv file"),
+        ("nowhere.png", "nowhere.png: no such file or folder; .*an .npz, .npy, .parquet, picture, IDX or .csv file"),
         ("*.tif", r"\*.tif: no file; "),
         ("cifar10", "cifar10: photographs in colour"),
         ("empty", "empty: no file; "),
@@ -163,10 +163,7 @@ def late_word(frame):
 
 def test_a_later_file_of_another_layout_is_refused(scans, digits):
     digits.iloc[:2, 1:700].to_csv(scans / "z.csv", index=False)
-    with pytest.raises(InputError, match=r"z\.csv: 699 columns; expected pixel0 … pixel783, "):
-        batches(scans)
-    digits.iloc[:2, ::-1].to_csv(scans / "z.csv", index=False)
-    with pytest.raises(InputError, match=r"z\.csv: 'pixel783' in place of 'pixel0'"):
+    with pytest.raises(InputError, match=r"z\.csv: 699 columns; expected label, pixel0 … pixel783"):
         batches(scans)
 
 
@@ -235,7 +232,7 @@ def test_parquet_rows_do_not_depend_on_how_row_groups_are_read(bounds, rows, dig
     frame.iloc[70, 778] = pd.NA
     frame.to_parquet(tmp_path / "rows.parquet", row_group_size=rows, index=False)
     read = pd.concat(parquet_table.batches(tmp_path / "rows.parquet", DEFAULT_INPUT_RULES, 16))
-    expected = frame[["label", *frame.columns.drop("label")]].astype(np.float64)
+    expected = frame[list(digits.columns)].astype(np.float64)
     assert read.astype(np.float64).equals(expected)
 
 
@@ -268,7 +265,7 @@ DAMAGED = {
 
 @pytest.mark.parametrize("name", DAMAGED)
 def test_a_fault_late_in_a_file_is_located(name, digits, tmp_path, monkeypatch):
-    monkeypatch.setattr("tasks.sources.csv_table.BLOCK_BYTES", 50_000)  # so that it comes in a later block
+    monkeypatch.setattr("tasks.sources.csv_text.BLOCK_BYTES", 50_000)  # so that it comes in a later block
     spoil, expected = DAMAGED[name]
     (tmp_path / "rows").write_bytes(spoil(digits))
     with pytest.raises(InputError, match=expected):
@@ -277,7 +274,7 @@ def test_a_fault_late_in_a_file_is_located(name, digits, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("write", [source_files.npz, source_files.packed_npz, source_files.csv_gz, source_files.idx_gz])
 def test_memory_of_batches_does_not_grow_with_the_file(write, tmp_path, digits, monkeypatch):
-    monkeypatch.setattr("tasks.sources.csv_table.BLOCK_BYTES", 1 << 20)
+    monkeypatch.setattr("tasks.sources.csv_text.BLOCK_BYTES", 1 << 20)
     pixels = np.tile(pixels_of(digits), (60, 1))
     source = write(labelled_frame(pixels, np.tile(labels_of(digits), 60)), tmp_path)
     del pixels

@@ -16,7 +16,7 @@ from tasks.sources import mnist, npz
 
 @pytest.fixture(scope="module")
 def parts():
-    return dict(zip(("train", "t10k"), npz.read(mnist.PATH, DEFAULT_RULES), strict=True))
+    return dict(zip(("train", "t10k"), npz.read(mnist.PATH, DEFAULT_RULES)[:2], strict=True))
 
 
 def published_sums() -> dict[str, str]:

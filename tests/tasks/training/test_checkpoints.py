@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from artifacts.store.storage import FolderStorage
+from artifacts.store.folder_storage import FolderStorage
 from tasks.training import checkpoints
 from tasks.training.checkpoints import EpochProgress, TrainingState
 

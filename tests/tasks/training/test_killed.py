@@ -13,7 +13,7 @@ TRAINING = f"""
 import sys, time
 sys.path.insert(0, "tests")
 from pathlib import Path
-from artifacts.store.storage import FolderStorage
+from artifacts.store.folder_storage import FolderStorage
 from schemas.recipe import Overrides
 from samples import accepted
 from tasks.inference.start_up import import_tensorflow

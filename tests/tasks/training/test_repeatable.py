@@ -12,7 +12,7 @@ import numpy as np
 sys.path.insert(0, "tests")
 from pathlib import Path
 from samples import accepted
-from artifacts.store.storage import FolderStorage
+from artifacts.store.folder_storage import FolderStorage
 from schemas.recipe import Overrides
 from tasks.inference.start_up import import_tensorflow
 import_tensorflow()

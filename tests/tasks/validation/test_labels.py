@@ -65,7 +65,7 @@ def test_every_swap_three_cycle_and_shift_is_found(five_hundred):
 
 
 @pytest.mark.parametrize(
-    ("permutation", "named", "relabel"),
+    ("permutation", "message", "relabel"),
     [
         ([*range(1, 10), 0], "0→1, 1→2", "0=9,1=0,2=1,3=2,4=3,5=4,6=5,7=6,8=7,9=8"),
         ([0, 7, 2, 3, 4, 5, 6, 1, 8, 9], "1→7, 7→1", "1=7,7=1"),
@@ -73,12 +73,12 @@ def test_every_swap_three_cycle_and_shift_is_found(five_hundred):
         (range(1, 11), "8→9, 9→10", "1=0,2=1,3=2,4=3,5=4,6=5,7=6,8=7,9=8,10=9"),
     ],
 )
-def test_shifted_labels_are_refused_and_relabel_repairs_them(five_hundred, permutation, named, relabel):
+def test_shifted_labels_are_refused_and_relabel_repairs_them(five_hundred, permutation, message, relabel):
     wrong = relabelled(five_hundred, np.array(permutation)[labels_of(five_hundred)])
     validation, dataset = inspect(wrong)
     assert dataset is None
     (error,) = [error for error in validation.errors if error.check == "labels"]
-    assert named in error.message
+    assert message in error.message
     assert error.message.endswith(f": --relabel {relabel}")
     assert inspect(wrong, relabel=relabel)[1].fingerprint == inspect(five_hundred)[1].fingerprint
 

@@ -1,0 +1,168 @@
+"""Read zip and tar archives, and compressed files: they are unpacked to a temporary folder, and read from there."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+import pandas as pd
+
+from schemas.errors import InputError, first_line, join_messages
+from schemas.rules import InputRules, Rules
+from schemas.shards import ShardManifest
+from tasks.sources import datasets, foreign, formats, inputs, shards
+from tasks.sources.files import PIECE_BYTES, ZIP, check_expanded, is_hidden, open_expanded, open_regular
+from tasks.sources.formats import SHARDS
+from tasks.sources.frames import Frames, concatenate
+from tasks.sources.parts import is_ignored, root_of
+
+PREFIX = "unpacked-"
+"""Prefix of temporary folders."""
+MAX_CHECKED_BYTES = 16 << 20
+"""Size of an archive that is unpacked to check it before a run."""
+MIN_FREE_BYTES = 256 << 20
+"""Bytes that stay free on the disk of temporary folders."""
+
+
+def read(path: Path, rules: Rules) -> Frames:
+    """Read all rows of an archive's content."""
+    with _unpacked(path, rules.max_expanded_mib) as content:
+        source = str(content)
+        file_format = datasets.find_format(source)
+        if file_format is not SHARDS:
+            return file_format.read(content, rules)
+        parts = shards.list_parts(source)
+        test = None if parts.test is None else _read_shards(parts.test, rules)
+        return Frames(_read_shards(parts.train, rules), test, parts.notes)
+
+
+def check(path: Path, rules: Rules) -> None:
+    """Raise InputError for what isn't an archive of data, or whose content is known to be wrong."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _check_kind(path, archive)
+    if path.stat().st_size <= MAX_CHECKED_BYTES:
+        with _unpacked(path, rules.max_expanded_mib) as content:
+            datasets.check_headers(str(content), rules=rules)
+
+
+def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    """Read an archive's content, with or without labels."""
+    with _unpacked(path, max_mib=None) as content:
+        yield from inputs.batches(str(content), rules, n_rows)
+
+
+def _read_shards(manifest: ShardManifest, rules: Rules) -> pd.DataFrame:
+    if faults := [shard.fault for shard in manifest.shards if shard.fault]:
+        raise InputError(join_messages(faults))
+    frames = []
+    for shard in manifest.shards:
+        path = Path(shard.address)
+        frame = formats.find_shard_format(path).read(path, rules).train
+        several = len(manifest.shards) > 1
+        frames.append(frame.set_axis([f"{shard.item}:{row}" for row in frame.index]) if several else frame)
+    return concatenate(frames)
+
+
+@contextmanager
+def _unpacked(path: Path, max_mib: int | None) -> Iterator[Path]:
+    """Unpack an archive; yield the path of its only file, or of a folder with all of them."""
+    if any(part.startswith(PREFIX) for part in path.parts):
+        raise InputError(f"{path}: an archive within an archive; unpack it")
+    with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
+        folder = Path(name)
+        try:
+            _unpack(path, folder, max_mib)
+            yield _content(path, folder)
+        except InputError as error:  # readers name the unpacked file
+            raise InputError(str(error).replace(name, str(path))) from error
+
+
+def _unpack(path: Path, folder: Path, max_mib: int | None) -> None:
+    n_bytes = 0
+    try:
+        for name, file in _members(path):
+            target = folder / _safe_name(path, name)
+            if any(map(is_hidden, target.relative_to(folder).parts)):
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with file, target.open("xb") as copy:
+                while piece := file.read(PIECE_BYTES):
+                    n_bytes += len(piece)
+                    check_expanded(path, n_bytes, max_mib)
+                    _check_free(path, folder)
+                    copy.write(piece)
+    except InputError:
+        raise
+    except Exception as error:  # damaged content makes zipfile, tarfile and the decompressors raise many kinds
+        raise InputError(f"{path}: not a readable archive ({first_line(error)})") from error
+
+
+def _check_free(path: Path, folder: Path) -> None:
+    """Raise InputError before a disk is full, which may be that of others, too."""
+    if shutil.disk_usage(folder).free < MIN_FREE_BYTES:
+        raise InputError(f"{path}: too large to be unpacked in {folder.parent}; unpack it where there is room")
+
+
+def _content(path: Path, folder: Path) -> Path:
+    root = root_of(folder)
+    files = [entry for entry in root.iterdir() if not is_ignored(entry)]
+    if not files:
+        raise InputError(f"{path}: an archive without data; expected {formats.inbox_help()} in it")
+    return files[0] if len(files) == 1 and files[0].is_file() else root
+
+
+def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield the name and content of each file; raise InputError for anything but files and folders."""
+    with open_regular(path) as file:
+        is_zip = file.read(len(ZIP)) == ZIP
+    if is_zip:
+        yield from _zip_members(path)
+    elif tarfile.is_tarfile(path):
+        yield from _tar_members(path)
+    else:
+        with open_expanded(path) as file:
+            yield path.stem or path.name, file
+
+
+def _zip_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(path) as archive:
+        _check_kind(path, archive)
+        for member in archive.infolist():
+            if member.is_dir():
+                continue
+            if stat.S_ISLNK(member.external_attr >> 16):
+                raise InputError(f"{path}: {member.filename} is a link; files are needed")
+            if member.flag_bits & 1:
+                raise InputError(f"{path}: {member.filename} is encrypted; unpack it")
+            yield member.filename, archive.open(member)
+
+
+def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with tarfile.open(path, "r:*") as archive:
+        for member in archive:
+            if member.isdir():
+                continue
+            if not member.isfile() or not (file := archive.extractfile(member)):
+                raise InputError(f"{path}: {member.name} is a link or a device; files are needed")
+            yield member.name, file
+
+
+def _check_kind(path: Path, archive: zipfile.ZipFile) -> None:
+    if kind := foreign.describe_members(archive.namelist()):
+        raise InputError(f"{path}: {kind}")
+
+
+def _safe_name(path: Path, name: str) -> PurePosixPath:
+    """Return a member's name; raise InputError for one that leads out of the folder."""
+    safe = PurePosixPath(name.replace("\\", "/"))
+    if safe.is_absolute() or ".." in safe.parts or ":" in safe.parts[0]:
+        raise InputError(f"{path}: {name} leads out of the archive; unpack it with care")
+    return safe

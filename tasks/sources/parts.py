@@ -1,0 +1,96 @@
+"""Recognise the parts of a source, and what isn't data, by the names that people use. Imports no slow library."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from schemas.counts import count
+from tasks.sources.files import LABEL_NAMES, entries, has_label_folders, is_hidden
+
+PartName = Literal["train", "test", "validation"]
+WORDS: dict[PartName, str] = {
+    "train": "train(?:ing)?",
+    "test": "test(?:ing)?|t10k",
+    "validation": "val(?:id(?:ation)?)?",
+}
+"""The words for a part, alone or with one of CONTENTS: `train`, `xtrain`, `trainingSet`, `test_images`."""
+CONTENTS = "images?|labels?|data|set|[xy]"
+PATTERNS = {
+    part: re.compile(rf"(?<![a-z])(?:{CONTENTS})?(?:{words})(?:{CONTENTS})?(?![a-z])") for part, words in WORDS.items()
+}
+MAX_DEPTH = 8
+DOCUMENT = re.compile(r"(read.?me|licen[cs]e|copying|changelog).*|.*\.(md|txt|rst|html?|pdf|json|ya?ml)", re.IGNORECASE)
+"""Names of files that describe the data beside them."""
+
+Content = TypeVar("Content")
+
+
+def part_of(name: str) -> PartName | None:
+    """Return the part that a name stands for; None if it names none, or several."""
+    found = [part for part, pattern in PATTERNS.items() if pattern.search(name.lower())]
+    return found[0] if len(found) == 1 else None
+
+
+def is_ignored(path: Path) -> bool:
+    """Check whether something beside data isn't data: a hidden or system file, or one that describes the data."""
+    return is_hidden(path.name) or (path.is_file() and DOCUMENT.fullmatch(path.name) is not None)
+
+
+def root_of(folder: Path) -> Path:
+    """Return the folder that holds the data: `folder`, or the one below it in which everything is, as in unpacked zips.
+
+    torchvision keeps its downloads in `MNIST/raw`, beside a folder of its own.
+    """
+    for _ in range(MAX_DEPTH):
+        children = [child for child in folder.iterdir() if not is_ignored(child)]
+        if {child.name for child in children} == {"raw", "processed"}:
+            children = [folder / "raw"]
+        if len(children) != 1 or not children[0].is_dir() or children[0].is_symlink():
+            break
+        if children[0].name in LABEL_NAMES:
+            break
+        folder = children[0]
+    return folder
+
+
+def part_folders(folder: Path) -> dict[PartName, Path]:
+    """Return the subfolders that are named like parts; of two that name the same one, the first."""
+    found: dict[PartName, Path] = {}
+    for entry in entries(folder):
+        if entry.is_dir() and (part := part_of(entry.name)):
+            found.setdefault(part, entry)
+    return found
+
+
+def is_picture_folder(folder: Path) -> bool:
+    """Check whether a folder, or one of its parts, has subfolders named 0 to 9."""
+    return any(map(has_label_folders, (folder, *map(root_of, part_folders(folder).values()))))
+
+
+def choose_parts(
+    found: Mapping[PartName, Content], sizes: Mapping[PartName, str]
+) -> tuple[Content, Content | None, tuple[str, ...]]:
+    """Return the part to train on, that to test with, if there is one, and notes on what became of the others.
+
+    Without a test part, the validation part is tested with. A part alone is trained on, whatever its name. `sizes`
+    describe the parts for the notes.
+    """
+    if len(found) == 1:
+        return next(iter(found.values())), None, ()
+    validation = f"the validation part ({sizes.get('validation', '')})"
+    if "test" not in found:
+        return found["train"], found["validation"], (f"{validation} is the test part",)
+    if "train" not in found:
+        return found["validation"], found["test"], (f"{validation} is trained on",)
+    return found["train"], found["test"], (f"{validation} isn't read",) if "validation" in found else ()
+
+
+def note_left_out(names: Sequence[str], why: str, noun: str = "file") -> tuple[str, ...]:
+    """Return a note on files or the like that aren't read, if there are any."""
+    if not names:
+        return ()
+    listed = f"{', '.join(names[:3])}{', …' if names[3:] else ''}"
+    return (f"{count(len(names), noun)} left out ({why}): {listed}",)

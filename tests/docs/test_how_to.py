@@ -1,0 +1,63 @@
+"""The commands of how-to pages that need no server, no network and no minutes: run in the order of the pages.
+
+They run in this process, on drawn digits, with a quick recipe. Left out are `verify`, which the tutorial's test runs,
+and the pages that need minutes or more than a store: kaggle (the same flags, the preset `best`), larger-than-memory (a
+million rows), ray, object-store (pip and S3, tested in tests/flows), schedule and team-server (servers, tested in
+tests/deployment), notify (tested in test_commands.py).
+"""
+
+import re
+import shlex
+
+import numpy as np
+import pytest
+from PIL import Image
+from samples import ROOT, draw_digits
+
+from schemas.pixel_frame import labelled_frame
+
+PAGES = ("own-data", "predict", "promote")
+QUICK = ["--recipe", "plain", "--epochs", "4", "--batch-size", "32", "--learning-rate", "0.01", "--min-accuracy", "0.5"]
+
+
+def commands(page):
+    """Return the words of each command of a page, without the interpreter."""
+    text = (ROOT / "docs" / "how-to" / f"{page}.md").read_text()
+    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
+    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+
+
+def flow_and_flags(words):
+    """Return a command's flow and flags; a training is made quick, on the digits of the first page."""
+    flow = words[0].removeprefix("flows/").removesuffix("_flow.py")
+    flags = words[1:]
+    if flow == "train":
+        flags = [*flags, *([] if "--source" in flags else ["--source", "digits.csv"]), *QUICK]
+    return flow, flags
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Go to a folder with the files that the pages name."""
+    for name, rows in (("digits.csv", 600), ("test.csv", 200)):
+        labelled_frame(*draw_digits(rows, seed=rows)).to_csv(tmp_path / name, index=False)
+    pixels, labels = draw_digits(800, seed=3)
+    np.savez(tmp_path / "scans.npz", x=255 - pixels.swapaxes(1, 2), y=labels)
+    (tmp_path / "scans").mkdir()
+    for number, picture in enumerate(draw_digits(10, seed=4)[0]):
+        Image.fromarray(picture).save(tmp_path / "scans" / f"{number}.png")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.prefect
+def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script):
+    n_run = 0
+    for page in PAGES:
+        if page == "promote":  # its commands go from version 2 to 1 and back
+            run_script("promote", "--version", 2)
+        for flow, flags in map(flow_and_flags, commands(page)):
+            if flow != "verify":
+                ended = run_script(flow, *flags)
+                assert ended.returncode == 0, f"{flow} {flags}: {ended.stderr}"
+                n_run += 1
+    assert n_run == 8
