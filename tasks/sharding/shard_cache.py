@@ -23,7 +23,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
-from artifacts.files import DISK_FULL_ERRNOS
 from artifacts.store.folder_storage import DAY, FolderStorage
 from artifacts.store.storage import Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
@@ -127,11 +126,8 @@ def cache_shard(job: ShardJob) -> CachedShard:
     except InputError as error:
         return CachedShard(job.shard, job.storage, fault=str(error))
     except OSError as error:
-        message = "the disk is full" if error.errno in DISK_FULL_ERRNOS else error_reason(error)
-        raise StoreError(
-            f"{job.shard.address}: can't be cached in {job.storage} ({message}); the next run resumes with the "
-            "shards that aren't cached yet"
-        ) from error
+        message = f"{job.shard.address}: can't be cached in {job.storage} ({error_reason(error)})"
+        raise StoreError(f"{message}; the next run resumes with the shards that aren't cached yet") from error
     return CachedShard(job.shard, job.storage, sha256, key, **counts)
 
 

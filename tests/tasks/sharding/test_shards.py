@@ -22,7 +22,7 @@ from artifacts.store.storage import storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
-from schemas.rules import Rules
+from schemas.rules import DEFAULT_RULES, Rules
 from schemas.shards import Shard, ShardManifest
 from tasks import cache_shards
 from tasks.sharding import shard_cache, shard_writer
@@ -482,7 +482,7 @@ def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(shard_writer._Writer, "write_summary", full)
         with pytest.raises(
-            StoreError, match=r"part-00\d.parquet: can't be cached in .*the disk is full.*the next run resumes"
+            StorageError, match=r"/work/\w+: can't be used \(No space left on device\); free some space"
         ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
@@ -596,9 +596,7 @@ def test_the_shard_cache_depends_on_the_code_of_every_shard_reader(monkeypatch, 
     """A registry names readers by strings, which the digest of what imports say wouldn't cover."""
     digested = []
     monkeypatch.setattr(shard_cache, "code_digest", lambda *modules: digested.append(modules) or "code")
-    job = ShardJob(
-        Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), (), rescale=False, relabel="", batch_rows=1024
-    )
+    job = ShardJob(Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), DEFAULT_RULES, "from 0 to 255")
     shard_cache._key("content", job)
     assert set(digested[0]) >= {"tasks.sources.csv_table", "tasks.sources.parquet_table"}
 
