@@ -7,6 +7,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import IO, Any, Self, cast
 
@@ -27,6 +28,7 @@ class Reader:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch = tempfile.TemporaryDirectory(prefix="inbox-")  # a process that is killed leaves files there
 
     def __enter__(self) -> Self:
         return self
@@ -34,6 +36,7 @@ class Reader:
     def __exit__(self, *_: object) -> None:
         if self._process is not None:
             self._end(self._process)
+        self._scratch.cleanup()
 
     def read(self, path: Path, *, is_accepted: bool) -> tuple[InboxFile, OSError | None]:
         """Read a file; return it with its rows or its fault, and the operating system's error behind the fault, if any.
@@ -56,7 +59,7 @@ class Reader:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=os.environ | {"PYTHONPATH": paths},
+                env=os.environ | {"PYTHONPATH": paths, "TMPDIR": self._scratch.name},
             )
         except OSError as error:
             raise UnavailableError(f"the inbox's files can't be read: no process ({error.strerror})") from error

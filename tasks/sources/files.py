@@ -167,6 +167,15 @@ def unsuitable(path: Path) -> str:
     return "a folder" if path.is_dir() else "a pipe or a device"
 
 
+@contextmanager
+def listing(folder: Path) -> Iterator[None]:
+    """Raise InputError if a folder or a subfolder can't be listed."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"{error.filename or folder}: {unreadable(error)}") from error
+
+
 def unreadable(error: OSError) -> str:
     """Return why a path can't be read."""
     missing = isinstance(error, FileNotFoundError)

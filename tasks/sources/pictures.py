@@ -22,6 +22,7 @@ from tasks.sources.files import (
     check_declared,
     check_inside,
     has_label_folders,
+    listing,
     open_regular,
     unreadable,
     unsuitable,
@@ -60,9 +61,10 @@ def check(folder: Path, rules: InputRules) -> None:
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the pictures of a folder, or those of its test part if it has one."""
-    parts = _parts(path)
-    part = next(parts[name] for name in PREDICTED_PARTS if name in parts)
-    return _read_batches(_list(path, part)[0], rules, n_rows)
+    with listing(path):
+        parts = _parts(path)
+        pictures, _ = _list(path, next(parts[name] for name in PREDICTED_PARTS if name in parts))
+    return _read_batches(pictures, rules, n_rows)
 
 
 def batches_of(files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -79,7 +81,8 @@ def _parts(folder: Path) -> dict[PartName, Path]:
 
 def _list_parts(folder: Path) -> tuple[list[Picture], list[Picture] | None, tuple[str, ...]]:
     """Return the pictures to train on and, if there are some, those to test with, and notes."""
-    listed = {part: _list(folder, path) for part, path in _parts(folder).items()}
+    with listing(folder):
+        listed = {part: _list(folder, path) for part, path in _parts(folder).items()}
     pictures = {part: found for part, (found, _) in listed.items()}
     train, test, notes = choose_parts(pictures, {part: count(len(found), "row") for part, found in pictures.items()})
     ignored = [name for _, names in listed.values() for name in names]

@@ -8,6 +8,7 @@ import re
 import struct
 import zipfile
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -383,6 +384,20 @@ def test_bad_folder_of_pictures_is_refused(name, digits, tmp_path):
     folder = source_files.pictures(digits.sort_values("label", kind="stable"), tmp_path)
     PICTURES[name][0](folder / "0" / "000000.png")
     refused(folder, PICTURES[name][1])
+
+
+def test_subfolder_of_pictures_that_cant_be_read_is_named(digits, tmp_path, monkeypatch):
+    folder = source_files.pictures(digits.sort_values("label", kind="stable"), tmp_path)
+    iterdir = Path.iterdir
+
+    def refuse(path):
+        if path.name == "3":
+            raise PermissionError(13, "Permission denied", str(path))
+        return iterdir(path)
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    with pytest.raises(InputError, match=r"pictures/3: can't be read \(Permission denied\)"):
+        datasets.check_headers(str(folder), rules=STRICT)
 
 
 def test_picture_folder_without_pictures_is_refused(tmp_path):

@@ -1,6 +1,7 @@
 """The child process that reads an inbox's files: a file that ends it is at fault, and the next one is read."""
 
 import errno
+import tempfile
 
 import numpy as np
 import pytest
@@ -36,13 +37,16 @@ HOSTILE = {
     "huge.py": ("bytearray(1 << 31)", "takes more memory than --max-expanded-mib 4096 allows"),
     "deep.py": ("f = lambda: f()\nf()", "can't be read (RecursionError: "),
     "exit_code.py": ("raise SystemExit(1)", "ended the process (exit code 1)"),
-    "talkative.py": ("print('x' * 10**6); os.write(1, b'x')", "talkative.py, line"),
+    "talkative.py": ("print('x' * 10**6); os.write(1, b'x'); raise KeyError(1)", "can't be read (KeyError: 1)"),
+    "unpacking.py": ("import tempfile; tempfile.mkdtemp(prefix='unpacked-'); os._exit(8)", "(exit code 8)"),
 }
 """What a file's reader does, and the reason why the file is rejected."""
 
 
 @pytest.fixture
 def child(tmp_path, monkeypatch):
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
     (tmp_path / "hostile.py").write_text(CHILD)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(reader, "CHILD", "hostile")
@@ -60,6 +64,7 @@ def test_every_file_is_judged_apart(child, tmp_path):
             file, _ = files.read(tmp_path / "good.npz", is_accepted=False)
             assert len(file.frame) == 9
     assert {name: fault for name, fault in faults.items() if HOSTILE[name][1] not in fault} == {}
+    assert not list((tmp_path / "tmp").iterdir()), "and nothing of it is left"
 
 
 def test_error_of_the_system_comes_with_the_fault(child, tmp_path):

@@ -169,7 +169,7 @@ PIPES = {
     "a pipe": ("pipe", "pipe: a pipe or a device"),
     "a device": ("/dev/zero", "/dev/zero: a pipe or a device"),
     "among pictures": ("3/a.png", "a.png: a pipe or a device; expected pictures"),
-    "among IDX files": ("train-images-idx3-ubyte", "no IDX file of"),
+    "among IDX files": ("train-images-idx3-ubyte", "a pipe or a device|no IDX file of"),
 }
 
 
