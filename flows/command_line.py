@@ -72,6 +72,8 @@ def run(
         fail(BAD_FLAGS, str(error))
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
+    except MemoryError:
+        fail(BAD_INPUT, f"out of memory: {interrupted}")
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
     print("\n".join(map(printable, summary(result).split("\n"))))
@@ -158,7 +160,7 @@ def _check_server() -> None:
 def _server_fault(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
         file = PREFECT_HOME.value() / "make-up-password"
-        return f"wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat {file})"
+        return f"wrong or no password; set PREFECT_API_AUTH_STRING; that of `make up` is in {file}"
     return (
         f"no Prefect server's API answers there ({first_line(error)}); set it to the address of a running one, "
         "such as http://127.0.0.1:4200/api"

@@ -32,7 +32,7 @@ from schemas.shards import Shard
 from tasks.sharding.images import PixelFile
 from tasks.sharding.memory import WORKERS, batch_rows
 from tasks.sharding.shard_writer import FAULTS, PIXELS, SUMMARY, read_batches, write_shard
-from tasks.sources.formats import FORMATS
+from tasks.sources.formats import FORMATS, find_shard_format
 from tasks.sources.shards import COPY_PREFIX, local_copy
 
 UNUSED_DAYS = 14
@@ -112,6 +112,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
         return CachedShard(job.shard, job.storage, fault=job.shard.fault)
     try:
         with local_copy(job.shard, job.storage.scratch()) as path, _unchanged(path, job.shard) as check:
+            find_shard_format(path)  # before all of it is hashed
             sha256 = _sha256(path, job.shard)
             key = _key(sha256, job)
             folder = _find_folder(job.storage, key)

@@ -8,6 +8,7 @@ import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -353,13 +354,34 @@ def test_card_of_a_version_whose_run_was_killed_is_written_by_the_next(store, mo
 
 def test_checkpoints_of_a_published_training_are_removed_by_the_next_run(tmp_path, monkeypatch):
     store = Store(tmp_path)
-    store.work.child("f").write("epoch", b"")
+    fingerprint = "0f" * 32
+    store.work.child(fingerprint).write("epoch", b"")
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_remove_work", lambda *_: None)
-        publish(store)
-    assert store.work.names() == ["f"]
+        publish(store, fingerprint)
+    assert store.work.names() == [fingerprint]
     store.recover()
     assert store.work.names() == []
+
+
+@pytest.mark.parametrize("fingerprint", ["shards", "..", "a/b", "", "F" * 64, "f" * 63, f"{'f' * 64}\n"])
+def test_card_that_names_no_fingerprint_removes_no_work(tmp_path, fingerprint):
+    store = Store(tmp_path)
+    store.work.child("shards").write("pixels", b"")
+    publish(store, fingerprint)
+    store.recover()
+    assert store.work.child("shards").names() == ["pixels"]
+
+
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o755), (0o002, 0o775), (0o077, 0o700)])
+def test_permissions_of_a_version_follow_the_umask(tmp_path, umask, expected):
+    before = os.umask(umask)
+    try:
+        folder = Store(tmp_path).local_dir(publish(Store(tmp_path)))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == expected
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {expected & 0o666}
 
 
 # Many processes
