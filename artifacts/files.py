@@ -7,7 +7,6 @@ import errno
 import hashlib
 import os
 import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -75,7 +74,8 @@ def new_folder(path: Path) -> Iterator[Path]:
 @contextlib.contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
     """Yield an empty folder, which is removed after the `with` block unless it was moved."""
-    folder = Path(tempfile.mkdtemp(dir=parent, prefix=TEMPORARY_PREFIX))
+    folder = parent / f"{TEMPORARY_PREFIX}{uuid.uuid4().hex}"
+    folder.mkdir()  # not `tempfile`, whose folders nobody else may read: the permissions follow the umask
     try:
         yield folder
     finally:
@@ -87,7 +87,6 @@ def move_folder(folder: Path, path: Path) -> None:
     for file in folder.iterdir():
         _sync(file)
     _sync(folder)
-    folder.chmod(0o755)
     folder.rename(path)
     _sync(path.parent)
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ import pyarrow.parquet
 from artifacts.files import new_file
 from artifacts.uri import check_local
 from schemas.errors import FlagError, InputError
-from schemas.prediction import PredictionBatch
+from schemas.prediction import OutputFormat, PredictionBatch
 from schemas.text import printable
 
 SUFFIXES = (".csv", ".parquet")
@@ -29,13 +31,18 @@ COLUMNS = pa.schema(
         "second": pa.uint8(),
         "abstained": pa.bool_(),
         "unlike_training": pa.bool_(),
+        "reason": pa.string(),
     }
 )
+KAGGLE = pa.schema({"ImageId": pa.int64(), "Label": pa.uint8()})
+"""The columns of a submission to Kaggle's Digit Recognizer."""
 
 
-def check(path: Path) -> None:
+def check(path: Path, output_format: OutputFormat = "predictions") -> None:
     """Raise InputError unless predictions can be written to a path."""
     check_local(path, "--output")
+    if output_format == "kaggle" and path.suffix != ".csv":
+        raise FlagError(f"--output {path}: must end with .csv, as --format is kaggle")
     if path.suffix not in SUFFIXES:
         raise FlagError(f"--output {path}: must end with {' or '.join(SUFFIXES)}")
     try:
@@ -48,17 +55,18 @@ def check(path: Path) -> None:
 
 
 @contextmanager
-def writer(path: Path) -> Iterator[Callable[[PredictionBatch], None]]:
+def writer(path: Path, output_format: OutputFormat = "predictions") -> Iterator[Callable[[PredictionBatch], None]]:
     """Yield a function that appends a batch; the file replaces an older one when the `with` ends without an exception.
 
     Raises InputError if it can't be written, for example because the disk is full.
     """
-    check(path)
+    check(path, output_format)
     is_csv = path.suffix != ".parquet"
+    schema, build = (KAGGLE, _submission()) if output_format == "kaggle" else (COLUMNS, partial(_table, is_csv=is_csv))
     format_writer = pyarrow.csv.CSVWriter if is_csv else pyarrow.parquet.ParquetWriter
     try:
-        with new_file(path.resolve()) as temporary, format_writer(temporary, COLUMNS) as sink:  # keeps a symbolic link
-            yield lambda batch: sink.write_table(_escape_formulas(_table(batch)) if is_csv else _table(batch))
+        with new_file(path.resolve()) as temporary, format_writer(temporary, schema) as sink:  # keeps a symbolic link
+            yield lambda batch: sink.write_table(build(batch))
     except OSError as error:
         raise _unwritable(path, error) from error
 
@@ -67,14 +75,22 @@ def _unwritable(path: Path, error: OSError) -> InputError:
     return InputError(f"--output {path}: can't be written ({error.strerror or error})")
 
 
-def _table(batch: PredictionBatch) -> pa.Table:
-    """Return a batch as columns; an invalid image has only its name and `abstained`."""
+def _table(batch: PredictionBatch, *, is_csv: bool) -> pa.Table:
+    """Return a batch as columns; an invalid image has only its name, `abstained` and the reason."""
     values = (batch.label, batch.confidence, batch.second, batch.unlike_training)
     label, confidence, second, unlike = (pa.array(column, mask=batch.reason != "") for column in values)
     items = [printable(str(item)) for item in batch.items]
-    return pa.table([items, label, confidence, second, batch.abstained, unlike], schema=COLUMNS)
+    reason = pa.array(batch.reason, pa.string(), mask=batch.reason == "")
+    table = pa.table([items, label, confidence, second, batch.abstained, unlike, reason], schema=COLUMNS)
+    return _escape_formulas(table) if is_csv else table
+
+
+def _submission() -> Callable[[PredictionBatch], pa.Table]:
+    """Return a function that numbers the images of all batches from 1; each has a label, even without an answer."""
+    numbers = itertools.count(1)
+    return lambda batch: pa.table([[next(numbers) for _ in batch.label], batch.label], schema=KAGGLE)
 
 
 def _escape_formulas(table: pa.Table) -> pa.Table:
-    """Put an apostrophe before names that a spreadsheet would run as formulas; the other columns are numbers."""
+    """Put an apostrophe before names that a spreadsheet would run as formulas; no other column can begin so."""
     return table.set_column(0, COLUMNS.field("item"), pc.replace_substring_regex(table["item"], FORMULA, r"'\1"))

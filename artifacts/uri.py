@@ -96,7 +96,8 @@ def disk_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if not error.errno or isinstance(error, (FileExistsError, FileNotFoundError)):
+        exists = isinstance(error, FileExistsError) or error.errno == errno.ENOTEMPTY
+        if not error.errno or exists or isinstance(error, FileNotFoundError):
             raise
         raise storage_error(f"{path}: can't be used", error) from error
 

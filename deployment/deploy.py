@@ -103,7 +103,7 @@ def run(*command: str) -> None:
 
 def update_pools(client: SyncPrefectClient, names: Collection[str]) -> None:
     """Create the work pools that don't exist, and give all that run processes the job template of work_pool.yaml."""
-    template = yaml.safe_load(WORK_POOL.read_text())
+    template = yaml.safe_load(WORK_POOL.read_text("utf-8"))
     existing = {pool.name: pool for pool in client.read_work_pools()}
     for name in names:
         if name not in existing:

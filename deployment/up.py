@@ -128,7 +128,7 @@ def instructions(url: str, ui: str, processes: Processes) -> str:
     login = ""
     if "server" in processes:
         show = f"cat {shlex.quote(str(PASSWORD_FILE))}"
-        variables += f" PREFECT_API_AUTH_STRING=$({show})"
+        variables += f' PREFECT_API_AUTH_STRING="$({show})"'
         login = f"             asks once for the password: {show}\n"
     return (
         f"\nPrefect UI:  {ui}\n{login}"

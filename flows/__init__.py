@@ -53,7 +53,7 @@ def check_home() -> None:
 def make_printable(record: logging.LogRecord) -> bool:
     """Log one line without credentials, whatever names it has; drop the traceback of an error that users can fix."""
     record.msg, record.args = printable(record.getMessage()), None
-    if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError)):
+    if record.exc_info and isinstance(record.exc_info[1], (InputError, TrainingError, MemoryError)):
         record.exc_info, record.is_reported = None, True
     return True
 

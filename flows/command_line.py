@@ -32,6 +32,7 @@ from prefect.settings import (
 )
 from pydantic import ValidationError
 
+from artifacts.files import PROBE_BYTES
 from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
 from schemas.text import printable
@@ -71,6 +72,8 @@ def run(
         fail(BAD_FLAGS, str(error))
     except (InputError, TrainingError) as error:
         fail(BAD_INPUT, str(error))
+    except MemoryError:
+        fail(BAD_INPUT, f"out of memory: {interrupted}")
     except KeyboardInterrupt:
         fail(INTERRUPTED, interrupted)
     print("\n".join(map(printable, summary(result).split("\n"))))
@@ -157,7 +160,7 @@ def _check_server() -> None:
 def _server_fault(error: Exception) -> str:
     if isinstance(error, httpx.HTTPStatusError) and error.response.status_code == httpx.codes.UNAUTHORIZED:
         file = PREFECT_HOME.value() / "make-up-password"
-        return f"wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat {file})"
+        return f"wrong or no password; set PREFECT_API_AUTH_STRING; that of `make up` is in {file}"
     return (
         f"no Prefect server's API answers there ({first_line(error)}); set it to the address of a running one, "
         "such as http://127.0.0.1:4200/api"
@@ -175,11 +178,11 @@ def _check_prefect_home() -> None:
     home: Path = PREFECT_HOME.value()
     try:
         home.mkdir(parents=True, exist_ok=True)
-        with TemporaryFile(dir=home):
-            return
+        with TemporaryFile(dir=home) as file:
+            file.write(os.urandom(PROBE_BYTES))  # on a full disk, an empty file can be created
     except OSError as error:
         raise InputError(
-            f"PREFECT_HOME={home}: can't be written ({error.strerror}); set it to another folder"
+            f"PREFECT_HOME={home}: can't be written ({error.strerror}); set it to another folder, or free some space"
         ) from error
 
 

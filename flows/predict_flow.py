@@ -19,7 +19,7 @@ from artifacts.store.store import Store
 from flows import command_line
 from schemas.address import ADDRESS
 from schemas.panels import COMPUTE, DATA, STORE, VALIDATION
-from schemas.prediction import Prediction
+from schemas.prediction import OutputFormat, Prediction
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.open_version import open_version
 from tasks.orchestration import run_names
@@ -29,18 +29,33 @@ from tasks.report_prediction import report_prediction
 from tasks.sources import inputs
 
 
-def check(input: str, *, output: Path, version: int, store: str, **_others: object) -> None:  # noqa: A002
+def check(  # noqa: PLR0913, the parameters that can be checked without reading images
+    input: str,  # noqa: A002
+    *,
+    output: Path,
+    version: int,
+    store: str,
+    format: OutputFormat = "predictions",  # noqa: A002
+    strict: bool = False,
+    **_others: object,
+) -> None:
     """Raise InputError for bad parameters, within a second."""
-    predictions.check(output)
-    inputs.check(input, output)
+    predictions.check(output, format)
+    inputs.check(input, output, strict=strict)
     versions = Store(store)
     versions.card(versions.resolve_version(version or None))
 
 
-def check_with_first(input: str, *, rules: InputRules, **parameters: Any) -> None:  # noqa: A002, ANN401, as of `check`
+def check_with_first(
+    input: str,  # noqa: A002
+    *,
+    rules: InputRules,
+    strict: bool,
+    **parameters: Any,  # noqa: ANN401, as of `check`
+) -> None:
     """Check that the first image can be read, too; a deployed run reports that in the UI, in the task `predict`."""
-    check(input, **parameters)
-    inputs.check_first(input, rules)
+    check(input, strict=strict, **parameters)
+    inputs.check_first(input, rules, strict=strict)
 
 
 def run_name(input: str, version: int, store: str, **_others: object) -> str:  # noqa: A002
@@ -53,6 +68,8 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     input: Annotated[str, DATA, ADDRESS] = "mnist",  # noqa: A002, the flag is --input
     *,
     output: Annotated[Path, DATA, ADDRESS] = Path("predictions.csv"),
+    format: Annotated[OutputFormat, DATA] = "predictions",  # noqa: A002, the flag is --format
+    strict: Annotated[bool, VALIDATION] = False,
     rules: Annotated[InputRules, Parameter(name="*"), VALIDATION] = DEFAULT_INPUT_RULES,
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), COMPUTE] = 16_384,
     version: Annotated[int, STORE] = 0,
@@ -63,16 +80,20 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     Args:
         input: mnist, fashion-mnist, a file, a folder, a pattern in quotes, or an address.
         output: The .csv or .parquet file to write: labels, confidences, whether to trust them.
+        format: predictions, or kaggle: a submission, with ImageId from 1 and Label for every image.
+        strict: End the run if one of several files can't be read. Otherwise it is a row without an answer.
         rules: Repairs and drift thresholds for the images.
         batch_size: Images in memory at a time.
         version: Number of the version to use; 0: the champion.
         store: Folder of the versions, or an object store's address.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(input, output=output, version=version, store=store)
+        check(input, output=output, version=version, store=store, format=format, strict=strict)
     versions = open_store(store)
     predictor = open_version(versions, versions.resolve_version(version or None))
-    prediction = report_prediction(predict(input, predictor, output, rules, batch_size))
+    prediction = report_prediction(
+        predict(input, predictor, output, rules, batch_size, output_format=format, strict=strict)
+    )
     return Completed(message=prediction.summary, data=prediction)
 
 

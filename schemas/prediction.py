@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from schemas.counts import count
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from schemas.profile import Profile
     from schemas.results import ScoredPredictions
     from schemas.validation import CheckResult, Drift
+
+
+UNREADABLE = "unreadable"
+"""The reason why a file has no prediction, before a colon and the error."""
+OutputFormat = Literal["predictions", "kaggle"]
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,8 @@ class Predictor:
 class PredictionBatch:
     """A version's predictions for some images, one row each.
 
-    `reason` names the row checks that an image fails; only where it is empty is the prediction valid. `true_label` is
-    -1 if it isn't known.
+    `reason` names the row checks that an image fails, or says why its file is unreadable; only where it is empty is the
+    prediction valid. `true_label` is -1 if it isn't known.
     """
 
     items: pd.Index
@@ -73,6 +78,7 @@ class Prediction:
 
     `labels` and `abstained` count by predicted digit, `confidences` by 20 equal bins from 0 to 1. `invalid` counts the
     images without a prediction by reason; other counts leave them out. `class_means` (10 × 784) are by predicted digit.
+    `notes` say what was guessed or left out of the source.
     """
 
     source: str
@@ -96,6 +102,7 @@ class Prediction:
     score: ScoredPredictions | None
     level: float | None = None
     artifact: UUID | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def n_predicted(self) -> int:

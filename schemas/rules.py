@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from schemas.panels import COMPUTE, DATA
 
 Repair = Literal[
-    "resize", "scale", "invert", "transpose", "mirror", "flip", "rotate90", "rotate180", "rotate270", "antitranspose"
+    "scale", "invert", "transpose", "mirror", "flip", "rotate90", "rotate180", "rotate270", "antitranspose", "resize"
 ]
 Severity = Literal["error", "warning"]
 

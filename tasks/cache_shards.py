@@ -1,12 +1,14 @@
-"""Cache shards: one Prefect task per shard reads it, checks its rows and writes the valid ones to the cache.
+"""Cache shards: Prefect tasks read them, check their rows and write the valid ones to the cache.
 
 The tasks run on the flow's task runner or, with `--engine ray`, on free CPUs of the Ray cluster.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from prefect import Flow, task
@@ -19,12 +21,16 @@ if TYPE_CHECKING:
     from tasks.sharding.shard_cache import CachedShard, ShardJob
 
 
-@task(task_run_name="cache {job.shard.item}", cache_policy=NO_CACHE)
-def cache_shard(job: ShardJob) -> CachedShard:
-    """Cache a shard; raise StoreError if the cache can't be written."""
+MAX_TASKS = 128
+"""Tasks for all shards: a task takes Prefect about 60 ms, as long as a small shard takes to be cached."""
+
+
+@task(task_run_name="cache {name}", cache_policy=NO_CACHE)
+def cache_group(name: str, jobs: Sequence[ShardJob]) -> list[CachedShard]:  # noqa: ARG001, of the task run
+    """Cache shards, one after the other; raise StoreError if the cache can't be written."""
     from tasks.sharding import shard_cache
 
-    return shard_cache.cache_shard(job)
+    return list(map(shard_cache.cache_shard, jobs))
 
 
 def cache_shards(jobs: Sequence[ShardJob], compute: Compute) -> list[CachedShard]:
@@ -33,16 +39,29 @@ def cache_shards(jobs: Sequence[ShardJob], compute: Compute) -> list[CachedShard
 
     shard_cache.sweep(jobs[0].storage)
     if compute.engine == "local":
-        return cache_shard.map(list(jobs)).result()
+        groups = _group(jobs)
+        return list(chain(*cache_group.map(list(map(_name, groups)), groups).result()))
     return _cache_on_ray([job.absolute() for job in jobs])
+
+
+def _group(jobs: Sequence[ShardJob]) -> list[Sequence[ShardJob]]:
+    """Divide the shards among tasks; up to `MAX_TASKS` shards have a task each."""
+    size = math.ceil(len(jobs) / MAX_TASKS)
+    return [jobs[start : start + size] for start in range(0, len(jobs), size)]
+
+
+def _name(jobs: Sequence[ShardJob]) -> str:
+    more = f" and {len(jobs) - 1} more" if len(jobs) > 1 else ""
+    return f"{jobs[0].shard.item}{more}"
 
 
 def _cache_on_ray(jobs: Sequence[ShardJob]) -> list[CachedShard]:
     """Cache shards on the Ray cluster that the flow has joined."""
     from prefect_ray import RayTaskRunner
 
+    groups = _group(jobs)
     with _picklable_contexts(), RayTaskRunner() as runner:
-        return list(runner.map(cache_shard, {"job": jobs}).result())
+        return list(chain(*runner.map(cache_group, {"name": list(map(_name, groups)), "jobs": groups}).result()))
 
 
 @contextmanager
@@ -57,7 +76,7 @@ def _picklable_contexts() -> Iterator[None]:
         if flow_run and flow_run.flow:
             stack.enter_context(flow_run.model_copy(update={"flow": Flow(_placeholder_flow, name=flow_run.flow.name)}))
         if task_run:
-            stack.enter_context(task_run.model_copy(update={"task": cache_shard, "parameters": {}}))
+            stack.enter_context(task_run.model_copy(update={"task": cache_group, "parameters": {}}))
         yield
 
 

@@ -9,7 +9,7 @@ from prefect import task
 from prefect.logging import get_run_logger
 from tqdm import tqdm
 
-from schemas.prediction import Prediction, Predictor
+from schemas.prediction import OutputFormat, Prediction, Predictor
 from schemas.rules import InputRules
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
@@ -17,13 +17,27 @@ from tasks.orchestration.stopwatch import timed
 
 @task(task_run_name="predict {source}", **RETRIED)
 @timed
-def predict(source: str, predictor: Predictor, output: Path, rules: InputRules, batch_size: int) -> Prediction:
+def predict(  # noqa: PLR0913, the parameters of the flow
+    source: str,
+    predictor: Predictor,
+    output: Path,
+    rules: InputRules,
+    batch_size: int,
+    *,
+    output_format: OutputFormat,
+    strict: bool,
+) -> Prediction:
     """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
+    from tasks.inference.start_up import memory_errors
     from tasks.prediction import stream
 
-    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar:
-        prediction = stream.predict(source, predictor, output, rules, batch_size, on_batch=bar.update)
+    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():
+        prediction = stream.predict(
+            source, predictor, output, rules, batch_size, bar.update, output_format=output_format, strict=strict
+        )
     logger = get_run_logger()
+    for note in prediction.notes:
+        logger.info("%s", note)
     logger.info("version %s: %s images, written to %s", predictor.version, f"{prediction.n_rows:,}", output)
     for finding in prediction.findings:
         logger.warning("%s: %s", finding.check, finding.message)

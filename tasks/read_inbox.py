@@ -35,7 +35,7 @@ def read_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
             return raw
         if labelled_column_fault(part) or not len(part):
             return raw  # validation will reject the source; the inbox stays unchanged
-    with folder.locked(), Reader(rules) as reader:
+    with folder.locked(get_run_logger().warning), Reader(rules) as reader:
         files = [_read(reader, path, is_accepted=True) for path in folder.accepted()]
         stable, changing = folder.waiting()
         files += [_read(reader, path, is_accepted=False) for path in stable]

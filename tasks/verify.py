@@ -28,6 +28,8 @@ def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult
 
     `reproduce` also trains again with the card's recipe and compares the weights, bit for bit.
     """
+    from artifacts.reports import markdown
+
     try:
         faults = [f"version {version}: {line}" for line in _rescore(store.verified_dir(version), reproduce=reproduce)]
     except StoreError as error:
@@ -37,7 +39,7 @@ def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult
         checked = "files and weights; its metrics, of cross-validation, need --reproduce"
     summary = "; ".join(faults) or f"version {version} matches its card: {checked}"
     title = f"Version {version}: {'differs from its card' if faults else 'verified'}"
-    lines = "\n".join(f"- {line}" for line in faults or [summary])
+    lines = "\n".join(f"- {markdown.inert(line)}" for line in faults or [summary])
     create_markdown_artifact(f"# {title}\n\n{lines}\n", key=VERIFICATION_KEY, description=title)
     if faults:
         raise StoreError(summary)

@@ -10,15 +10,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
 from schemas.digits import CLASSES
 from schemas.text import printable
 from schemas.validation import CheckResult, Drift
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # NumPy takes a tenth of a second, which `--help` would wait for
+    import numpy as np
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
 
 Address = Callable[[str], str]
@@ -122,6 +121,11 @@ def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
 def recipe(fields: Mapping[str, Any]) -> str:
     """Format a recipe as a table."""
     return table(["field", "value"], [[name.replace("_", " "), value] for name, value in fields.items()])
+
+
+def notes(texts: Sequence[str]) -> str:
+    """Format what readers guessed or left out as a list."""
+    return "\n".join(f"- {inert(text)}" for text in texts)
 
 
 def findings(results: Sequence[CheckResult]) -> str:

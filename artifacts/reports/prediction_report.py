@@ -10,7 +10,7 @@ from artifacts.reports.markdown import Address, Section, bold, code, inert, tabl
 from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.digits import CLASSES
-from schemas.prediction import Prediction
+from schemas.prediction import UNREADABLE, Prediction
 from schemas.results import ScoredPredictions
 from schemas.row_checks import ROW_CHECKS
 from schemas.text import printable
@@ -32,6 +32,7 @@ def summary(prediction: Prediction) -> str:
     if prediction.invalid:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in prediction.invalid.items())
         lines.append(f"without a prediction: {reasons}")
+    lines += prediction.notes
     lines += [f"{finding.severity}: {finding.message}" for finding in prediction.findings]
     return "\n".join(map(printable, lines))
 
@@ -86,11 +87,14 @@ def _digits(prediction: Prediction, _address: Address) -> str:
 def _invalid(prediction: Prediction, _address: Address) -> str:
     if not prediction.invalid:
         return ""
-    rows = [
-        [reason, "; ".join(ROW_CHECKS[name].reason for name in reason.split("; ")), f"{count:,}"]
-        for reason, count in prediction.invalid.items()
-    ]
+    rows = [[reason, _meaning(reason), f"{count:,}"] for reason, count in prediction.invalid.items()]
     return table(["failed check", "meaning", "images"], rows, left=2)
+
+
+def _meaning(reason: str) -> str:
+    if reason == UNREADABLE:
+        return "the file can't be read; the predictions file has the error"
+    return "; ".join(ROW_CHECKS[name].reason for name in reason.split("; "))
 
 
 def _confidence(prediction: Prediction, address: Address) -> str:
@@ -124,6 +128,7 @@ def _drift(prediction: Prediction, address: Address) -> str:
 
 SECTIONS = (
     Section("", lambda p, _address: markdown.findings(p.findings)),
+    Section("How it was read", lambda p, _address: markdown.notes(p.notes)),
     Section("Predicted digits", _digits),
     Section("Images without a prediction", _invalid),
     Section(

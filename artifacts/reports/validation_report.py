@@ -84,13 +84,9 @@ def _means(validation: Validation, address: Address, _: object) -> str:
     return "" if validation.means is None else f"![The mean image of each class, and drift]({address(MEANS)})"
 
 
-def _notes(validation: Validation, *_: object) -> str:
-    return "\n".join(f"- {markdown.code(note)}" for note in validation.notes)
-
-
 SECTIONS = (
     Section("Checks", lambda v, *_: markdown.findings(v.findings)),
-    Section("How it was read", _notes),
+    Section("How it was read", lambda v, *_: markdown.notes(v.notes)),
     Section("Rows", _rows),
     Section("Quarantined rows", _quarantine),
     Section("Repairs", lambda v, *_: f"Made on all images: {inert(', '.join(v.repairs))}." if v.repairs else ""),

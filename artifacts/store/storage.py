@@ -109,7 +109,6 @@ class ObjectStorage:
             yield folder
             self.add_folder(folder, name)
             self.discard(name)
-            folder.chmod(0o755)
             with contextlib.suppress(OSError):  # another process has made a copy meanwhile
                 folder.rename(self.scratch() / name)
 

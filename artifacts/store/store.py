@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -32,6 +33,7 @@ MAX_LISTED = 5
 RECENT_EVENTS = 100
 """Number of the newest events that are checked for damage whenever a store is opened."""
 NOT_OURS = "a version can't be copied into a store; use it in its own, with --store"
+FINGERPRINT = re.compile(r"[0-9a-f]{64}")
 REPORTED = ".reported"
 """A file in the folder of a version whose report is in Prefect."""
 
@@ -292,9 +294,9 @@ class Store:
         self._versions.remove_folder(str(version))
 
     def _remove_work(self, card: dict[str, Any]) -> None:
-        """Remove the checkpoints of a published training, unless a changed card names another folder."""
+        """Remove the checkpoints of a published training, unless its card names something else than a fingerprint."""
         fingerprint = str(card.get("fingerprint"))
-        if fingerprint.isalnum():
+        if FINGERPRINT.fullmatch(fingerprint):
             with contextlib.suppress(InputError):  # leftovers do no harm
                 self.work.remove_folder(fingerprint)
 

@@ -5,15 +5,17 @@ Files are moved atomically and never modified. A copy of an accepted file is rej
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
-import time
-from collections.abc import Iterator
+import socket
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import AcquireReturnProxy, FileLock, Timeout
 
 from artifacts.files import write_atomically
 from artifacts.uri import check_local
@@ -24,6 +26,10 @@ from tasks.sources.files import check_expanded, entries, open_regular
 ROOT = Path(__file__).parents[2]
 DONE, REJECTED = "done", "rejected"
 REASON = ".reason.txt"
+LOCK = ".lock"
+"""A file that is locked by a run, and names it."""
+HOLDER_SECONDS = 10.0
+"""Time to wait for the lock before saying who holds it."""
 WALK_ERRORS = (OSError, RecursionError)
 """Errors of listing a folder: one that can't be read, or a thousand folders inside each other."""
 STABLE_SECONDS = 3.0
@@ -67,17 +73,29 @@ class Inbox:
             )
 
     @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Create missing folders, and lock the inbox against other runs inside the `with`."""
+    def locked(self, log: Callable[[str], None]) -> Iterator[None]:
+        """Create missing folders, and lock the inbox against other runs inside the `with`; log who makes it wait."""
         try:
             for folder in (self._done, self._rejected):
                 folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(self._path / ".lock").acquire()
+            lock = self._acquire(log)
         except OSError as error:
+            if error.errno in {errno.ENOSYS, errno.ENOLCK}:
+                message = f"its disk has no locks ({error.strerror}); use a folder on another one"
+                raise InputError(f"--inbox {self._path}: {message}") from error
             message = f"{error.filename} can't be made ({error.strerror}); a folder that can be written is needed"
             raise InputError(f"--inbox {self._path}: {message}") from error
         with lock:
             yield
+
+    def _acquire(self, log: Callable[[str], None]) -> AcquireReturnProxy:
+        path = self._path / LOCK
+        lock = FileLock(path, fallback_to_soft=False, on_acquired=_write_holder)  # two processes may hold a soft lock
+        with suppress(Timeout):
+            return lock.acquire(HOLDER_SECONDS)
+        holder = path.read_text("utf-8", errors="replace")
+        log(f"--inbox {self._path}: locked by {holder}; this run waits; if that process hangs, end it")
+        return lock.acquire()
 
     def _check_apart(self, others: list[Path]) -> None:
         inbox = self._path.resolve()
@@ -94,9 +112,14 @@ class Inbox:
         return [path.resolve() for path in self._entries(self._done)]
 
     def waiting(self) -> tuple[list[Path], list[Path]]:
-        """Return the files and folders that wait to be checked, and those that may still be written."""
+        """Return the files and folders that wait to be checked, and those that may still be written.
+
+        The disk's clock is asked, not ours. A file with a later time was written before the clock was set back.
+        """
         files = self._entries(self._path)
-        stable = [path for path in files if time.time() - _change_time(path) > STABLE_SECONDS]
+        with tempfile.TemporaryFile(dir=self._path) as probe:
+            now = os.fstat(probe.fileno()).st_ctime
+        stable = [path for path in files if abs(now - _change_time(path, now)) > STABLE_SECONDS]
         return stable, [path for path in files if path not in stable]
 
     def find_accepted(self, digest: str) -> Path | None:
@@ -188,12 +211,16 @@ def _list_files(path: Path) -> list[Path]:
     return sorted(file for file in paths if file.is_file())
 
 
-def _change_time(path: Path) -> float:
+def _write_holder(descriptor: int) -> None:
+    os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode())
+
+
+def _change_time(path: Path, now: float) -> float:
     """Return when a file, or anything in a folder, was last changed, moved or created (`st_ctime`)."""
     try:
         return max(entry.lstat().st_ctime for entry in [path, *path.rglob("*")])
     except FileNotFoundError:  # removed just now
-        return time.time()
+        return now
     except WALK_ERRORS:
         return 0.0  # reading it reports why
 

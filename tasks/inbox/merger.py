@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +14,8 @@ from numpy.typing import NDArray
 
 from schemas.counts import count
 from schemas.errors import InputError
-from schemas.images import InMemoryImages
+from schemas.images import Images, InMemoryImages
+from schemas.profile import Profile
 from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
@@ -46,10 +49,11 @@ class InboxMerger:
         self._raw, self._train, self._rules, self._label_checker = raw, parts["train"], rules, label_checker
         self._scale = find_scale(count_scales(raw.train))
         self._source_keys = {part: checked.keys for part, checked in parts.items()}
-        self._added_keys: list[RowKeys] = []
+        self._keys = self._train.keys
         self._source_pairs = frozenset(_pairs(self._train.keys))
         self._known = set(self._source_pairs)
         self._added: dict[Path, CheckedPart] = {}
+        self._measured: tuple[Images, LabelAgreement] | None = None
 
     def check_rows(self, file: InboxFile) -> CheckedPart:
         """Check a file's rows one by one; raise InputError if it has none, or a scale other than the source's."""
@@ -66,7 +70,7 @@ class InboxMerger:
         part = self.check_rows(file)
         if errors := self._check_file(part):
             raise InputError(f"{file.path.name}: {'; '.join(errors)}")
-        self._check_against_existing_rows(file.path.name, _take_new(part, set(self._known)).keys)
+        self._check_against_existing_rows(file.path.name, _take_new(part, self._known)[0].keys)
         return part
 
     def add(self, path: Path, part: CheckedPart) -> int:
@@ -74,10 +78,11 @@ class InboxMerger:
         if path in self._added:
             return 0
         self._added[path] = part
-        new = _take_new(part, self._known)
-        self._added_keys.append(new.keys)
+        new, pairs = _take_new(part, self._known)
+        self._known.update(pairs)
+        self._keys = _concatenate([self._keys, new.keys])
         if len(new.images):
-            self.label_agreement[f"{DONE}/{path.name}"] = self._label_checker.measure(new.images)
+            self.label_agreement[f"{DONE}/{path.name}"] = self._measure(new.images)
         return len(new.images)
 
     def merged(self) -> tuple[RawDataset, CheckedPart]:
@@ -90,8 +95,11 @@ class InboxMerger:
             return dataclasses.replace(self._raw, inbox_files=()), self._train
         name = f"{self._raw.name} and {count(len(paths), 'file')} of the inbox"
         raw = dataclasses.replace(self._raw, name=name, added=tuple(map(str, paths)), inbox_files=())
-        known = set(self._source_pairs)
-        return raw, _append(self._train, {path: _take_new(self._added[path], known) for path in paths})
+        known, added = set(self._source_pairs), {}
+        for path in paths:
+            added[path], pairs = _take_new(self._added[path], known)
+            known.update(pairs)
+        return raw, _append(self._train, added)
 
     def _check_file(self, part: CheckedPart) -> list[str]:
         """Run the data checks on a single file; it may have few rows, and rows of one class only. Return the errors."""
@@ -100,15 +108,25 @@ class InboxMerger:
             "train", part, self._rules
         )
         if len(part.images):
-            reference = profiles.load_embedded()
+            reference = self._reference
             results += data_checks.check_polarity_and_orientation(
                 "train", profiles.compute_histograms(part.images, reference), reference
             )
         # No repair is suggested: it would be applied to the source's images, too.
         errors = [result.message.partition(REPAIR_ADVISED)[0] for result in results if result.severity == "error"]
         if not errors and len(part.images) and self._rules.wrong_labels == "error":
-            errors = [fault] if (fault := labels.fault(self._label_checker.measure(part.images))) else []
+            errors = [fault] if (fault := labels.fault(self._measure(part.images))) else []
         return errors
+
+    @cached_property
+    def _reference(self) -> Profile:
+        return profiles.load_embedded()
+
+    def _measure(self, images: Images) -> LabelAgreement:
+        """Measure the labels of a file, once if all of its rows are new."""
+        if self._measured is None or self._measured[0] is not images:
+            self._measured = images, self._label_checker.measure(images)
+        return self._measured[1]
 
     def _check_against_existing_rows(self, name: str, new: RowKeys) -> None:
         """Raise InputError if adding the file would quarantine too many rows, existing rows included.
@@ -116,7 +134,7 @@ class InboxMerger:
         The limit is relative to the file's new rows, so that the dataset stays within its own limit.
         """
         n_new = len(new.labels)
-        before, after = self._count_copies([]), self._count_copies([new])
+        before, after = self._count_copies(new, []), self._count_copies(new, [new])
         n_more = after.pop("") - before.pop("")
         if n_more > self._rules.max_quarantined * n_new:
             reasons = ", ".join(f"{n_rows - before.get(reason, 0):,} {reason}" for reason, n_rows in after.items())
@@ -125,10 +143,11 @@ class InboxMerger:
                 f"--max-quarantined allows {self._rules.max_quarantined:g} of the new ones"
             )
 
-    def _count_copies(self, new: list[RowKeys]) -> dict[str, int]:
-        """Count the copies among all rows by reason; the key "" has the rows that fail any check."""
-        keys = _concatenate([self._train.keys, *self._added_keys, *new])
-        faults = row_faults.copy_faults(self._source_keys | {"train": keys})["train"]
+    def _count_copies(self, images: RowKeys, new: list[RowKeys]) -> dict[str, int]:
+        """Count the copies of some images among all rows by reason; the key "" has the rows that fail any check."""
+        parts = {part: _select(keys, images) for part, keys in (self._source_keys | {"train": self._keys}).items()}
+        keys = _concatenate([parts["train"], *new])
+        faults = row_faults.copy_faults(parts | {"train": keys})["train"]
         has_fault = row_faults.any_fault(faults, len(keys.labels))
         return {"": int(has_fault.sum())} | {reason: int(fails.sum()) for reason, fails in faults.items()}
 
@@ -168,13 +187,21 @@ def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:
     )
 
 
-def _take_new(part: CheckedPart, known: set[Pair]) -> CheckedPart:
-    """Return the part with the rows that aren't known yet (the first of equal ones), and add these to `known`."""
-    is_new = np.zeros(len(part.images), bool)
+def _take_new(part: CheckedPart, known: AbstractSet[Pair]) -> tuple[CheckedPart, AbstractSet[Pair]]:
+    """Return the part with the rows that aren't known yet (the first of equal ones), and their pairs."""
+    rows: dict[Pair, int] = {}
     for row, pair in enumerate(_pairs(part.keys)):
-        is_new[row] = pair not in known
-        known.add(pair)
-    return part.take(is_new)
+        if pair not in known:
+            rows.setdefault(pair, row)
+    is_new = np.zeros(len(part.images), bool)
+    is_new[list(rows.values())] = True
+    return part.take(is_new), rows.keys()
+
+
+def _select(keys: RowKeys, images: RowKeys) -> RowKeys:
+    """Return the rows that may be copies of some images: the first halves of the digests are equal."""
+    selected = np.isin(keys.digests[:, 0], images.digests[:, 0])
+    return RowKeys(keys.digests[selected], keys.labels[selected])
 
 
 def _pairs(keys: RowKeys) -> list[Pair]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import timeit
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -20,6 +22,8 @@ from schemas.errors import StoreError
 from schemas.images import Images
 from tasks.inference.predictor import Predict, predict_in_pieces, predictor
 
+MAX_MIB = 1024
+"""Size of a model's file in MiB up to which it is loaded."""
 LATENCY_CALLS = 30
 ROUNDING = 1e-3
 NEW_KEYS = ("quantization_config", "input_axes", "output_axes")
@@ -49,9 +53,11 @@ def _portable(item: dict[str, Any]) -> dict[str, Any]:
 def load_network(path: Path) -> keras.Model:
     """Load a saved network without executing code from its file.
 
-    Raises StoreError if it can't be loaded safely, or its input isn't 28 × 28 pixels and its output ten numbers.
+    Raises StoreError if it can't be loaded safely, would take more memory than its file, or its input isn't 28 × 28
+    pixels and its output ten numbers.
     """
     try:
+        _check_size(path)
         network = keras.models.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # a damaged file makes Keras raise many kinds of error
         raise StoreError(f"{path}: not a model that can be loaded safely ({str(error).splitlines()[0]})") from error
@@ -61,6 +67,30 @@ def load_network(path: Path) -> keras.Model:
             "and 10 probabilities"
         )
     return network
+
+
+def _check_size(path: Path) -> None:
+    """Raise ValueError for a file whose content takes more memory than its size: a line can declare gigabytes."""
+    n_bytes = path.stat().st_size
+    if n_bytes > MAX_MIB << 20:
+        raise ValueError(f"{n_bytes >> 20:,} MiB; up to {MAX_MIB:,} are loaded")
+    with zipfile.ZipFile(path) as archive:
+        _check_declared(sum(member.file_size for member in archive.infolist()), "bytes", n_bytes)
+        config = json.loads(archive.read("config.json"))
+    with ThreadPoolExecutor(1) as pool:  # Keras forgets a thread's variables with it
+        _check_declared(pool.submit(_count_weights, config).result(), "weights", n_bytes)
+
+
+def _check_declared(declared: int, unit: str, n_bytes: int) -> None:
+    if declared > n_bytes:
+        raise ValueError(f"it declares {declared:,} {unit}, more than its {n_bytes:,} bytes can hold")
+
+
+def _count_weights(config: dict[str, Any]) -> int:
+    """Count the weights of a network without allocating any."""
+    with keras.StatelessScope(initialize_variables=False):
+        network = keras.saving.deserialize_keras_object(config, safe_mode=True)
+    return sum(math.prod(weight.shape) for weight in network.weights)
 
 
 def load_version(folder: Path, version: int) -> Predict:

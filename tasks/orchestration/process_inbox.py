@@ -32,7 +32,7 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
     Each file is read only once, so the added rows are those that were checked.
     """
     folder = Inbox(inbox)
-    with folder.locked():
+    with folder.locked(get_run_logger().warning):
         reports = [
             _add_accepted(merger, file) if file.is_accepted else _accept_or_reject(merger, folder, file)
             for file in merger.files

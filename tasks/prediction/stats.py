@@ -35,19 +35,21 @@ class PredictionStats:
         self._confidences = np.zeros(CONFIDENCE_BINS, np.int64)
         self._n_unlike = 0
         self._invalid: Counter[str] = Counter()
+        self._notes: dict[str, None] = {}
         self._least_confident: list[tuple[float, Example]] = []
         self._least_similar: list[tuple[float, Example]] = []
         # By abstained (1) or not (0), true label, predicted label.
         self._confusion = np.zeros((2, len(CLASSES), len(CLASSES)), np.int64)
 
-    def add(self, batch: PredictionBatch, counts: Histograms) -> None:
+    def add(self, batch: PredictionBatch, counts: Histograms, notes: Iterable[str] = ()) -> None:
+        self._notes |= dict.fromkeys(notes)
         self.n_rows += len(batch.label)
         if self._counts is None:
             self._counts = counts
         else:
             self._counts += counts
         valid = batch.reason == ""
-        self._invalid.update(batch.reason[~valid])
+        self._invalid.update(reason.partition(":")[0] for reason in batch.reason[~valid])
         self._abstained += np.bincount(batch.label[valid & batch.abstained], minlength=len(CLASSES))
         self._confidences += np.histogram(batch.confidence[valid], CONFIDENCE_BINS, (0, 1))[0]
         unlike = valid & batch.unlike_training
@@ -84,6 +86,7 @@ class PredictionStats:
             least_similar=tuple(example for _, example in self._least_similar),
             score=self._score(),
             level=self._predictor.level,
+            notes=tuple(self._notes),
         )
 
     def _score(self) -> ScoredPredictions | None:

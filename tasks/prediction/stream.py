@@ -18,7 +18,7 @@ from artifacts.store.store import Store
 from schemas import pixel_frame
 from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError, StoreError
-from schemas.prediction import Prediction, PredictionBatch, Predictor
+from schemas.prediction import UNREADABLE, OutputFormat, Prediction, PredictionBatch, Predictor
 from schemas.rules import InputRules
 from tasks.inference import model
 from tasks.prediction.stats import PredictionStats
@@ -62,24 +62,27 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
     rules: InputRules,
     batch_size: int,
     on_batch: Callable[[int], object] = lambda _n_rows: None,
+    *,
+    output_format: OutputFormat = "predictions",
+    strict: bool = False,
 ) -> Prediction:
     """Predict each image of a source, one batch in memory at a time; `on_batch` gets the batch's number of images.
 
-    Raises InputError, and leaves the output unchanged, if the source can't be read, is empty, would be overwritten, or
-    has drifted and the rules make that an error.
+    Raises InputError, and leaves the output unchanged, if the source can't be read (if `strict`, any of its files), is
+    empty, would be overwritten, or has drifted and the rules make that an error.
     """
     started = time.perf_counter()
-    inputs.check(source, output)
+    inputs.check(source, output, strict=strict)
     stats = PredictionStats(predictor)
-    with predictions.writer(output) as write:
-        first, frames = _first_images(inputs.batches(source, rules, batch_size))
+    with predictions.writer(output, output_format) as write:
+        first, frames = _first_images(inputs.batches(source, rules, batch_size, strict=strict))
         if not len(first):
             raise InputError(f"{source}: no images")
         repairs = _needed_repairs(first, source, rules)
         for frame in frames:
             batch, counts = predict_batch(frame, predictor, repairs)
             write(batch)
-            stats.add(batch, counts)
+            stats.add(batch, counts, frame.attrs.get("notes", ()))
             on_batch(len(frame))
         prediction = stats.result(source, str(output), rules, time.perf_counter() - started)
         errors = [finding.message for finding in prediction.findings if finding.severity == "error"]
@@ -93,7 +96,8 @@ def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterato
     buffer: list[pd.DataFrame] = []
     while sum(map(len, buffer)) < MAX_PROBED and (frame := next(frames, None)) is not None:
         buffer.append(frame)
-    first = pd.concat(buffer).iloc[:MAX_PROBED] if buffer else pd.DataFrame()
+    pixels = [frame.iloc[:, -PIXEL_COUNT:] for frame in buffer]  # not all files may have labels
+    first = pd.concat(pixels).iloc[:MAX_PROBED] if buffer else pd.DataFrame()
     return first, chain(buffer, frames)
 
 
@@ -135,10 +139,16 @@ def predict_batch(
         abstained=is_invalid | (confidence < threshold),
         unlike_training=is_invalid | (distance > predictor.profile.outlier_threshold),
         distance=distance,
-        reason=row_faults.reasons(faults, len(frame)),
+        reason=_reasons(frame, faults),
         true_label=_true_labels(frame),
     )
     return batch, profiles.histograms_of_stats(stats, predictor.profile)
+
+
+def _reasons(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> NDArray[np.object_]:
+    if "fault" in frame.attrs:
+        return np.array([f"{UNREADABLE}: {frame.attrs['fault']}"] * len(frame), object)
+    return row_faults.reasons(faults, len(frame))
 
 
 def _as_uint8(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

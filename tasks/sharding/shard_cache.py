@@ -23,7 +23,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artifacts.code_digest import code_digest
-from artifacts.files import DISK_FULL_ERRNOS
 from artifacts.store.folder_storage import DAY, FolderStorage
 from artifacts.store.storage import Storage
 from artifacts.uri import SCHEME, error_reason, storage_error
@@ -33,7 +32,7 @@ from schemas.shards import Shard
 from tasks.sharding.images import PixelFile
 from tasks.sharding.memory import WORKERS, batch_rows
 from tasks.sharding.shard_writer import FAULTS, PIXELS, SUMMARY, read_batches, write_shard
-from tasks.sources.formats import FORMATS
+from tasks.sources.formats import FORMATS, find_shard_format
 from tasks.sources.shards import COPY_PREFIX, local_copy
 
 UNUSED_DAYS = 14
@@ -113,6 +112,7 @@ def cache_shard(job: ShardJob) -> CachedShard:
         return CachedShard(job.shard, job.storage, fault=job.shard.fault)
     try:
         with local_copy(job.shard, job.storage.scratch()) as path, _unchanged(path, job.shard) as check:
+            find_shard_format(path)  # before all of it is hashed
             sha256 = _sha256(path, job.shard)
             key = _key(sha256, job)
             folder = _find_folder(job.storage, key)
@@ -126,11 +126,8 @@ def cache_shard(job: ShardJob) -> CachedShard:
     except InputError as error:
         return CachedShard(job.shard, job.storage, fault=str(error))
     except OSError as error:
-        message = "the disk is full" if error.errno in DISK_FULL_ERRNOS else error_reason(error)
-        raise StoreError(
-            f"{job.shard.address}: can't be cached in {job.storage} ({message}); the next run resumes with the "
-            "shards that aren't cached yet"
-        ) from error
+        message = f"{job.shard.address}: can't be cached in {job.storage} ({error_reason(error)})"
+        raise StoreError(f"{message}; the next run resumes with the shards that aren't cached yet") from error
     return CachedShard(job.shard, job.storage, sha256, key, **counts)
 
 

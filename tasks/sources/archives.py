@@ -18,7 +18,7 @@ from schemas.errors import InputError, first_line, join_messages
 from schemas.rules import InputRules, Rules
 from schemas.shards import ShardManifest
 from tasks.sources import datasets, foreign, formats, inputs, shards
-from tasks.sources.files import PIECE_BYTES, ZIP, check_expanded, is_hidden, open_expanded, open_regular
+from tasks.sources.files import EMPTY_ZIP, PIECE_BYTES, ZIP, check_expanded, is_hidden, open_expanded, open_regular
 from tasks.sources.formats import SHARDS
 from tasks.sources.frames import Frames, concatenate
 from tasks.sources.parts import is_ignored, root_of
@@ -122,7 +122,7 @@ def _content(path: Path, folder: Path) -> Path:
 def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield the name and content of each file; raise InputError for anything but files and folders."""
     with open_regular(path) as file:
-        is_zip = file.read(len(ZIP)) == ZIP
+        is_zip = file.read(len(ZIP)) in (ZIP, EMPTY_ZIP)
     if is_zip:
         yield from _zip_members(path)
     elif tarfile.is_tarfile(path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,15 +14,18 @@ from numpy.typing import NDArray
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import InputError
-from schemas.rules import Rules
+from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded
 from tasks.sources.frames import Frames, image_batches, images_to_frame
 from tasks.sources.labels import parse_labels
 from tasks.sources.parts import WORDS, PartName, choose_parts, note_left_out, part_of
+from tasks.sources.sizes import SIDES, check_side
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
 IMAGE_SHAPES = ((SIDE, SIDE), (PIXEL_COUNT,))
+OTHER_SHAPES = tuple(shape for side in SIDES if side != SIDE for shape in ((side, side), (side * side,)))
+"""Shapes of images that are resized; the rows come first."""
 # The words of names that tell an array's content, in the order of preference.
 IMAGE_WORDS = ("x", "images", "image", "imgs", "img", "pixels", "data", "features", "inputs")
 LABEL_WORDS = ("y", "labels", "label", "targets", "target", "classes", "class")
@@ -61,18 +65,18 @@ class Pair(NamedTuple):
 
 def read_arrays(arrays: Arrays, rules: Rules) -> Frames:
     """Read the part to train on and, if there is one, that to test with. Error messages name the array."""
-    train, test, notes = _labelled_parts(arrays)
+    train, test, notes = _labelled_parts(arrays, rules)
     pairs = [pair for pair in (train, test) if pair]
     check_expanded(arrays.path, sum(arrays.n_bytes(name) for pair in pairs for name in pair), rules.max_expanded_mib)
     return Frames(*(_read_pair(arrays, *pair) for pair in pairs), notes=notes)  # type: ignore[misc, arg-type]
 
 
-def check_arrays(arrays: Arrays) -> None:
+def check_arrays(arrays: Arrays, rules: InputRules) -> None:
     """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
-    _labelled_parts(arrays)
+    _labelled_parts(arrays, rules)
 
 
-def array_batches(arrays: Arrays, n_rows: int) -> Iterator[pd.DataFrame]:
+def array_batches(arrays: Arrays, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the test part, if there is one, or all rows, with labels if there are some."""
     shapes = arrays.shapes()
     parts = _find_pairs(shapes)
@@ -81,10 +85,12 @@ def array_batches(arrays: Arrays, n_rows: int) -> Iterator[pd.DataFrame]:
         raise InputError(f"{arrays.path}: no array x_test, x or x_train; found {_summary(shapes)}")
     labels = None
     if pair.labels:
-        n_images = _check_shapes(arrays.path, (pair.images, pair.labels), shapes)
+        n_images = _check_shapes(arrays.path, (pair.images, pair.labels), shapes, rules)
         labels = _label_rows(arrays, pair.labels, shapes[pair.labels], n_images, n_rows)
     elif _layout(shapes[pair.images]) is None:
         raise InputError(f"{arrays.path}: expected {pair.images} as (rows, 28, 28), got {shapes[pair.images]}")
+    else:
+        check_side(f"{arrays.path}, {pair.images}", _side(shapes[pair.images]), rules)
     yield from image_batches(_image_rows(arrays, pair.images, shapes[pair.images], n_rows), labels)
 
 
@@ -109,7 +115,9 @@ def _label_rows(arrays: Arrays, name: str, shape: Shape, n_images: int, n_rows: 
     return (labels[start : start + n_rows] for start in range(0, max(n_images, 1), n_rows))
 
 
-def _labelled_parts(arrays: Arrays) -> tuple[tuple[str, str], tuple[str, str] | None, tuple[str, ...]]:
+def _labelled_parts(
+    arrays: Arrays, rules: InputRules
+) -> tuple[tuple[str, str], tuple[str, str] | None, tuple[str, ...]]:
     """Return the names of the arrays to read, and notes; raise InputError if there are none, or for their shapes."""
     shapes = arrays.shapes()
     labelled = {part: (pair.images, pair.labels) for part, pair in _find_pairs(shapes).items() if pair.labels}
@@ -120,7 +128,7 @@ def _labelled_parts(arrays: Arrays) -> tuple[tuple[str, str], tuple[str, str] | 
         raise InputError(
             f"{arrays.path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {_summary(shapes)}"
         )
-    sizes = {part: f"{_check_shapes(arrays.path, pair, shapes):,} rows" for part, pair in pairs.items()}
+    sizes = {part: f"{_check_shapes(arrays.path, pair, shapes, rules):,} rows" for part, pair in pairs.items()}
     for name in {name for pair in pairs.values() for name in pair}:
         arrays.check(name)
     train, test, notes = choose_parts(pairs, sizes)
@@ -159,13 +167,20 @@ def _role(name: str) -> tuple[PartName | None, bool, int] | None:
     return None
 
 
-def _check_shapes(path: Path, names: tuple[str, str], shapes: Mapping[str, Shape]) -> int:
+def _check_shapes(path: Path, names: tuple[str, str], shapes: Mapping[str, Shape], rules: InputRules) -> int:
     """Return the number of images; raise InputError unless these are images and a label for each."""
     pixels, labels = (shapes[name] for name in names)
     axis = _layout(pixels)
     if axis is None or not _are_labels(labels, pixels[axis]):
         raise InputError(f"{path}: {names[0]} is {pixels} and {names[1]} {labels}; expected (rows, 28, 28) and (rows,)")
+    check_side(f"{path}, {names[0]}", _side(pixels), rules)
     return pixels[axis]
+
+
+def _side(shape: Shape) -> int:
+    """Return the side of the images in an array."""
+    axis = _layout(shape)
+    return math.isqrt(math.prod(shape[:-1] if axis else shape[1:]))
 
 
 def _layout(shape: Shape) -> int | None:
@@ -173,19 +188,23 @@ def _layout(shape: Shape) -> int | None:
     for axis, image in ((0, shape[1:]), (-1, shape[:-1])):
         if tuple(side for side in image if side != 1) in IMAGE_SHAPES:
             return axis
+    if tuple(side for side in shape[1:] if side != 1) in OTHER_SHAPES:
+        return 0
     return None
 
 
 def _are_labels(shape: Shape, n_rows: int) -> bool:
-    sides = [side for side in shape if side != 1]
-    return int(np.prod(shape)) == n_rows if len(sides) <= 1 else sorted(sides) == sorted([n_rows, len(CLASSES)])
+    """Check whether an array has one label a row, or one-hot columns, with the rows along either axis."""
+    sides = sorted(side for side in shape if side != 1)
+    one_hot = sorted(side for side in (n_rows, len(CLASSES)) if side != 1)
+    return sides == one_hot or (len(sides) <= 1 and int(np.prod(shape)) == n_rows)
 
 
 def _to_rows(pixels: Array) -> Array:
-    """Return images as rows × 784."""
+    """Return images as rows × pixels."""
     if _layout(pixels.shape) == -1:
         pixels = np.moveaxis(pixels, -1, 0)
-    return pixels.reshape(len(pixels), PIXEL_COUNT)
+    return pixels.reshape(len(pixels), math.prod(pixels.shape[1:]))
 
 
 def _to_labels(labels: Array, n_rows: int, where: str) -> Array:

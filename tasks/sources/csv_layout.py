@@ -96,11 +96,11 @@ def read_layout(path: Path, rules: InputRules) -> Layout:
     begin = _read_beginning(path, rules)
     names = begin.fields if begin.has_header else [f"column {number}" for number in range(1, len(begin.fields) + 1)]
     data, has_label = _find_data(path, begin, names, rules)
-    rows = "".join(begin.lines[begin.n_skip :])
+    rows = "" if begin.separator == "," else "".join(begin.lines[begin.n_skip :])
     return Layout(
         form=begin.form,
         separator=begin.separator,
-        decimal_point="," if begin.separator != "," and "," in rows and "." not in rows else ".",
+        decimal_point="," if "," in rows and "." not in rows else ".",
         n_skip=begin.n_skip,
         header=begin.lines[begin.n_skip - 1].encode("utf-8", "surrogateescape") if begin.has_header else b"",
         names=names,

@@ -19,7 +19,6 @@ from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
 from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
 from schemas.rules import InputRules, Rules
-from tasks.sources import sizes
 from tasks.sources.csv_layout import Layout, parse_number, read_layout
 from tasks.sources.csv_text import read_blocks
 from tasks.sources.frames import Frames, concatenate, images_to_frame, table_to_frame
@@ -72,7 +71,7 @@ def _to_frame(table: pa.Table, layout: Layout, first_row: int) -> pd.DataFrame:
             table.rename_columns(list(LABELLED_COLUMNS if layout.has_label else PIXEL_COLUMNS)), first_row
         )
     columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
-    pixels = sizes.resize(np.stack(columns[layout.has_label :], axis=1))
+    pixels = np.stack(columns[layout.has_label :], axis=1)
     index = pd.RangeIndex(first_row, first_row + table.num_rows)
     return images_to_frame(pixels, columns[0] if layout.has_label else None, index)
 

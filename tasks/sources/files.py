@@ -23,6 +23,10 @@ GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ"
 ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
+ARROW, ARROW_STREAM = b"ARROW1", b"\xff\xff\xff\xff"
+MAT, HDF5 = b"MATLAB 5.0 MAT-file", b"\x89HDF\r\n\x1a\n"
+ARFF = re.compile(rb"\s*(%|@relation\s)", re.IGNORECASE)
+LIBSVM = re.compile(rb"\s*[-+]?\d+(\.\d*)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+\s")
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
 PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 
@@ -55,12 +59,17 @@ def has_label_folders(folder: Path) -> bool:
 
 def is_idx_folder(folder: Path) -> bool:
     """Check whether a folder has a file named like one of the original MNIST's."""
-    return any(IDX_NAME.search(path.name) for path in entries(folder) if path.is_file())
+    return any(IDX_NAME.search(path.name) for path in entries(folder))
 
 
 def npy_files(folder: Path) -> list[Path]:
     """Return the `.npy` files of a folder."""
     return [path for path in entries(folder) if path.suffix.lower() == ".npy"]
+
+
+def is_hdf5(head: bytes) -> bool:
+    """Check for the first bytes of HDF5; MATLAB writes 512 bytes of its own before them."""
+    return head.startswith(HDF5) or head[512:].startswith(HDF5)
 
 
 def is_npz(head: bytes) -> bool:

@@ -123,9 +123,15 @@ def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataF
 def images_to_frame(
     pixels: NDArray[np.generic], labels: NDArray[np.generic] | None, index: pd.Index | None = None
 ) -> pd.DataFrame:
-    """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; as `uint8` where that loses nothing."""
+    """Build a frame from images (rows × 28 × 28 or × 784) and labels, if any; as `uint8` where that loses nothing.
+
+    Images of other sizes are resized.
+    """
+    from tasks.sources import sizes
+
     index = pd.RangeIndex(len(pixels)) if index is None else index
-    pixels = _compact(pixels.reshape(len(pixels), PIXEL_COUNT))
+    n_pixels = prod(pixels.shape[1:])
+    pixels = _compact(pixels.reshape(len(pixels), n_pixels) if n_pixels == PIXEL_COUNT else sizes.resize(pixels))
     labels = None if labels is None else _compact(labels)
     if labels is not None and pixels.dtype == labels.dtype == np.uint8:
         return labelled_frame(np.asarray(pixels, np.uint8), np.asarray(labels, np.uint8)).set_index(index)
@@ -156,4 +162,5 @@ def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
         return values
     with np.errstate(invalid="ignore"):  # NaN becomes any byte; the comparison detects it
         compact = values.astype(np.uint8)
-    return compact if np.array_equal(compact, values) else values
+    # pandas takes no numbers in another byte order than the processor's.
+    return compact if np.array_equal(compact, values) else values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from tasks.sources.files import (
 )
 from tasks.sources.frames import Frames, image_batches, images_to_frame
 from tasks.sources.parts import PartName
+from tasks.sources.sizes import SIDES, check_side
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
@@ -36,7 +38,7 @@ MAGIC = {"images": int.from_bytes(IDX_IMAGES, "big"), "labels": int.from_bytes(I
 """The magic numbers of the original files, for messages."""
 LAYOUTS: dict[Content, dict[int, tuple[str, tuple[Shape, ...]]]] = {
     "images": {
-        MAGIC["images"]: ("u1", ((SIDE, SIDE),)),
+        MAGIC["images"]: ("u1", ((SIDE, SIDE), *((side, side) for side in SIDES))),
         0x0802: ("u1", ((PIXEL_COUNT,),)),
         0x0804: ("u1", ((SIDE, SIDE, 1), (1, SIDE, SIDE))),
     },
@@ -65,15 +67,16 @@ def read(folder: Path, rules: Rules) -> Frames:
     return Frames(parts[0], parts[1] if parts[1:] else None)
 
 
-def check(folder: Path, _rules: InputRules) -> None:
+def check(folder: Path, rules: InputRules) -> None:
     """Raise InputError unless there is one file for each role, with its header."""
     for files in _find_parts(folder):
+        _check_side(files[0], rules)
         for path, content in zip(files, LAYOUTS, strict=True):
             with reading(path) as file:
                 _read_header(path, content, file)
 
 
-def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the images of a file or, from a folder, of its test part, if it has one, with labels if it has them."""
     images, labels = path, None
     if path.is_dir():
@@ -84,6 +87,7 @@ def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFram
         images = files[part, "images"]
         if labels_file := files.get((part, "labels")):
             labels = _read_labels(labels_file, images, n_rows)
+    _check_side(images, rules)
     yield from image_batches(_read_rows(images, "images", n_rows), labels)
 
 
@@ -117,7 +121,13 @@ def _are_equal(path: Path, other: Path) -> bool:
         return have_equal_content(path, other)
 
 
+def _check_side(path: Path, rules: InputRules) -> None:
+    with reading(path) as file:
+        check_side(str(path), math.isqrt(math.prod(_read_header(path, "images", file).shape)), rules)
+
+
 def _read_part(images: Path, labels_file: Path, rules: Rules) -> pd.DataFrame:
+    _check_side(images, rules)
     [pixels] = _read_rows(images, "images", max_mib=rules.max_expanded_mib)
     [labels] = _read_labels(labels_file, images, max_mib=rules.max_expanded_mib)
     return images_to_frame(pixels, labels)

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import glob
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
-from schemas.errors import InputError, join_messages
+from schemas.errors import ENVIRONMENT_ERRORS, InputError, join_messages
 from schemas.rules import InputRules
 from schemas.text import printable
 from tasks.sources import datasets, formats, shards
 from tasks.sources.files import check_inside, entries, unreadable
 from tasks.sources.formats import Format
+from tasks.sources.parts import is_ignored, note_left_out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -29,10 +30,10 @@ class InputFile(NamedTuple):
     path: Path
 
 
-def check(source: str, output: Path) -> None:
+def check(source: str, output: Path, *, strict: bool = False) -> None:
     """Raise InputError, within tens of milliseconds, if there is nothing to read or the output is part of the source.
 
-    Of several files, only the first is opened.
+    Of several files, only the first is opened, and only if `strict`.
     """
     check_uri(source, _expected())
     source = strip_file_scheme(source)
@@ -42,42 +43,92 @@ def check(source: str, output: Path) -> None:
     files = _list_files(source)
     if files is None:
         datasets.check(source)
-    else:
+    elif strict or len(files) == 1:
         _find_format(files[0])
     if not formats.find_built_in(source) and _includes(source, files or [], output):
         raise InputError(f"--output {output}: would be read as part of {source}; use another path")
 
 
-def check_first(source: str, rules: InputRules) -> None:
+def check_first(source: str, rules: InputRules, *, strict: bool = False) -> None:
     """Raise InputError, within about a second, if the first image can't be read; an address isn't opened."""
     if not formats.find_built_in(source) and SCHEME not in strip_file_scheme(source):
-        next(batches(source, rules, 1), None)
+        next(batches(source, rules, 1, strict=strict), None)
 
 
-def batches(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(source: str, rules: InputRules, n_rows: int, *, strict: bool = False) -> Iterator[pd.DataFrame]:
     """Yield images, unchanged, up to `n_rows` at a time; the index has their row numbers or the names of the pictures.
 
-    Of a source with a test part, only that part is read. Labels are included if the source has them. Raises InputError,
-    with the file and the position in it, if one can't be read or doesn't have a pixel frame's columns.
+    Of a source with a test part, only that part is read. Labels are included if the source has them. `attrs` of a frame
+    may have `notes` on what was guessed or left out. Of several files, one that can't be read is a row without pixels,
+    in a frame with the `fault` in its `attrs`. Raises InputError, with the file and the position in it, for a single
+    such file, if all are, and if `strict`.
     """
     source = strip_file_scheme(source)
-    for frame in (_read_address if SCHEME in source else _read)(source, rules, n_rows):
+    for frame in _read_address(source, rules, n_rows) if SCHEME in source else _read(source, rules, n_rows, strict):
         yield from (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
 
 
-def _read(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def _read(source: str, rules: InputRules, n_rows: int, strict: bool) -> Iterator[pd.DataFrame]:  # noqa: FBT001
     files = _list_files(source)
     if files is None:
         for frame in datasets.find_format(source).batches(Path(source), rules, n_rows):
             yield _check_columns(frame, source)
         return
+    if strict or len(files) == 1:
+        yield from _read_files(files, rules, n_rows, several=len(files) > 1)
+        return
+    first_fault, is_read = None, False
+    path = Path(source)
+    ignored = [entry.name for entry in path.iterdir() if is_ignored(entry)] if path.is_dir() else []
+    notes = list(note_left_out(sorted(ignored), "no images"))
+    for frame in _read_readable(files, rules, n_rows):
+        is_read = is_read or "fault" not in frame.attrs
+        first_fault = first_fault or frame.attrs.get("fault")
+        if notes:
+            frame.attrs["notes"], notes = [*notes, *frame.attrs.get("notes", ())], []
+        yield frame
+    if not is_read and first_fault:
+        raise InputError(f"{first_fault}; no file of {source} can be read")
+
+
+def _read_files(files: Sequence[InputFile], rules: InputRules, n_rows: int, *, several: bool) -> Iterator[pd.DataFrame]:
     formats_by_file = {file: _find_format(file) for file in files}  # of all, before the first is read
     for file_format, group in groupby(files, key=formats_by_file.__getitem__):
         if file_format.one_image:
             yield from file_format.batches_of(list(group), rules, n_rows)
             continue
         for file in group:
-            yield from _read_file(file, file_format, rules, n_rows, several=len(files) > 1)
+            yield from _read_file(file, file_format, rules, n_rows, several=several)
+
+
+def _read_readable(files: Sequence[InputFile], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    """Read several files, as many pictures at once as can be read; a file with a fault is a row without pixels."""
+    for start in range(0, len(files), n_rows):
+        some = files[start : start + n_rows]
+        try:
+            if all(_find_format(file).one_image for file in some):
+                yield from list(_read_files(some, rules, n_rows, several=True))
+                continue
+        except InputError:
+            pass  # the files are read one by one
+        for file in some:
+            try:
+                yield from _read_files([file], rules, n_rows, several=True)
+            except ENVIRONMENT_ERRORS:
+                raise
+            except InputError as error:
+                yield _row_without_pixels(file, str(error))
+
+
+def _row_without_pixels(file: InputFile, fault: str) -> pd.DataFrame:
+    import numpy as np
+    import pandas as pd
+
+    from schemas.pixel_frame import PIXEL_COLUMNS
+
+    frame = pd.DataFrame(np.full((1, len(PIXEL_COLUMNS)), np.nan), index=[file.name], columns=list(PIXEL_COLUMNS))
+    frame.attrs["fault"] = fault
+    return frame
 
 
 def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -98,6 +149,8 @@ def _read_file(
 ) -> Iterator[pd.DataFrame]:
     for frame in file_format.batches(file.path, rules, n_rows):
         named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
+        if several and "notes" in frame.attrs:
+            named.attrs["notes"] = [f"{file.name}: {note}" for note in frame.attrs["notes"]]
         yield _check_columns(named, str(file.path))
 
 
@@ -139,7 +192,7 @@ def _find_files(source: str) -> list[InputFile] | None:
         return [InputFile(printable(path), path)]
     if formats.find_folder_format(path):
         return None
-    folder_entries = entries(path)
+    folder_entries = [entry for entry in entries(path) if not is_ignored(entry)]
     for entry in folder_entries:
         check_inside(entry, path)
     return [InputFile(printable(entry.relative_to(path)), entry) for entry in folder_entries]

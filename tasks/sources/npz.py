@@ -35,16 +35,16 @@ def read(path: Path, rules: Rules) -> Frames:
         return read_arrays(arrays, rules)
 
 
-def check(path: Path, _rules: InputRules) -> None:
+def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
     with _open(path) as arrays:
-        check_arrays(arrays)
+        check_arrays(arrays, rules)
 
 
-def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read the test part, if there is one, or all rows; a single array may have any name."""
     with _open(path) as arrays:
-        yield from array_batches(arrays, n_rows)
+        yield from array_batches(arrays, rules, n_rows)
 
 
 class _Member(NamedTuple):

@@ -12,8 +12,9 @@ import pyarrow.parquet
 
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
+from tasks.sources.columns import Layout, find_layout
 from tasks.sources.files import check_declared, check_expanded
-from tasks.sources.frames import Frames, check_labelled, check_unique, concatenate, data_columns, table_to_frame
+from tasks.sources.frames import Frames, concatenate
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 16
@@ -27,18 +28,18 @@ DAMAGED = pa.ArrowException, OSError, ValueError, KeyError, MemoryError
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    return Frames(concatenate(list(_read(path, BATCH_ROWS, rules.max_expanded_mib, threads=True))))
+    return Frames(concatenate(list(_read(path, BATCH_ROWS, rules, rules.max_expanded_mib, threads=True))))
 
 
-def check(path: Path, _rules: InputRules) -> None:
+def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as file:
-        check_labelled(_check_columns(path, file, None), path)
+        _check_columns(path, file, None).check_labelled(rules)
 
 
-def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a file in the caller's thread, which may be one of several that read."""
-    return _read(path, n_rows, max_mib=None, threads=False)
+    return _read(path, n_rows, rules, max_mib=None, threads=False)
 
 
 def batch_rows(path: Path, n_rows: int) -> int:
@@ -48,25 +49,25 @@ def batch_rows(path: Path, n_rows: int) -> int:
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            names = _check_columns(path, file, None)
+            layout = _check_columns(path, file, None)
             schema = file.schema_arrow  # pyarrow builds it on every access
-            all_bytes = all(schema.field(name).type == pa.uint8() for name in names) and _is_complete(file)
-            return n_rows * 8 if all_bytes and _is_read_by_groups(file, names, n_rows) else n_rows
+            all_bytes = all(schema.field(name).type == pa.uint8() for name in layout.names) and _is_complete(file)
+            return n_rows * 8 if all_bytes and _is_read_by_groups(file, layout, n_rows) else n_rows
     except (*DAMAGED, InputError):
         return n_rows  # reading reports what is wrong
 
 
-def _read(path: Path, n_rows: int, max_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
+def _read(path: Path, n_rows: int, rules: InputRules, max_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
     with _opened(path) as file:
-        names = _check_columns(path, file, max_mib)
+        layout = _check_columns(path, file, max_mib)
         start = 0
-        for batch in _read_batches(file, names, n_rows, threads=threads):
-            yield table_to_frame(_narrow(batch), start)
+        for batch in _read_batches(file, layout, n_rows, threads=threads):
+            yield layout.to_frame(batch, start, rules)
             start += len(batch)
         if start != file.metadata.num_rows:
             raise InputError(f"{path}: ends after {start:,} rows; its footer declares {file.metadata.num_rows:,}")
         if not start:
-            yield table_to_frame(_narrow(file.schema_arrow.empty_table().select(names)), start)
+            yield layout.to_frame(file.schema_arrow.empty_table().select(layout.names), start, rules)
 
 
 @contextmanager
@@ -79,14 +80,15 @@ def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
 
 
 def _read_batches(
-    file: pyarrow.parquet.ParquetFile, names: list[str], n_rows: int, *, threads: bool
+    file: pyarrow.parquet.ParquetFile, layout: Layout, n_rows: int, *, threads: bool
 ) -> Iterator[pa.RecordBatch]:
     """Read columns `n_rows` rows at a time.
 
     Row groups of a usual size are read column by column, which takes less time and memory than reading all columns
     at once; the batches are then parts of one row group, not copies.
     """
-    if not _is_read_by_groups(file, names, n_rows):
+    names = layout.names
+    if not _is_read_by_groups(file, layout, n_rows):
         for batch in file.iter_batches(n_rows, columns=names, use_threads=threads):
             yield batch.select(names)
         return
@@ -96,9 +98,11 @@ def _read_batches(
         yield from pa.table([column for table in tables for column in table.columns], names).to_batches(n_rows)
 
 
-def _is_read_by_groups(file: pyarrow.parquet.ParquetFile, names: list[str], n_rows: int) -> bool:
+def _is_read_by_groups(file: pyarrow.parquet.ParquetFile, layout: Layout, n_rows: int) -> bool:
+    if layout.has_images:
+        return False
     largest = max((file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)), default=0)
-    return largest >= min(MIN_GROUP_ROWS, n_rows) and largest * _row_bits(file, names) // 8 <= MAX_GROUP_BYTES
+    return largest >= min(MIN_GROUP_ROWS, n_rows) and largest * layout.row_bytes <= MAX_GROUP_BYTES
 
 
 def _is_complete(file: pyarrow.parquet.ParquetFile) -> bool:
@@ -108,33 +112,10 @@ def _is_complete(file: pyarrow.parquet.ParquetFile) -> bool:
     return all(column.statistics is not None and column.statistics.null_count == 0 for column in columns)
 
 
-def _row_bits(file: pyarrow.parquet.ParquetFile, names: list[str]) -> int:
-    schema = file.schema_arrow
-    return sum(schema.field(name).type.bit_width for name in names)
-
-
-def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int | None) -> list[str]:
-    """Return the names of the columns to read, which are numeric and not too large."""
-    schema = file.schema_arrow
-    all_names = schema.names  # pyarrow builds them on every access
-    names = [all_names[position] for position in data_columns(all_names)]
-    check_unique(names, str(path))
-    for name in names:
-        dtype = schema.field(name).type
-        if not (pa.types.is_integer(dtype) or pa.types.is_floating(dtype) or pa.types.is_boolean(dtype)):
-            raise InputError(f"{path}, column {name}: expected numbers, got {dtype}")
-    check_expanded(path, file.metadata.num_rows * _row_bits(file, names) // 8, max_mib)
-    check_declared(str(path), path.stat().st_size, file.metadata.num_rows, "rows")
-    return names
-
-
-def _narrow(batch: pa.Table | pa.RecordBatch) -> pa.Table | pa.RecordBatch:
-    """Cast all columns to `uint8` where that loses nothing, else to `float64`."""
-    if not any(column.null_count for column in batch.columns):
-        if all(dtype == pa.uint8() for dtype in batch.schema.types):
-            return batch
-        try:
-            return batch.cast(pa.schema([(name, pa.uint8()) for name in batch.schema.names]))
-        except pa.ArrowInvalid:
-            pass
-    return batch.cast(pa.schema([(name, pa.float64()) for name in batch.schema.names]), safe=False)
+def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int | None) -> Layout:
+    """Return the columns to read, which are known and not too large."""
+    layout = find_layout(path, file.schema_arrow)
+    n_rows = file.metadata.num_rows
+    check_expanded(path, n_rows * layout.row_bytes, max_mib)
+    check_declared(str(path), path.stat().st_size, n_rows, "rows")
+    return layout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -22,6 +23,8 @@ PATTERNS = {
     part: re.compile(rf"(?<![a-z])(?:{CONTENTS})?(?:{words})(?:{CONTENTS})?(?![a-z])") for part, words in WORDS.items()
 }
 MAX_DEPTH = 8
+MAX_CHILDREN = 3
+"""Entries by which a folder is known to hold more than one; it may have a million."""
 DOCUMENT = re.compile(r"(read.?me|licen[cs]e|copying|changelog).*|.*\.(md|txt|rst|html?|pdf|json|ya?ml)", re.IGNORECASE)
 """Names of files that describe the data beside them."""
 
@@ -36,7 +39,7 @@ def part_of(name: str) -> PartName | None:
 
 def is_ignored(path: Path) -> bool:
     """Check whether something beside data isn't data: a hidden or system file, or one that describes the data."""
-    return is_hidden(path.name) or (path.is_file() and DOCUMENT.fullmatch(path.name) is not None)
+    return is_hidden(path.name) or (DOCUMENT.fullmatch(path.name) is not None and path.is_file())
 
 
 def root_of(folder: Path) -> Path:
@@ -45,7 +48,7 @@ def root_of(folder: Path) -> Path:
     torchvision keeps its downloads in `MNIST/raw`, beside a folder of its own.
     """
     for _ in range(MAX_DEPTH):
-        children = [child for child in folder.iterdir() if not is_ignored(child)]
+        children = list(islice((child for child in folder.iterdir() if not is_ignored(child)), MAX_CHILDREN))
         if {child.name for child in children} == {"raw", "processed"}:
             children = [folder / "raw"]
         if len(children) != 1 or not children[0].is_dir() or children[0].is_symlink():

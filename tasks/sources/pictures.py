@@ -24,11 +24,14 @@ from tasks.sources.files import (
     check_inside,
     has_label_folders,
     open_regular,
+    unreadable,
     unsuitable,
 )
+from tasks.sources.foreign import describe_head
 from tasks.sources.frames import Frames, images_to_frame
 from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, root_of
 
+HEAD = 1024
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
 PREDICTED_PARTS: tuple[PartName, ...] = ("test", "train", "validation")
 BOX = 20
@@ -65,9 +68,10 @@ def read(folder: Path, rules: Rules) -> Frames:
     return Frames(_read(train, rules), None if test is None else _read(test, rules), notes)
 
 
-def check(folder: Path, _rules: InputRules) -> None:
-    """Raise InputError for anything but pictures in subfolders named after their labels; opens none of them."""
-    _list_parts(folder)
+def check(folder: Path, rules: InputRules) -> None:
+    """Raise InputError for anything but pictures in subfolders named after their labels; opens only the first."""
+    train, _test, _notes = _list_parts(folder)
+    read_picture(train[0].path, rules)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -139,8 +143,11 @@ def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
 
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
     """Read a PNG, JPEG or BMP picture of any size and colour as 28 × 28."""
-    with open_regular(path) as file:
-        return decode_picture(file, str(path), rules)
+    try:
+        with open_regular(path) as file:
+            return decode_picture(file, str(path), rules)
+    except OSError as error:
+        raise InputError(f"{path}: {unreadable(error)}") from error
 
 
 def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
@@ -155,9 +162,14 @@ def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.
     except InputError:
         raise
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
-        reason = "unknown content" if isinstance(error, UnidentifiedImageError) else first_line(error)
+        reason = _content(file) if isinstance(error, UnidentifiedImageError) else first_line(error)
         raise InputError(f"{name}: not a readable PNG, JPEG or BMP picture ({reason})") from error
     raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return describe_head(file.read(HEAD)) or "unknown content"
 
 
 def _to_grey(picture: Image.Image) -> NDArray[np.float32]:

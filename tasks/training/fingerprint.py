@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from importlib.metadata import version
 
 from artifacts.code_digest import ROOT, code_digest
@@ -15,10 +16,14 @@ CODE = "tasks.training.trainer"
 """The module that determines the weights, together with all that it imports."""
 LOCK = ROOT / "requirements.txt"
 LIBRARIES = ("tensorflow", "keras", "numpy", "scikit-learn")
+VARIABLES = ("TF_", "XLA_", "ONEDNN_", "DNNL_", "NVIDIA_TF32_OVERRIDE")
+"""Prefixes of environment variables by which TensorFlow computes in another way, such as TF_ENABLE_ONEDNN_OPTS."""
+HARMLESS = ("TF_CPP_", "TF_CONFIG", "TF_FORCE_GPU_ALLOW_GROWTH")
+"""Prefixes of those that change no number: messages, addresses, memory."""
 
 
 def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
-    """Digest everything that determines the weights: data, recipe, block size, code, locked and installed libraries.
+    """Digest everything that determines the weights: data, recipe, block size, code, libraries, settings.
 
     The number of workers is part of it because it changes how sums are rounded.
     """
@@ -31,4 +36,12 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
+    if variables := _variables():
+        parts["variables"] = variables
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _variables() -> dict[str, str]:
+    """Return the environment variables that may change weights; usually none are set."""
+    names = (name for name in os.environ if name.startswith(VARIABLES) and not name.startswith(HARMLESS))
+    return {name: os.environ[name] for name in names}

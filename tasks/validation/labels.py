@@ -52,7 +52,8 @@ class LabelChecker:
         if len(rows) > MAX_ROWS:
             rows = np.sort(np.random.default_rng(0).choice(len(rows), MAX_ROWS, replace=False))
         pixels, labels = images.read(rows), images.labels[rows]
-        scores = (pixels - self._reference.mean) @ self._reference.components.T
+        with threadpool_limits(1, "blas"):  # on few rows, threads mostly wait for each other
+            scores = (pixels - self._reference.mean) @ self._reference.components.T
         by_means = self._predict_by_means(scores)
         by_champion = None if self._champion is None else self._champion(pixels)
         predictions = [by_means] if by_champion is None else [by_champion, by_means]

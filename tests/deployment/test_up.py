@@ -55,7 +55,7 @@ def api(home):
     process = start(environment)
     lines = await_ready(process)
     assert any(f"Prefect UI:  http://127.0.0.1:{port}/v2" in line for line in lines)
-    assert any(f"PREFECT_API_AUTH_STRING=$(cat {home}/make-up-password)" in line for line in lines)
+    assert any(f'PREFECT_API_AUTH_STRING="$(cat {home}/make-up-password)"' in line for line in lines)
     with api_client(f"http://127.0.0.1:{port}/api", read_password(home)) as client:
         yield client
     os.killpg(process.pid, signal.SIGINT)
@@ -184,7 +184,7 @@ def test_deploying_again_keeps_what_was_changed_in_the_ui(api, home):
     assert deployment(api, "verify/verify")["parameters"] == {"store": "store"}
 
 
-def test_run_lost_in_a_power_cut_is_ended_and_make_down_stops_a_killed_make_up(tmp_path, parameters):
+def test_make_up_ends_lost_runs_and_make_down_ends_a_killed_make_up(tmp_path, parameters):
     port = free_port()
     environment = clean_environment(tmp_path) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     process = start(environment)

@@ -165,14 +165,6 @@ def test_the_reference_has_every_exit_code():
     assert re.findall(r"^\| (\d+) \|", page, re.MULTILINE) == ["0", *map(str, codes)]
 
 
-def test_the_kaggle_script_writes_a_submission(tmp_path, monkeypatch):
-    script = re.search(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "kaggle.md").read_text(), re.DOTALL)[1]
-    (tmp_path / "predictions.csv").write_text("item,label\n0,7\n1,\n")
-    monkeypatch.chdir(tmp_path)
-    exec(script, {})  # noqa: S102, the page's own
-    assert (tmp_path / "submission.csv").read_text() == "ImageId,Label\n1,7\n2,0\n"
-
-
 def message_texts() -> str:
     """Return all strings of the code, the parts of an f-string joined by the places of its values."""
     texts = [(ROOT / "Makefile").read_text()]
@@ -192,6 +184,6 @@ def test_troubleshooting_quotes_messages_of_the_code():
     tables = page.split("## Prefect")
     rows = re.findall(r"^\| (.*?) \| ", tables[0] + tables[1], re.MULTILINE)
     quoted = [words for row in rows for words in re.findall(r"`([^`]+)`", row)]
-    own = [words for words in quoted if words not in {"make up", "Late", "Pending", "rejected/"}]
+    own = [words for words in quoted if words not in {"make up", "Late", "Pending", "rejected/", "Killed"}]
     assert len(own) > 40
     assert [words for words in own if words not in texts] == []

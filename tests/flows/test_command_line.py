@@ -2,6 +2,7 @@
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -18,7 +19,9 @@ from samples import ROOT, clean_environment
 from serving import free_port
 
 import flows
+from artifacts.store.store import Store
 from flows import command_line
+from schemas.errors import InputError
 from schemas.recipe import Overrides
 
 NOISE = ("oneDNN", "cuda", "cuInit", "absl", "TF_", "I0000", "E0000", "WARNING", "Warning", "telemetry", "Traceback")
@@ -55,7 +58,7 @@ def other_server():
     ("address", "message"),
     [
         ("{other}", "no Prefect server's API answers there (Expecting value"),
-        ("{other}/locked/api", "wrong or no password; for the server of `make up`, set PREFECT_API_AUTH_STRING=$(cat "),
+        ("{other}/locked/api", "wrong or no password; set PREFECT_API_AUTH_STRING; that of `make up` is in "),
         ("http://127.0.0.1:{free}/api", "no Prefect server's API answers there ([Errno 111] Connection refused"),
         ("http://127.0.0.1:abc/api", "no Prefect server's API answers there (Invalid port"),
     ],
@@ -213,6 +216,16 @@ def signal_after(text, command, environment, number, *, to_group=True) -> tuple[
     return process.returncode, rest
 
 
+def test_lack_of_memory_is_a_one_line_error(run_script, monkeypatch, tmp_path):
+    def check_writable(_):
+        raise MemoryError
+
+    monkeypatch.setattr(Store, "check_writable", check_writable)
+    ended = run_script("train", "--store", tmp_path)
+    assert ended.returncode == 1
+    assert error_line(ended).startswith("error: out of memory: interrupted; the same command resumes")
+
+
 def test_ctrl_c_during_the_imports_exits_without_a_traceback(prefect_home):
     command = [sys.executable, "-X", "importtime", ROOT / "flows" / "train_flow.py", "--source", "gone.npz"]
     for module in ("flows", "cyclopts", "prefect.settings"):
@@ -238,10 +251,14 @@ def test_run_that_does_not_end_after_sigterm_is_ended(monkeypatch, capfd):
     assert capfd.readouterr().err == "error: interrupted; resumes\n"
 
 
-def test_exit_leaves_no_garbage_collection_of_all_modules(prefect_home):
-    code = "import atexit, gc; atexit.register(lambda: print(gc.get_freeze_count() > 0)); import flows"
+def test_garbage_collector_rests_while_a_script_imports_and_exits():
+    code = (
+        "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
+        "sys.argv = ['flows/train_flow.py']; import flows; print(gc.isenabled())\n"
+        "flows.finish_imports(); print(gc.isenabled())"
+    )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert ended.stdout == "True\n"
+    assert ended.stdout.split() == ["False", "True", "True"]
 
 
 @pytest.mark.prefect
@@ -295,8 +312,21 @@ def test_runs_from_the_command_line_have_tags_but_their_tasks_none(prefect_serve
         assert command_line._without_task_tags(tagged_flow)(parameter="given") == ("given", ["digits"], [])
 
 
+def test_full_disk_of_prefect_is_one_line_before_anything_starts(tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))  # for root, too
+    try:
+        with pytest.raises(
+            InputError, match=r"^PREFECT_HOME=.*: can't be written \(.*\); set it to .* free some space$"
+        ):
+            command_line._check_prefect_home()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
 def test_character_that_the_locale_lacks_is_printed_escaped():
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", "import flows; print('28 × 28')"]
+    command = [sys.executable, "-c", "import flows; print('28 \\xd7 28')"]
     ended = subprocess.run(command, env=os.environ | locale, capture_output=True, encoding="ascii", check=False)
     assert ended.stdout == "28 \\xd7 28\n"

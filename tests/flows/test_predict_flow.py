@@ -62,7 +62,7 @@ def test_predictions_on_the_test_digits_have_the_cards_metrics(store, predicted)
 
 def test_the_predictions_file_has_a_row_for_each_image(store, predicted):
     _, rows = predicted
-    assert list(rows.columns) == ["item", "label", "confidence", "second", "abstained", "unlike_training"]
+    assert list(rows.columns) == ["item", "label", "confidence", "second", "abstained", "unlike_training", "reason"]
     assert rows["item"].tolist() == [str(row) for row in range(10_000)]
     assert (rows["label"] != rows["second"]).all()
     assert rows["confidence"].between(0.1, 1).all()

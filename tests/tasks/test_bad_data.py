@@ -158,7 +158,7 @@ NPZ = {
     "cut at its start": (lambda f: saved(**whole(f))[:100], "not a readable .npz file"),
     "cut at its end": (lambda f: saved(**whole(f))[:-10], "not a readable .npz file"),
     "without y_test": (lambda f: saved(**whole(f, x_train=None, y_train=None)), "no arrays x_train, y_train"),
-    "without any array": (lambda _: zipped(readme="hello"), "no arrays .* found none"),
+    "without images": (lambda _: saved(names=np.array(["a", "b"])), "no arrays .* found names"),
     "27 columns": (lambda f: saved(**whole(f, x_train=np.zeros((400, 28, 27), np.uint8))), r"x_train is \(400, 28, 27\)"),
     "783 pixels": (lambda f: saved(x=np.zeros((4, 783)), y=np.zeros(4)), r"x is \(4, 783\)"),
     "colour": (lambda f: saved(x=np.zeros((4, 28, 28, 3)), y=np.zeros(4)), r"x is \(4, 28, 28, 3\)"),
@@ -367,7 +367,7 @@ PICTURES = {
     "an empty picture": (lambda path: path.write_bytes(b""), "not a readable PNG, JPEG or BMP picture"),
     "a picture cut short": (lambda path: path.write_bytes(path.read_bytes()[:-40]), "not a readable PNG, JPEG or BMP picture"),
     "a damaged picture": (broken_png, "not a readable PNG, JPEG or BMP picture"),
-    "a GIF": (lambda path: Image.new("L", (28, 28)).save(path, format="GIF"), "not a readable PNG, JPEG or BMP picture"),
+    "a GIF": (lambda path: Image.new("L", (28, 28)).save(path, format="GIF"), r"not a readable PNG, JPEG or BMP picture \(a GIF picture; convert it to PNG\)"),
     "a bomb": (bomb, "not a readable PNG, JPEG or BMP picture|40,000 × 40,000 pixels"),
     "a picture too large": (lambda path: Image.new("L", (40, 30)).save(path), "40 × 30 pixels; --max-picture-pixels allows 1,000"),
     "a link that leads outside": (lambda path: (path.rename(path.parents[2] / "a.png"), path.symlink_to(path.parents[2] / "a.png")), "a link that leads out of"),
@@ -403,8 +403,8 @@ SOURCES = {
     "an address with a slash too few": ("s3:/bucket/digits", "incomplete address"),
     "a folder without classes": ("folder", "no known format; expected a folder with .*IDX files"),
     "a picture in place of a folder": ("picture.png", r"a file without labels \(picture\)"),
-    "an old zip with other things": ("other.zip", "no arrays"),
-    "an empty zip": ("empty.zip", "no arrays .* found none"),
+    "an old zip with other things": ("other.zip", "an archive without data; expected an .npz"),
+    "an empty zip": ("empty.zip", "an archive without data; expected an .npz"),
 }
 
 

@@ -18,8 +18,10 @@ from artifacts.store.store import Store
 from flows import command_line
 from schemas.errors import InputError
 from schemas.prediction import Example, PredictionBatch
+from schemas.rules import DEFAULT_RULES
 from schemas.text import MAX_LENGTH, escape, printable
 from schemas.validation import CheckResult
+from tasks import load
 from tasks.inbox.folder import Inbox
 from tasks.orchestration import events, run_names
 
@@ -90,6 +92,15 @@ def test_events_and_run_names_are_one_line(name, monkeypatch):
         check_line(text, name)
     monkeypatch.setattr(run_names.flow_run, "name", name, raising=False)
     check_line(run_names.named(lambda **_: name)(), name)
+
+
+def test_report_of_an_unreadable_source_shows_the_name(name, monkeypatch):
+    artifacts = []
+    monkeypatch.setattr(load, "create_markdown_artifact", lambda text, **_: artifacts.append(text))
+    monkeypatch.setattr(load.events, "emit_event", lambda *_, **__: None)
+    with pytest.raises(InputError):
+        load.load.fn(name, None, DEFAULT_RULES)
+    check_markdown(artifacts[0], name)
 
 
 def test_validation_report_shows_the_name(validation, name):
@@ -181,7 +192,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
         return
     with path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert [len(row) for row in rows] == [6, 6, 6]
+    assert [len(row) for row in rows] == [7, 7, 7]
     assert rows[1][0] in {printable(name), f"'{printable(name)}"}
     assert not [cell for row in rows for cell in row if cell.startswith(tuple("=+-@\t\r\uff1d"))]
     assert float(rows[2][2]) == pytest.approx(1e-7)
@@ -190,7 +201,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
 @pytest.mark.parametrize("name", [name for name in hostile.NAMES.values() if len(name) < 200 and not INVALID & {*name}])
 def test_inbox_rejects_the_file_and_says_why(tmp_path, name):
     inbox = Inbox(tmp_path / "inbox")
-    with inbox.locked():
+    with inbox.locked(print):
         (tmp_path / "inbox" / name).write_text("hello")
         target = inbox.reject(tmp_path / "inbox" / name, str(InputError(f"{name}: text")))
     reason = target.with_name(f"{target.name}.reason.txt").read_text()

@@ -5,8 +5,10 @@ import io
 import json
 import multiprocessing
 import os
+import resource
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -16,10 +18,11 @@ from pathlib import Path
 import pytest
 from samples import ROOT, VERSION_FILES, fill_version, promote, publish
 
+from artifacts import files
 from artifacts.store import store as store_module
 from artifacts.store.records import State
 from artifacts.store.store import Store
-from schemas.errors import InputError, StoreError
+from schemas.errors import InputError, StorageError, StoreError
 
 
 @pytest.fixture
@@ -351,13 +354,34 @@ def test_card_of_a_version_whose_run_was_killed_is_written_by_the_next(store, mo
 
 def test_checkpoints_of_a_published_training_are_removed_by_the_next_run(tmp_path, monkeypatch):
     store = Store(tmp_path)
-    store.work.child("f").write("epoch", b"")
+    fingerprint = "0f" * 32
+    store.work.child(fingerprint).write("epoch", b"")
     with monkeypatch.context() as patch:
         patch.setattr(Store, "_remove_work", lambda *_: None)
-        publish(store)
-    assert store.work.names() == ["f"]
+        publish(store, fingerprint)
+    assert store.work.names() == [fingerprint]
     store.recover()
     assert store.work.names() == []
+
+
+@pytest.mark.parametrize("fingerprint", ["shards", "..", "a/b", "", "F" * 64, "f" * 63, f"{'f' * 64}\n"])
+def test_card_that_names_no_fingerprint_removes_no_work(tmp_path, fingerprint):
+    store = Store(tmp_path)
+    store.work.child("shards").write("pixels", b"")
+    publish(store, fingerprint)
+    store.recover()
+    assert store.work.child("shards").names() == ["pixels"]
+
+
+@pytest.mark.parametrize(("umask", "expected"), [(0o022, 0o755), (0o002, 0o775), (0o077, 0o700)])
+def test_permissions_of_a_version_follow_the_umask(tmp_path, umask, expected):
+    before = os.umask(umask)
+    try:
+        folder = Store(tmp_path).local_dir(publish(Store(tmp_path)))
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(folder.stat().st_mode) == expected
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {expected & 0o666}
 
 
 # Many processes
@@ -532,6 +556,21 @@ def test_verified_version_is_hashed_once(store, monkeypatch):
         Store(store.uri).verified_dir(3)
 
 
+@pytest.mark.parametrize("n_hashed", [0, 1])
+def test_version_removed_while_it_is_verified_is_reported_as_removed(store, monkeypatch, n_hashed):
+    sha256, hashed = files._sha256, []
+
+    def late(path):
+        hashed.append(path)
+        if len(hashed) == n_hashed + 1:
+            publish(Store(store.uri), keep=1)
+        return sha256(path)
+
+    monkeypatch.setattr(files, "_sha256", late)
+    message = "version 3: was removed meanwhile, as it is older than the versions to --keep; choose another one"
+    assert store.faults(3) == [message]
+
+
 def test_unchanged_training_is_found_by_its_fingerprint(store):
     assert publish(store, "other") == 4
     assert store.find_by_fingerprint("f") == 3
@@ -583,6 +622,88 @@ def test_store_of_a_later_release_is_refused(store, folder):
     (folder / "store.json").write_text('{"layout": 3}')
     with pytest.raises(StoreError, match="its layout is 3, this release reads 2"):
         Store(folder).champion()
+
+
+# Disks that fail
+
+
+WRITES = ("mkdir", "rename", "replace", "link", "chmod", "unlink", "rmdir", "fsync")
+
+
+def fail_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    """Make each operation that changes a disk fail: root ignores permissions, so no folder is read-only to it."""
+
+    def fail(*_args, **_options):
+        raise OSError(number, os.strerror(number))
+
+    for name in WRITES:
+        monkeypatch.setattr(os, name, fail)
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space, then run the same command again"),
+        (errno.EDQUOT, "free some space, then run the same command again"),
+        (errno.EROFS, "give this user access, or use another place"),
+        (errno.EACCES, "give this user access, or use another place"),
+        (errno.EPERM, "use a folder of this user, on a disk with hard links"),
+        (errno.EFBIG, r"raise the limit on the size of files \(ulimit -f\)"),
+        (errno.EMFILE, r"raise the limit on the number of open files \(ulimit -n\)"),
+    ],
+)
+def test_disk_that_takes_nothing_is_one_line_with_what_to_do(store, monkeypatch, number, remedy):
+    reason = f"{os.strerror(number)}\\)?\\); {remedy}$"
+    with monkeypatch.context() as patch:
+        fail_writes(patch, number)
+        for use in (lambda: promote(store, 3), lambda: publish(store)):
+            with pytest.raises(StorageError, match=rf"^{store.uri}/\S+: can't be used \({reason}"):
+                use()
+        with pytest.raises(InputError, match=rf"^{store.uri}/versions: can't be written \(.*: {reason}"):
+            store.check_writable()
+    assert store.champion() == 2
+    promote(store, 3)
+
+
+def test_version_in_a_read_only_store_is_verified(store, monkeypatch):
+    fail_writes(monkeypatch, errno.EROFS)
+    fresh = Store(store.uri)
+    assert (fresh.champion(), fresh.versions(), fresh.faults(2), fresh.ignored()) == (2, [1, 2, 3], [], [])
+    assert fresh.verified_dir(3).name == "3"
+
+
+def test_version_that_cant_be_filled_is_one_line(store):
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # a disk of 10 kB, for root, too
+    try:
+        with pytest.raises(StorageError, match=r"versions/4: can't be used \(File too large\); raise the limit"):
+            write_large_version(store)
+        with pytest.raises(InputError, match=r"can't be written \(.*: File too large\)"):
+            store.check_writable()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert publish(store) == 5
+
+
+def write_large_version(store: Store) -> None:
+    with store.new_version() as (_, folder):
+        (folder / "model.keras").write_bytes(bytes(100_000))
+
+
+@pytest.mark.parametrize("name", ["model.keras", "metrics.json", "card.json"])
+def test_file_of_a_version_that_cant_be_read_is_named(store, monkeypatch, name):
+    opened = io.open
+
+    def deny(path, *args, **options):
+        if str(path).endswith(f"versions/3/{name}"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *args, **options)
+
+    monkeypatch.setattr(io, "open", deny)
+    message = rf"^version 3: \S*{name}.* can't be (read|used) \(Permission denied\); give this user access"
+    with pytest.raises(StoreError, match=message):
+        promote(store, 3)
+    assert store.find_by_fingerprint("f") == 2
 
 
 # Paths that can't be used

@@ -16,7 +16,8 @@ import os, signal, sys
 from tasks.inbox import child
 
 read_file = child.read_file
-child.SECONDS, child.BASE_MIB = 1, 512 - 3 * 4096
+child.BASE_MIB = 512 - 3 * 4096
+child._seconds = lambda path: 1 if path.stem in ("endless", "patient") else 60
 
 def hostile(path, rules):
     if path.suffix == ".py":

@@ -1,13 +1,16 @@
 """Saved networks: they load in older releases of Keras, and the same network gives the same file."""
 
 import json
+import os
 import subprocess
 import sys
 import zipfile
 
+import keras
 import numpy as np
 import pytest
 
+from schemas.errors import StoreError
 from schemas.recipe import PRESETS
 from tasks.inference.model import NEW_KEYS, load_network, save_network
 from tasks.training.networks import build_network
@@ -40,6 +43,47 @@ def test_the_same_network_gives_the_same_file(name, tmp_path):
     for file in ("a.keras", "b.keras"):
         save_network(network, tmp_path / file)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
+
+
+def with_member(change, method=zipfile.ZIP_STORED):
+    """Return a function that changes a member of a saved network, by its name."""
+
+    def write(path):
+        with zipfile.ZipFile(path) as saved:
+            members = {name: saved.read(name) for name in saved.namelist()}
+        with zipfile.ZipFile(path, "w", method) as archive:
+            for name, content in (members | change(members)).items():
+                archive.writestr(name, content)
+
+    return write
+
+
+def wide_layer(members):
+    config = members["config.json"].replace(b'"units": 10', b'"units": 20000000')
+    assert config != members["config.json"]
+    return {"config.json": config}
+
+
+LIES = {
+    "a layer of twenty million units": (with_member(wide_layer), "weights, more than its"),
+    "a member that expands": (
+        with_member(lambda _: {"assets/a": bytes(1 << 24)}, zipfile.ZIP_DEFLATED),
+        "bytes, more than its",
+    ),
+    "a file of ten gigabytes": (lambda path: os.truncate(path, 10 << 30), "10,240 MiB; up to 1,024 are loaded"),
+    "no zip archive": (lambda path: path.write_bytes(b"weights"), "not a model that can be loaded safely"),
+}
+
+
+@pytest.mark.parametrize("name", LIES)
+def test_model_that_declares_more_than_its_file_is_refused(name, tmp_path, monkeypatch):
+    save_network(build_network(PRESETS["plain"]["mlp"]), tmp_path / "model.keras")
+    change, expected = LIES[name]
+    change(tmp_path / "model.keras")
+    monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
+    with pytest.raises(StoreError, match=expected) as error:
+        load_network(tmp_path / "model.keras")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.registry

@@ -85,7 +85,7 @@ def test_the_predictions_file_has_all_batches_in_order(suffix, digits, predictor
         for start in (0, 100, 200, 300):
             write(predict_batch(digits.iloc[start : start + 100], predictor, ())[0])
     rows = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
-    assert list(rows.columns) == ["item", "label", "confidence", "second", "abstained", "unlike_training"]
+    assert list(rows.columns) == ["item", "label", "confidence", "second", "abstained", "unlike_training", "reason"]
     assert rows["item"].astype(int).tolist() == digits.index.tolist()
     np.testing.assert_allclose(rows["confidence"], predictor.probabilities(pixels_of(digits)).max(axis=1))
 

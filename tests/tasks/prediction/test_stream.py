@@ -21,9 +21,9 @@ FASHION = ROOT / "tests" / "data" / "fashion-mnist-1000.npz"
 def predict(predictor, tmp_path):
     """Return a function that predicts a source, and returns the totals and the written rows."""
 
-    def run(source, rules=DEFAULT_INPUT_RULES, batch_size=16_384):
+    def run(source, rules=DEFAULT_INPUT_RULES, batch_size=16_384, **options):
         output = tmp_path / "out.csv"
-        prediction = stream.predict(str(source), predictor, output, rules, batch_size)
+        prediction = stream.predict(str(source), predictor, output, rules, batch_size, **options)
         return prediction, pd.read_csv(output)
 
     return run
@@ -57,7 +57,7 @@ def test_the_first_images_decide_the_scale_for_any_batch_size(batch_size, digits
     pixels[59] *= 255
     np.savez(tmp_path / "rows.npz", pixels)
     _, rows = predict(tmp_path / "rows.npz", InputRules(repair=("scale",)), batch_size)
-    assert rows["label"].notna().to_numpy().nonzero()[0].tolist() == [59]
+    assert rows["label"].isna().to_numpy().nonzero()[0].tolist() == [59]
 
 
 @pytest.mark.parametrize("batch_size", [1, 60])
@@ -114,7 +114,7 @@ def test_transposed_digits_have_drifted_until_they_are_repaired(digits, predict,
     [
         (lambda x: x / 255, "pixels run from 0 to 1; 0 to 255 are needed: --repair scale"),
         (lambda x: 255 - x, "ink is dark on a bright background: --repair invert"),
-        (lambda x: x.iloc[:, :700], "700 columns; expected pixel0 … pixel783"),
+        (lambda x: x.iloc[:, :700], "700 columns; expected label, pixel0 … pixel783"),
         (lambda x: x[:0], "no row"),
     ],
 )
@@ -143,3 +143,38 @@ def test_only_images_with_a_label_from_0_to_9_are_scored(digits, predict, tmp_pa
     assert prediction.score.n_rows == 85
     by_class = np.bincount(labels_of(digits)[15:100], minlength=10)
     assert np.array_equal(prediction.score.confusion_matrix.sum(axis=1), by_class)
+
+
+@pytest.mark.parametrize("batch_size", [2, 100])
+def test_bad_file_among_many_is_a_row_with_its_reason(batch_size, digits, predict, tmp_path):
+    folder = unlabelled_pictures(digits.iloc[:3], tmp_path)
+    (folder / "000001.png").write_bytes(b"\x89PNG\r\n\x1a\ncut")
+    (folder / "readme.txt").write_text("scanned in May")
+    (folder / "z.bin").write_bytes(bytes(9))
+    prediction, rows = predict(folder, batch_size=batch_size)
+    assert rows["item"].tolist() == ["000000.png", "000001.png", "000002.png", "z.bin"]
+    assert rows["label"].notna().tolist() == [True, False, True, False]
+    places = rows["reason"].dropna().str.extract(r"^unreadable: .*/(.*?): ")[0]
+    assert places.tolist() == ["000001.png", "z.bin"]
+    assert prediction.invalid == {"unreadable": 2}
+    assert prediction.notes == ("1 file left out (no images): readme.txt",)
+    with pytest.raises(InputError, match=r"z\.bin: "):
+        predict(folder, batch_size=batch_size, strict=True)
+
+
+def test_folder_without_a_readable_file_is_refused(tmp_path, predict):
+    (tmp_path / "scans").mkdir()
+    for name in ("a.bin", "b.bin"):
+        (tmp_path / "scans" / name).write_bytes(bytes(9))
+    with pytest.raises(InputError, match=r"a\.bin: .*; no file of .*scans can be read"):
+        predict(tmp_path / "scans")
+
+
+def test_kaggle_submission_numbers_images_from_1_and_labels_each(digits, predict, tmp_path):
+    frame = digits.iloc[:5, 1:].copy()
+    frame.iloc[2] = 0  # blank: no answer
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    _, rows = predict(tmp_path / "test.csv", batch_size=2, output_format="kaggle")
+    assert rows.columns.tolist() == ["ImageId", "Label"]
+    assert rows["ImageId"].tolist() == [1, 2, 3, 4, 5]
+    assert rows["Label"].isin(range(10)).all()

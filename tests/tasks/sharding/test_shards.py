@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import itertools
 import os
 import time
 
@@ -21,8 +22,9 @@ from artifacts.store.storage import storage_at
 from schemas.errors import InputError, StorageError, StoreError, UnavailableError
 from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
-from schemas.rules import Rules
+from schemas.rules import DEFAULT_RULES, Rules
 from schemas.shards import Shard, ShardManifest
+from tasks import cache_shards
 from tasks.sharding import shard_cache, shard_writer
 from tasks.sharding.shard_cache import ShardCache, ShardJob, in_threads
 from tasks.sources import datasets, shards
@@ -480,7 +482,7 @@ def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_p
     with monkeypatch.context() as patch:
         patch.setattr(shard_writer._Writer, "write_summary", full)
         with pytest.raises(
-            StoreError, match=r"part-00\d.parquet: can't be cached in .*the disk is full.*the next run resumes"
+            StorageError, match=r"/work/\w+: can't be used \(No space left on device\); free some space"
         ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
@@ -594,8 +596,15 @@ def test_the_shard_cache_depends_on_the_code_of_every_shard_reader(monkeypatch, 
     """A registry names readers by strings, which the digest of what imports say wouldn't cover."""
     digested = []
     monkeypatch.setattr(shard_cache, "code_digest", lambda *modules: digested.append(modules) or "code")
-    job = ShardJob(
-        Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), (), rescale=False, relabel="", batch_rows=1024
-    )
+    job = ShardJob(Shard("rows.csv", "rows.csv"), FolderStorage(tmp_path), DEFAULT_RULES, "from 0 to 255")
     shard_cache._key("content", job)
     assert set(digested[0]) >= {"tasks.sources.csv_table", "tasks.sources.parquet_table"}
+
+
+@pytest.mark.parametrize("count", [1, 12, 128, 129, 2000])
+def test_thousands_of_shards_share_few_tasks(count):
+    """Prefect takes 60 ms for a task, so that 2,000 small shards took two minutes."""
+    groups = cache_shards._group(range(count))
+    assert [*itertools.chain(*groups)] == list(range(count))
+    assert len(groups) <= cache_shards.MAX_TASKS
+    assert len(groups) == count or min(map(len, groups[:-1])) > 1

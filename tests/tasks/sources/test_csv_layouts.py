@@ -1,3 +1,4 @@
+# ruff: noqa: E501, tables are read across
 """CSV files as people have them: read rightly, with a note on what was guessed, or refused with the flag that helps."""
 
 import io
@@ -14,6 +15,11 @@ from tasks.sources import csv_table, datasets, inputs
 @pytest.fixture
 def rows(digits):
     return digits.iloc[:120]
+
+
+def load(path):
+    datasets.check_headers(str(path), rules=DEFAULT_RULES)
+    return datasets.load(str(path), None, DEFAULT_RULES)
 
 
 def text(frame, **options):
@@ -80,11 +86,10 @@ READ = {
 def test_usual_csv_file_is_read_with_a_note_on_its_layout(name, rows, tmp_path):
     write, note = READ[name]
     (tmp_path / "rows").write_bytes(write(rows))
-    datasets.check_headers(str(tmp_path / "rows"), rules=DEFAULT_RULES)
-    loaded = datasets.load(str(tmp_path / "rows"), None, DEFAULT_RULES)
+    loaded = load(tmp_path / "rows")
     expected = {
         "no header, the label last, by label": rows.sort_values("label"),
-        "no header, one class": digits[rows["label"] == 7],
+        "no header, one class": rows[rows["label"] == 7],
     }.get(name, rows)
     assert (loaded.train.to_numpy() == expected.to_numpy()).all()
     assert note in "; ".join(loaded.notes) if note else not loaded.notes
@@ -134,8 +139,7 @@ def test_doubtful_csv_file_is_refused_with_advice(name, rows, tmp_path):
     write, expected = REFUSED[name]
     (tmp_path / "rows.csv").write_bytes(write(rows))
     with pytest.raises(InputError, match=expected):
-        datasets.check_headers(str(tmp_path / "rows.csv"), rules=DEFAULT_RULES)
-        datasets.load(str(tmp_path / "rows.csv"), None, DEFAULT_RULES)
+        load(tmp_path / "rows.csv")
 
 
 @pytest.mark.parametrize(

@@ -79,9 +79,9 @@ def test_a_registered_format_is_in_help_documentation_and_errors():
     assert "an .digits, .npz" in formats.source_help()
     assert "an .digits, .npz" in formats.input_help()
     assert "| `.digits` | a label and 784 pixels per line |" in formats.source_table()
-    assert "an address of `.digits`, `.parquet` or `.csv` files" in formats.source_table()
+    assert "an address of `.digits`, `.parquet`, `.arrow` or `.csv` files" in formats.source_table()
     assert formats.inbox_help().startswith("an .digits, .npz")
-    with pytest.raises(InputError, match=r"expected a \.digits, \.parquet or \.csv file"):
+    with pytest.raises(InputError, match=r"expected a \.digits, \.parquet, \.arrow or \.csv file"):
         formats.find_shard_format(Path("/dev/null"))
     with pytest.raises(InputError, match=r"nowhere: no such file or folder; expected mnist, .* \.digits"):
         datasets.check("nowhere")

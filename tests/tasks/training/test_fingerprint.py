@@ -1,10 +1,13 @@
 """The fingerprint of a training: what makes a version stale and what doesn't."""
 
 import dataclasses
+import json
 import shutil
+import subprocess
+import sys
 
 import pytest
-from samples import ROOT
+from samples import ROOT, clean_environment
 
 from artifacts import code_digest
 from artifacts.code_digest import covered_modules
@@ -58,6 +61,29 @@ def test_data_recipe_and_number_of_workers_change_the_fingerprint(tiny, recipe):
         fingerprint(dataclasses.replace(tiny, fingerprint="other"), recipe),
     }
     assert len(fingerprints) == 4
+
+
+def test_variables_that_change_how_tensorflow_computes_are_part_of_it(tiny, recipe, monkeypatch):
+    before = fingerprint(tiny, recipe)
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "0")
+    assert fingerprint(tiny, recipe) == before
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
+    assert fingerprint(tiny, recipe) != before
+
+
+def test_settings_of_keras_in_the_home_folder_have_no_effect(tmp_path):
+    settings = {"floatx": "float16", "epsilon": 0.1, "image_data_format": "channels_first", "backend": "jax"}
+    (tmp_path / "keras.json").write_text(json.dumps(settings))
+    code = (
+        "from tasks.inference.start_up import import_tensorflow; import_tensorflow()\n"
+        "from tasks.training.fingerprint import _variables; import keras; config = keras.config\n"
+        "print(config.floatx(), config.epsilon(), config.image_data_format(), config.backend(), _variables())"
+    )
+    environment = clean_environment(tmp_path) | {"KERAS_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert ended.stdout == "float32 1e-07 channels_last tensorflow {}\n"
 
 
 def test_the_fingerprint_covers_all_code_that_decides_weights():
