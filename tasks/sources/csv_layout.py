@@ -112,7 +112,8 @@ def read_layout(path: Path, rules: InputRules) -> Layout:
 
 def _note(begin: _Beginning, names: list[str], data: list[int], *, has_label: bool) -> str:
     """Say what was guessed; "" if names and commas told all of it."""
-    left_out = [name or f"column {number}" for number, name in enumerate(names, 1) if number - 1 not in data]
+    used = set(data)
+    left_out = [name or f"column {number}" for number, name in enumerate(names, 1) if number - 1 not in used]
     is_plain = begin.separator == "," and not begin.form.encoding and not begin.n_preamble
     if is_plain and not begin.is_nameless and not left_out and is_known_layout(names):
         return ""

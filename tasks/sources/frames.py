@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from itertools import product, repeat
 from math import prod
 from pathlib import Path
@@ -52,7 +53,7 @@ def data_columns(names: Sequence[str], label: int | None = None) -> list[int]:
     if len(labels) > 1:
         return data
     pixels = [position for position in data if position not in labels]
-    order = _pixel_order([names[position] for position in pixels]) or range(len(pixels))
+    order = _pixel_order(tuple(names[position] for position in pixels)) or range(len(pixels))
     return [*labels, *(pixels[number] for number in order)]
 
 
@@ -63,17 +64,20 @@ def is_label_name(name: str) -> bool:
 
 def is_pixel_order(names: Sequence[str]) -> bool:
     """Check whether columns are numbered in ascending order."""
-    return _pixel_order(names) == list(range(len(names)))
+    return _pixel_order(tuple(names)) == tuple(range(len(names)))
 
 
-def _pixel_order(names: Sequence[str]) -> list[int] | None:
+@lru_cache(maxsize=32)  # thousands of small files have the same names
+def _pixel_order(names: tuple[str, ...]) -> tuple[int, ...] | None:
     """Return the order of columns that are numbered without a gap, such as `pixel0` or `1x1`; None for any others."""
     numbers = [tuple(map(int, _NUMBER.findall(name))) for name in names]
     if len({tuple(_NUMBER.split(name)) for name in names}) != 1 or not numbers[0]:
         return None
     axes = [sorted(set(axis)) for axis in zip(*numbers, strict=True)]
     is_complete = prod(map(len, axes)) == len(names) and sorted(numbers) == list(product(*axes))
-    return sorted(range(len(names)), key=numbers.__getitem__) if is_complete and all(map(is_sequence, axes)) else None
+    if not is_complete or not all(map(is_sequence, axes)):
+        return None
+    return tuple(sorted(range(len(names)), key=numbers.__getitem__))
 
 
 def is_sequence(numbers: Sequence[float]) -> bool:
