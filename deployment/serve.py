@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import socket
 import sys
 from pathlib import Path
 from threading import Event, Thread
@@ -18,17 +19,19 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from artifacts.store.store import Store  # noqa: E402
+from artifacts.uri import local_path  # noqa: E402
 from schemas.errors import InputError  # noqa: E402
+from tasks.inbox.folder import Inbox  # noqa: E402
 
 POLL_SECONDS = 2.0
 """Time between two looks at the store for another champion."""
 MAX_CONNECTIONS = 500
 TOKEN = "DIGITS_TOKEN"  # noqa: S105, the name of an environment variable
 
-app = App(name="python deployment/serve.py", version_flags=(), exit_on_error=False, print_error=False)
+command = App(name="python deployment/serve.py", version_flags=(), exit_on_error=False, print_error=False)
 
 
-@app.default
+@command.default
 def serve(
     *,
     store: str = "store",
@@ -49,30 +52,41 @@ def serve(
         max_picture_pixels: Maximum number of pixels of a picture.
     """
     versions = Store(store)
-    versions.resolve_version()  # before the slow imports
-    print("importing libraries, which takes some seconds", file=sys.stderr, flush=True)
-    from tasks.inference.start_up import import_tensorflow  # noqa: PLC0415
+    if versions.champion() is None:
+        raise InputError(f"{store}: there is no champion to serve; train a version, or promote one")
+    if inbox is not None:
+        Inbox(inbox).check(local_path(store))
+    with listen(host, port) as listener:
+        print("importing libraries, which takes some seconds", file=sys.stderr, flush=True)
+        from tasks.inference.start_up import import_tensorflow  # noqa: PLC0415
 
-    import_tensorflow()
-    import uvicorn  # noqa: PLC0415
+        import_tensorflow()
+        import uvicorn  # noqa: PLC0415
 
-    from tasks.serving.app import Settings, create_app  # noqa: PLC0415
-    from tasks.serving.bodies import Limits  # noqa: PLC0415
-    from tasks.serving.champion import Champion  # noqa: PLC0415
+        from tasks.serving.app import Settings, create_app  # noqa: PLC0415
+        from tasks.serving.bodies import Limits  # noqa: PLC0415
+        from tasks.serving.champion import Champion  # noqa: PLC0415
 
-    champion = Champion(versions)
-    limits = Limits(picture_pixels=max_picture_pixels)
-    settings = Settings(allowed_hosts(host), inbox, os.environ.get(TOKEN, ""), limits)
-    stop = Event()
-    Thread(target=champion.follow, args=(POLL_SECONDS, stop), daemon=True).start()
-    print(f"version {champion.current.predictor.version} of {store}: http://{host}:{port}, until Ctrl-C", flush=True)
-    if "*" in settings.hosts and not settings.token:
-        print(f"anybody who reaches this machine can use it; set {TOKEN} to ask for a token", file=sys.stderr)
-    uvicorn.run(
-        create_app(champion, settings), host=host, port=port, log_level="warning", server_header=False,
-        limit_concurrency=MAX_CONNECTIONS,
-    )  # fmt: skip
-    stop.set()
+        champion = Champion(versions)
+        limits = Limits(picture_pixels=max_picture_pixels)
+        settings = Settings(allowed_hosts(host), inbox, os.environ.get(TOKEN, ""), limits)
+        Thread(target=champion.follow, args=(POLL_SECONDS, Event()), daemon=True).start()
+        version = champion.current.predictor.version
+        print(f"version {version} of {store}: http://{host}:{port}, until Ctrl-C", flush=True)
+        if "*" in settings.hosts and not settings.token:
+            print(f"anybody who reaches this machine can use it; set {TOKEN} to ask for a token", file=sys.stderr)
+        app = create_app(champion, settings)
+        config = uvicorn.Config(app, log_level="warning", server_header=False, limit_concurrency=MAX_CONNECTIONS)
+        uvicorn.Server(config).run([listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the service's socket before the slow imports; raise InputError if that can't be done."""
+    try:
+        return socket.create_server((host, port), backlog=MAX_CONNECTIONS)
+    except (OSError, OverflowError) as error:
+        reason = error.strerror.partition(" (")[0] if isinstance(error, OSError) else error
+        raise InputError(f"{host}:{port} can't be listened on ({reason}); choose another --port or --host") from error
 
 
 def allowed_hosts(host: str) -> tuple[str, ...]:
@@ -92,7 +106,7 @@ def fail(code: int, message: str) -> NoReturn:
 
 if __name__ == "__main__":
     try:
-        app()
+        command()
     except CycloptsError as error:
         fail(2, str(error))
     except InputError as error:
