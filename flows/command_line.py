@@ -33,7 +33,8 @@ from prefect.settings import (
 from pydantic import ValidationError
 
 from artifacts.files import PROBE_BYTES
-from flows import INTERRUPTED, exit_at_once, finish_imports, temporary_server
+from flows import temporary_server
+from flows.script import INTERRUPTED, exit_at_once, finish_imports
 from schemas.errors import FlagError, InputError, TrainingError, UnavailableError, first_line
 from schemas.text import printable
 

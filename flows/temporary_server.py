@@ -36,7 +36,7 @@ def start() -> TemporaryServer:
     """Start a server, which `await_ready` waits for and the exit of this process stops."""
     from prefect.settings import PREFECT_HOME  # noqa: PLC0415, the server's own process needs none of these
 
-    import flows  # noqa: PLC0415
+    from flows import script  # noqa: PLC0415
 
     log = PREFECT_HOME.value() / "temporary-server.log"
     with socket.create_server((HOST, 0), backlog=128) as listener, log.open("wb") as output:
@@ -56,7 +56,7 @@ def start() -> TemporaryServer:
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
-    flows.exit_stack.callback(stop, process)
+    script.exit_stack.callback(stop, process)
     return TemporaryServer(f"{origin}/api", password, process, log)
 
 
@@ -74,7 +74,7 @@ def await_ready(server: TemporaryServer) -> None:
 
 def exit_with(server: TemporaryServer, message: str) -> Thread:
     """Exit if the server ends before `stop`, for example by SIGKILL: Prefect would retry its requests for minutes."""
-    from flows import exit_at_once  # noqa: PLC0415
+    from flows.script import exit_at_once  # noqa: PLC0415
 
     def wait() -> None:
         server.process.wait()
@@ -96,21 +96,23 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 
 def serve(listener: socket.socket) -> None:
     """Serve Prefect's API on the socket until standard input closes."""
-    import uvicorn  # noqa: PLC0415, only the server's process needs it
+    server: uvicorn.Server | None = None
+
+    def stop_with_input() -> None:
+        sys.stdin.buffer.read()
+        if server:
+            server.should_exit = True
+            time.sleep(2 * STOP_SECONDS)
+        os._exit(1)
+
+    Thread(target=stop_with_input, daemon=True).start()
+    import uvicorn  # noqa: PLC0415, only the server's process needs it, and it takes seconds
     from prefect.server.api.server import create_app  # noqa: PLC0415, likewise
 
     app = create_app(ephemeral=True, final=True)
     gc.enable()
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=STOP_SECONDS)
     server = uvicorn.Server(config)
-
-    def stop_with_input() -> None:
-        sys.stdin.buffer.read()
-        server.should_exit = True
-        time.sleep(2 * STOP_SECONDS)
-        os._exit(1)
-
-    Thread(target=stop_with_input, daemon=True).start()
     server.run([listener])
     gc.freeze()
 

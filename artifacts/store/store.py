@@ -93,7 +93,9 @@ class Store:
             try:
                 self.card(number)
                 if number not in versions:
-                    lines.append(f"version {number}: not in this store's history; {NOT_OURS}")
+                    lines.append(
+                        f"version {number}: not in this store's history: its event is damaged, or it was copied here"
+                    )
             except StoreError as error:
                 lines.append(str(error))
         return [f"{line}; ignored" for line in lines]

@@ -74,7 +74,7 @@ def read_file(path: Path, rules: Rules) -> pd.DataFrame:
     file_format = datasets.find_format(str(path), expected)
     if file_format is formats.SHARDS:
         raise InputError(f"{path.name}: shards; {expected}")
-    train, test, _notes = file_format.read(path, rules)
+    train, test, _notes = datasets.read(path, file_format, rules)
     for frame in (train,) if test is None else (train, test):
         if fault := labelled_column_fault(frame):
             raise InputError(f"{path.name}: {fault}; expected label, pixel0 … pixel783")

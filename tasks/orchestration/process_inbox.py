@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from prefect.artifacts import create_table_artifact
 from prefect.logging import get_run_logger
 
-from artifacts.reports import markdown
 from schemas.counts import count
 from schemas.errors import InputError
 from schemas.results import InboxFile
@@ -39,6 +38,8 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
         ]
     rows = [report for report in reports if report]
     if rows:
+        from artifacts.reports import markdown
+
         description = f"{markdown.inert(inbox)}: {count(len(rows), 'file')} accepted, rejected or left out"
         create_table_artifact(markdown.inert_rows(rows), key=INBOX_KEY, description=description)
 

@@ -14,6 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from schemas.counts import count
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
@@ -45,7 +46,10 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
         faults=_faults(good, starts),
         read_input=partial(_read_input, good, starts, rules),
         scales=scales,
-        notes=tuple(dict.fromkeys(note for shard in good for note in shard.notes)),
+        notes=tuple(
+            f"{note} ({count(n_shards, 'shard')})"
+            for note, n_shards in Counter(note for shard in good for note in shard.notes).items()
+        ),
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
         n_unreadable=_count_unreadable(shards),
     )

@@ -1,4 +1,4 @@
-"""Read zip and tar archives, and compressed files: they are unpacked to a temporary folder, and read from there."""
+"""Unpack zip and tar archives, and compressed files, to a temporary folder, from which they are read."""
 
 from __future__ import annotations
 
@@ -12,67 +12,19 @@ from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-import pandas as pd
-
-from schemas.errors import InputError, first_line, join_messages
-from schemas.rules import InputRules, Rules
-from schemas.shards import ShardManifest
-from tasks.sources import datasets, foreign, formats, inputs, shards
+from schemas.errors import InputError, first_line
+from tasks.sources import foreign
 from tasks.sources.files import EMPTY_ZIP, PIECE_BYTES, ZIP, check_expanded, is_hidden, open_expanded, open_regular
-from tasks.sources.formats import SHARDS
-from tasks.sources.frames import Frames, concatenate
 from tasks.sources.parts import is_ignored, root_of
 
 PREFIX = "unpacked-"
 """Prefix of temporary folders."""
-MAX_CHECKED_BYTES = 16 << 20
-"""Size of an archive that is unpacked to check it before a run."""
 MIN_FREE_BYTES = 256 << 20
 """Bytes that stay free on the disk of temporary folders."""
 
 
-def read(path: Path, rules: Rules) -> Frames:
-    """Read all rows of an archive's content."""
-    with _unpacked(path, rules.max_expanded_mib) as content:
-        source = str(content)
-        file_format = datasets.find_format(source)
-        if file_format is not SHARDS:
-            return file_format.read(content, rules)
-        parts = shards.list_parts(source)
-        test = None if parts.test is None else _read_shards(parts.test, rules)
-        return Frames(_read_shards(parts.train, rules), test, parts.notes)
-
-
-def check(path: Path, rules: Rules) -> None:
-    """Raise InputError for what isn't an archive of data, or whose content is known to be wrong."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            _check_kind(path, archive)
-    if path.stat().st_size <= MAX_CHECKED_BYTES:
-        with _unpacked(path, rules.max_expanded_mib) as content:
-            datasets.check_headers(str(content), rules=rules)
-
-
-def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read an archive's content, with or without labels."""
-    with _unpacked(path, max_mib=None) as content:
-        yield from inputs.batches(str(content), rules, n_rows)
-
-
-def _read_shards(manifest: ShardManifest, rules: Rules) -> pd.DataFrame:
-    if faults := [shard.fault for shard in manifest.shards if shard.fault]:
-        raise InputError(join_messages(faults))
-    frames = []
-    for shard in manifest.shards:
-        path = Path(shard.address)
-        frame = formats.find_shard_format(path).read(path, rules).train
-        several = len(manifest.shards) > 1
-        frames.append(frame.set_axis([f"{shard.item}:{row}" for row in frame.index]) if several else frame)
-    return concatenate(frames)
-
-
 @contextmanager
-def _unpacked(path: Path, max_mib: int | None) -> Iterator[Path]:
+def unpacked(path: Path, max_mib: int | None) -> Iterator[Path]:
     """Unpack an archive; yield the path of its only file, or of a folder with all of them."""
     if any(part.startswith(PREFIX) for part in path.parts):
         raise InputError(f"{path}: an archive within an archive; unpack it")
@@ -115,7 +67,7 @@ def _content(path: Path, folder: Path) -> Path:
     root = root_of(folder)
     files = [entry for entry in root.iterdir() if not is_ignored(entry)]
     if not files:
-        raise InputError(f"{path}: an archive without data; expected {formats.inbox_help()} in it")
+        raise InputError(f"{path}: an archive without data; an archive of a source is needed")
     return files[0] if len(files) == 1 and files[0].is_file() else root
 
 
@@ -153,6 +105,13 @@ def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
             if not member.isfile() or not (file := archive.extractfile(member)):
                 raise InputError(f"{path}: {member.name} is a link or a device; files are needed")
             yield member.name, file
+
+
+def check_kind(path: Path) -> None:
+    """Raise InputError for a zip archive that is known to be something else, such as an Excel file."""
+    if zipfile.is_zipfile(path):
+        with zipfile.ZipFile(path) as archive:
+            _check_kind(path, archive)
 
 
 def _check_kind(path: Path, archive: zipfile.ZipFile) -> None:

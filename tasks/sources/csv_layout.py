@@ -290,14 +290,15 @@ class _Edges:
 
 
 def _cell(line: bytes, position: int, n_columns: int, separator: bytes) -> float:
+    """Return a cell's number; NaN if it is empty, infinite if it is text."""
     from_end = n_columns - 1 - position
     if position < from_end:
         cells, number = line.split(separator, position + 1), position
     else:
         cells, number = line.rsplit(separator, from_end + 1)[::-1], from_end
-    text = cells[number].decode("ascii", "replace") if number < len(cells) else ""
-    value = parse_number(text.strip(' "').replace(",", "."))
-    return np.nan if value is None else value
+    text = cells[number].decode("ascii", "replace").strip(' "') if number < len(cells) else ""
+    value = parse_number(text.replace(",", "."))
+    return (np.inf if text else np.nan) if value is None else value
 
 
 def _choose_label(*columns: NDArray[np.float64]) -> int | None:
@@ -324,7 +325,7 @@ class _Column(NamedTuple):
 
 
 def _describe(values: NDArray[np.float64]) -> _Column:
-    values = values[~np.isnan(values)]
+    values = values[np.isfinite(values)]
     distinct, counts = np.unique(values, return_counts=True)
     if not len(distinct):
         return _Column(may_be_label=False, is_digit=False, is_border=True, usual=np.nan)

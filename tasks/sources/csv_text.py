@@ -50,6 +50,7 @@ def read_blocks(path: Path, form: TextForm, n_skip: int, max_mib: int | None = N
         for _ in range(n_skip):
             file.readline(MAX_LINE_BYTES)
         while chunk := file.read(BLOCK_BYTES):
+            chunk = chunk if n_bytes else chunk.removeprefix(codecs.BOM_UTF8)
             n_bytes += len(chunk)
             check_expanded(path, n_bytes, max_mib)
             lines, newline, rest = (rest + chunk).rpartition(b"\n")

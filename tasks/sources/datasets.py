@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
 from schemas.rules import Rules
-from tasks.sources import files, formats, shards
-from tasks.sources.formats import SHARDS, Format
+from tasks.sources import archives, files, formats, shards
+from tasks.sources.formats import ARCHIVE, SHARDS, Format
 from tasks.sources.shards import ShardParts
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from schemas.results import RawDataset
     from tasks.sources.frames import Frames
 
+MAX_CHECKED_BYTES = 16 << 20
+"""Size of an archive that is unpacked to check it before a run."""
 UNSUITABLE = {
     "cifar10": "photographs in colour, 32 × 32",
     "cifar100": "photographs in colour, 32 × 32, of a hundred classes",
@@ -36,9 +40,11 @@ def check(*sources: str) -> None:
 def check_headers(*sources: str, rules: Rules) -> None:
     """Raise InputError for what the beginnings of the sources' files show to be wrong; shards aren't opened."""
     for source in sources:
-        fmt = find_format(source)
-        if fmt is not SHARDS and not fmt.built_in:
-            fmt.check_header(Path(strip_file_scheme(source)), rules)
+        fmt, path = find_format(source), Path(strip_file_scheme(source))
+        if fmt is ARCHIVE:
+            _check_archive(path, rules)
+        elif fmt is not SHARDS and not fmt.built_in:
+            fmt.check_header(path, rules)
 
 
 def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
@@ -91,9 +97,42 @@ def resolve_path(source: str) -> Path | None:
     return path and path.resolve()
 
 
+def read(path: Path, file_format: Format, rules: Rules) -> Frames:
+    """Read all rows of a source that isn't sharded; an archive is unpacked, and the shards in it are read at once."""
+    if file_format is not ARCHIVE:
+        return file_format.read(path, rules)
+    with archives.unpacked(path, rules.max_expanded_mib) as content:
+        content_format = find_format(str(content))
+        if content_format is not SHARDS:
+            return content_format.read(content, rules)
+        parts = shards.list_parts(str(content))
+        return _read_shards(parts, rules)
+
+
 def _read(source: str, rules: Rules) -> Frames | ShardParts:
     fmt, source = find_format(source), strip_file_scheme(source)
-    return shards.list_parts(source) if fmt is SHARDS else fmt.read(Path(source), rules)
+    return shards.list_parts(source) if fmt is SHARDS else read(Path(source), fmt, rules)
+
+
+def _read_shards(parts: ShardParts, rules: Rules) -> Frames:
+    from tasks.sources.frames import Frames, concatenate
+
+    frames = []
+    for manifest in (parts.train, parts.test):
+        several, read_frames = len(manifest.shards if manifest else ()) > 1, []
+        for shard in manifest.shards if manifest else ():
+            path = Path(shard.address)
+            frame = formats.find_shard_format(path).read(path, rules).train
+            read_frames.append(frame.set_axis([f"{shard.item}:{row}" for row in frame.index]) if several else frame)
+        frames.append(concatenate(read_frames) if read_frames else None)
+    return Frames(cast("pd.DataFrame", frames[0]), frames[1], parts.notes)
+
+
+def _check_archive(path: Path, rules: Rules) -> None:
+    archives.check_kind(path)
+    if path.stat().st_size <= MAX_CHECKED_BYTES:
+        with archives.unpacked(path, rules.max_expanded_mib) as content:
+            check_headers(str(content), rules=rules)
 
 
 def _name(source: str) -> str:

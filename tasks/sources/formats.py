@@ -89,12 +89,13 @@ class Format:
 
 ARCHIVE = Format(
     "archive",
-    "tasks.sources.archives",
+    "",
     "any of these in a zip or tar archive, or compressed by gzip, bzip2 or xz",
     file=".zip",
     matches_file=files.is_archive,
     may_be_compressed=True,
 )
+"""It has no reader: it is unpacked, and its content is read."""
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
@@ -194,8 +195,8 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "csv",
         "tasks.sources.csv_table",
-        "a header `label,pixel0,…,pixel783` (Kaggle) or `pixel1,…,pixel784,class` (OpenML), or none and the label "
-        "first; gzipped or not",
+        "a header `label,pixel0,…,pixel783` (Kaggle) or `pixel1,…,pixel784,class` (OpenML), or none; "
+        "[other layouts](#csv-files); compressed or not",
         file=".csv",
         matches_file=files.is_text,  # last: other formats may be text, too
         may_be_compressed=True,

@@ -14,7 +14,7 @@ from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, join_messages
 from schemas.rules import InputRules
 from schemas.text import printable
-from tasks.sources import datasets, formats, shards
+from tasks.sources import archives, datasets, formats, shards
 from tasks.sources.files import check_inside, entries, unreadable
 from tasks.sources.formats import Format
 from tasks.sources.parts import is_ignored, note_left_out
@@ -147,11 +147,19 @@ def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.Da
 def _read_file(
     file: InputFile, file_format: Format, rules: InputRules, n_rows: int, *, several: bool
 ) -> Iterator[pd.DataFrame]:
-    for frame in file_format.batches(file.path, rules, n_rows):
+    for frame in _read_content(file.path, file_format, rules, n_rows):
         named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
         if several and "notes" in frame.attrs:
             named.attrs["notes"] = [f"{file.name}: {note}" for note in frame.attrs["notes"]]
         yield _check_columns(named, str(file.path))
+
+
+def _read_content(path: Path, file_format: Format, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    if file_format is not formats.ARCHIVE:
+        yield from file_format.batches(path, rules, n_rows)
+        return
+    with archives.unpacked(path, max_mib=None) as content:
+        yield from batches(str(content), rules, n_rows)
 
 
 def _check_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:

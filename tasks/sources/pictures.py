@@ -10,10 +10,9 @@ from typing import IO, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from schemas.counts import count
-from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from schemas.text import printable
@@ -30,29 +29,14 @@ from tasks.sources.files import (
 )
 from tasks.sources.foreign import describe_head
 from tasks.sources.frames import Frames, images_to_frame
+from tasks.sources.normalization import normalize
 from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, root_of
 
 HEAD = 1024
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
 PREDICTED_PARTS: tuple[PartName, ...] = ("test", "train", "validation")
-BOX = 20
-"""Side of the square that MNIST's digits were scaled to."""
-CENTRE = SIDE // 2
-INK = 0.1
-"""Share of the maximum ink above which a pixel counts towards a digit's extent."""
-MAX_BACKGROUND_INK = 0.3
-"""Share of the maximum ink up to which a pixel is background: light is uneven, and paper has a grain."""
-LARGE = 2 * SIDE
-"""Side of a picture from which single-pixel specks are removed as noise."""
-MIN_CONTRAST = 16
-"""Minimum contrast of ink and background, of 255; a picture with less is blank."""
 MAX_PIXELS_PER_BYTE = 8 * MAX_RATIO
 """Of one bit each, in a PNG."""
-# A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
-# 70,000 are, with 19 or 20 pixels of ink above 0 and their centre within 0.52 of pixel 14.
-MIN_NORMAL_INK = 200
-NORMAL_EXTENT = (17, BOX)
-NORMAL_OFFSET = 0.6
 
 
 class Picture(NamedTuple):
@@ -187,68 +171,3 @@ def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
     ink = float((brightness * opacity).sum() / max(float(opacity.sum()), 1.0))
     background = 0.0 if ink > 127 else 255.0  # noqa: PLR2004, half of 255
     return np.asarray(background + (brightness - background) * opacity, np.float32)
-
-
-def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Normalise a picture (rows × columns, 0 to 255) as MNIST's are; one that already is so is returned unchanged.
-
-    The result has bright ink on a dark background, scaled to 20 × 20 without distortion and centred in 28 × 28 by its
-    centre of mass, as LeCun, Cortes and Burges describe. Ink that scaling made faint is brightened again. A picture
-    without contrast becomes a blank image, which validation quarantines.
-    """
-    image = np.zeros((SIDE, SIDE), np.uint8)
-    ink = _ink(brightness)
-    if ink.max(initial=0.0) < MIN_CONTRAST:
-        return image
-    if _is_normal(ink):
-        return np.rint(ink).astype(np.uint8)
-    ink = _clean(ink)
-    if not ink.any():  # only specks
-        return image
-    rows, columns = _extent(ink)
-    digit = ink[rows, columns]
-    longest = max(digit.shape)
-    height, width = (max(1, round(side * BOX / longest)) for side in digit.shape)
-    fitted = np.asarray(Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC))
-    fitted = np.clip(fitted * (255 / fitted.max()), 0, 255)
-    top, left = (
-        int(np.clip(round(CENTRE - middle), 0, SIDE - side))
-        for middle, side in zip(_centre(fitted), fitted.shape, strict=True)
-    )
-    image[top : top + height, left : left + width] = np.rint(fitted)
-    return image
-
-
-def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return each pixel's difference from the background (the border's median), 0 on the side opposite to the ink's."""
-    border = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
-    background = np.float32(np.median(border))
-    darker, brighter = background - brightness, brightness - background
-    return np.asarray(np.maximum(darker if darker.max() > brighter.max() else brighter, 0), np.float32)
-
-
-def _clean(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove specks, grain and shading of the background, so that they don't count towards a digit's extent."""
-    if min(ink.shape) >= LARGE:
-        ink = np.asarray(Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.MedianFilter(3)), np.float32)
-    return np.asarray(np.maximum(ink - MAX_BACKGROUND_INK * ink.max(), 0), np.float32)
-
-
-def _is_normal(ink: NDArray[np.float32]) -> bool:
-    if ink.shape != (SIDE, SIDE) or ink.max() < MIN_NORMAL_INK:
-        return False
-    extent = max(part.stop - part.start for part in _extent(ink))
-    shortest, longest = NORMAL_EXTENT
-    return shortest <= extent <= longest and all(abs(middle - CENTRE) <= NORMAL_OFFSET for middle in _centre(ink))
-
-
-def _extent(ink: NDArray[np.float32]) -> tuple[slice, slice]:
-    inked = ink > INK * ink.max()
-    rows, columns = (np.flatnonzero(inked.any(axis=axis)) for axis in (1, 0))
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
-
-
-def _centre(ink: NDArray[np.float32]) -> tuple[float, float]:
-    mass = ink.sum()
-    rows, columns = (np.arange(length) for length in ink.shape)
-    return float(ink.sum(axis=1) @ rows / mass), float(ink.sum(axis=0) @ columns / mass)

@@ -67,18 +67,18 @@ def check(source: str) -> None:
 def list_parts(source: str) -> ShardParts:
     """List a source's shards by the parts that their names or folders name; others are trained on."""
     by_part: dict[PartName, list[Shard]] = {}
-    left_out = []
+    unlabelled = []
     shards = list_shards(source).shards
-    names = {shard.item: part_of(Path(shard.item).name) or part_of(Path(shard.item).parent.name) for shard in shards}
-    has_parts = len({name for name in names.values() if name}) > 1 or len(set(names.values())) > 1
+    has_parts = len(set(map(_part, shards))) > 1
     for shard in shards:
-        if has_parts and names[shard.item] != "train" and not _has_labels(shard):
-            left_out.append(shard.item)
+        part = _part(shard)
+        if has_parts and _is_unlabelled(part, shard):
+            unlabelled.append(shard.item)
         else:
-            by_part.setdefault(names[shard.item] or "train", []).append(shard)
+            by_part.setdefault(part or "train", []).append(shard)
     parts = {part: ShardManifest(tuple(listed)) for part, listed in by_part.items()}
     train, test, notes = choose_parts(parts, {part: manifest.summary for part, manifest in parts.items()})
-    return ShardParts(train, test, notes + note_left_out(left_out, "no labels"))
+    return ShardParts(train, test, notes + note_left_out(unlabelled, "no labels"))
 
 
 def list_shards(source: str) -> ShardManifest:
@@ -133,21 +133,26 @@ def _find_in_folder(folder: Path) -> list[Path]:
     return [entry for folder in folders for entry in entries(folder) if _is_shard(entry)]
 
 
-def _has_labels(shard: Shard) -> bool:
-    """Check whether a shard on this machine has images with labels; Kaggle's competition has two files without.
+def _part(shard: Shard) -> PartName | None:
+    path = Path(shard.item)
+    return part_of(path.name) or part_of(path.parent.name)
 
-    One that can't be read counts as one with labels: reading it reports the reason.
+
+def _is_unlabelled(part: PartName | None, shard: Shard) -> bool:
+    """Check whether a shard on this machine has no labels, as two files of Kaggle's competitions.
+
+    One that can't be read isn't left out: reading it reports the reason.
     """
     if SUBMISSION in shard.item.lower():
+        return True
+    if part != "test" or SCHEME in shard.address or shard.fault:
         return False
-    if SCHEME in shard.address or shard.fault:
-        return True
+    path = Path(shard.address)
     try:
-        reader = formats.find_shard_format(Path(shard.address))
-        columns = next(reader.batches(Path(shard.address), DEFAULT_INPUT_RULES, 1)).columns
+        columns = next(formats.find_shard_format(path).batches(path, DEFAULT_INPUT_RULES, 1)).columns
     except (InputError, StopIteration):
-        return True
-    return "label" in columns or "pixel0" not in columns
+        return False
+    return "label" not in columns and "pixel0" in columns
 
 
 def _is_data(name: str) -> bool:

@@ -25,7 +25,7 @@ def resize(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
 
     The darkest and the brightest of all pixels become 0 and 255. Rows with missing or infinite pixels are blank.
     """
-    from tasks.sources.pictures import normalize
+    from tasks.sources.normalization import normalize
 
     side = round(np.prod(pixels.shape[1:]) ** 0.5)
     images = pixels.reshape(-1, side, side).astype(np.float32)

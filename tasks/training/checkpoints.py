@@ -1,6 +1,7 @@
 """Checkpoints of a training: `epoch-00012-00003-<SHA-256>.npz` is the state after 12 epochs and 3 blocks of the next.
 
-A checkpoint is written atomically, and the hash in its name shows whether it is intact.
+A checkpoint is written atomically, and the hash in its name shows whether it is intact. Equal trainings that run at the
+same time share a folder: they compute the same states, so that each may resume from any of them.
 """
 
 from __future__ import annotations
@@ -53,7 +54,11 @@ def save(checkpoints: Storage, state: TrainingState) -> None:
     np.savez(buffer, allow_pickle=False, done=np.frombuffer(json.dumps(progress).encode(), np.uint8), **arrays)
     content = buffer.getvalue()
     position = f"{len(state.history):05}-{state.progress.n_blocks:05}"
-    checkpoints.write(f"{PREFIX}{position}-{hashlib.sha256(content).hexdigest()}{SUFFIX}", content)
+    name = f"{PREFIX}{position}-{hashlib.sha256(content).hexdigest()}{SUFFIX}"
+    try:
+        checkpoints.write(name, content)
+    except (FileExistsError, FileNotFoundError):  # meanwhile, an equal training has ended and removed the folder
+        checkpoints.write(name, content)
     for old in _newest_first(checkpoints)[N_KEPT:]:
         checkpoints.remove(old)
 

@@ -62,12 +62,14 @@ def check_shards(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckRe
 def check_scale(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:
     """Check that pixels range from 0 to 255, those of all rows alike."""
     counts, scale = merge_scales(checked.scales), find_scale(checked.scales)
-    if _exceeds_budget(counts.total() - counts[scale], checked, rules):
+    n_others = counts.total() - counts[scale]
+    if _exceeds_budget(n_others, checked, rules):
         ranges = ", ".join(f"{name} in {count(n_rows, 'row')}" for name, n_rows in counts.most_common())
         return [CheckResult("scale", "error", f"{part} part: pixels run {ranges}; bring all rows to one scale")]
     if scale == BYTES or "scale" in rules.repair:
         return []
-    return [CheckResult("scale", "error", f"{part} part: {scale_message(scale)}")]
+    others = f" (not in {n_others:,} of {count(checked.n_input, 'row')})" if n_others else ""
+    return [CheckResult("scale", "error", f"{part} part: {scale_message(scale, others)}")]
 
 
 def check_budget(part: Part, checked: CheckedPart, rules: Rules) -> list[CheckResult]:

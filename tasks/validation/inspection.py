@@ -216,7 +216,7 @@ def _validation(inspection: Inspection) -> Validation:
         label_agreement=dict(sorted(inspection.label_agreement.items(), key=lambda item: item[0] not in parts)),
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
-        notes=raw.notes + tuple(note for checked in parts.values() for note in checked.notes),
+        notes=tuple(dict.fromkeys([*raw.notes, *(note for checked in parts.values() for note in checked.notes)])),
     )
 
 

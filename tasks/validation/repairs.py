@@ -87,9 +87,9 @@ def select_repairs(scale: str, repairs: Iterable[Repair]) -> tuple[str, ...]:
     return (scale, *others) if scale in SCALES and "scale" in repairs else others
 
 
-def scale_message(scale: str) -> str:
+def scale_message(scale: str, exceptions: str = "") -> str:
     """Say which repair images with another scale than from 0 to 255 need."""
-    return f"pixels run {scale}; 0 to 255 are needed{REPAIR_ADVISED}scale"
+    return f"pixels run {scale}{exceptions}; 0 to 255 are needed{REPAIR_ADVISED}scale"
 
 
 def count_scales(frame: pd.DataFrame) -> Counter[str]:

@@ -228,7 +228,7 @@ def test_lack_of_memory_is_a_one_line_error(run_script, monkeypatch, tmp_path):
 
 def test_ctrl_c_during_the_imports_exits_without_a_traceback(prefect_home):
     command = [sys.executable, "-X", "importtime", ROOT / "flows" / "train_flow.py", "--source", "gone.npz"]
-    for module in ("flows", "cyclopts", "prefect.settings"):
+    for module in ("flows.script", "cyclopts", "prefect.settings"):
         code, rest = signal_after(f" {module}\n", command, clean_environment(prefect_home), signal.SIGINT)
         assert code == 130, module
         assert "Traceback" not in rest
@@ -254,8 +254,8 @@ def test_run_that_does_not_end_after_sigterm_is_ended(monkeypatch, capfd):
 def test_garbage_collector_rests_while_a_script_imports_and_exits():
     code = (
         "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
-        "sys.argv = ['flows/train_flow.py']; import flows; print(gc.isenabled())\n"
-        "flows.finish_imports(); print(gc.isenabled())"
+        "sys.argv = ['flows/train_flow.py']; from flows import script; print(gc.isenabled())\n"
+        "script.finish_imports(); print(gc.isenabled())"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["False", "True", "True"]

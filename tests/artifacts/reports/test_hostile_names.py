@@ -91,7 +91,7 @@ def test_events_and_run_names_are_one_line(name, monkeypatch):
     for text in (*resource.values(), payload["reason"], version["reason"]):
         check_line(text, name)
     monkeypatch.setattr(run_names.flow_run, "name", name, raising=False)
-    check_line(run_names.named(lambda **_: name)(), name)
+    check_line(run_names.namer(lambda **_: name)(), name)
 
 
 def test_report_of_an_unreadable_source_shows_the_name(name, monkeypatch):

@@ -13,7 +13,7 @@ from PIL import Image
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
 from tasks.prediction.stream import predict_batch
-from tasks.sources import pictures
+from tasks.sources import normalization, pictures
 
 PNG, JSON, NPY = "image/png", "application/json", "application/x-npy"
 
@@ -67,7 +67,7 @@ def test_all_kinds_of_bodies_get_the_answers_of_the_predict_flow(client, digits,
 def test_a_picture_is_normalised_and_shown_as_the_model_sees_it(client, digits):
     digit = pixels_of(digits)[7].reshape(28, 28)
     scan = 255 - np.pad(np.kron(digit, np.ones((5, 5), np.uint8)), 40)
-    expected = pictures.normalize(scan.astype(np.float32))
+    expected = normalization.normalize(scan.astype(np.float32))
     (answer,) = post(client, png(scan), PNG, "/predict?pixels=true").json()["predictions"]
     assert np.array_equal(answer["pixels"], expected)
 

@@ -31,7 +31,7 @@ def frames(draw):
 
 
 @pytest.mark.parametrize("name", source_files.TABLES)
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(train=frames(), test=frames())
 def test_any_valid_frame_is_read_as_written(name, train, test):
     rules = Rules(label_column="1") if name == "csv without header" else DEFAULT_RULES  # any pixels, any labels

@@ -7,7 +7,8 @@ from PIL import Image
 from schemas.digits import SIDE
 from schemas.pixel_frame import pixels_of
 from schemas.rules import DEFAULT_RULES
-from tasks.sources.pictures import normalize, read_picture
+from tasks.sources.normalization import normalize
+from tasks.sources.pictures import read_picture
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from artifacts import files
 from artifacts.store.folder_storage import FolderStorage
 from tasks.training import checkpoints
 from tasks.training.checkpoints import EpochProgress, TrainingState
@@ -21,6 +22,19 @@ def test_only_the_two_newest_checkpoints_are_kept(storage):
     for block in range(5):
         checkpoints.save(storage, state(block))
     assert sorted(name[:17] for name in storage.names()) == ["epoch-00000-00003", "epoch-00000-00004"]
+
+
+def test_checkpoint_is_saved_although_an_equal_training_removes_the_folder(storage, monkeypatch):
+    folder, write_atomically = storage.child("f"), files.write_atomically
+
+    def remove_first(path, content):
+        monkeypatch.setattr(files, "write_atomically", write_atomically)
+        storage.remove_folder("f")
+        write_atomically(path, content)
+
+    monkeypatch.setattr(files, "write_atomically", remove_first)
+    checkpoints.save(folder, state(1))
+    assert len(folder.names()) == 1
 
 
 def test_polling_reads_a_checkpoint_only_once(storage, monkeypatch):

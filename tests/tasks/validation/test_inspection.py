@@ -127,6 +127,8 @@ def test_turned_images_are_refused_with_the_needed_repair(digits, turn):
     ("spoil", "repair"),
     [
         (lambda x: x / 255, ("scale",)),
+        (lambda x: x / 127.5 - 1, ("scale",)),
+        (lambda x: (x / 255 - 0.1307) / 0.3081, ("scale",)),
         (lambda x: 255 - x, ("invert",)),
         (lambda x: 1 - x / 255, ("scale", "invert")),
     ],
