@@ -85,7 +85,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server((host, port), backlog=MAX_CONNECTIONS)
     except (OSError, OverflowError) as error:
-        reason = error.strerror.partition(" (")[0] if isinstance(error, OSError) else error
+        reason = str(error.strerror).partition(" (")[0] if isinstance(error, OSError) else error
         raise InputError(f"{host}:{port} can't be listened on ({reason}); choose another --port or --host") from error
 
 
