@@ -77,7 +77,8 @@ class Prediction:
     """Totals over the predictions for all images.
 
     `labels` and `abstained` count by predicted digit, `confidences` by 20 equal bins from 0 to 1. `invalid` counts the
-    images without a prediction by reason; other counts leave them out. `class_means` (10 × 784) are by predicted digit.
+    images without a prediction by reason, `unpredicted` names the first ones; other counts leave them out.
+    `class_means` (10 × 784) are by predicted digit.
     `notes` say what was guessed or left out of the source.
     """
 
@@ -101,6 +102,7 @@ class Prediction:
     least_similar: tuple[Example, ...]
     score: ScoredPredictions | None
     level: float | None = None
+    unpredicted: tuple[str, ...] = ()
     artifact: UUID | None = None
     notes: tuple[str, ...] = ()
 

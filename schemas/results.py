@@ -224,7 +224,9 @@ class PublishedVersion:
             return f"unchanged: {same}; use --retrain to train anyway; {self.reason}"
         if self.promoted:
             return f"promoted to champion: {self.reason}"
-        return f"not promoted: {self.reason}; to promote it anyway, run promote_flow.py --version {self.version}"
+        store = self.folder.rpartition("/versions/")[0]
+        command = f"flows/promote_flow.py --version {self.version} --store {store}"
+        return f"not promoted: {self.reason}; to promote it anyway, run {command}"
 
     @property
     def metrics_message(self) -> str:
@@ -251,7 +253,7 @@ class Promotion:
     @property
     def summary(self) -> str:
         replaced = "" if self.replaced is None else f", in place of version {self.replaced}"
-        return f"version {self.version} is the champion{replaced} (accuracy {self.accuracy:.2%})"
+        return f"version {self.version}, accuracy {self.accuracy:.2%}, is the champion{replaced}"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,7 @@ def summary(prediction: Prediction) -> str:
     if prediction.invalid:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in prediction.invalid.items())
         lines.append(f"without a prediction: {reasons}")
+        lines += [f"  {name_and_reason}" for name_and_reason in prediction.unpredicted]
     lines += prediction.notes
     lines += [f"{finding.severity}: {finding.message}" for finding in prediction.findings]
     return "\n".join(map(printable, lines))

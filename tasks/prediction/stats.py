@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from schemas.abstention import Abstention
 from schemas.counts import count
 from schemas.digits import CLASSES, SIDE
+from schemas.errors import MAX_JOINED
 from schemas.prediction import Example, Prediction, PredictionBatch, Predictor
 from schemas.results import ScoredPredictions
 from schemas.rules import InputRules
@@ -35,6 +36,7 @@ class PredictionStats:
         self._confidences = np.zeros(CONFIDENCE_BINS, np.int64)
         self._n_unlike = 0
         self._invalid: Counter[str] = Counter()
+        self._unpredicted: list[str] = []
         self._notes: dict[str, None] = {}
         self._least_confident: list[tuple[float, Example]] = []
         self._least_similar: list[tuple[float, Example]] = []
@@ -49,6 +51,8 @@ class PredictionStats:
         else:
             self._counts += counts
         valid = batch.reason == ""
+        first = np.flatnonzero(~valid)[: MAX_JOINED - len(self._unpredicted)]
+        self._unpredicted += [f"{batch.items[row]}: {batch.reason[row]}" for row in first]
         self._invalid.update(reason.partition(":")[0] for reason in batch.reason[~valid])
         self._abstained += np.bincount(batch.label[valid & batch.abstained], minlength=len(CLASSES))
         self._confidences += np.histogram(batch.confidence[valid], CONFIDENCE_BINS, (0, 1))[0]
@@ -77,6 +81,7 @@ class PredictionStats:
             confidences=self._confidences,
             unlike_training=self._n_unlike,
             invalid=dict(self._invalid.most_common()),
+            unpredicted=tuple(self._unpredicted),
             drifts=tuple(input_drifts),
             findings=tuple(_findings(counts, self.n_rows, input_drifts, rules)),
             reference=f"{profile.name} of version {self._predictor.version}, {profile.n_rows:,} rows",

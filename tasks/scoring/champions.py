@@ -43,7 +43,7 @@ def answer(
     ]
     known = loaded[0][1]  # empty if an earlier release made the version: then no row counts as new
     n_new = int((~np.isin(dataset.train_digests, known)).sum()) if len(known) else 0
-    return Candidate(ours, measurements, n_new), champions[0], champions[-1]
+    return Candidate(ours, measurements, n_new, len(dataset.train_digests)), champions[0], champions[-1]
 
 
 def _load(store: Store, version: int) -> tuple[Predict | None, NDArray[np.uint64], str]:

@@ -22,17 +22,24 @@ from schemas.text import printable
 from tasks.scoring import evidence
 
 MAX_SHOWN_ROWS = 16
+MIN_NEW_SHARE = 0.01
+"""Share of new training rows from which a candidate that is as good replaces the champion: not for a single row."""
 
 
 class Candidate(NamedTuple):
     """A new network: whether each of its answers is right (rows × answers), and its measurements by name.
 
-    A row's first answer is that to the image itself; `new_rows` training rows are unknown to the champion.
+    A row's first answer is that to the image itself; of `n_rows` training rows, `new_rows` are unknown to the champion.
     """
 
     right: NDArray[np.bool_]
     measurements: dict[str, float]
     new_rows: int = 0
+    n_rows: int = 0
+
+    @property
+    def has_new_data(self) -> bool:
+        return self.new_rows > 0 and self.new_rows >= MIN_NEW_SHARE * self.n_rows
 
 
 class Champion(NamedTuple):
@@ -148,7 +155,7 @@ def decide(  # noqa: PLR0913, the inputs of a decision
 
     Better: an exact paired test is significant at the level `evidence.p_threshold`. As good: the lower bound of the
     difference from `best`, the best champion so far, is within the margin: that of the rules, or, for a candidate that
-    was trained on new rows, what the test rows can show. `best` is the champion by default.
+    has new training data, what the test rows can show. `best` is the champion by default.
     """
     comparison, fault = None, rows.fault
     if champion is not None:
@@ -203,13 +210,14 @@ def _fault(champion: Champion, best: Champion, rules: GateRules) -> str:
     share = float((champion.trained_on | best.trained_on).mean())
     if share > rules.max_test_overlap:
         others = "" if best is champion else f" or version {best.version}"
-        fault = f"it{others} was trained on {share:.1%} of the test rows, {_flag('max_test_overlap', rules)}"
+        limit = _flag("max_test_overlap", rules)
+        fault = f"it{others} was trained on {share:.1%} of the test rows ({limit}); other data needs another --store"
         return _incomparable(champion, fault, "the champion")
     return ""
 
 
 def _incomparable(champion: Champion, fault: str, role: str) -> str:
-    return f"{role}, version {champion.version}, can't be compared with ({fault}); use --force REASON to promote anyway"
+    return f"{role}, version {champion.version}, can't be compared with: {fault}"
 
 
 def _compare(  # noqa: PLR0913, the inputs of a decision
@@ -227,7 +235,7 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
     fixed, made = len(fixed_rows), len(broken_rows)
     over_best = ours.mean(axis=1) - bests.mean(axis=1)
     p_threshold = evidence.p_threshold(rules.gate_alpha, refused_before)
-    shown = 100 * evidence.shown_margin(over_best, p_threshold) if candidate.new_rows else 0.0
+    shown = 100 * evidence.shown_margin(over_best, p_threshold) if candidate.has_new_data else 0.0
     return Comparison(
         n_rows=len(compared),
         n_repeated=int((~distinct & ~trained_on).sum()),

@@ -10,11 +10,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import numpy as np
 import orjson
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Query, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from numpy.typing import NDArray
 from starlette.concurrency import run_in_threadpool
@@ -58,6 +59,7 @@ def create_app(champion: Champion, settings: Settings) -> FastAPI:
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
     app.middleware("http")(service.count)
     app.exception_handler(InputError)(refuse)
+    app.exception_handler(RequestValidationError)(refuse_parameter)
     app.get("/", response_class=HTMLResponse)(page)
     app.get("/health")(service.health)
     checked = APIRouter(dependencies=[Depends(service.check_client)])
@@ -156,6 +158,12 @@ async def page() -> str:
 async def refuse(_request: Request, error: Exception) -> JSONResponse:
     """Answer with what is wrong with the input."""
     return JSONResponse({"detail": str(error)}, 422)
+
+
+async def refuse_parameter(_request: Request, error: Exception) -> JSONResponse:
+    """Answer with the first parameter of the address that isn't valid."""
+    fault = cast("RequestValidationError", error).errors()[0]
+    return JSONResponse({"detail": f"{fault['loc'][-1]}: {fault['msg']}"}, 422)
 
 
 def to_json(answer: Answer, *, with_pixels: bool) -> bytes:

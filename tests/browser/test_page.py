@@ -126,7 +126,7 @@ def test_the_page_fits_a_phone_and_works_by_keyboard(service, tmp_path):
 def test_the_manuals_request_is_answered(service, tmp_path):
     _, client = service
     Image.fromarray(np.load(mnist.PATH)["x_test"][0]).save(tmp_path / "seven.png")
-    command = re.search(r"^curl .*", (ROOT / "docs" / "how-to" / "serve.md").read_text(), re.MULTILINE)[0]
+    command = re.search(r"^curl .*/predict$", (ROOT / "docs" / "how-to" / "serve.md").read_text(), re.MULTILINE)[0]
     arguments = shlex.split(command.replace("http://127.0.0.1:8000", str(client.base_url).rstrip("/")))
     answer = json.loads(subprocess.run(arguments, cwd=tmp_path, capture_output=True, check=True).stdout)
     assert [prediction["label"] for prediction in answer["predictions"]] == [7]

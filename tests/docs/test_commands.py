@@ -50,6 +50,7 @@ def check_make(target, *variables, monkeypatch):
     if target == "train":
         accepts_flags(flow_of("train_flow"), shlex.split(values.get("ARGS", "")), monkeypatch)
     if target == "serve":
+        monkeypatch.syspath_prepend(ROOT / "deployment")
         importlib.import_module("serve").command.parse_args(
             shlex.split(values.get("ARGS", "")), exit_on_error=False, print_error=False
         )

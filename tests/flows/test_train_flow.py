@@ -183,7 +183,7 @@ def test_damaged_champion_can_be_replaced_by_force(store_copy, tiny_npz):
     (store_copy / "versions" / "1" / "model.keras").write_bytes(b"another model")
     refused = train_flow(str(tiny_npz), **arguments)
     assert not refused.promoted
-    assert "the champion, version 1, can't be compared with (version 1: model.keras was changed" in refused.reason
+    assert "the champion, version 1, can't be compared with: version 1: model.keras was changed" in refused.reason
     assert train_flow(str(tiny_npz), **arguments, force="version 1 was damaged").promoted
 
 

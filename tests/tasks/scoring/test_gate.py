@@ -31,14 +31,14 @@ def champion_of(answers, version=7, trained_on=()):
     return Champion(version, answers, marked)
 
 
-def gate(ours, theirs, rules=DEFAULT_GATE, *, digests=None, trained_on=(), new_rows=0, **further):  # noqa: PLR0913
+def gate(ours, theirs, rules=DEFAULT_GATE, *, digests=None, trained_on=(), new_rows=0, training_rows=0, **further):  # noqa: PLR0913
     """Decide on a candidate by its answers; `measurements` overrides some of them."""
     n_rows = len(ours)
     accuracy = float(ours.reshape(n_rows, -1)[:, 0].mean())
     measurements = MEASUREMENTS | {"accuracy": accuracy} | further.pop("measurements", {})
     rows = LabelledRows(np.resize(LABELS, n_rows), np.arange(n_rows, dtype=np.uint64) if digests is None else digests)
     champion = None if theirs is None else champion_of(theirs, trained_on=trained_on)
-    return decide(Candidate(ours, measurements, new_rows), champion, rows, rules, **further)
+    return decide(Candidate(ours, measurements, new_rows, training_rows), champion, rows, rules, **further)
 
 
 def test_the_first_candidate_only_has_to_meet_min_accuracy():
@@ -147,6 +147,7 @@ def test_as_good_with_new_rows_is_promoted_within_the_margin_that_is_shown():
         "it fixes 20 mistakes of version 7 and makes 20 new ones: at most 0.58 percentage points worse than version 7, "
         "and was trained on 350 new rows"
     )
+    assert not gate(ours, theirs, new_rows=350, training_rows=35_001).promoted, "less than 1 % is no new data"
     worse = gate(right(range(45), rows=3_000), theirs, new_rows=350)
     assert not worse.promoted
     assert "points worse, 0.73 are allowed" in worse.reason
@@ -189,8 +190,8 @@ def test_rows_that_the_champion_was_trained_on_are_left_out():
     refused = gate(ours, theirs, trained_on=range(5_001))
     assert not refused.promoted
     assert refused.reason == (
-        "the champion, version 7, can't be compared with (it was trained on 50.0% of the test rows, --max-test-overlap "
-        "0.5); use --force REASON to promote anyway"
+        "the champion, version 7, can't be compared with: it was trained on 50.0% of the test rows "
+        "(--max-test-overlap 0.5); other data needs another --store"
     )
 
 
@@ -244,10 +245,7 @@ def test_force_gets_past_a_champion_that_cant_be_compared_with():
     rows = LabelledRows(LABELS, np.arange(ROWS, dtype=np.uint64))
     decision = decide(candidate, champion, rows, DEFAULT_GATE)
     assert not decision.promoted
-    assert decision.reason == (
-        "the champion, version 3, can't be compared with (model.keras was changed); "
-        "use --force REASON to promote anyway"
-    )
+    assert decision.reason == "the champion, version 3, can't be compared with: model.keras was changed"
     forced = decide(candidate, champion, rows, DEFAULT_GATE, forced="the old one is broken")
     assert (forced.promoted, forced.forced, forced.is_proven) == (True, True, False)
     assert forced.reason == "forced: the old one is broken"
