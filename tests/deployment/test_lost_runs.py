@@ -8,7 +8,6 @@ import httpx
 import lost_runs
 import pytest
 
-
 CHILD = "print(flush=True); input()"
 
 
