@@ -78,7 +78,7 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
         first, frames = _first_images(inputs.batches(source, rules, batch_size, strict=strict))
         if not len(first):
             raise InputError(f"{source}: no images")
-        repairs = _needed_repairs(first, source, rules)
+        repairs = needed_repairs(first, source, rules)
         for frame in frames:
             batch, counts = predict_batch(frame, predictor, repairs)
             write(batch)
@@ -101,7 +101,7 @@ def _first_images(frames: Iterator[pd.DataFrame]) -> tuple[pd.DataFrame, Iterato
     return first, chain(buffer, frames)
 
 
-def _needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[str, ...]:
+def needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple[str, ...]:
     """Return the requested repairs that a source's first images need; raise InputError if they need another one."""
     scale = find_scale(count_scales(frame))
     if scale != BYTES and "scale" not in rules.repair:

@@ -23,7 +23,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from schemas.digits import SIDE
 from schemas.errors import InputError
 from tasks.serving.batches import Answer, BatchPredictor
-from tasks.serving.bodies import DEFAULT_LIMITS, JSON, Limits, parse_images, read_body
+from tasks.serving.bodies import DEFAULT_LIMITS, JSON, BodyReader, Limits, parse_images
 from tasks.serving.champion import Champion
 from tasks.serving.corrections import write_correction
 from tasks.serving.metrics import Metrics
@@ -35,6 +35,8 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
+MAX_PARSERS = 4
+"""Bodies that are parsed at a time: a picture of 24 million pixels takes 300 MB."""
 logger = logging.getLogger(__name__)
 
 
@@ -51,12 +53,11 @@ class Settings:
 def create_app(champion: Champion, settings: Settings) -> FastAPI:
     """Return the application; requests for anything but the page and `/health` need the token, if there is one."""
     service = Service(champion, settings)
-    # No /docs: that page loads scripts from another server.
-    app = FastAPI(title="digits", docs_url=None, redoc_url=None)
+    # No description of the addresses either: its page loads scripts from another server.
+    app = FastAPI(title="digits", openapi_url=None)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
     app.middleware("http")(service.count)
     app.exception_handler(InputError)(refuse)
-    app.exception_handler(Exception)(fail)
     app.get("/", response_class=HTMLResponse)(page)
     app.get("/health")(service.health)
     checked = APIRouter(dependencies=[Depends(service.check_client)])
@@ -75,20 +76,26 @@ class Service:
         self._champion, self._settings = champion, settings
         self._metrics = Metrics()
         self._predictor = BatchPredictor(champion, self._metrics)
+        self._bodies = BodyReader(settings.limits)
+        self._parsers = asyncio.Semaphore(MAX_PARSERS)
         self._clients = ClientLimit(settings.limits.requests_per_second)
 
     def check_client(self, request: Request) -> None:
         """Refuse a request without the token, or one too many."""
-        token, given = self._settings.token, request.headers.get("authorization", "").removeprefix("Bearer ")
-        if token and not secrets.compare_digest(given.encode(), token.encode()):
-            raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
         if not self._clients.allows(request.client.host if request.client else ""):
             raise HTTPException(429, "too many requests", {"Retry-After": "1"})
+        token, sent = self._settings.token, request.headers.get("authorization", "").removeprefix("Bearer ")
+        if token and not secrets.compare_digest(sent.encode(), token.encode()):
+            raise HTTPException(401, "the token is missing or wrong", {"WWW-Authenticate": "Bearer"})
 
     async def count(self, request: Request, answer: Callable[[Request], Awaitable[Response]]) -> Response:
-        """Answer a request and count it."""
+        """Answer a request and count it; log an error of the service, and answer without it."""
         started = time.perf_counter()
-        response = await answer(request)
+        try:
+            response = await answer(request)
+        except Exception:
+            logger.exception("a request failed")
+            response = JSONResponse({"detail": "the service failed; its log says why"}, 500)
         path = request.scope["route"].path if "route" in request.scope else "other"
         self._metrics.requests.labels(path, response.status_code).inc()
         if path == "/predict":
@@ -120,7 +127,7 @@ class Service:
     async def predict(self, request: Request, *, pixels: bool = False) -> Response:
         """Predict each image of the body; `?pixels=true` also returns what the model sees, 28 × 28."""
         answer = await asyncio.wrap_future(self._predictor.submit(await self._read_images(request)))
-        return Response(orjson.dumps(to_json(answer, with_pixels=pixels)), media_type=JSON)
+        return Response(await run_in_threadpool(to_json, answer, with_pixels=pixels), media_type=JSON)
 
     async def correct(self, request: Request, label: Annotated[int, Query(ge=0, le=9)]) -> dict[str, str]:
         """Put the body's image into the inbox, with the digit that a person says it shows."""
@@ -133,9 +140,12 @@ class Service:
         return {"file": await run_in_threadpool(write_correction, inbox, pixels[0].astype(np.uint8), label)}
 
     async def _read_images(self, request: Request) -> NDArray[np.generic]:
-        limits = self._settings.limits
-        body = await read_body(request, limits)
-        return await run_in_threadpool(parse_images, body, request.headers.get("content-type", ""), limits)
+        content_type, limits = request.headers.get("content-type", ""), self._settings.limits
+        async with self._bodies.read(request) as body, self._parsers:
+            try:
+                return await run_in_threadpool(parse_images, body, content_type, limits)
+            except MemoryError:
+                raise HTTPException(413, "the images take more memory than there is") from None
 
 
 async def page() -> str:
@@ -148,14 +158,8 @@ async def refuse(_request: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"detail": str(error)}, 422)
 
 
-async def fail(_request: Request, error: Exception) -> JSONResponse:
-    """Log an error of the service, and answer without it."""
-    logger.error("a request failed", exc_info=error)
-    return JSONResponse({"detail": "the service failed; its log says why"}, 500)
-
-
-def to_json(answer: Answer, *, with_pixels: bool) -> dict[str, Any]:
-    """Return an answer with the columns of the predictions file; an invalid image has only its reason."""
+def to_json(answer: Answer, *, with_pixels: bool) -> bytes:
+    """Return an answer as JSON, with the columns of the predictions file; an invalid image has only its reason."""
     batch, rows = answer.batch, answer.rows
     predictions: list[dict[str, Any]] = []
     for row in range(rows.start, rows.stop):
@@ -171,7 +175,7 @@ def to_json(answer: Answer, *, with_pixels: bool) -> dict[str, Any]:
         if with_pixels:
             prediction["pixels"] = batch.pixels[row].reshape(SIDE, SIDE).tolist()
         predictions.append(prediction)
-    return {"version": answer.version, "threshold": answer.threshold, "predictions": predictions}
+    return orjson.dumps({"version": answer.version, "threshold": answer.threshold, "predictions": predictions})
 
 
 class ClientLimit:

@@ -57,13 +57,16 @@ class BatchPredictor:
 
     def _run(self) -> None:
         while True:
-            jobs = self._waiting_jobs()
+            # A request that was cancelled needs no answer; from here on, none of these can be.
+            jobs = [job for job in self._waiting_jobs() if job.answer.set_running_or_notify_cancel()]
             try:
-                self._predict(jobs)
+                if jobs:
+                    self._predict(jobs)
             except Exception as error:
                 logger.exception("%s images weren't predicted", sum(len(job.pixels) for job in jobs))
                 for job in jobs:
-                    job.answer.set_exception(error)
+                    if not job.answer.done():
+                        job.answer.set_exception(error)
 
     def _waiting_jobs(self) -> list[Job]:
         """Wait for a job; return it with those that wait already, up to about MAX_ROWS images."""

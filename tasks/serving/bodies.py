@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,8 +16,11 @@ from starlette.requests import ClientDisconnect
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
-from schemas.rules import InputRules
+from schemas.rules import DEFAULT_INPUT_RULES, InputRules
+from tasks.prediction.stream import needed_repairs
+from tasks.sources.frames import images_to_frame
 from tasks.sources.pictures import decode_picture
+from tasks.validation.repairs import REPAIR_ADVISED
 
 JSON, NPY = "application/json", "application/x-npy"
 PICTURE = "image/"
@@ -26,9 +31,10 @@ IDLE_SECONDS, BODY_SECONDS = 1.5, 60.0
 
 @dataclass(frozen=True)
 class Limits:
-    """The most that a request may ask for, and the most requests per second of one client."""
+    """The most that a request may ask for, that all of them may hold in memory, and a client's requests per second."""
 
     body_mib: int = 32
+    all_bodies_mib: int = 256
     picture_pixels: int = 24_000_000
     images: int = 10_000
     requests_per_second: int = 1000
@@ -37,24 +43,38 @@ class Limits:
 DEFAULT_LIMITS = Limits()
 
 
-async def read_body(request: Request, limits: Limits) -> bytes:
-    """Return the body; refuse one that is too large (413) or too slow (408)."""
-    too_large = HTTPException(413, f"the body is larger than {limits.body_mib} MiB")
-    most = limits.body_mib << 20
-    if int(request.headers.get("content-length", 0)) > most:
-        raise too_large
-    body, stream = bytearray(), aiter(request.stream())
-    try:
-        async with asyncio.timeout(BODY_SECONDS):
-            while (chunk := await asyncio.wait_for(anext(stream, None), IDLE_SECONDS)) is not None:
-                body += chunk
-                if len(body) > most:
-                    raise too_large
-    except TimeoutError:
-        raise HTTPException(408, "the body came too slowly") from None
-    except ClientDisconnect:
-        raise HTTPException(400, "the body is incomplete") from None
-    return bytes(body)
+class BodyReader:
+    """Reads bodies; refuses those that are too large or too slow, or too many at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._n_bytes = 0
+
+    @asynccontextmanager
+    async def read(self, request: Request) -> AsyncIterator[bytes]:
+        """Yield the body, which counts towards the bound on all bodies inside the `with`."""
+        body = bytearray()
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                stream = aiter(request.stream())
+                self._check(int(request.headers.get("content-length", 0)))
+                while (chunk := await asyncio.wait_for(anext(stream, None), IDLE_SECONDS)) is not None:
+                    self._check(len(body) + len(chunk))
+                    body += chunk
+                    self._n_bytes += len(chunk)
+            yield bytes(body)
+        except TimeoutError:
+            raise HTTPException(408, "the client sent nothing for too long") from None
+        except ClientDisconnect:
+            raise HTTPException(400, "the body is incomplete") from None
+        finally:
+            self._n_bytes -= len(body)
+
+    def _check(self, n_bytes: int) -> None:
+        if n_bytes > self._limits.body_mib << 20:
+            raise HTTPException(413, f"the body is larger than {self._limits.body_mib} MiB")
+        if self._n_bytes > self._limits.all_bodies_mib << 20:
+            raise HTTPException(503, "too many bodies at a time", {"Retry-After": "1"})
 
 
 def parse_images(body: bytes, content_type: str, limits: Limits) -> NDArray[np.generic]:
@@ -63,18 +83,26 @@ def parse_images(body: bytes, content_type: str, limits: Limits) -> NDArray[np.g
     if kind.startswith(PICTURE):
         rules = InputRules(max_picture_pixels=limits.picture_pixels)
         return decode_picture(io.BytesIO(body), "the picture", rules).reshape(1, PIXEL_COUNT)
-    if kind == JSON:
-        return _as_images(_parse_json(body), limits)
-    if kind == NPY:
-        return _as_images(_parse_npy(body), limits)
-    raise HTTPException(415, f"Content-Type {kind or 'missing'}: expected image/png or alike, {JSON} or {NPY}")
+    if kind not in {JSON, NPY}:
+        raise HTTPException(415, f"Content-Type {kind or 'missing'}: expected image/png or alike, {JSON} or {NPY}")
+    images = _as_images(_parse_json(body) if kind == JSON else _parse_npy(body), limits)
+    try:
+        needed_repairs(images_to_frame(images, None), "the array", DEFAULT_INPUT_RULES)
+    except InputError as error:  # a repair is a flag of `predict`
+        raise InputError(str(error).partition(REPAIR_ADVISED)[0]) from error
+    return images
 
 
 def _parse_json(body: bytes) -> NDArray[np.generic]:
     try:
-        return np.asarray(orjson.loads(body))
-    except (ValueError, RecursionError) as error:  # no JSON, or lists of different lengths
+        value = leaf = orjson.loads(body)
+        while isinstance(leaf, list) and leaf:
+            leaf = leaf[0]
+        if isinstance(leaf, (bool, int, float)):
+            return np.array(value, np.float64)  # of text, an array would take as much for each as for the longest
+    except (ValueError, TypeError, RecursionError, OverflowError) as error:  # no JSON, or lists of different lengths
         raise InputError(f"the array: {first_line(error)}; {SHAPES}") from None
+    raise InputError(f"the array: not lists of numbers; {SHAPES}")
 
 
 def _parse_npy(body: bytes) -> NDArray[np.generic]:
@@ -97,6 +125,4 @@ def _as_images(array: NDArray[np.generic], limits: Limits) -> NDArray[np.generic
         raise InputError(f"the array: {array.shape} of {array.dtype}; {SHAPES}")
     if not 0 < len(array) <= limits.images:
         raise InputError(f"the array: {len(array):,} images; expected 1 to {limits.images:,}")
-    if array.dtype.kind in "bf" and array.max() <= 1:
-        raise InputError("the array: its pixels are from 0 to 1; multiply them by 255")
     return array.reshape(len(array), PIXEL_COUNT)

@@ -8,7 +8,6 @@ from threading import Event
 from typing import Any, NamedTuple
 
 from artifacts.store.store import Store
-from schemas.errors import InputError
 from schemas.prediction import Predictor
 from tasks.prediction import stream
 
@@ -31,7 +30,7 @@ class Champion:
     """
 
     def __init__(self, store: Store) -> None:
-        self._store = store
+        self._uri = store.uri
         self.problem = ""
         self.current = self._load(store.resolve_version())
 
@@ -39,12 +38,12 @@ class Champion:
         """Load the champion if it is another version than the one that is served."""
         problem = ""
         try:
-            version = self._store.resolve_version()
+            version = Store(self._uri).resolve_version()
             if version != self.current.predictor.version:
                 self.current = self._load(version)
                 logger.warning("version %s is served now", version)
-        except (InputError, OSError) as error:
-            problem = str(error)
+        except Exception as error:  # noqa: BLE001, a damaged version may raise any; the next one must be followed
+            problem = str(error) or type(error).__name__
         if problem and problem != self.problem:
             logger.error("version %s stays: %s", self.current.predictor.version, problem)
         self.problem = problem
@@ -55,5 +54,6 @@ class Champion:
             self.refresh()
 
     def _load(self, version: int) -> ServedVersion:
-        predictor = stream.predictor(self._store, version)
-        return ServedVersion(predictor, self._store.card(version), datetime.now(UTC).isoformat(timespec="seconds"))
+        store = Store(self._uri)  # another one would remember that it has verified the version before
+        predictor = stream.predictor(store, version)
+        return ServedVersion(predictor, store.card(version), datetime.now(UTC).isoformat(timespec="seconds"))

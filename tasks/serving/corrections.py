@@ -1,8 +1,7 @@
-"""Write corrected pictures into the inbox: a folder of pictures with a subfolder for each label."""
+"""Write corrected pictures into the inbox: each in a folder of its own, with a subfolder named after the label."""
 
 from __future__ import annotations
 
-import io
 import uuid
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,21 +10,20 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from artifacts.files import write_atomically
+from artifacts.files import new_folder
 from schemas.digits import SIDE
-
-FOLDER = "corrections"
 
 
 def write_correction(inbox: Path, pixels: NDArray[np.uint8], label: int) -> str:
     """Write an image (784 pixels) with the label that a person gave it; return its name in the inbox.
 
-    The next training checks the folder like everything in the inbox, and moves it.
+    The next training checks it by itself, like each file in the inbox: a hundred corrections in one folder would look
+    like wrong labels.
     """
-    name = f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}.png"
-    path = inbox / FOLDER / str(label) / name
-    picture = io.BytesIO()
-    Image.fromarray(pixels.reshape(SIDE, SIDE)).save(picture, "PNG")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, picture.getvalue())
-    return path.relative_to(inbox).as_posix()
+    folder = inbox / f"correction-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
+    name = Path(str(label), "digit.png")
+    inbox.mkdir(parents=True, exist_ok=True)
+    with new_folder(folder) as temporary:
+        (temporary / name).parent.mkdir()
+        Image.fromarray(pixels.reshape(SIDE, SIDE)).save(temporary / name)
+    return (folder.relative_to(inbox) / name).as_posix()

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import time
+from functools import partial
 from threading import Thread
 
 import httpx
@@ -53,15 +54,21 @@ def inbox(tmp_path_factory):
 
 
 @pytest.fixture(scope="package")
-def client(champion, inbox):
+def serve(champion):
+    """Return a context manager that runs a service with other settings and yields a client of it."""
+    return partial(served, champion)
+
+
+@pytest.fixture(scope="package")
+def client(serve, inbox):
     """Return a client of a service that takes corrections."""
-    with served(champion, Settings(inbox=inbox, limits=LIMITS)) as client:
+    with serve(Settings(inbox=inbox, limits=LIMITS)) as client:
         yield client
 
 
 @pytest.fixture
-def strict_client(champion):
+def strict_client(serve):
     """Return a client of a service that asks for a token and allows three requests per second."""
     settings = Settings(token="secret", limits=dataclasses.replace(LIMITS, requests_per_second=3))  # noqa: S106
-    with served(champion, settings) as client:
+    with serve(settings) as client:
         yield client

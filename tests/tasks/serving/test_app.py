@@ -1,5 +1,6 @@
 """The service's answers, refusals, corrections and metrics."""
 
+import dataclasses
 import io
 import json
 import socket
@@ -13,6 +14,10 @@ from PIL import Image
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
 from tasks.prediction.stream import predict_batch
+from tasks.serving.app import Settings
+from tasks.serving.batches import BatchPredictor
+from tasks.serving.bodies import DEFAULT_LIMITS
+from tasks.serving.metrics import Metrics
 from tasks.sources import normalization, pictures
 
 PNG, JSON, NPY = "image/png", "application/json", "application/x-npy"
@@ -106,6 +111,8 @@ HOSTILE = {
     "NaN": (b"[NaN]", JSON, 422),
     "no image": (b"[]", JSON, 422),
     "texts": (json.dumps([["a"] * 784]), JSON, 422),
+    "a long text among short ones": (json.dumps([["a" * 50_000] + ["a"] * 783]), JSON, 422),
+    "a text among numbers": (json.dumps([[0] * 783 + ["a"]]), JSON, 422),
     "lists of different lengths": (b"[[1, 2], [3]]", JSON, 422),
     "too few pixels": (json.dumps([[0] * 783]), JSON, 422),
     "too many pixels": (json.dumps([[0] * 785]), JSON, 422),
@@ -113,6 +120,8 @@ HOSTILE = {
     "closed deep lists": (b"[" * 900 + b"]" * 900, JSON, 422),
     "JSON that isn't UTF-8": (b"\xff\xfe", JSON, 422),
     "pixels from 0 to 1": (json.dumps((ROWS + 0.5).tolist()), JSON, 422),
+    "pixels from 0 to 16": (json.dumps((np.eye(28) * 16).tolist()), JSON, 422),
+    "dark ink on a bright background": (npy(255 - np.eye(28, dtype=np.uint8)[None] * 255), NPY, 422),
     "too many images": (npy(np.zeros((1001, 784), np.uint8)), NPY, 422),
     "no npy": (b"x", NPY, 422),
     "half an npy": (npy(ROWS)[:200], NPY, 422),
@@ -177,6 +186,33 @@ def test_a_client_that_hangs_up_harms_nobody(client, digits):
     assert post(client, npy(pixels_of(digits)[:1]), NPY).status_code == 200
 
 
+def test_an_error_of_the_model_is_answered_and_the_next_request_too(client, digits, champion, monkeypatch):
+    def fail(_pixels):
+        raise RuntimeError("secret detail")
+
+    failing = champion.current._replace(predictor=dataclasses.replace(champion.current.predictor, probabilities=fail))
+    with monkeypatch.context() as patch:
+        patch.setattr(champion, "current", failing)
+        answer = post(client, npy(pixels_of(digits)[:1]), NPY)
+    assert (answer.status_code, answer.json()) == (500, {"detail": "the service failed; its log says why"})
+    assert "Content-Security-Policy" in answer.headers
+    assert 'digits_requests_total{path="/predict",status="500"} 1.0' in client.get("/metrics").text
+    assert post(client, npy(pixels_of(digits)[:1]), NPY).status_code == 200
+
+
+def test_a_cancelled_request_leaves_the_others_their_answers(champion, digits):
+    predictor = BatchPredictor(champion, Metrics())
+    answers = [predictor.submit(pixels_of(digits)[:1]) for _ in range(20)]
+    for answer in answers[::2]:
+        answer.cancel()
+    assert all(answer.result(timeout=20).version == 3 for answer in answers if not answer.cancelled())
+
+
+def test_bodies_have_a_bound_in_all(serve):
+    with serve(Settings(limits=dataclasses.replace(DEFAULT_LIMITS, all_bodies_mib=0))) as client:
+        assert post(client, iter([bytes(1 << 16)] * 2), PNG).status_code == 503
+
+
 def test_a_token_is_asked_for_and_requests_are_limited(strict_client):
     assert strict_client.get("/").status_code == strict_client.get("/health").status_code == 200
     assert strict_client.get("/version").status_code == 401
@@ -193,9 +229,9 @@ def test_a_correction_is_a_labelled_picture_in_the_inbox(client, digits, inbox):
         answer = post(client, picture, PNG, f"/corrections?label={label}")
         assert answer.status_code == 201
         assert (inbox / answer.json()["file"]).is_file()
-    frame = pictures.read(inbox / "corrections", DEFAULT_RULES).train
-    assert labels_of(frame).tolist() == [4, 4, 9]
-    assert (pixels_of(frame) == pixels_of(digits)[5]).all()
+    frames = [pictures.read(folder, DEFAULT_RULES).train for folder in inbox.iterdir()]
+    assert sorted(labels_of(frame).item() for frame in frames) == [4, 4, 9]
+    assert all((pixels_of(frame) == pixels_of(digits)[5]).all() for frame in frames)
 
 
 def test_without_an_inbox_corrections_are_refused(strict_client, digits):

@@ -1,13 +1,12 @@
 """The service follows promotions, and serves no version that can't be verified."""
 
-import dataclasses
-
 import pytest
-from samples import promote, publish
+from samples import fill_version, promote
 
+from artifacts.store import reference_profile
 from artifacts.store.store import Store
 from schemas.errors import StoreError
-from tasks.prediction import stream
+from tasks.inference import model
 from tasks.serving.champion import Champion
 
 
@@ -15,14 +14,13 @@ from tasks.serving.champion import Champion
 def store(tmp_path, monkeypatch, predictor):
     """Return a store with two versions, the first one champion, whose models needn't be loaded."""
     store = Store(tmp_path / "store")
-    publish(store, promoted=True)
-    publish(store, "g")
-
-    def load(store, version):
-        store.check_intact(version)
-        return dataclasses.replace(predictor, version=version)
-
-    monkeypatch.setattr(stream, "predictor", load)
+    for promoted in (True, False):
+        with store.new_version() as (number, folder):
+            reference_profile.write(folder / reference_profile.NAME, predictor.profile)
+            decision = {"after_event": store.state().event, "champion": store.champion(), "promoted": promoted}
+            card = fill_version(number, folder, **decision) | {"abstention": {"threshold": 0.5, "level": 0.99}}
+            assert store.publish(number, folder, card, keep=10)
+    monkeypatch.setattr(model, "load_version", lambda _folder, _version: predictor.probabilities)
     return store
 
 
@@ -45,6 +43,28 @@ def test_a_champion_that_was_changed_isnt_served(store):
     assert champion.current.predictor.version == 1
     assert "model.keras was changed" in champion.problem
     model.write_bytes(content)
+    champion.refresh()
+    assert (champion.current.predictor.version, champion.problem) == (2, "")
+
+
+def test_a_version_that_was_changed_after_it_was_served_isnt_served_again(store):
+    champion = Champion(Store(store.uri))
+    promote(store, 2)
+    champion.refresh()
+    promote(store, 1)
+    (store.local_dir(1) / "model.keras").write_bytes(b"other weights")
+    champion.refresh()
+    assert champion.current.predictor.version == 2
+    assert "model.keras was changed" in champion.problem
+
+
+def test_a_version_that_cant_be_loaded_doesnt_end_the_following(store, monkeypatch, predictor):
+    champion = Champion(Store(store.uri))
+    promote(store, 2)
+    with monkeypatch.context() as patch:
+        patch.setattr(model, "load_version", lambda _folder, _version: int("x"))
+        champion.refresh()
+    assert (champion.current.predictor.version, "invalid literal" in champion.problem) == (1, True)
     champion.refresh()
     assert (champion.current.predictor.version, champion.problem) == (2, "")
 
