@@ -1,7 +1,8 @@
 """Create or update the work pool, the deployments of prefect.yaml and the automations on a Prefect server.
 
 What was changed in the Prefect UI stays, for example a paused schedule, until prefect.yaml changes. Of automations,
-only a pause stays.
+only a pause stays. Process pools get the job template of work_pool.yaml, since another one may let runs choose their
+command.
 
 `make up` runs it; for another server: PREFECT_API_URL=… .venv/bin/python deployment/deploy.py
 """
@@ -102,14 +103,15 @@ def run(*command: str) -> None:
 
 
 def update_pools(client: SyncPrefectClient, names: Collection[str]) -> None:
-    """Create the work pools that don't exist, and give all that run processes the job template of work_pool.yaml."""
+    """Create the work pools that don't exist; replace and name process pools' other job templates."""
     template = yaml.safe_load(WORK_POOL.read_text("utf-8"))
     existing = {pool.name: pool for pool in client.read_work_pools()}
     for name in names:
         if name not in existing:
             client.create_work_pool(WorkPoolCreate(name=name, type="process", base_job_template=template))
-        elif existing[name].type == "process":
+        elif existing[name].type == "process" and existing[name].base_job_template != template:
             client.update_work_pool(name, WorkPoolUpdate(base_job_template=template))
+            print(f"deployment/work_pool.yaml replaces another job template of the work pool: {name}")
 
 
 def update_automations(client: SyncPrefectClient) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -11,7 +13,7 @@ import psutil
 from schemas.text import printable
 
 RUN_ID = "PREFECT__FLOW_RUN_ID"
-"""The environment variable by which Prefect names a process's run to it."""
+"""The environment variable by which Prefect names a process's run to it, and to its children."""
 
 
 def end_lost_runs(api: httpx.Client, pool: str) -> list[str]:
@@ -44,8 +46,10 @@ def end(api: httpx.Client, run: dict[str, Any]) -> bool:
 def active_runs(api: httpx.Client, pool: str) -> list[dict[str, Any]]:
     """Return the runs of a work pool that hold a place in a queue: those that have begun and not ended."""
     states = {"state": {"type": {"any_": ["PENDING", "RUNNING", "CANCELLING"]}}}
-    query = {"flow_runs": states, "work_pools": {"name": {"any_": [pool]}}}
-    runs: list[dict[str, Any]] = api.post("/flow_runs/filter", json=query).raise_for_status().json()
+    query = {"flow_runs": states, "work_pools": {"name": {"any_": [pool]}}, "sort": "ID_DESC"}
+    runs: list[dict[str, Any]] = []
+    while page := api.post("/flow_runs/filter", json=query | {"offset": len(runs)}).raise_for_status().json():
+        runs += page
     return runs
 
 
@@ -54,5 +58,11 @@ def run_ids_of_processes() -> set[str]:
     found = set()
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
-            found.add(process.environ().get(RUN_ID, ""))
+            if is_engine(process.cmdline()):
+                found.add(process.environ().get(RUN_ID, ""))
     return found
+
+
+def is_engine(command: Sequence[str]) -> bool:
+    """Check whether a command is `python -m prefect.…`, as the worker's are; a run's children may outlive it."""
+    return any(flag == "-m" and module.startswith("prefect.") for flag, module in pairwise(command))

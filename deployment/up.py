@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -24,11 +24,12 @@ import lost_runs
 import password
 
 ROOT = Path(__file__).parents[1]
+SERVER = Path(__file__).with_name("server.py")
 PREFECT = str(Path(sys.executable).with_name("prefect"))
 SERVER_LOG = down.PREFECT_HOME / "make-up-server.log"
 PASSWORD_FILE = down.PREFECT_HOME / "make-up-password"
 HOST, PORTS, POOL = "127.0.0.1", range(1, 65_536), "digits"
-START_SECONDS, STOP_SECONDS = 120, 20
+START_SECONDS, ANSWER_SECONDS, STOP_SECONDS = 120, 5, 20
 
 FLOW_SETTINGS = {
     # Retry for four minutes while the server restarts; send the heartbeats that automations.yaml expects.
@@ -72,7 +73,7 @@ def up(stack: contextlib.ExitStack, port: str) -> Processes:
         environment |= own_server_environment(port) | {"PREFECT_API_URL": url}
         processes["server"] = start_server(stack, port, environment)
         record(processes)
-        await_server(url, processes["server"])
+        await_server(url)
         end_lost_runs(url, environment)
     ui = f"{url.removesuffix('/api')}/v2"
     if url.endswith("/api"):  # unlike Prefect Cloud's
@@ -98,18 +99,16 @@ def own_server_environment(port: str) -> dict[str, str]:
     }
 
 
-def server_command(port: str) -> list[str]:
-    """Return the command that runs server.py. `prefect server start` would run Prefect's app as it is."""
-    uvicorn = [sys.executable, "-m", "uvicorn", "--app-dir", str(Path(__file__).parent), "--factory"]
-    return [*uvicorn, "server:create_app", "--host", HOST, "--port", port, "--log-level", "warning"]
-
-
 def start_server(stack: contextlib.ExitStack, port: str, environment: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    """Start the server, with its output in SERVER_LOG."""
-    check_port(port)
-    log = stack.enter_context(SERVER_LOG.open("wb"))
-    print("starting the Prefect server, which takes some seconds", flush=True)
-    return stack.enter_context(background_process(server_command(port), environment, log))
+    """Start the server, with its output in SERVER_LOG.
+
+    It gets the open port from here: if another user's process took it meanwhile, that would be sent the password.
+    """
+    with open_port(port) as listener:
+        log = stack.enter_context(SERVER_LOG.open("wb"))
+        print("starting the Prefect server, which takes some seconds", flush=True)
+        command = [sys.executable, str(SERVER), str(listener.fileno())]
+        return stack.enter_context(background_process(command, environment, log, [listener.fileno()]))
 
 
 def end_lost_runs(url: str, environment: Mapping[str, str]) -> None:
@@ -168,47 +167,45 @@ def wait(processes: Processes) -> None:
     raise UpError(f"the {' and the '.join(ended)} ended unexpectedly")
 
 
-def check_port(port: str) -> None:
-    """Raise UpError unless a server can listen on the port."""
+def open_port(port: str) -> socket.socket:
+    """Return a socket that listens on the port; raise UpError if there can't be one."""
     if not port.isdecimal() or int(port) not in PORTS:
         raise UpError(f"PORT={port}: must be a number from {PORTS[0]} to {PORTS[-1]}")
     try:
-        socket.create_server((HOST, int(port))).close()
+        return socket.create_server((HOST, int(port)), backlog=128)
     except OSError as error:
         reason = "is in use" if error.errno == errno.EADDRINUSE else f"can't be used ({error.strerror})"
         hint = "; `make down` stops what an earlier `make up` left running" if down.recorded_processes() else ""
         raise UpError(f"port {port} {reason}; choose another one with PORT=4300 make up{hint}") from error
 
 
-def check_answers(url: str) -> None:
-    """Raise UpError unless a server answers at the URL."""
+def check_answers(url: str, seconds: float = ANSWER_SECONDS) -> None:
+    """Raise UpError unless a server answers at the URL in time."""
     try:
-        httpx.get(f"{url}/health").raise_for_status()
+        httpx.get(f"{url}/health", timeout=seconds).raise_for_status()
     except httpx.HTTPError as error:
         raise UpError(f"PREFECT_API_URL={url}: no Prefect server answers there ({error})") from error
 
 
-def await_server(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Wait until the server answers; raise UpError if it ends first or takes longer than START_SECONDS."""
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and server.poll() is None:
-        with contextlib.suppress(UpError):
-            return check_answers(url)
-        time.sleep(0.2)
-    raise UpError(f"the Prefect server doesn't answer; see {SERVER_LOG}")
+def await_server(url: str) -> None:
+    """Wait until the started server answers; raise UpError if it ends first or takes longer than START_SECONDS."""
+    try:  # its port accepts the request at once, and closes if the server ends
+        check_answers(url, START_SECONDS)
+    except UpError as error:
+        raise UpError(f"the Prefect server doesn't answer; see {SERVER_LOG}") from error
 
 
 @contextlib.contextmanager
 def background_process(
-    command: list[str], environment: Mapping[str, str], log: IO[bytes] | None = None
+    command: list[str], environment: Mapping[str, str], log: IO[bytes] | None = None, descriptors: Sequence[int] = ()
 ) -> Iterator[subprocess.Popen[bytes]]:
-    """Run a command inside the `with` block, with its output in a log.
+    """Run a command inside the `with` block, with its output in a log, and with open descriptors of this process.
 
     It has its own session, so that the terminal's Ctrl-C reaches only this process, which stops the worker before the
     server.
     """
     with subprocess.Popen(  # noqa: S603, of up()
-        command, cwd=ROOT, env=environment, start_new_session=True, stdout=log, stderr=log
+        command, cwd=ROOT, env=environment, start_new_session=True, stdout=log, stderr=log, pass_fds=descriptors
     ) as process:
         try:
             yield process

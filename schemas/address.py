@@ -6,8 +6,9 @@ import re
 
 from pydantic import Field
 
-USER = r"\b(?!(?:abfss?|wasbs?)://[^/:@\s]*@)\w{2,}:/+(?:[^/\s]*|[^/:\s]+:(?!\d+/)\S*)@"
-"""User name and password; a password may contain slashes. Azure's `container@account` is neither."""
+USER = r"\b(?!(?:abfss?|wasbs?)://[^/:@\s]*@|file:///|github:)\w{2,}:/+(?:[^/\s]*|[^/:\s]+:(?!\d+/)\S*)@"
+"""User name and password; a password may contain slashes. Azure's `container@account`,
+GitHub's `organisation:repository@branch` and a local path are neither."""
 QUERY = r"\b(?:https?:/+[^?\s]*\?\S*|\w{2,}:/+\S*?\?[^/\s]*=\S*)"
 """A query such as `?token=…`; elsewhere than in `http`, a `?` without `=` is a wildcard."""
 ADDRESS = Field(json_schema_extra={"pattern": rf"^(?![\s\S]*(?:{USER}|{QUERY}))"})

@@ -22,9 +22,19 @@ def printable(text: str | Path) -> str:
     text, and the credentials in an address, are replaced by `…`.
     """
     text = escape(str(text))
-    if len(text) > MAX_LENGTH:
-        text = f"{text[: MAX_LENGTH // 2]}…{text[1 - MAX_LENGTH // 2 :]}"
-    return redact(text)
+    return redact(text if len(text) <= MAX_LENGTH else cut(text))
+
+
+def cut(text: str) -> str:
+    """Return a long text without its middle.
+
+    If it has an address, the words around the cut are left out, too: the parts of an address can't be redacted. To
+    redact before would take time quadratic in the length.
+    """
+    start, end = text[: MAX_LENGTH // 2], text[1 - MAX_LENGTH // 2 :]
+    if ":/" in text:
+        start, end = start.rpartition(" ")[0], end.partition(" ")[2]
+    return f"{start}…{end}"
 
 
 def escape(text: str) -> str:

@@ -64,6 +64,8 @@ HARMLESS_ADDRESSES = (
     "abfs://container@account.dfs.core.windows.net/digits",
     "http://127.0.0.1:9000/a@b.csv",
     "file:///data/a@b.csv",
+    "file:///me@corp/digits",
+    "github://org:repo@main/digits.csv",
     "C:/a@b.csv",
     "scans/week=4?/a@b-?.png",
 )

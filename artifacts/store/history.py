@@ -1,8 +1,8 @@
 """The history of a store: one object per event, such as `000012.json`, never changed, numbered without gaps.
 
 `newest` holds the possibly outdated number of the newest event. It saves listing all events; later events are looked
-up by their numbers. A damaged event, or one of another store, keeps its number and its file, and is ignored: the state
-after it is that before it.
+up by their numbers. A damaged event, one of another store or a copy under another number keeps its file and that file's
+number, and is ignored: the state after it is that before it.
 """
 
 from __future__ import annotations
@@ -54,9 +54,12 @@ class History:
             return None
         try:
             event = parse(EventFile, self._storage.read(_name(number)))
-            if not self.store or event.get("store", self.store) == self.store:
+            if self.store and event.get("store", self.store) != self.store:
+                reason = f"of another store, whose id is {event['store']}"
+            elif event.get("number", number) != number:
+                reason = f"a copy of event {event['number']}"
+            else:
                 return event
-            reason = f"of another store, whose id is {event['store']}"
         except FileNotFoundError:
             return None
         except ValueError as error:
@@ -93,7 +96,7 @@ def new_event(event: str, version: int | None, run: str, reason: str, **details:
 
 def _content(event: Event, state: State) -> bytes:
     after = state.model_dump(exclude={"event"})
-    return f"{json.dumps({**event, 'state': after}, indent=1)}\n".encode()
+    return f"{json.dumps({**event, 'number': state.event, 'state': after}, indent=1)}\n".encode()
 
 
 def _name(number: int) -> str:

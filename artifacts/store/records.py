@@ -125,10 +125,11 @@ class CardFile(Record):
 
 
 class EventFile(EventRecord):
-    """An event such as `000012.json`. `store` is the id of the store; events of earlier releases lack it."""
+    """An event such as `000012.json`. `store` is the store's id. Events of earlier releases lack it and `number`."""
 
     version: int | None
     state: State
+    number: int = 0
     card: CardFile | None = None
     store: str = ""
 

@@ -138,12 +138,19 @@ def parameters_of_training(source, store, epochs):
 
 
 @pytest.fixture
-def parameters(tiny_npz, tmp_path):
+def idle(deployed):
+    """Cancel the endless training that earlier tests left: while it runs, others are queued."""
+    if deployed.training:
+        cancel(deployed, deployed.training)
+
+
+@pytest.fixture
+def parameters(idle, tiny_npz, tmp_path):
     return parameters_of_training(tiny_npz, tmp_path / "store", epochs=4)
 
 
 @pytest.fixture
-def long_training(tiny_npz, tmp_path):
+def long_training(idle, tiny_npz, tmp_path):
     """Return parameters of a training that takes long enough to be interrupted."""
     return parameters_of_training(tiny_npz, tmp_path / "store", epochs=100)
 
@@ -171,6 +178,17 @@ def start_training(deployed, parameters):
     run_id = deployed.trigger(parameters)
     deployed.wait_for(lambda: checkpoints(parameters), "a checkpoint")
     return run_id
+
+
+def cancel(deployed, run_id):
+    """Cancel the endless training; wait until its process has ended."""
+    deployed.training = None
+    deployed.set_state(run_id, type="CANCELLING", name="Cancelling")
+    deployed.wait_for(
+        lambda: not deployed.flow_processes() and deployed.state(run_id)["name"] == "Cancelled",
+        "the run is cancelled",
+        CANCEL_SECONDS,
+    )
 
 
 def assert_resumes(deployed, run_id):
@@ -220,13 +238,7 @@ def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed
 
 
 def test_cancelled_run_ends_soon_and_leaves_its_checkpoints(deployed, training, endless):
-    deployed.set_state(training, type="CANCELLING", name="Cancelling")
-    deployed.wait_for(
-        lambda: not deployed.flow_processes() and deployed.state(training)["name"] == "Cancelled",
-        "the run is cancelled",
-        CANCEL_SECONDS,
-    )
-    deployed.training = None
+    cancel(deployed, training)
     assert "Crashed" not in deployed.states(training)
     assert Store(Path(endless["store"])).versions() == []
     assert checkpoints(endless)

@@ -1,9 +1,13 @@
-"""The file with the password of `make up`'s server."""
+"""Who can learn the password of `make up`'s server."""
 
+import contextlib
 import os
+import socket
 
 import password
 import pytest
+import up
+from serving import free_port
 
 
 def test_password_is_random_and_only_its_owner_can_read_it(tmp_path):
@@ -34,3 +38,12 @@ def test_unsuitable_file_is_refused(tmp_path, content, mode, reason):
     with pytest.raises(password.PasswordError, match=reason) as error:
         password.read_or_create(path)
     assert str(error.value).startswith(f"{path}: ")
+
+
+def test_no_other_process_can_take_the_servers_port_while_it_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(up, "SERVER_LOG", tmp_path / "log")
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        up.start_server(stack, str(port), os.environ)
+        with pytest.raises(OSError, match="in use"):
+            socket.create_server(("127.0.0.1", port))

@@ -5,6 +5,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -43,8 +44,12 @@ def await_ready(process):
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    return tmp_path_factory.mktemp("up")
+def home():
+    """Return a folder that other users can enter, unlike those of pytest."""
+    with tempfile.TemporaryDirectory() as name:
+        home = Path(name)
+        home.chmod(0o755)
+        yield home
 
 
 @pytest.fixture(scope="module")
@@ -92,6 +97,29 @@ def test_server_answers_only_with_its_password_and_host(api, headers, has_passwo
     auth = api.auth if has_password else None
     answer = httpx.post(f"{api.base_url}flow_runs/count", json={}, headers=headers, auth=auth)
     assert answer.status_code == status
+
+
+AS_OTHER_USER = """
+import encodings.idna, os, sys, urllib.error, urllib.request  # all now: another user may not read them
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+print([os.access(path, os.R_OK) for path in sys.argv[2:]])
+try:
+    print(urllib.request.urlopen(sys.argv[1]).status)
+except urllib.error.HTTPError as error:
+    print(error.code)
+"""
+
+
+def test_other_users_can_neither_read_the_password_nor_use_the_server(api, home):
+    """Only root can become another user: else the test is one without the file."""
+    (home / "readable").touch(0o644)
+    secret = home / ("make-up-password" if os.getuid() == 0 else "no-password")
+    command = [sys.executable, "-c", AS_OTHER_USER, f"{api.base_url}admin/version", home / "readable", secret]
+    output = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    assert output == "[True, False]\n401\n"
 
 
 @pytest.mark.parametrize(

@@ -68,6 +68,7 @@ def test_damaged_newest_event_is_named_and_kept_and_counts_for_nothing(store, co
         {"version": "2"},
         {"time": None},
         {"reason": 5},
+        {"number": "5"},
         {"card": {"version": 2}},
     ],
 )
@@ -131,7 +132,7 @@ def test_lost_layout_file_is_written_again_with_the_same_id(store):
 
 def test_store_of_an_earlier_release_without_ids_is_used(store):
     for number in range(1, 6):
-        edit(store, f"history/{number:06}.json", {"store": None})
+        edit(store, f"history/{number:06}.json", {"store": None, "number": None})
     for number in range(1, 4):
         edit(store, f"versions/{number}/card.json", {"store": None})
         edit(store, f"history/{number:06}.json", {"card": json.loads(store._root.read(f"versions/{number}/card.json"))})
@@ -192,6 +193,17 @@ def test_event_of_another_store_is_ignored(store, other):
     assert "history/000006.json: of another store" in Store(store.uri).ignored()[0]
     check_usable(store)
     assert store._root.read("history/000006.json") == content
+
+
+@pytest.mark.parametrize("number", [6, 99])
+def test_copy_of_an_event_under_another_number_is_ignored(store, number):
+    content = store._root.read("history/000004.json")  # promotes version 1
+    store._root.write(f"history/{number:06}.json", content)
+    store._root.remove("history/newest")
+    assert Store(store.uri).champion() == 2
+    assert f"history/{number:06}.json: a copy of event 4" in Store(store.uri).ignored()[0]
+    check_usable(store)
+    assert store._root.read(f"history/{number:06}.json") == content
 
 
 @pytest.mark.parametrize("name", ["4", "5", "20260101"])
