@@ -113,8 +113,11 @@ def _open_hdf5(path: Path) -> Iterator[dict[str, Any]]:
     found: dict[str, Any] = {}
 
     def add(name: str, node: Any) -> None:  # noqa: ANN401, h5py has no types
-        if isinstance(node, h5py.Dataset) and node.shape:
-            found[name] = node
+        if not isinstance(node, h5py.Dataset) or not node.shape:
+            return
+        if node.external or node.is_virtual:  # the path of any other file may be in there
+            raise InputError(f"{path}: {name} is stored in other files; copy the arrays into one file")
+        found[name] = node
 
     with h5py.File(path, "r") as file:
         file.visititems(add)  # follows no link out of the file

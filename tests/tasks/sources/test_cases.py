@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -159,7 +160,31 @@ def bomb(_parts, path):
             file.write(bytes(1 << 20))
 
 
+def outside(kind):
+    """Return a writer of an HDF5 file whose images are the bytes of another file."""
+
+    def write(parts, path):
+        other = path.parent / f"{path.name}-other"
+        other.write_bytes(images(parts[0]).tobytes())
+        shape = (N_TRAIN, 28, 28)
+        with h5py.File(path / "rows.h5", "w") as file:
+            file["y"] = labels_of(parts[0])
+            if kind == "external":
+                file.create_dataset("x", shape, np.uint8, external=[(str(other), 0, N_TRAIN * 784)])
+            elif kind == "virtual":
+                layout = h5py.VirtualLayout(shape, np.uint8)
+                layout[:] = h5py.VirtualSource(str(other), "x", shape)
+                file.create_virtual_dataset("x", layout)
+            else:
+                file["x"] = h5py.ExternalLink(str(other), "x")
+
+    return write
+
+
 REFUSED = {
+    "HDF5 of another file's bytes": (outside("external"), "x is stored in other files; copy the arrays"),
+    "HDF5 of another file's rows": (outside("virtual"), "x is stored in other files; copy the arrays"),
+    "HDF5 with a link to another file": (outside("link"), "no arrays x_train, y_train, x_test, y_test, or x, y; found y"),
     "a login page": (content(b"\n<!DOCTYPE html><html>"), "rows.csv: an HTML page; log in"),
     "a Git LFS pointer": (content(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d"), "a Git LFS pointer; .*git lfs pull"),
     "JSON lines": (content(b'{"label": 5, "pixels": [0, 1]}\n'), "JSON lines or a JSON object; convert it to CSV"),
