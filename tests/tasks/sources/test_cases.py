@@ -92,6 +92,7 @@ READ = {
     ),
     "capitals": (npz(X_train=(0, images), Y_train=(0, labels_of), X_test=(1, images), Y_test=(1, labels_of)), 2),
     "a validation part": (npz(x_train=(0, images), y_train=(0, labels_of), x_val=(1, images), y_val=(1, labels_of)), 2),
+    "a part without a name": (npz(x=(0, images), y=(0, labels_of), x_test=(1, images), y_test=(1, labels_of)), 2),
     "columns of images and labels": (
         npz(
             training_images=(0, lambda f: pixels_of(f)[..., None]),
