@@ -24,7 +24,7 @@ MIN_FREE_BYTES = 256 << 20
 
 
 @contextmanager
-def unpacked(path: Path, max_mib: int | None) -> Iterator[Path]:
+def unpacked(path: Path, max_mib: int) -> Iterator[Path]:
     """Unpack an archive; yield the path of its only file, or of a folder with all of them."""
     if any(part.startswith(PREFIX) for part in path.parts):
         raise InputError(f"{path}: an archive within an archive; unpack it")
@@ -37,7 +37,7 @@ def unpacked(path: Path, max_mib: int | None) -> Iterator[Path]:
             raise InputError(str(error).replace(name, str(path))) from error
 
 
-def _unpack(path: Path, folder: Path, max_mib: int | None) -> None:
+def _unpack(path: Path, folder: Path, max_mib: int) -> None:
     n_bytes = 0
     try:
         for name, file in _members(path):
