@@ -254,6 +254,20 @@ def test_what_cannot_be_read_is_refused_by_its_name(name, parts, tmp_path):
     assert not list(Path(tmp_path).glob("unpacked-*"))
 
 
+def test_an_archive_may_be_in_a_folder_of_any_name(parts, tmp_path):
+    (tmp_path / "unpacked-digits").mkdir()
+    source = source_files.zipped_csv(parts[0], tmp_path / "unpacked-digits")
+    assert len(load(source).train) == N_TRAIN
+
+
+def test_notes_on_shards_in_an_archive_are_kept(parts, tmp_path):
+    rows = parts[0].to_csv(index=False).replace(",", ";")
+    zipped(**{"a.csv": rows, "b.csv": rows})(parts, tmp_path)
+    loaded = load(tmp_path / "rows.zip")
+    assert len(loaded.train) == 2 * N_TRAIN
+    assert sum("separator: semicolon" in note for note in loaded.notes) == 2
+
+
 def test_a_bomb_to_predict_on_is_refused_before_it_is_unpacked(parts, tmp_path):
     bomb(parts, tmp_path)
     rules = DEFAULT_INPUT_RULES.model_copy(update={"max_expanded_mib": 3})
