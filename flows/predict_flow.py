@@ -41,7 +41,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
     predictions.check(output, format)
-    inputs.check(input, output, strict=strict)
+    inputs.check(input, output, strict=strict or format == "kaggle")
     versions = Store(store)
     versions.card(versions.resolve_version(version or None))
 
@@ -80,7 +80,7 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     Args:
         input: mnist, fashion-mnist, a file, a folder, a pattern in quotes, or an address.
         output: The .csv or .parquet file to write: labels, confidences, whether to trust them.
-        format: predictions, or kaggle: a submission, with ImageId from 1 and Label for every image.
+        format: predictions, or kaggle: a submission, with ImageId from 1 and Label for every image; implies --strict.
         strict: End the run if one of several files can't be read. Otherwise it is a row without an answer.
         rules: Repairs and drift thresholds for the images.
         batch_size: Images in memory at a time.

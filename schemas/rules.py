@@ -35,6 +35,9 @@ class InputRules(BaseModel):
     )
     drift: Severity = Field("warning", description="Whether drift is reported or stops the run.")
     max_picture_pixels: int = Field(50_000_000, ge=784, description="Maximum number of pixels of a picture.")
+    max_expanded_mib: int = Field(
+        4096, ge=1, description="Maximum MiB after decompression of a source that is unpacked or read at once."
+    )
 
 
 class Rules(InputRules):
@@ -62,7 +65,6 @@ class Rules(InputRules):
     memory: Annotated[int, COMPUTE] = Field(
         2048, ge=1280, description="Memory limit in MiB for a sharded source, at least 1280."
     )
-    max_expanded_mib: int = Field(4096, ge=1, description="Maximum size of a source in MiB after decompression.")
 
 
 DEFAULT_INPUT_RULES, DEFAULT_RULES = InputRules(), Rules()

@@ -68,10 +68,11 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
 ) -> Prediction:
     """Predict each image of a source, one batch in memory at a time; `on_batch` gets the batch's number of images.
 
-    Raises InputError, and leaves the output unchanged, if the source can't be read (if `strict`, any of its files), is
-    empty, would be overwritten, or has drifted and the rules make that an error.
+    Raises InputError, and leaves the output unchanged, if the source can't be read (if `strict`, or for a submission,
+    any of its files), is empty, would be overwritten, or has drifted and the rules make that an error.
     """
     started = time.perf_counter()
+    strict = strict or output_format == "kaggle"  # a row for a file of many would shift the numbers after it
     inputs.check(source, output, strict=strict)
     stats = PredictionStats(predictor)
     with predictions.writer(output, output_format) as write:

@@ -112,7 +112,6 @@ def cache_shard(job: ShardJob) -> CachedShard:
         return CachedShard(job.shard, job.storage, fault=job.shard.fault)
     try:
         with local_copy(job.shard, job.storage.scratch()) as path, _unchanged(path, job.shard) as check:
-            find_shard_format(path)  # before all of it is hashed
             sha256 = _sha256(path, job.shard)
             key = _key(sha256, job)
             folder = _find_folder(job.storage, key)
@@ -192,7 +191,9 @@ def _is_intact(folder: Path, stored: Mapping[str, int]) -> bool:
 
 
 def _sha256(path: Path, shard: Shard) -> str:
+    """Return a shard's digest; raise InputError, before all of it is read, for a file that can't be a shard."""
     try:
+        find_shard_format(path)
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:

@@ -21,23 +21,28 @@ PREFIX = "unpacked-"
 """Prefix of temporary folders."""
 MIN_FREE_BYTES = 256 << 20
 """Bytes that stay free on the disk of temporary folders."""
+_FOLDERS: set[Path] = set()
+"""Folders with the content of archives that are being read; archives in them aren't unpacked."""
 
 
 @contextmanager
-def unpacked(path: Path, max_mib: int | None) -> Iterator[Path]:
+def unpacked(path: Path, max_mib: int) -> Iterator[Path]:
     """Unpack an archive; yield the path of its only file, or of a folder with all of them."""
-    if any(part.startswith(PREFIX) for part in path.parts):
+    if _FOLDERS & set(path.parents):
         raise InputError(f"{path}: an archive within an archive; unpack it")
     with tempfile.TemporaryDirectory(prefix=PREFIX) as name:
         folder = Path(name)
+        _FOLDERS.add(folder)
         try:
             _unpack(path, folder, max_mib)
             yield _content(path, folder)
         except InputError as error:  # readers name the unpacked file
             raise InputError(str(error).replace(name, str(path))) from error
+        finally:
+            _FOLDERS.remove(folder)
 
 
-def _unpack(path: Path, folder: Path, max_mib: int | None) -> None:
+def _unpack(path: Path, folder: Path, max_mib: int) -> None:
     n_bytes = 0
     try:
         for name, file in _members(path):

@@ -123,7 +123,7 @@ def _labelled_parts(
     labelled = {part: (pair.images, pair.labels) for part, pair in _find_pairs(shapes).items() if pair.labels}
     pairs = {part: pair for part, pair in labelled.items() if part}
     if "train" not in pairs and None in labelled:
-        pairs = {"train": labelled[None]}
+        pairs["train"] = labelled[None]
     if "train" not in pairs:
         raise InputError(
             f"{arrays.path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {_summary(shapes)}"

@@ -117,15 +117,16 @@ def _read(source: str, rules: Rules) -> Frames | ShardParts:
 def _read_shards(parts: ShardParts, rules: Rules) -> Frames:
     from tasks.sources.frames import Frames, concatenate
 
-    frames = []
+    frames, notes = [], parts.notes
     for manifest in (parts.train, parts.test):
         several, read_frames = len(manifest.shards if manifest else ()) > 1, []
         for shard in manifest.shards if manifest else ():
             path = Path(shard.address)
-            frame = formats.find_shard_format(path).read(path, rules).train
+            frame, _, shard_notes = formats.find_shard_format(path).read(path, rules)
+            notes += tuple(f"{shard.item}: {note}" for note in shard_notes)
             read_frames.append(frame.set_axis([f"{shard.item}:{row}" for row in frame.index]) if several else frame)
         frames.append(concatenate(read_frames) if read_frames else None)
-    return Frames(cast("pd.DataFrame", frames[0]), frames[1], parts.notes)
+    return Frames(cast("pd.DataFrame", frames[0]), frames[1], notes)
 
 
 def _check_archive(path: Path, rules: Rules) -> None:

@@ -187,7 +187,7 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "libsvm",
         "tasks.sources.libsvm",
-        "a label, and `number:value` for each pixel that isn't 0, counted from 1",
+        "a label, and `number:value` for each pixel that isn't 0, counted from 0 or 1",
         file=".libsvm",
         matches_file=lambda head: files.is_text(head) and files.LIBSVM.match(head) is not None,
         may_be_compressed=True,

@@ -158,7 +158,7 @@ def _read_content(path: Path, file_format: Format, rules: InputRules, n_rows: in
     if file_format is not formats.ARCHIVE:
         yield from file_format.batches(path, rules, n_rows)
         return
-    with archives.unpacked(path, max_mib=None) as content:
+    with archives.unpacked(path, rules.max_expanded_mib) as content:
         yield from batches(str(content), rules, n_rows)
 
 

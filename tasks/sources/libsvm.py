@@ -7,30 +7,34 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from schemas.digits import PIXEL_COUNT
+from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded, reading
 from tasks.sources.frames import Frames, images_to_frame
 
 ROW_BYTES = PIXEL_COUNT * 8
-MAX_PREDICTED_MIB = 4096
-NOTE = "pixels are counted from 1, as libsvm does"
+CENTRE = 14.0
+"""Mean column of the ink of MNIST's digits, which are centred by mass, counted from 0."""
+MIN_MARGIN = 0.2
+"""Columns by which one count must be nearer to the centre than the other."""
 
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    return Frames(_read(path, rules.max_expanded_mib), notes=(NOTE,))
+    frame = _read(path, rules.max_expanded_mib)
+    return Frames(frame, notes=tuple(frame.attrs.pop("notes")))
 
 
 def check(path: Path, _rules: InputRules) -> None:
     """Do nothing: a file that is recognised has labels."""
 
 
-def batches(path: Path, _rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a file at once; it is text, several times as large as its pixels."""
-    frame = _read(path, MAX_PREDICTED_MIB)
+    frame = _read(path, rules.max_expanded_mib)
     return (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
 
 
@@ -42,7 +46,31 @@ def _read(path: Path, max_mib: int) -> pd.DataFrame:
     check_expanded(path, n_rows * ROW_BYTES, max_mib)
     try:
         with reading(path) as file:
-            pixels, labels = load_svmlight_file(file, n_features=PIXEL_COUNT, zero_based=False)
+            table, labels = load_svmlight_file(file, n_features=PIXEL_COUNT + 1, zero_based=True)
     except (ValueError, OverflowError, IndexError) as error:
         raise InputError(f"{path}: not readable as libsvm's text of 784 pixels ({first_line(error)})") from error
-    return images_to_frame(np.asarray(pixels.toarray()), np.asarray(labels))
+    pixels = np.asarray(table.toarray())
+    first = _first_number(path, table.indices, np.abs(pixels).sum(axis=0))
+    frame = images_to_frame(pixels[:, first : first + PIXEL_COUNT], np.asarray(labels))
+    frame.attrs["notes"] = [f"pixels are counted from {first}"]
+    return frame
+
+
+def _first_number(path: Path, numbers: NDArray[np.integer], ink: NDArray[np.float64]) -> int:
+    """Return the number, 0 or 1, of the first pixel: by the numbers or, as files omit pixels of 0, by the centre."""
+    has_first, has_last = 0 in numbers, PIXEL_COUNT in numbers
+    if has_first and has_last:
+        raise InputError(f"{path}: has the numbers 0 and {PIXEL_COUNT}; expected {PIXEL_COUNT} pixels")
+    if has_first or has_last:
+        return int(has_last)
+    distances = [abs(_mean_column(ink[first : first + PIXEL_COUNT]) - CENTRE) for first in (0, 1)]
+    if abs(distances[0] - distances[1]) < MIN_MARGIN:
+        raise InputError(
+            f"{path}: can't tell whether pixels are counted from 0 or 1; add 0:0 or {PIXEL_COUNT}:0 to a row"
+        )
+    return int(distances[1] < distances[0])
+
+
+def _mean_column(ink: NDArray[np.float64]) -> float:
+    columns = np.arange(PIXEL_COUNT) % SIDE
+    return float((ink * columns).sum() / max(ink.sum(), 1))

@@ -59,18 +59,14 @@ def root_of(folder: Path) -> Path:
     return folder
 
 
-def part_folders(folder: Path) -> dict[PartName, Path]:
-    """Return the subfolders that are named like parts; of two that name the same one, the first."""
-    found: dict[PartName, Path] = {}
-    for entry in entries(folder):
-        if entry.is_dir() and (part := part_of(entry.name)):
-            found.setdefault(part, entry)
-    return found
+def part_folders(folder: Path) -> list[tuple[PartName, Path]]:
+    """Return the part and the root of each subfolder that is named like a part."""
+    return [(part, root_of(entry)) for entry in entries(folder) if entry.is_dir() and (part := part_of(entry.name))]
 
 
 def is_picture_folder(folder: Path) -> bool:
     """Check whether a folder, or one of its parts, has subfolders named 0 to 9."""
-    return any(map(has_label_folders, (folder, *map(root_of, part_folders(folder).values()))))
+    return any(map(has_label_folders, (folder, *(root for _, root in part_folders(folder)))))
 
 
 def choose_parts(

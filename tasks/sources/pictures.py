@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -21,6 +21,7 @@ from tasks.sources.files import (
     MAX_RATIO,
     check_declared,
     check_inside,
+    entries,
     has_label_folders,
     listing,
     open_regular,
@@ -30,7 +31,7 @@ from tasks.sources.files import (
 from tasks.sources.foreign import describe_head
 from tasks.sources.frames import Frames, images_to_frame
 from tasks.sources.normalization import normalize
-from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, root_of
+from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders
 
 HEAD = 1024
 PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
@@ -75,18 +76,29 @@ def batches_of(files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int
 def _parts(folder: Path) -> dict[PartName, Path]:
     if has_label_folders(folder):
         return {"train": folder}
-    roots = {part: root_of(path) for part, path in part_folders(folder).items()}
-    return {part: root for part, root in roots.items() if has_label_folders(root)}
+    found: dict[PartName, Path] = {}
+    for part, root in part_folders(folder):
+        if has_label_folders(root) and found.setdefault(part, root) != root:
+            raise InputError(f"{folder}: {found[part].name} and {root.name} are both the {part} part; merge them")
+    return found
 
 
 def _list_parts(folder: Path) -> tuple[list[Picture], list[Picture] | None, tuple[str, ...]]:
     """Return the pictures to train on and, if there are some, those to test with, and notes."""
     with listing(folder):
-        listed = {part: _list(folder, path) for part, path in _parts(folder).items()}
+        parts = _parts(folder)
+        listed = {part: _list(folder, path) for part, path in parts.items()}
+        unread = [printable(entry.name) for entry in entries(folder) if not _holds(entry, parts.values())]
     pictures = {part: found for part, (found, _) in listed.items()}
     train, test, notes = choose_parts(pictures, {part: count(len(found), "row") for part, found in pictures.items()})
     ignored = [name for _, names in listed.values() for name in names]
-    return train, test, notes + note_left_out(ignored, "no pictures")
+    notes += note_left_out(ignored, "no pictures") + note_left_out(unread, "of no part", "other")
+    return train, test, notes
+
+
+def _holds(entry: Path, roots: Iterable[Path]) -> bool:
+    """Check whether an entry of a source holds, or is in, one of the folders that are read."""
+    return is_ignored(entry) or any(root.is_relative_to(entry) or entry.is_relative_to(root) for root in roots)
 
 
 def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:

@@ -21,7 +21,7 @@ from schemas.shards import Shard, ShardManifest
 from schemas.text import printable
 from tasks.sources import formats
 from tasks.sources.files import MAX_RATIO, PARQUET, check_inside, entries
-from tasks.sources.parts import PartName, choose_parts, note_left_out, part_of, root_of
+from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, part_of, root_of
 
 WILDCARDS = set("*?[")
 TRAILER_BYTES = 8
@@ -69,16 +69,18 @@ def list_parts(source: str) -> ShardParts:
     by_part: dict[PartName, list[Shard]] = {}
     unlabelled = []
     shards = list_shards(source).shards
-    has_parts = len(set(map(_part, shards))) > 1
-    for shard in shards:
-        part = _part(shard)
+    common = posixpath.commonpath(posixpath.dirname(shard.item) for shard in shards)
+    part_by_shard = {shard: _part(posixpath.relpath(shard.item, common or ".")) for shard in shards}
+    has_parts = len(set(part_by_shard.values())) > 1
+    for shard, part in part_by_shard.items():
         if has_parts and _is_unlabelled(part, shard):
             unlabelled.append(shard.item)
         else:
             by_part.setdefault(part or "train", []).append(shard)
     parts = {part: ShardManifest(tuple(listed)) for part, listed in by_part.items()}
     train, test, notes = choose_parts(parts, {part: manifest.summary for part, manifest in parts.items()})
-    return ShardParts(train, test, notes + note_left_out(unlabelled, "no labels"))
+    notes += note_left_out(unlabelled, "no labels")
+    return ShardParts(train, test, notes + note_left_out(_unread(source), "no shards", "other"))
 
 
 def list_shards(source: str) -> ShardManifest:
@@ -128,14 +130,39 @@ def _is_shard(path: Path) -> bool:
 
 def _find_in_folder(folder: Path) -> list[Path]:
     """Find the shards of a folder and of its subfolders that are named like parts."""
+    return [entry for folder in _folders(folder) for entry in entries(folder) if _is_shard(entry)]
+
+
+def _folders(folder: Path) -> list[Path]:
     root = root_of(folder)
-    folders = [root, *(entry for entry in entries(root) if entry.is_dir() and part_of(entry.name))]
-    return [entry for folder in folders for entry in entries(folder) if _is_shard(entry)]
+    return [root, *(part_root for _, part_root in part_folders(root))]
 
 
-def _part(shard: Shard) -> PartName | None:
-    path = Path(shard.item)
-    return part_of(path.name) or part_of(path.parent.name)
+def _check_train_folder(source: Path, paths: list[Path]) -> None:
+    """Raise InputError for a `train` folder without shards: the test part would be trained on."""
+    for part, folder in part_folders(root_of(source)):
+        if part == "train" and not any(path.parent == folder for path in paths):
+            raise InputError(f"{folder}: no shards in the train part; put its files there, not into subfolders")
+
+
+def _unread(source: str) -> list[str]:
+    """Return the names of a folder's files and folders that are neither read nor known to be no data."""
+    path = Path(source)
+    if SCHEME in source or not path.is_dir():
+        return []
+    root, folders = root_of(path), _folders(path)
+    listed = [entry for folder in folders for entry in entries(folder) if _is_data(entry.name)]
+    unread = [entry for entry in listed if not _is_shard(entry) and not is_ignored(entry)]
+    return [
+        printable(entry.relative_to(root))
+        for entry in unread
+        if not any(folder.is_relative_to(entry) for folder in folders)
+    ]
+
+
+def _part(path: str) -> PartName | None:
+    """Return the part that a path's last name with one tells."""
+    return next(filter(None, map(part_of, reversed(path.split("/")))), None)
 
 
 def _is_unlabelled(part: PartName | None, shard: Shard) -> bool:
@@ -172,6 +199,8 @@ def _find_paths(source: str) -> list[Path]:
         paths = _find_in_folder(path)
         for entry in paths:
             check_inside(entry, path)
+        if paths:
+            _check_train_folder(path, paths)
     else:
         matches = map(Path, glob.iglob(source, recursive=True))  # noqa: PTH207, a pattern may be absolute
         paths = sorted(path for path in matches if _is_data(path.name))

@@ -122,7 +122,7 @@ def test_help_lists_every_flag_with_default_and_description_in_panels(run_script
     [
         ("shape.npz", {"x": np.zeros((9, 27, 28)), "y": np.zeros(9)}, "x is (9, 27, 28)"),
         ("names.npz", {"images": np.zeros((9, 28, 28))}, "no arrays x_train"),
-        ("header.csv", "label,pixel0,pixel2\n", "'pixel2' in place of 'pixel1' as column 3"),
+        ("header.csv", "label,pixel0,pixel2\n1,2,3\n", "'pixel2' in place of 'pixel1' as column 3"),
     ],
 )
 def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tmp_path, name, arrays, message):

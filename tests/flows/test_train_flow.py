@@ -17,6 +17,7 @@ from flows.train_flow import train_flow
 from flows.verify_flow import verify_flow
 from schemas.errors import InputError, TrainingError
 from schemas.gate import GateRules
+from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.recipe import Overrides
 from schemas.rules import Rules
 from tasks.verification import rescore
@@ -269,12 +270,12 @@ def test_refused_data_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
 
 def test_unreadable_data_is_reported(tmp_path):
     path = tmp_path / "cut.csv"
-    path.write_text("label,pixel0\n1,2\n3\n")
+    path.write_text(",".join(LABELLED_COLUMNS) + "\n" + "1," * 784 + "1\n3\n")
     state = train_flow(str(path), store=str(tmp_path / "store"), return_state=True)
     assert state.name == "Failed"
-    assert "line 3: expected 2 columns, as in line 1, got 1" in state.message
+    assert "line 3: expected 785 columns, as in line 1, got 1" in state.message
     assert not (tmp_path / "store").exists()
-    assert "line 3: expected 2 columns, as in line 1, got 1" in newest_artifact("data-validation").data
+    assert "line 3: expected 785 columns, as in line 1, got 1" in newest_artifact("data-validation").data
 
 
 def test_training_that_does_not_converge_publishes_nothing(tmp_path, tiny_npz):

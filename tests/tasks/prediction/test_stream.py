@@ -170,6 +170,14 @@ def test_folder_without_a_readable_file_is_refused(tmp_path, predict):
         predict(tmp_path / "scans")
 
 
+def test_kaggle_submission_ends_at_an_unreadable_file(digits, predict, tmp_path):
+    (tmp_path / "files").mkdir()
+    digits.to_csv(tmp_path / "files" / "b.csv", index=False)
+    (tmp_path / "files" / "a.csv").write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"a\.csv: "):
+        predict(tmp_path / "files", output_format="kaggle")
+
+
 def test_kaggle_submission_numbers_images_from_1_and_labels_each(digits, predict, tmp_path):
     frame = digits.iloc[:5, 1:].copy()
     frame.iloc[2] = 0  # blank: no answer

@@ -180,10 +180,10 @@ def folder_instead(path):
     [
         (truncated, "not a readable Parquet file"),
         (other_columns, "'ink' in place of 'pixel0'"),
-        (emptied, "empty; expected a .parquet or .csv file"),
+        (emptied, "empty; expected a .parquet, .arrow or .csv file"),
         (without_rows, "no rows"),
-        (folder_instead, "a folder; expected a .parquet or .csv file"),
-        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; expected a .parquet or .csv file"),
+        (folder_instead, "a folder; expected a .parquet, .arrow or .csv file"),
+        (lambda path: path.unlink() or os.mkfifo(path), "a pipe or a device; expected a .parquet, .arrow or .csv file"),
         (lambda path: path.unlink() or path.symlink_to("/etc/hostname"), "a link that leads out"),
         (lambda path: path.unlink() or path.symlink_to(path.name), "a link that leads to itself"),
     ],

@@ -8,6 +8,7 @@ import tarfile
 import zipfile
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -82,7 +83,27 @@ def zipped(**members):
 
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+
+
+def libsvm(first, last="", moved=slice(0)):
+    """Return a writer of libsvm's text whose first pixel has the number `first`; some images are moved by a column."""
+
+    def write(parts, path):
+        pixels = pixels_of(parts[0]).copy()
+        pixels[moved] = np.roll(pixels[moved], 1, axis=1)
+        lines = [
+            f"{label} {' '.join(f'{number + first}:{row[number]}' for number in np.flatnonzero(row))}{last}\n"
+            for label, row in zip(labels_of(parts[0]), pixels, strict=True)
+        ]
+        (path / "rows.libsvm").write_text("".join(lines))
+
+    return write
+
+
 READ = {
+    "libsvm, counted from 1": (libsvm(1), 1),
+    "libsvm, counted from 0": (libsvm(0), 1),
+    "libsvm, with the last number": (libsvm(1, " 784:0"), 1),
     "X and y": (npz(X=(0, pixels_of), y=(0, labels_of)), 1),
     "data and target": (npz(data=(0, pixels_of), target=(0, labels_of)), 1),
     "names of Keras' tutorial": (
@@ -91,6 +112,7 @@ READ = {
     ),
     "capitals": (npz(X_train=(0, images), Y_train=(0, labels_of), X_test=(1, images), Y_test=(1, labels_of)), 2),
     "a validation part": (npz(x_train=(0, images), y_train=(0, labels_of), x_val=(1, images), y_val=(1, labels_of)), 2),
+    "a part without a name": (npz(x=(0, images), y=(0, labels_of), x_test=(1, images), y_test=(1, labels_of)), 2),
     "columns of images and labels": (
         npz(
             training_images=(0, lambda f: pixels_of(f)[..., None]),
@@ -116,7 +138,7 @@ READ = {
 def test_files_as_people_have_them_are_read(name, parts, tmp_path):
     write, n_parts = READ[name]
     write(parts, tmp_path)
-    loaded = load(next(tmp_path.glob("*.npz"), tmp_path))
+    loaded = load(next(tmp_path.glob("rows.*"), tmp_path))
     for frame, expected in zip((loaded.train, loaded.test), [*parts[:n_parts], None][:2], strict=True):
         assert (frame is None) == (expected is None)
         assert frame is None or (frame.to_numpy() == expected.to_numpy()).all()
@@ -159,7 +181,33 @@ def bomb(_parts, path):
             file.write(bytes(1 << 20))
 
 
+def outside(kind):
+    """Return a writer of an HDF5 file whose images are the bytes of another file."""
+
+    def write(parts, path):
+        other = path.parent / f"{path.name}-other"
+        other.write_bytes(images(parts[0]).tobytes())
+        shape = (N_TRAIN, 28, 28)
+        with h5py.File(path / "rows.h5", "w") as file:
+            file["y"] = labels_of(parts[0])
+            if kind == "external":
+                file.create_dataset("x", shape, np.uint8, external=[(str(other), 0, N_TRAIN * 784)])
+            elif kind == "virtual":
+                layout = h5py.VirtualLayout(shape, np.uint8)
+                layout[:] = h5py.VirtualSource(str(other), "x", shape)
+                file.create_virtual_dataset("x", layout)
+            else:
+                file["x"] = h5py.ExternalLink(str(other), "x")
+
+    return write
+
+
 REFUSED = {
+    "libsvm with 785 numbers": (libsvm(0, " 0:0 784:0"), "has the numbers 0 and 784; expected 784 pixels|Feature indices"),
+    "libsvm that isn't centred": (libsvm(0, moved=slice(None, None, 2)), "can't tell whether pixels are counted from 0 or 1; add 0:0 or 784:0"),
+    "HDF5 of another file's bytes": (outside("external"), "x is stored in other files; copy the arrays"),
+    "HDF5 of another file's rows": (outside("virtual"), "x is stored in other files; copy the arrays"),
+    "HDF5 with a link to another file": (outside("link"), "no arrays x_train, y_train, x_test, y_test, or x, y; found y"),
     "a login page": (content(b"\n<!DOCTYPE html><html>"), "rows.csv: an HTML page; log in"),
     "a Git LFS pointer": (content(b"version https://git-lfs.github.com/spec/v1\noid sha256:4d"), "a Git LFS pointer; .*git lfs pull"),
     "JSON lines": (content(b'{"label": 5, "pixels": [0, 1]}\n'), "JSON lines or a JSON object; convert it to CSV"),
@@ -204,6 +252,27 @@ def test_what_cannot_be_read_is_refused_by_its_name(name, parts, tmp_path):
     assert "\n" not in str(error.value)
     assert str(path) in str(error.value)
     assert not list(Path(tmp_path).glob("unpacked-*"))
+
+
+def test_an_archive_may_be_in_a_folder_of_any_name(parts, tmp_path):
+    (tmp_path / "unpacked-digits").mkdir()
+    source = source_files.zipped_csv(parts[0], tmp_path / "unpacked-digits")
+    assert len(load(source).train) == N_TRAIN
+
+
+def test_notes_on_shards_in_an_archive_are_kept(parts, tmp_path):
+    rows = parts[0].to_csv(index=False).replace(",", ";")
+    zipped(**{"a.csv": rows, "b.csv": rows})(parts, tmp_path)
+    loaded = load(tmp_path / "rows.zip")
+    assert len(loaded.train) == 2 * N_TRAIN
+    assert sum("separator: semicolon" in note for note in loaded.notes) == 2
+
+
+def test_a_bomb_to_predict_on_is_refused_before_it_is_unpacked(parts, tmp_path):
+    bomb(parts, tmp_path)
+    rules = DEFAULT_INPUT_RULES.model_copy(update={"max_expanded_mib": 3})
+    with pytest.raises(InputError, match="4 MiB or more once expanded; --max-expanded-mib allows 3"):
+        next(inputs.batches(str(tmp_path / "rows.zip"), rules, 1))
 
 
 def test_pictures_in_an_archive_are_predicted_on(parts, tmp_path):

@@ -172,7 +172,7 @@ def test_a_later_file_of_another_layout_is_refused(scans, digits):
 
 def test_a_stray_file_is_refused_before_an_image_is_read(scans):
     (scans / "z.bin").write_bytes(bytes(9))
-    with pytest.raises(InputError, match=r"z\.bin: unknown content"):
+    with pytest.raises(InputError, match=r"z\.bin: nothing but zero bytes"):
         next(inputs.batches(str(scans), DEFAULT_INPUT_RULES, 1, strict=True))
 
 

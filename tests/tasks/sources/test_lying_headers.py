@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import scipy.io
 from samples import draw_digits
 
 from schemas.errors import InputError
@@ -85,6 +86,25 @@ def png(path, side):
 
     header = chunk(b"IHDR", struct.pack(">2I5B", side, side, 1, 0, 0, 0, 0))
     path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b""))
+
+
+def mat(path, content):
+    scipy.io.savemat(path, content | {"y": np.zeros(9)}, appendmat=False, do_compression=True)
+
+
+@pytest.mark.parametrize(
+    "content", [{"x": np.zeros((1 << 15, 784), np.uint8)}, {"s": {"x": np.zeros((1 << 15, 784), np.uint8)}}]
+)
+def test_mat_file_that_expands_is_refused_before_it_is_loaded(content, tmp_path):
+    mat(tmp_path / "a.mat", content)
+    rules = DEFAULT_RULES.model_copy(update={"max_expanded_mib": 8})
+    for read in (datasets.check_headers, lambda source, rules: next(inputs.batches(source, rules, 9))):
+        tracemalloc.start()
+        with pytest.raises(InputError, match="once expanded; --max-expanded-mib allows 8"):
+            read(str(tmp_path / "a.mat"), rules=rules)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < MAX_PEAK
 
 
 LIES = {

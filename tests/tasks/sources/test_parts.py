@@ -3,6 +3,7 @@
 import pytest
 import source_files
 
+from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS
 from schemas.rules import DEFAULT_RULES
 from schemas.shards import ShardManifest
@@ -46,13 +47,44 @@ def listed(folder):
         (["digits/train.csv", "digits/test.csv", "README.md"], ["train.csv"], ["test.csv"]),
         (["test_1.csv", "test_2.csv"], ["test_1.csv", "test_2.csv"], None),
         (["more.csv", "train.csv", "test.csv"], ["more.csv", "train.csv"], ["test.csv"]),
+        (["train/sub/a.csv", "test/a.csv"], ["train/sub/a.csv"], ["test/a.csv"]),
+        (["train1/a.csv", "train2/a.csv", "test/a.csv"], ["train1/a.csv", "train2/a.csv"], ["test/a.csv"]),
     ],
 )
 def test_shards_are_parts_by_their_names(names, train, test, digits, tmp_path):
     for name in names:
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
         digits.iloc[:3].to_csv(tmp_path / name, index=False)
     assert listed(tmp_path)[0] == {"train": train} | ({"test": test} if test else {})
+
+
+def test_a_train_folder_without_shards_is_refused(digits, tmp_path):
+    for name in ("train/one/a.csv", "train/two/a.csv", "test/a.csv"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        digits.iloc[:3].to_csv(tmp_path / name, index=False)
+    with pytest.raises(InputError, match="train: no shards in the train part"):
+        datasets.check(str(tmp_path))
+
+
+def test_two_picture_folders_of_one_part_are_refused(digits, tmp_path):
+    for name in ("train1", "train2", "test"):
+        source_files.pictures(digits.iloc[:20], tmp_path / "made").rename(tmp_path / name)
+    (tmp_path / "made").rmdir()
+    with pytest.raises(InputError, match="train1 and train2 are both the train part; merge them"):
+        listed(tmp_path)
+
+
+def test_folders_that_are_not_read_are_reported(digits, tmp_path):
+    for folder in (tmp_path / "pictures", tmp_path / "shards"):
+        (folder / "train").mkdir(parents=True)
+        (folder / "more").mkdir()
+        (folder / "README.md").write_text("Digits")
+    digits.to_csv(tmp_path / "shards" / "train" / "a.csv", index=False)
+    (tmp_path / "shards" / "train" / "extra").mkdir()
+    source_files.pictures(digits.iloc[:20], tmp_path / "made").rename(tmp_path / "pictures" / "train" / "digits")
+    assert listed(tmp_path / "shards")[1] == ("2 others left out (no shards): more, train/extra",)
+    pictures = datasets.load(str(tmp_path / "pictures"), None, DEFAULT_RULES)
+    assert pictures.notes == ("1 other left out (of no part): more",)
 
 
 def test_a_validation_part_that_is_not_read_is_reported(digits, tmp_path):
