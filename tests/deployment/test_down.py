@@ -7,6 +7,7 @@ import sys
 import down
 import pytest
 import up
+from serving import free_port
 
 
 def test_server_is_recorded_before_the_worker_starts(tmp_path, monkeypatch):
@@ -18,11 +19,10 @@ def test_server_is_recorded_before_the_worker_starts(tmp_path, monkeypatch):
     def killed(*_):
         raise SystemExit
 
-    monkeypatch.setattr(up, "check_port", lambda _: None)
     monkeypatch.setattr(up, "await_server", killed)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as server:
         monkeypatch.setattr(up, "background_process", lambda *_: contextlib.nullcontext(server))
         with pytest.raises(SystemExit), contextlib.ExitStack() as stack:
-            up.up(stack, "4200")
+            up.up(stack, str(free_port()))
         assert {name: process.pid for name, process in down.recorded_processes().items()}["server"] == server.pid
         server.communicate()

@@ -598,7 +598,7 @@ def test_newest_of_ten_thousand_events_is_found_by_a_few_reads(tmp_path, monkeyp
     publish(store, promoted=True)
     event = (tmp_path / "history" / "000001.json").read_text()
     for number in range(2, 10_001):
-        (tmp_path / "history" / f"{number:06}.json").write_text(event)
+        (tmp_path / "history" / f"{number:06}.json").write_text(event.replace('"number": 1,', f'"number": {number},'))
     (tmp_path / "history" / "newest").write_text("9998")
     reads = []
     read = store_module.History.read
