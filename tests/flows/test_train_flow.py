@@ -251,18 +251,18 @@ def test_refused_data_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
     with np.load(tiny_npz) as whole:
         arrays = dict(whole)
     arrays["y_train"][17] = 12
-    np.savez(tmp_path / "bad.npz", **arrays)
+    np.savez(tmp_path / "label-12.npz", **arrays)
     with pytest.raises(
-        InputError, match=r"bad\.npz: 1 of 600 train rows .*1 label unknown.*--max-quarantined allows 0\.001"
+        InputError, match=r"label-12\.npz: 1 of 600 train rows .*1 label unknown.*--max-quarantined allows 0\.001"
     ):
-        train_flow(str(tmp_path / "bad.npz"), store=str(tmp_path / "store"), rules=Rules(max_quarantined=0.001))
+        train_flow(str(tmp_path / "label-12.npz"), store=str(tmp_path / "store"), rules=Rules(max_quarantined=0.001))
     assert [entry.name for entry in (tmp_path / "store").iterdir()] == ["quarantine"]
     (kept,) = (tmp_path / "store" / "quarantine").iterdir()
     assert {file.name for file in kept.iterdir()} == {"rows.parquet", "sheet.png"}
     report = newest_artifact("data-validation")
-    assert report.data.startswith("# bad.npz: 800 rows, refused, 1 error")
+    assert report.data.startswith("# label-12.npz: 800 rows, refused, 1 error")
     assert "| label unknown | the label isn't one of 0 to 9 | 1 | 0 |" in report.data
-    (event,) = awaited_events("digits.data.refused", "digits.data.bad.npz")
+    (event,) = awaited_events("digits.data.refused", "digits.data.label-12.npz")
     assert "1 label unknown" in event["payload"]["reason"]
     assert str(kept) in report.data
     assert report.data.count("data:image/png;base64,") == 2
