@@ -19,6 +19,7 @@ from schemas.errors import InputError, first_line
 from schemas.rules import DEFAULT_INPUT_RULES, InputRules
 from tasks.prediction.stream import needed_repairs
 from tasks.sources.frames import images_to_frame
+from tasks.sources.npz import parse_header
 from tasks.sources.pictures import decode_picture
 from tasks.validation.repairs import REPAIR_ADVISED
 
@@ -108,12 +109,11 @@ def _parse_json(body: bytes) -> NDArray[np.generic]:
 def _parse_npy(body: bytes) -> NDArray[np.generic]:
     file = io.BytesIO(body)
     try:
-        version = np.lib.format.read_magic(file)
-        read_header = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        shape, is_fortran, dtype = read_header[version](file)
+        header = parse_header(file, "the array")
     except Exception:  # noqa: BLE001, a damaged header makes NumPy raise many kinds of error
         raise InputError("the array: not an .npy file of version 1 or 2") from None
-    if is_fortran or dtype.hasobject or len(body) - file.tell() != dtype.itemsize * int(np.prod(shape, dtype=object)):
+    shape, by_column, dtype = header
+    if by_column or dtype.hasobject or len(body) - file.tell() != header.n_bytes:
         raise InputError(f"the array: {shape} of {dtype} is not what its {len(body):,} bytes hold in C order")
     return np.frombuffer(body, dtype, offset=file.tell()).reshape(shape)
 

@@ -30,7 +30,6 @@ from tasks.sources.labels import parse_labels
 from tasks.sources.sizes import PIXEL_COUNTS, check_side
 
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
-LABEL_NAMES = ("label", "labels", "class", "target", "y", "digit")
 THREADS = 2
 """Threads that decode pictures; with more, they wait for each other."""
 
@@ -98,7 +97,7 @@ def find_layout(path: Path, schema: pa.Schema) -> Layout:
         return layout
     names = [all_names[position] for position in data_columns(all_names)]
     check_unique(names, str(path))
-    has_text_label = bool(names) and names[0].lower() in LABEL_NAMES and _is_text(schema.field(names[0]).type)
+    has_text_label = bool(names) and is_label_name(names[0]) and _is_text(schema.field(names[0]).type)
     for name in names[has_text_label:]:
         dtype = schema.field(name).type
         if not _is_number(dtype):
@@ -121,7 +120,7 @@ def narrow(batch: Batch) -> Batch:
 
 def _find_image_column(path: Path, schema: pa.Schema) -> Layout | None:
     images = [field.name for field in schema if _is_image(field.type)]
-    labels = [field.name for field in schema if field.name.lower() in LABEL_NAMES]
+    labels = [field.name for field in schema if is_label_name(field.name)]
     n_numbers = sum(_is_number(field.type) for field in schema)
     if not images or n_numbers >= PIXEL_COUNT:
         return None

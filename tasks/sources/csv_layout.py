@@ -38,7 +38,7 @@ MAX_COLUMNS = 10_000
 MAX_SEARCH_BYTES = 256 << 20
 """First bytes of a file that are read to find the label, if its first rows don't show it."""
 MIN_HEADER_NUMBERS = 16
-"""Columns that are numbered in ascending order are a header if there are at least so many."""
+"""Columns that are numbered in ascending order are a header from this number on."""
 BORDER_SHARE = 0.9
 """Share of equal values from which a column may be a corner of the images: background."""
 MAX_LABELS = 100
@@ -111,7 +111,7 @@ def read_layout(path: Path, rules: InputRules) -> Layout:
 
 
 def _note(begin: _Beginning, names: list[str], data: list[int], *, has_label: bool) -> str:
-    """Say what was guessed; "" if names and commas told all of it."""
+    """Return what was guessed, in words; "" if names and commas leave nothing to guess."""
     used = set(data)
     left_out = [name or f"column {number}" for number, name in enumerate(names, 1) if number - 1 not in used]
     is_plain = begin.separator == "," and not begin.form.encoding and not begin.n_preamble

@@ -32,7 +32,7 @@ PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 
 IDX_NAME = re.compile(r"(?<![a-z])(train|t10k|test)[-_.]?(images?|labels?)[-_.]idx", re.IGNORECASE)
 """Names of the original MNIST's files, and of others with a prefix: `qmnist-train-labels-idx2-int.gz`."""
-LABEL_NAMES = tuple(str(label) for label in CLASSES)
+DIGIT_NAMES = tuple(str(label) for label in CLASSES)
 SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
 PIECE_BYTES = 1 << 20
@@ -54,7 +54,7 @@ def is_text(head: bytes) -> bool:
 
 def has_label_folders(folder: Path) -> bool:
     """Return whether a folder has subfolders named 0 to 9."""
-    return any((folder / name).is_dir() for name in LABEL_NAMES)
+    return any((folder / name).is_dir() for name in DIGIT_NAMES)
 
 
 def is_idx_folder(folder: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -55,10 +56,25 @@ class _Member(NamedTuple):
     open: Callable[[], IO[bytes]]
 
 
-class _Header(NamedTuple):
+class Header(NamedTuple):
+    """The header of an `.npy` file."""
+
     shape: Shape
     by_column: bool
     dtype: np.dtype[np.generic]
+
+    @property
+    def n_bytes(self) -> int:
+        """The size of the array that the header declares."""
+        return self.dtype.itemsize * math.prod(self.shape)
+
+
+def parse_header(content: IO[bytes], name: str) -> Header:
+    """Read the header at the beginning of an `.npy` file; raise ValueError, or what NumPy raises for a damaged one."""
+    version = np.lib.format.read_magic(content)
+    if version not in HEADER_READERS:
+        raise ValueError(f"{name} is of version {version} of the .npy format")
+    return Header(*HEADER_READERS[version](content))
 
 
 class _Arrays(NamedTuple):
@@ -110,25 +126,22 @@ class _Arrays(NamedTuple):
             )
         return self.read(name)
 
-    def _check_header(self, name: str, file: IO[bytes]) -> _Header:
+    def _check_header(self, name: str, file: IO[bytes]) -> Header:
         header = self._read_header(name, file)
         if header.dtype.kind not in NUMBER_KINDS + TEXT_KINDS:
             content = PICKLED if header.dtype.hasobject else f"{header.dtype}"
             raise InputError(f"{self.path}: expected numbers in {self.members[name].name}, got {content}")
         return header
 
-    def _read_header(self, name: str, file: IO[bytes]) -> _Header:
+    def _read_header(self, name: str, file: IO[bytes]) -> Header:
         """Read a header; raise ValueError if its size differs from the member's: NumPy would allocate the header's."""
         content = io.BytesIO(file.read(MAX_HEADER_BYTES))  # its length is a claim, too
-        version, member = np.lib.format.read_magic(content), self.members[name]
-        if version not in HEADER_READERS:
-            raise ValueError(f"{member.name} is of version {version} of the .npy format")
-        header = _Header(*HEADER_READERS[version](content))
+        member = self.members[name]
+        header = parse_header(content, member.name)
         file.seek(content.tell())
-        declared_bytes = header.dtype.itemsize * int(np.prod([*header.shape, 1], dtype=object))
         n_bytes = member.size - content.tell()
-        if declared_bytes != n_bytes and not header.dtype.hasobject:
-            raise ValueError(f"{member.name}: its header declares {declared_bytes:,} bytes, it has {n_bytes:,}")
+        if header.n_bytes != n_bytes and not header.dtype.hasobject:
+            raise ValueError(f"{member.name}: its header declares {header.n_bytes:,} bytes, it has {n_bytes:,}")
         return header
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from schemas.counts import count
-from tasks.sources.files import LABEL_NAMES, entries, has_label_folders, is_hidden
+from tasks.sources.files import DIGIT_NAMES, entries, has_label_folders, is_hidden
 
 PartName = Literal["train", "test", "validation"]
 WORDS: dict[PartName, str] = {
@@ -53,7 +53,7 @@ def root_of(folder: Path) -> Path:
             children = [folder / "raw"]
         if len(children) != 1 or not children[0].is_dir() or children[0].is_symlink():
             break
-        if children[0].name in LABEL_NAMES:
+        if children[0].name in DIGIT_NAMES:
             break
         folder = children[0]
     return folder

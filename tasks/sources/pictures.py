@@ -17,7 +17,7 @@ from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from schemas.text import printable
 from tasks.sources.files import (
-    LABEL_NAMES,
+    DIGIT_NAMES,
     MAX_RATIO,
     check_declared,
     check_inside,
@@ -113,7 +113,7 @@ def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
             ignored += [printable(entry.relative_to(root))]
             continue
         check_inside(entry, root)
-        if entry.name not in LABEL_NAMES:
+        if entry.name not in DIGIT_NAMES:
             raise InputError(f"{entry}: not a label; expected subfolders named 0 to 9")
         for path in sorted(entry.iterdir()):
             name = printable(path.relative_to(root))

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import itertools
 import os
+import re
 import time
 
 import fsspec
@@ -479,10 +480,11 @@ def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_p
             raise OSError(errno.ENOSPC, "No space left on device")
         write(writer)
 
+    work = re.escape(str(tmp_path / "work"))
     with monkeypatch.context() as patch:
         patch.setattr(shard_writer._Writer, "write_summary", full)
         with pytest.raises(
-            StorageError, match=r"/work/\w+: can't be used \(No space left on device\); free some space"
+            StorageError, match=rf"{work}/\w+: can't be used \(No space left on device\); free some space"
         ):
             inspected(source, tests, tmp_path / "work")
     left = [entry.name for entry in (tmp_path / "work").iterdir()]
