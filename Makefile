@@ -61,11 +61,12 @@ format: .venv/.installed-dev
 # Where pip 23.2 and older find only the pin `sqlalchemy[asyncio]==…`, they don't apply it to packages that require plain
 # `sqlalchemy`; awk appends each such pin a second time, without extras.
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-strip-extras --no-annotate --no-header
+EXTRAS := --extra ray --extra export --extra heif --extra mlflow --extra tune
 lock: .venv/.installed-dev
 	$(LOCK) --upgrade pyproject.toml --output-file requirements.txt
-	$(LOCK) --extra ray --constraint requirements.txt pyproject.toml --output-file requirements-ray.txt
-	$(LOCK) --extra ray --extra dev --extra docs --constraint requirements-ray.txt pyproject.toml --output-file requirements-dev.txt
-	for file in requirements.txt requirements-ray.txt requirements-dev.txt; do \
+	$(LOCK) $(EXTRAS) --constraint requirements.txt pyproject.toml --output-file requirements-extras.txt
+	$(LOCK) $(EXTRAS) --extra dev --extra docs --constraint requirements-extras.txt pyproject.toml --output-file requirements-dev.txt
+	for file in requirements.txt requirements-extras.txt requirements-dev.txt; do \
 	  awk '/^[^ ]/ { extras = /\[/ } { print } extras { sub(/\[.*\]/, ""); plain = plain $$0 "\n" } END { printf "%s", plain }' \
 	    $$file > $$file.new && mv $$file.new $$file || exit; \
 	done

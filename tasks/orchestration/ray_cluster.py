@@ -38,7 +38,7 @@ def check_engine(compute: Compute) -> None:
     if not all(map(importlib.util.find_spec, ("ray", "prefect_ray"))):
         raise InputError(
             "--engine ray: Ray isn't installed; "
-            "install it with pip install --require-hashes --requirement requirements-ray.txt"
+            "install it with pip install --require-hashes --requirement requirements-extras.txt"
         )
     if not PREFECT_API_URL.value():
         raise InputError(

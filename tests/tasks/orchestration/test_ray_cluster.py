@@ -43,7 +43,7 @@ def test_contradicting_flags_are_refused(prefect_api_url, compute, message):
 
 def test_missing_ray_names_the_command_that_installs_it(prefect_api_url, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if "ray" in name else name)
-    with pytest.raises(InputError, match=r"pip install --require-hashes --requirement requirements-ray\.txt"):
+    with pytest.raises(InputError, match=r"pip install --require-hashes --requirement requirements-extras\.txt"):
         check_engine(Compute(engine="ray"))
 
 
