@@ -21,7 +21,7 @@ class InputRules(BaseModel):
         (), description="Repairs to make on all images, in this order, before they are checked."
     )
     label_column: Annotated[str, DATA] = Field(
-        "", description="Name, or number from 1, of a CSV file's column of labels, if it isn't recognised."
+        "", description="Name, or number from 1, of a table's column of labels, if it isn't recognised."
     )
     header: Annotated[Literal["auto", "yes", "no"], DATA] = Field(
         "auto", description="Whether CSV files have a header, if it isn't recognised."

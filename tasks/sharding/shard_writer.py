@@ -34,7 +34,7 @@ def write_shard(path: Path, folder: Path, rules: Rules, scale: str) -> None:
     """
     n_rows = batch_rows(rules.memory)
     if scale == BYTES:
-        n_rows = parquet_table.batch_rows(path, n_rows)
+        n_rows = parquet_table.batch_rows(path, rules, n_rows)
     writer = _Writer(folder, rules, scale)
     writer.write_rows(read_batches(path, rules, n_rows))
     if not writer.n_input:

@@ -31,7 +31,7 @@ def read(path: Path, rules: Rules) -> Frames:
 def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the attributes are those of labelled images."""
     with reading(path) as file:
-        find_layout(path, _read_header(path, file)).check_labelled(rules)
+        find_layout(path, _read_header(path, file), rules).check_labelled(rules)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -43,7 +43,7 @@ def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame
 def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.DataFrame]:
     with reading(path) as file, _located(path):
         schema = _read_header(path, file)
-        layout = find_layout(path, schema)
+        layout = find_layout(path, schema, rules)
         n_rows = 0
         for batch in _read_rows(file, schema, layout):
             check_expanded(path, file.tell(), max_mib)

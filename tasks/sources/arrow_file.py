@@ -24,7 +24,7 @@ def read(path: Path, rules: Rules) -> Frames:
 def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as (schema, _batches):
-        find_layout(path, schema).check_labelled(rules)
+        find_layout(path, schema, rules).check_labelled(rules)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -35,7 +35,7 @@ def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame
 
 def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.DataFrame]:
     with _opened(path) as (schema, read_batches):
-        layout = find_layout(path, schema)
+        layout = find_layout(path, schema, rules)
         n_rows = 0
         for batch in read_batches:
             check_expanded(path, (n_rows + batch.num_rows) * layout.row_bytes, max_mib)

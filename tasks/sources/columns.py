@@ -21,6 +21,7 @@ from tasks.sources.frames import (
     check_labelled,
     check_unique,
     data_columns,
+    find_named_label,
     images_to_frame,
     is_label_name,
     is_pixel_order,
@@ -35,10 +36,11 @@ THREADS = 2
 
 
 class Layout(NamedTuple):
-    """The columns to read, the label first, and whether the other one is a column of images."""
+    """The columns to read: the label first, if there is one, then the pixels, or one column of images."""
 
     path: Path
     names: list[str]
+    has_label: bool
     has_images: bool
     has_text_label: bool
     row_bytes: int
@@ -49,16 +51,20 @@ class Layout(NamedTuple):
         if not self.has_images and self._has_other_size:
             check_side(str(self.path), math.isqrt(len(self.names) - 1), rules)
         elif not self.has_images:
-            check_labelled(self.names, self.path)
-        elif len(self.names) == 1:
+            check_labelled(self._standard_names, self.path)
+        elif not self.has_label:
             raise InputError(f"{self.path}: a column of images without labels; a column named label is needed")
+
+    @property
+    def _standard_names(self) -> list[str]:
+        return ["label", *self.names[1:]] if self.has_label else self.names
 
     @property
     def _has_other_size(self) -> bool:
         """Whether the columns are the pixels of images of another known size than 28 × 28, and their labels."""
         n_pixels = len(self.names) - 1
         is_other = n_pixels in PIXEL_COUNTS and n_pixels != PIXEL_COUNT
-        return is_other and is_label_name(self.names[0]) and is_pixel_order(self.names[1:])
+        return is_other and self.has_label and is_pixel_order(self.names[1:])
 
     def to_frame(self, batch: Batch, first_row: int, rules: InputRules) -> pd.DataFrame:
         """Build a frame from a batch of these columns; rows are numbered from `first_row`."""
@@ -71,10 +77,10 @@ class Layout(NamedTuple):
             check_side(str(self.path), math.isqrt(len(self.names) - 1), rules)
             labels, *pixels = (np.asarray(column, np.float64) for column in narrow(batch).columns)
             return images_to_frame(np.stack(pixels, axis=1), labels, index)
-        return table_to_frame(narrow(batch), first_row)
+        return table_to_frame(narrow(batch).rename_columns(self._standard_names), first_row)
 
     def _images_to_frame(self, batch: Batch, index: pd.RangeIndex, rules: InputRules) -> pd.DataFrame:
-        labels = self._read_labels(batch) if len(self.names) > 1 else None
+        labels = self._read_labels(batch) if self.has_label else None
         name = self.names[-1]
         column = batch.column(len(self.names) - 1)
         array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
@@ -90,20 +96,22 @@ class Layout(NamedTuple):
         return parse_labels(texts, f"{self.path}, column {self.names[0]}")
 
 
-def find_layout(path: Path, schema: pa.Schema) -> Layout:
+def find_layout(path: Path, schema: pa.Schema, rules: InputRules) -> Layout:
     """Return the columns to read; raise InputError for columns that are neither numbers, text labels nor images."""
     all_names = schema.names  # pyarrow builds them on every access
-    if layout := _find_image_column(path, schema):
+    label = find_named_label(str(path), all_names, rules.label_column)
+    if layout := _find_image_column(path, schema, label):
         return layout
-    names = [all_names[position] for position in data_columns(all_names)]
+    names = [all_names[position] for position in data_columns(all_names, label)]
     check_unique(names, str(path))
-    has_text_label = bool(names) and is_label_name(names[0]) and _is_text(schema.field(names[0]).type)
+    has_label = bool(names) and (label is not None or is_label_name(names[0]))
+    has_text_label = has_label and _is_text(schema.field(names[0]).type)
     for name in names[has_text_label:]:
         dtype = schema.field(name).type
         if not _is_number(dtype):
             raise InputError(f"{path}, column {name}: expected numbers, got {dtype}")
     row_bits = sum(schema.field(name).type.bit_width for name in names[has_text_label:]) + 64 * has_text_label
-    return Layout(path, names, has_images=False, has_text_label=has_text_label, row_bytes=row_bits // 8)
+    return Layout(path, names, has_label, False, has_text_label, row_bits // 8)  # noqa: FBT003, has_images
 
 
 def narrow(batch: Batch) -> Batch:
@@ -118,16 +126,16 @@ def narrow(batch: Batch) -> Batch:
     return batch.cast(pa.schema([(name, pa.float64()) for name in batch.schema.names]), safe=False)
 
 
-def _find_image_column(path: Path, schema: pa.Schema) -> Layout | None:
+def _find_image_column(path: Path, schema: pa.Schema, label: int | None) -> Layout | None:
     images = [field.name for field in schema if _is_image(field.type)]
-    labels = [field.name for field in schema if is_label_name(field.name)]
+    labels = [field.name for field in schema if is_label_name(field.name)] if label is None else [schema.names[label]]
     n_numbers = sum(_is_number(field.type) for field in schema)
     if not images or n_numbers >= PIXEL_COUNT:
         return None
     if len(images) > 1 or len(labels) > 1:
         raise InputError(f"{path}: several columns of images or labels: {', '.join([*images, *labels][:8])}")
     has_text_label = bool(labels) and not _is_number(schema.field(labels[0]).type)
-    return Layout(path, [*labels, *images], has_images=True, has_text_label=has_text_label, row_bytes=PIXEL_COUNT + 1)
+    return Layout(path, [*labels, *images], bool(labels), True, has_text_label, PIXEL_COUNT + 1)  # noqa: FBT003
 
 
 def _is_number(dtype: pa.DataType) -> bool:

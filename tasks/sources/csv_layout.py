@@ -25,6 +25,7 @@ from tasks.sources.csv_text import SAMPLE_BYTES, TextForm, read_blocks, read_sam
 from tasks.sources.frames import (
     check_unique,
     data_columns,
+    find_named_label,
     is_known_layout,
     is_label_name,
     is_pixel_order,
@@ -195,7 +196,7 @@ def parse_number(field: str) -> float | None:
 
 def _find_data(path: Path, begin: _Beginning, names: list[str], rules: InputRules) -> tuple[list[int], bool]:
     """Return the positions of the columns to read, and whether the first of them is the label."""
-    label = _named_label(path, begin, rules.label_column)
+    label = find_named_label(str(path), names, rules.label_column)
     data = data_columns(names, label)
     has_label = label is not None or is_label_name(names[data[0]]) if data else False
     if not (label is None and begin.has_header and is_known_layout(names)):
@@ -210,17 +211,6 @@ def _find_data(path: Path, begin: _Beginning, names: list[str], rules: InputRule
         check_unique([names[position] for position in data], f"{path}, line {begin.n_skip}")
     _check_pixels(path, names, data, rules, has_label=has_label, is_set=begin.is_nameless or label is not None)
     return data, has_label
-
-
-def _named_label(path: Path, begin: _Beginning, name: str) -> int | None:
-    """Return the position of the column that `--label-column` names, or None if it isn't given."""
-    if not name:
-        return None
-    if name.isdecimal() and 1 <= int(name) <= len(begin.fields):
-        return int(name) - 1
-    if begin.has_header and not name.isdecimal() and name in begin.fields:
-        return begin.fields.index(name)
-    raise InputError(f"{path}: --label-column {name}: no such column of {len(begin.fields)}; numbers begin at 1")
 
 
 def _check_pixels(  # noqa: PLR0913, what is known of the columns

@@ -57,6 +57,17 @@ def data_columns(names: Sequence[str], label: int | None = None) -> list[int]:
     return [*labels, *(pixels[number] for number in order)]
 
 
+def find_named_label(where: str, names: Sequence[str], label_column: str) -> int | None:
+    """Return the position of the column that `--label-column` names, or numbers from 1; None if it isn't given."""
+    if not label_column:
+        return None
+    if label_column.isdecimal() and 1 <= int(label_column) <= len(names):
+        return int(label_column) - 1
+    if label_column in names and not label_column.isdecimal():
+        return names.index(label_column)
+    raise InputError(f"{where}: --label-column {label_column}: no such column of {len(names)}; numbers begin at 1")
+
+
 def is_label_name(name: str) -> bool:
     """Check whether this is a usual name of the column of labels."""
     return name.casefold() in _LABEL_NAMES
@@ -110,7 +121,7 @@ def check_labelled(names: Sequence[str], path: Path) -> None:
     """Raise InputError unless these are the columns of a known layout with labels."""
     columns = standard_names([names[position] for position in data_columns(names)])
     if fault := labelled_column_fault(pd.DataFrame(columns=columns)):
-        raise InputError(f"{path}: {fault}; label, pixel0 … pixel783 are needed")
+        raise InputError(f"{path}: {fault}; label, pixel0 … pixel783 are needed, or --label-column")
 
 
 def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataFrame:

@@ -34,7 +34,7 @@ def read(path: Path, rules: Rules) -> Frames:
 def check(path: Path, rules: InputRules) -> None:
     """Raise InputError unless the columns are those of labelled images."""
     with _opened(path) as file:
-        _check_columns(path, file, None).check_labelled(rules)
+        _check_columns(path, file, rules, None).check_labelled(rules)
 
 
 def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
@@ -42,14 +42,14 @@ def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame
     return _read(path, n_rows, rules, max_mib=None, threads=False)
 
 
-def batch_rows(path: Path, n_rows: int) -> int:
+def batch_rows(path: Path, rules: InputRules, n_rows: int) -> int:
     """Return how many rows of a file fit in the memory of `n_rows` rows of 8-byte numbers.
 
     More than `n_rows` if all numbers are `uint8`, none is missing, and whole row groups are in memory anyway.
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            layout = _check_columns(path, file, None)
+            layout = _check_columns(path, file, rules, None)
             schema = file.schema_arrow  # pyarrow builds it on every access
             all_bytes = all(schema.field(name).type == pa.uint8() for name in layout.names) and _is_complete(file)
             return n_rows * 8 if all_bytes and _is_read_by_groups(file, layout, n_rows) else n_rows
@@ -59,7 +59,7 @@ def batch_rows(path: Path, n_rows: int) -> int:
 
 def _read(path: Path, n_rows: int, rules: InputRules, max_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
     with _opened(path) as file:
-        layout = _check_columns(path, file, max_mib)
+        layout = _check_columns(path, file, rules, max_mib)
         start = 0
         for batch in _read_batches(file, layout, n_rows, threads=threads):
             yield layout.to_frame(batch, start, rules)
@@ -112,9 +112,9 @@ def _is_complete(file: pyarrow.parquet.ParquetFile) -> bool:
     return all(column.statistics is not None and column.statistics.null_count == 0 for column in columns)
 
 
-def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, max_mib: int | None) -> Layout:
+def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, rules: InputRules, max_mib: int | None) -> Layout:
     """Return the columns to read, which are known and not too large."""
-    layout = find_layout(path, file.schema_arrow)
+    layout = find_layout(path, file.schema_arrow, rules)
     n_rows = file.metadata.num_rows
     check_expanded(path, n_rows * layout.row_bytes, max_mib)
     check_declared(str(path), path.stat().st_size, n_rows, "rows")

@@ -41,6 +41,14 @@ def test_any_valid_frame_is_read_as_written(name, train, test):
     assert fingerprint_of(loaded.train, loaded.test) == fingerprint_of(train, test)
 
 
+@pytest.mark.parametrize("label_column", ["truth", "1"])
+def test_label_column_names_the_column_of_a_table(digits, tmp_path, label_column):
+    digits.rename(columns={"label": "truth"}).to_parquet(tmp_path / "rows.parquet", index=False)
+    with pytest.raises(InputError, match="or --label-column"):
+        datasets.check_headers(str(tmp_path / "rows.parquet"), rules=DEFAULT_RULES)
+    assert load(tmp_path / "rows.parquet", rules=Rules(label_column=label_column)).train.equals(digits)
+
+
 def test_pictures_of_mnists_digits_are_read_unchanged(digits, tmp_path):
     ordered = digits.sort_values("label", kind="stable")
     loaded = load(source_files.pictures(ordered, tmp_path)).train

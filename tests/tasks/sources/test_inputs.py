@@ -242,15 +242,19 @@ def test_parquet_rows_do_not_depend_on_how_row_groups_are_read(bounds, rows, dig
 def test_parquet_batches_of_bytes_have_more_rows(digits, tmp_path, monkeypatch):
     digits.to_parquet(tmp_path / "bytes.parquet", index=False)
     digits.astype(np.float64).to_parquet(tmp_path / "wide.parquet", index=False)
-    assert parquet_table.batch_rows(tmp_path / "bytes.parquet", 100) == 800
-    assert parquet_table.batch_rows(tmp_path / "wide.parquet", 100) == 100
+    assert parquet_table.batch_rows(tmp_path / "bytes.parquet", DEFAULT_INPUT_RULES, 100) == 800
+    assert parquet_table.batch_rows(tmp_path / "wide.parquet", DEFAULT_INPUT_RULES, 100) == 100
     missing = digits.astype("UInt8")
     missing.iloc[3, 70] = pd.NA
     missing.to_parquet(tmp_path / "missing.parquet", index=False)
-    assert parquet_table.batch_rows(tmp_path / "missing.parquet", 100) == 100, "they become wide ones"
+    assert parquet_table.batch_rows(tmp_path / "missing.parquet", DEFAULT_INPUT_RULES, 100) == 100, (
+        "they become wide ones"
+    )
     monkeypatch.setattr("tasks.sources.parquet_table.MAX_GROUP_BYTES", 0)
-    assert parquet_table.batch_rows(tmp_path / "bytes.parquet", 100) == 100, "its row groups aren't in memory anyway"
-    assert parquet_table.batch_rows(tmp_path / "none.parquet", 100) == 100
+    assert parquet_table.batch_rows(tmp_path / "bytes.parquet", DEFAULT_INPUT_RULES, 100) == 100, (
+        "its row groups aren't in memory anyway"
+    )
+    assert parquet_table.batch_rows(tmp_path / "none.parquet", DEFAULT_INPUT_RULES, 100) == 100
 
 
 DAMAGED = {
