@@ -39,6 +39,14 @@ class StoreError(InputError):
     """A store or version is missing, damaged or in conflict."""
 
 
+def missing_extra(what: str, package: str) -> InputError:
+    """Return the error for a feature whose optional package isn't installed."""
+    return InputError(
+        f"{what}: {package} isn't installed; "
+        "install it with pip install --require-hashes --requirement requirements-extras.txt"
+    )
+
+
 ENVIRONMENT_ERRORS = (UnavailableError, StorageError, StoreError)
 """Input errors that the data itself doesn't cause."""
 

@@ -17,7 +17,7 @@ from typing import Any
 from prefect.settings import PREFECT_API_URL
 
 from schemas.compute import Compute
-from schemas.errors import FlagError, InputError, UnavailableError, first_line
+from schemas.errors import FlagError, InputError, UnavailableError, first_line, missing_extra
 
 CONNECT_SECONDS, HEALTH_CHECK_SECONDS = 10, 60
 NOT_RAY = "the server there isn't Ray"
@@ -36,10 +36,7 @@ def check_engine(compute: Compute) -> None:
             "and give host:port or auto"
         )
     if not all(map(importlib.util.find_spec, ("ray", "prefect_ray"))):
-        raise InputError(
-            "--engine ray: Ray isn't installed; "
-            "install it with pip install --require-hashes --requirement requirements-extras.txt"
-        )
+        raise missing_extra("--engine ray", "Ray")
     if not PREFECT_API_URL.value():
         raise InputError(
             "--engine ray needs a Prefect server that all its processes reach: without one each would start its own; "
