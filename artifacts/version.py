@@ -16,8 +16,13 @@ from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import Run
 
 
-def describe(
-    dataset: Dataset, trained: TrainingResult, evaluation: Evaluation, decision: Decision, seconds: Mapping[str, float]
+def describe(  # noqa: PLR0913, the inputs of a report
+    recipe: str,
+    dataset: Dataset,
+    trained: TrainingResult,
+    evaluation: Evaluation,
+    decision: Decision,
+    seconds: Mapping[str, float],
 ) -> Run:
     """Collect the contents of the report and the card."""
     return Run(
@@ -27,6 +32,7 @@ def describe(
         training_rows=trained.training_rows,
         validation_rows=trained.validation_rows,
         recipe=trained.recipe,
+        recipe_name=Path(recipe).name,
         fingerprint=trained.fingerprint,
         weights_digest=trained.digest,
         history=trained.history,

@@ -111,11 +111,12 @@ def format_value(value: object) -> str:
 
 def recipes() -> str:
     """Return every field of every recipe, a column for each network and preset."""
+    from schemas.networks import NETWORKS
     from schemas.recipe import PRESETS, Recipe
 
-    presets = [(network, preset) for network in PRESETS["fast"] for preset in PRESETS]
+    presets = [(network, preset) for network in NETWORKS for preset in PRESETS]
     rows = [
-        (f"`{field}`", *(format_value(getattr(PRESETS[preset][network], field)) for network, preset in presets))
+        (f"`{field}`", *(format_value(getattr(PRESETS[preset].recipes[network], field)) for network, preset in presets))
         for field in Recipe.model_fields
         if field != "network"
     ]

@@ -15,6 +15,7 @@ from prefect.states import Completed
 from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
+from artifacts import recipe_file
 from artifacts.store.store import Store
 from artifacts.uri import local_path
 from flows import command_line
@@ -22,7 +23,7 @@ from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
-from schemas.recipe import DEFAULT_NETWORK, Overrides, RecipeName
+from schemas.recipe import DEFAULT_NETWORK, PRESETS, Overrides
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks.compare import compare
@@ -50,13 +51,13 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     test_source: str,
     inbox: str,
     store: str,
-    recipe: RecipeName,
+    recipe: str,
     overrides: Overrides,
     compute: Compute,
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
-    overrides.applied_to(recipe)
+    overrides.applied_to(recipe_file.read(recipe))
     check_engine(compute)
     sources = [source, test_source] if test_source else [source]
     datasets.check(*sources)
@@ -71,14 +72,13 @@ def check_with_headers(source: str, *, test_source: str, rules: Rules, **paramet
     datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
 
 
-def run_name(
-    source: str, recipe: RecipeName, overrides: Overrides, rules: Rules, gate: GateRules, **_others: object
-) -> str:
+def run_name(source: str, recipe: str, overrides: Overrides, rules: Rules, gate: GateRules, **_others: object) -> str:
     """Return a name such as `train fast cnn on mnist, epochs 3, seed 1`."""
     changed = overrides.model_dump(exclude_none=True)
-    network = changed.pop("network", DEFAULT_NETWORK)
+    network = changed.pop("network", DEFAULT_NETWORK if recipe in PRESETS else "")  # a file may name another
     changed |= rules.model_dump(exclude_defaults=True) | gate.model_dump(exclude_defaults=True)
-    return f"train {recipe} {network} on {run_names.source(source)}{run_names.changes(changed)}"
+    trained = f"{run_names.source(recipe)} {network}".rstrip()
+    return f"train {trained} on {run_names.source(source)}{run_names.changes(changed)}"
 
 
 @flow(
@@ -89,7 +89,7 @@ def run_name(
 def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
     source: Annotated[str, DATA, ADDRESS] = "mnist",
     *,
-    recipe: Annotated[RecipeName, RECIPE] = "fast",
+    recipe: Annotated[str, RECIPE] = "fast",
     overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
     test_source: Annotated[str, DATA, ADDRESS] = "",
     inbox: Annotated[str, DATA, ADDRESS] = "",
@@ -105,7 +105,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
 
     Args:
         source: mnist, fashion-mnist, a file, a folder or shards.
-        recipe: Preset: plain as in the original project, fast takes seconds, best minutes.
+        recipe: plain as in the original project, fast takes seconds, best minutes; or the path of a recipe file, .toml.
         overrides: Changes to the recipe. An empty field keeps the recipe's value.
         test_source: Source of the test rows, if not the source itself.
         inbox: Folder of further training data; files are moved to its done/ or rejected/.
@@ -119,12 +119,12 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
-    versions = open_store(store).recover()
+    preset, versions = recipe_file.read(recipe), open_store(store).recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
         raw = read_inbox(raw, Path(inbox), rules) if inbox else raw
         dataset, data_plots = validate(raw, rules, versions, compute)
-        full_recipe = overrides.applied_to(recipe, len(dataset.train))
+        full_recipe = overrides.applied_to(preset, len(dataset.train))
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)
@@ -132,7 +132,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
             while published is None:  # again if another run's decision came first
                 decision = compare(trained, evaluation, dataset, versions, gate, force or None)
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
-                published = publish(versions, dataset, trained, evaluation, decision, plots, seconds(), keep)
+                published = publish(versions, recipe, dataset, trained, evaluation, decision, plots, seconds(), keep)
     published = report_training(published, versions)
     update_leaderboard(versions)
     return Completed(name=published.outcome, message=published.summary, data=published)

@@ -1,12 +1,15 @@
-"""The recipe: everything that decides how a network is trained, as presets and an override for each field."""
+"""The recipe: everything that decides how a network is trained. Presets, recipe files, and overrides."""
 
 import math
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+import tomllib
+from importlib import resources
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, create_model, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model, model_validator
+from pydantic_core import ErrorDetails
 
 from schemas.abstention import MIN_PROOF_ROWS
-from schemas.errors import FlagError
+from schemas.errors import FlagError, InputError
 from schemas.networks import NETWORKS
 from schemas.panels import AUGMENTATION
 
@@ -66,14 +69,73 @@ class Recipe(BaseModel):
         return self
 
 
-RecipeName = Literal["plain", "fast", "best"]
-PRESETS: dict[RecipeName, dict[str, Recipe]] = {
-    preset: {name: Recipe(network=name, **network.presets[preset]) for name, network in NETWORKS.items()}
-    for preset in get_args(RecipeName)
-}
-"""The recipes of each preset by network."""
-MIN_STEPS: dict[RecipeName, int] = {"plain": 300, "fast": 300, "best": 3000}
-"""The least number of training steps: on few rows, a preset makes more epochs."""
+class Preset(NamedTuple):
+    """A recipe file's contents: the network unless another is chosen, and the recipe of each network."""
+
+    network: str
+    recipes: dict[str, Recipe]
+    min_steps: int
+    """The least number of training steps: on few rows, more epochs are made."""
+
+
+class _FileFields(Recipe):
+    """The fields of a recipe file."""
+
+    min_steps: int = Field(0, ge=0, le=1_000_000)
+
+
+def parse_preset(text: str) -> Preset:
+    """Parse a recipe file: TOML with fields for all networks, and a table with those that differ for each one.
+
+    Raises InputError with the key that is wrong and what is allowed.
+    """
+    try:
+        values = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"not TOML: {error}") from error
+    fields = {"network": DEFAULT_NETWORK} | {key: value for key, value in values.items() if key not in NETWORKS}
+    whole = _validated(fields, "")
+    tables = {network: values.get(network, {}) for network in NETWORKS}
+    recipes = {network: _of_network(fields | {"network": network}, table) for network, table in tables.items()}
+    return Preset(whole.network, recipes, whole.min_steps)
+
+
+def _of_network(fields: dict[str, Any], table: object) -> Recipe:
+    """Return a network's recipe: the fields for all networks, replaced by those of its table."""
+    network = fields["network"]
+    if not isinstance(table, dict):
+        raise InputError(f"{network}: expected a table of fields, [{network}], got {table!r}")
+    if unknown := table.keys() & {"network", "min_steps"}:
+        raise InputError(f"[{network}] {min(unknown)}: belongs to the top of the file")
+    return Recipe.model_validate(_validated(fields | table, f"[{network}] ").model_dump(exclude={"min_steps"}))
+
+
+def _validated(fields: dict[str, Any], where: str) -> _FileFields:
+    try:
+        return _FileFields.model_validate(fields, strict=True)
+    except ValidationError as error:
+        raise InputError("; ".join(f"{where}{_fault(fault)}" for fault in error.errors())) from error
+    except FlagError as error:
+        raise InputError(f"{where}{error}") from error
+
+
+def _fault(fault: ErrorDetails) -> str:
+    """Format what is wrong with a key: `epochs: Input should be greater than or equal to 1, got 0`."""
+    key = fault["loc"][0]
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown; expected {', '.join(_FileFields.model_fields)}, or a table of {', '.join(NETWORKS)}"
+    return f"{key}: {fault['msg']}, got {fault['input']!r}"
+
+
+def _load_presets() -> dict[str, Preset]:
+    """Return the presets by name, those with the fewest steps first."""
+    files = (file for file in resources.files("schemas").joinpath("recipes").iterdir() if file.name.endswith(".toml"))
+    presets = {file.name.removesuffix(".toml"): parse_preset(file.read_text("utf-8")) for file in files}
+    return dict(sorted(presets.items(), key=lambda item: (item[1].min_steps, item[1].recipes[DEFAULT_NETWORK].epochs)))
+
+
+PRESETS = _load_presets()
+"""The recipes that belong to the project, schemas/recipes/*.toml, by name."""
 
 
 def _describe_for_form(schema: dict[str, Any]) -> None:
@@ -90,22 +152,23 @@ def _describe_for_form(schema: dict[str, Any]) -> None:
 class _Overrides(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, json_schema_extra=_describe_for_form)
 
-    def applied_to(self, preset: RecipeName, n_rows: int | None = None) -> Recipe:
-        """Return the preset of the chosen network with the overrides that are set.
+    def applied_to(self, preset: str | Preset, n_rows: int | None = None) -> Recipe:
+        """Return a preset's recipe (the preset or its name) for the chosen network, with the overrides that are set.
 
         Where the number of rows is known, the fields that aren't overridden follow it.
         """
+        preset = PRESETS[preset] if isinstance(preset, str) else preset
         changes = self.model_dump()
-        recipe = PRESETS[preset][changes.get("network", DEFAULT_NETWORK)]
+        recipe = preset.recipes[changes.get("network", preset.network)]
         recipe = Recipe.model_validate(recipe.model_dump() | changes)
         if n_rows is None:
             return recipe
         proves_nothing = recipe.validation_fraction * n_rows < MIN_PROOF_ROWS
-        if proves_nothing and not changes.keys() & {"validation_fraction", "patience"}:
+        if proves_nothing and not recipe.patience and "validation_fraction" not in changes:
             recipe = recipe.model_copy(update={"validation_fraction": 0.0})
         n_training = n_rows - math.ceil(recipe.validation_fraction * n_rows)
         batch_size = min(recipe.batch_size, n_training)
-        n_epochs = math.ceil(MIN_STEPS[preset] / math.ceil(n_training / batch_size))
+        n_epochs = math.ceil(preset.min_steps / math.ceil(n_training / batch_size))
         fitted = {"batch_size": batch_size, "epochs": max(recipe.epochs, n_epochs)}
         return Recipe.model_validate(recipe.model_dump() | fitted | changes)
 
@@ -120,7 +183,7 @@ def _preset_values(field: str) -> str:
 
 
 def _values_of(field: str, network: str) -> str:
-    values = {preset: getattr(recipes[network], field) for preset, recipes in PRESETS.items()}
+    values = {preset: getattr(contents.recipes[network], field) for preset, contents in PRESETS.items()}
     texts = {preset: f"{value:g}" if isinstance(value, float) else f"{value}" for preset, value in values.items()}
     same = set(texts.values())
     return same.pop() if len(same) == 1 else ", ".join(f"{preset} {text}" for preset, text in texts.items())

@@ -15,7 +15,11 @@ from schemas.validation import Validation
 
 @dataclass(frozen=True)
 class Run:
-    """One training run. `seconds` has an entry for each task, for `start-up`, and for `orchestration` between tasks."""
+    """One training run.
+
+    `recipe_name` is a preset or the name of a recipe file. `seconds` has an entry for each task, for `start-up`, and
+    for `orchestration` between tasks.
+    """
 
     validation: Validation
     decision: Decision
@@ -23,6 +27,7 @@ class Run:
     training_rows: int
     validation_rows: int
     recipe: Recipe
+    recipe_name: str
     fingerprint: str
     weights_digest: str
     history: tuple[EpochRecord, ...]
@@ -40,6 +45,7 @@ class Run:
             "mistakes": [dataclasses.asdict(mistake) for mistake in evaluation.mistakes],
             "seconds": self.seconds,
             "recipe": self.recipe.model_dump(mode="json"),
+            "recipe_name": self.recipe_name,
             "dataset": {
                 "name": self.validation.name,
                 "fingerprint": self.dataset_fingerprint,

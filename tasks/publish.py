@@ -20,6 +20,7 @@ from tasks.orchestration.stopwatch import timed
 @timed
 def publish(  # noqa: PLR0913, the inputs of a report
     store: Store,
+    recipe: str,
     dataset: Dataset,
     trained: TrainingResult,
     evaluation: Evaluation,
@@ -37,7 +38,7 @@ def publish(  # noqa: PLR0913, the inputs of a report
     from tasks.inference import model
 
     with store.new_version() as (number, folder):
-        run = version.describe(dataset, trained, evaluation, decision, seconds)
+        run = version.describe(recipe, dataset, trained, evaluation, decision, seconds)
         model.save_network(trained.network, folder / MODEL)
         card = version.write(folder, number, run_name(), run, dataset, plots)
         if not store.publish(number, folder, card, keep):

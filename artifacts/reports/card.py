@@ -65,6 +65,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "profile": reference_profile.NAME,
         },
         "recipe": run.recipe.model_dump(mode="json"),
+        "recipe_name": run.recipe_name,
         "figures": metrics(evaluation),
         "abstention": dataclasses.asdict(evaluation.abstention),
         "decision": run.decision.to_dict(),
@@ -92,7 +93,7 @@ def card_markdown(card: dict[str, Any]) -> str:
         f"## Data\n\n{inert(data['name'])}: {rows['training']:,} training rows, {rows['held out']:,} held out, "
         f"fingerprint `{data['fingerprint'][:16]}`. `{data['profile']}` holds their statistics, `validation.json` the "
         "results of validation.",
-        f"## Training\n\n{markdown.recipe(card['recipe'])}",
+        f"## Training\n\n{markdown.recipe(card['recipe_name'], card['recipe'])}",
         f"## Environment\n\n{_environment_table(card['environment'])}",
         f"Parent: {'none' if card['parent'] is None else card['parent']}. Fingerprint of data, recipe, code and "
         f"libraries: `{card['fingerprint'][:16]}`; of the weights: `{card['weights_digest'][:16]}`.",

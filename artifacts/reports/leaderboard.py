@@ -43,7 +43,7 @@ def summaries(store: Store, history: Sequence[Event]) -> list[VersionSummary]:
 def _summary(card: dict[str, Any], version: int, history: Sequence[Event], *, is_champion: bool) -> VersionSummary:
     words = {PROMOTION: "promoted", ROLLBACK: ROLLED_BACK}
     promotions = [words[e["event"]] for e in history if e["version"] == version and e["event"] in words]
-    metrics, decision, recipe = card["figures"], card["decision"], card["recipe"]
+    metrics, decision = card["figures"], card["decision"]
     row = {
         "version": version,
         "in use": "champion" if is_champion else "",
@@ -53,15 +53,18 @@ def _summary(card: dict[str, Any], version: int, history: Sequence[Event], *, is
         "fixed": "" if decision["fixed"] is None else decision["fixed"],
         "newly made": "" if decision["made"] is None else decision["made"],
         "decision": " then ".join(promotions) or "not promoted",
-        "trained": f"{_recipe(recipe)} on {card['data']['name']}",
+        "trained": f"{_recipe(card)} on {card['data']['name']}",
     }
     return VersionSummary(version, metrics["accuracy"], metrics["interval"], is_champion, promotions, row)
 
 
-def _recipe(fields: dict[str, Any]) -> str:
-    """Format a recipe as the most similar preset and the fields that differ: `fast cnn, epochs 3, seed 1`."""
+def _recipe(card: dict[str, Any]) -> str:
+    """Format a recipe as the most similar preset and the fields that differ, `fast cnn, epochs 3`, or as its file."""
+    fields, name = card["recipe"], card.get("recipe_name", "")  # cards had no names before there were files
     network, texts = fields["network"], []
-    for preset, recipes in PRESETS.items():
+    if name and name not in PRESETS:
+        return f"{name} {network}"
+    for preset, (_, recipes, _) in PRESETS.items():
         expected = recipes[network].model_dump(mode="json") if network in recipes else {}
         changed = {name: value for name, value in fields.items() if name != "network" and expected.get(name) != value}
         texts.append((len(changed), ", ".join([f"{preset} {network}", *(f"{n} {v}" for n, v in changed.items())])))

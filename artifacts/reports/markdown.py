@@ -118,9 +118,10 @@ def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
     )
 
 
-def recipe(fields: Mapping[str, Any]) -> str:
-    """Format a recipe as a table."""
-    return table(["field", "value"], [[name.replace("_", " "), value] for name, value in fields.items()])
+def recipe(name: str, fields: Mapping[str, Any]) -> str:
+    """Format a recipe as a table, with the name of the preset or file that it is based on."""
+    rows = [[field.replace("_", " "), value] for field, value in fields.items()]
+    return f"Based on the recipe {code(name)}.\n\n{table(['field', 'value'], rows)}"
 
 
 def notes(texts: Sequence[str]) -> str:

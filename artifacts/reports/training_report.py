@@ -126,7 +126,7 @@ def _data(run: Run, address: Address) -> str:
 
 def _recipe(run: Run, _address: Address) -> str:
     return (
-        f"{markdown.recipe(run.recipe.model_dump(mode='json'))}\n\n"
+        f"{markdown.recipe(run.recipe_name, run.recipe.model_dump(mode='json'))}\n\n"
         f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`; "
         f"of the weights: `{run.weights_digest[:16]}`."
     )

@@ -16,8 +16,8 @@ from samples import ROOT, draw_digits
 
 from schemas.pixel_frame import labelled_frame
 
-PAGES = ("own-data", "predict", "promote")
-QUICK = ["--recipe", "plain", "--epochs", "4", "--batch-size", "32", "--learning-rate", "0.01", "--min-accuracy", "0.5"]
+PAGES = ("own-data", "recipes", "predict", "promote")
+QUICK = ["--epochs", "4", "--batch-size", "32", "--learning-rate", "0.01", "--min-accuracy", "0.5"]
 
 
 def commands(page):
@@ -32,7 +32,9 @@ def flow_and_flags(words):
     flow = words[0].removeprefix("flows/").removesuffix("_flow.py")
     flags = words[1:]
     if flow == "train":
-        flags = [*flags, *([] if "--source" in flags else ["--source", "digits.csv"]), *QUICK]
+        defaults = {"--source": "digits.csv", "--recipe": "plain"}
+        flags += [word for flag in defaults if flag not in flags for word in (flag, defaults[flag])]
+        flags += QUICK
     return flow, flags
 
 
@@ -46,6 +48,8 @@ def files(tmp_path, monkeypatch):
     (tmp_path / "scans").mkdir()
     for number, picture in enumerate(draw_digits(10, seed=4)[0]):
         Image.fromarray(picture).save(tmp_path / "scans" / f"{number}.png")
+    recipe = re.search(r"```toml\n(.*?)```", (ROOT / "docs/how-to/recipes.md").read_text(), re.DOTALL)
+    (tmp_path / "my-recipe.toml").write_text(recipe[1])
     monkeypatch.chdir(tmp_path)
 
 
@@ -60,4 +64,4 @@ def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script):
                 ended = run_script(flow, *flags)
                 assert ended.returncode == 0, f"{flow} {flags}: {ended.stderr}"
                 n_run += 1
-    assert n_run == 8
+    assert n_run == 9

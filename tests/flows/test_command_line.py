@@ -22,7 +22,7 @@ import flows
 from artifacts.store.store import Store
 from flows import command_line
 from schemas.errors import InputError
-from schemas.recipe import Overrides
+from schemas.recipe import PRESETS, Overrides
 
 NOISE = ("oneDNN", "cuda", "cuInit", "absl", "TF_", "I0000", "E0000", "WARNING", "Warning", "telemetry", "Traceback")
 
@@ -113,6 +113,7 @@ def test_help_lists_every_flag_with_default_and_description_in_panels(run_script
     for name, field in Overrides.model_fields.items():
         assert f"--{name.replace('_', '-')} " in ended.stdout
         assert field.description in descriptions, name
+    assert all(preset in descriptions for preset in PRESETS)
     for text in ("--source", "[default: mnist]", "--store", "[default: store]", "--recipe", "[default: fast]"):
         assert text in ended.stdout
 
@@ -149,7 +150,8 @@ def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tm
         ("train --batch-size 0", 2, "--batch-size 0"),
         ("train --batch-size many", 2, "--batch-size many: Input should be a valid integer"),
         ("train --network transformer", 2, "--network"),
-        ("train --recipe magic", 2, "--recipe"),
+        ("train --recipe magic", 2, "--recipe magic: expected plain, fast, best, or the path of a recipe file"),
+        ("train --recipe gone.toml", 1, "--recipe gone.toml: no such file"),
         ("train --keep 0", 2, "error: --keep 0: Input should be greater than or equal to 1"),
         ("train --epoch 3", 2, "--epoch"),
         ("train --patience 3 --validation-fraction 0", 2, "validation fraction above 0"),

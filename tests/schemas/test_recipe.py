@@ -16,21 +16,21 @@ def test_every_field_of_the_recipe_can_be_overridden():
 @pytest.mark.parametrize("preset", PRESETS)
 def test_overriding_only_the_network_gives_its_preset(preset, network):
     recipe = Overrides(network=network).applied_to(preset)
-    assert recipe == PRESETS[preset][network]
+    assert recipe == PRESETS[preset].recipes[network]
     assert recipe.network == network
 
 
 def test_without_overrides_the_preset_is_that_of_the_mlp():
-    assert Overrides().applied_to("best") == PRESETS["best"]["mlp"]
+    assert Overrides().applied_to("best") == PRESETS["best"].recipes["mlp"]
 
 
 def test_an_override_changes_its_field_alone():
-    assert Overrides(epochs=3).applied_to("fast") == PRESETS["fast"]["mlp"].model_copy(update={"epochs": 3})
+    assert Overrides(epochs=3).applied_to("fast") == PRESETS["fast"].recipes["mlp"].model_copy(update={"epochs": 3})
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_mnist_is_trained_with_the_preset_as_it_is(preset):
-    assert Overrides().applied_to(preset, n_rows=60_000) == PRESETS[preset]["mlp"]
+    assert Overrides().applied_to(preset, n_rows=60_000) == PRESETS[preset].recipes["mlp"]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_few_rows_get_enough_steps(n_rows, epochs, batch_size, validation_fracti
 def test_overrides_hold_for_few_rows_too():
     overrides = {"epochs": 3, "batch_size": 32, "validation_fraction": 0.1}
     recipe = Overrides(**overrides).applied_to("fast", n_rows=200)
-    assert recipe == PRESETS["fast"]["mlp"].model_copy(update=overrides)
+    assert recipe == PRESETS["fast"].recipes["mlp"].model_copy(update=overrides)
 
 
 @pytest.mark.parametrize(

@@ -30,8 +30,10 @@ def test_each_version_has_a_row_and_the_champion_is_marked(store):
 
 
 def test_recipe_is_the_most_similar_preset_and_what_differs():
-    recipe = PRESETS["best"]["cnn"].model_copy(update={"epochs": 3, "seed": 1}).model_dump(mode="json")
-    assert leaderboard._recipe(recipe) == "best cnn, epochs 3, seed 1"
+    recipe = PRESETS["best"].recipes["cnn"].model_copy(update={"epochs": 3, "seed": 1}).model_dump(mode="json")
+    assert leaderboard._recipe({"recipe": recipe}) == "best cnn, epochs 3, seed 1"
+    assert leaderboard._recipe({"recipe": recipe, "recipe_name": "best"}) == "best cnn, epochs 3, seed 1"
+    assert leaderboard._recipe({"recipe": recipe, "recipe_name": "own.toml"}) == "own.toml cnn"
 
 
 def test_promotions_and_rollbacks_are_listed_newest_first_with_reasons(store):

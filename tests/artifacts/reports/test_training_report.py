@@ -140,7 +140,7 @@ def test_metrics_are_plain_json(run):
         "test_rows": 10_000,
     }
     assert metrics["mistakes"][0] == {"row": 0, "label": 4, "predicted": 9, "confidence": 0.999}
-    assert metrics["recipe"] == PRESETS["fast"]["mlp"].model_dump(mode="json")
+    assert metrics["recipe"] == PRESETS["fast"].recipes["mlp"].model_dump(mode="json")
 
 
 def test_the_decision_comes_before_the_details(run):

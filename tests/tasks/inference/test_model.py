@@ -26,9 +26,9 @@ print(keras.__version__)
 """
 
 
-@pytest.mark.parametrize("name", PRESETS["fast"])
+@pytest.mark.parametrize("name", PRESETS["fast"].recipes)
 def test_the_saved_config_has_no_keys_that_older_keras_refuses(name, tmp_path):
-    network = build_network(PRESETS["fast"][name])
+    network = build_network(PRESETS["fast"].recipes[name])
     save_network(network, tmp_path / "model.keras")
     text = zipfile.ZipFile(tmp_path / "model.keras").read("config.json").decode()
     json.loads(text)
@@ -37,9 +37,9 @@ def test_the_saved_config_has_no_keys_that_older_keras_refuses(name, tmp_path):
         np.testing.assert_array_equal(saved, weight)
 
 
-@pytest.mark.parametrize("name", PRESETS["fast"])
+@pytest.mark.parametrize("name", PRESETS["fast"].recipes)
 def test_the_same_network_gives_the_same_file(name, tmp_path):
-    network = build_network(PRESETS["fast"][name])
+    network = build_network(PRESETS["fast"].recipes[name])
     for file in ("a.keras", "b.keras"):
         save_network(network, tmp_path / file)
     assert (tmp_path / "a.keras").read_bytes() == (tmp_path / "b.keras").read_bytes()
@@ -77,7 +77,7 @@ LIES = {
 
 @pytest.mark.parametrize("name", LIES)
 def test_model_that_declares_more_than_its_file_is_refused(name, tmp_path, monkeypatch):
-    save_network(build_network(PRESETS["plain"]["mlp"]), tmp_path / "model.keras")
+    save_network(build_network(PRESETS["plain"].recipes["mlp"]), tmp_path / "model.keras")
     change, expected = LIES[name]
     change(tmp_path / "model.keras")
     monkeypatch.setattr(keras.models, "load_model", lambda *_, **__: pytest.fail("it was loaded"))
@@ -93,7 +93,7 @@ def test_older_keras_loads_the_file_and_predicts_the_same(version, tmp_path):
     subprocess.run([*command, "--target", tmp_path / "keras"], check=True)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
-    for name, recipe in PRESETS["fast"].items():
+    for name, recipe in PRESETS["fast"].recipes.items():
         network = build_network(recipe)
         save_network(network, tmp_path / f"{name}.keras")
         arguments = [tmp_path / part for part in ("keras", f"{name}.keras", "predicted.npy", "pixels.npy")]

@@ -24,6 +24,7 @@ def test_generated_name_is_replaced(monkeypatch, name):
 def test_name_of_a_training_lists_what_was_changed():
     plain = {"source": "mnist", "overrides": Overrides(), "rules": Rules(), "gate": GateRules()}
     assert train_flow.run_name(**plain, recipe="fast") == "train fast mlp on mnist"
+    assert train_flow.run_name(**plain, recipe="recipes/own.toml") == "train own.toml on mnist"
     changed = plain | {"overrides": Overrides(network="cnn", epochs=3, seed=1), "rules": Rules(repair=("scale",))}
     assert train_flow.run_name(**changed, recipe="best") == "train best cnn on mnist, epochs 3, seed 1, repair scale"
 

@@ -1,4 +1,4 @@
-"""A network that is registered with its presets can be chosen, described and trained, with no other change."""
+"""A network that is registered can be chosen, described and trained, with no other change."""
 
 import json
 import subprocess
@@ -10,9 +10,9 @@ SCRIPT = """
 import json, sys
 sys.path.insert(0, "tests")
 
-from schemas.networks import FAST, PLAIN, network
+from schemas.networks import network
 
-@network("one layer", plain=PLAIN, fast=FAST | {"epochs": 2}, best=FAST)
+@network("one layer")
 def toy(layers):
     return [layers.Flatten(), layers.Dense(16, activation="relu")]
 
@@ -29,7 +29,7 @@ try:
     Overrides(network="transformer")
 except ValidationError as error:
     message = str(error)
-recipe = Overrides(network="toy", batch_size=64).applied_to("fast")
+recipe = Overrides(network="toy", batch_size=64, epochs=2).applied_to("fast")
 result = train(accepted(sys.argv[1]), recipe, storage_at(sys.argv[2]), print, print)
 print(json.dumps({
     "error": message,
@@ -49,6 +49,6 @@ def test_one_registered_function_adds_a_network(tiny_npz, tmp_path):
     found = json.loads(ended.stdout.splitlines()[-1])
     assert "Input should be 'mlp', 'cnn' or 'toy'" in found["error"]
     assert "toy: one layer." in found["help"][0]
-    assert "toy: plain 10, fast 2, best 14" in found["help"][1]
+    assert "Default: plain 10, fast 14, best 100; cnn:" in found["help"][1]  # as for all networks
     assert (found["epochs"], found["name"]) == (2, "toy")
     assert found["parameters"] == 785 * 16 + 17 * 10

@@ -12,6 +12,7 @@ from tasks.training import augmentation
 from tasks.training.worker import SINGLE_WORKER
 
 STRONGEST = Overrides(rotation=20, scaling=0.5, shear=0.5, shift=5, elastic=3).applied_to("fast")
+FAST = PRESETS["fast"].recipes["mlp"]
 NONE = Overrides(rotation=0, scaling=0, shear=0, shift=0, elastic=0).applied_to("fast")
 
 
@@ -42,16 +43,14 @@ def test_an_augmentation_of_strength_0_changes_nothing():
 
 def test_the_seed_decides_the_deformations():
     before = images(70)
-    one, same, other = (
-        deform(before, tf.constant(seed), PRESETS["fast"]["mlp"]).numpy() for seed in ([1, 2], [1, 2], [1, 3])
-    )
+    one, same, other = (deform(before, tf.constant(seed), FAST).numpy() for seed in ([1, 2], [1, 2], [1, 3]))
     assert (one == same).all()
     assert (one != other).any()
 
 
 def test_each_group_of_32_images_is_deformed_differently():
     row = images(1).numpy()
-    after = deform(tf.constant(np.repeat(row, 200, axis=0)), tf.constant([0, 0]), PRESETS["fast"]["mlp"]).numpy()
+    after = deform(tf.constant(np.repeat(row, 200, axis=0)), tf.constant([0, 0]), FAST).numpy()
     assert len(np.unique(after, axis=0)) == 7  # groups of 32
 
 
@@ -62,7 +61,7 @@ def test_a_dot_above_the_centre_stays_above_it(preset, network):
     picture = np.zeros((28, 28), np.float32)
     picture[5:8, 13:15] = 255
     copies = tf.constant(np.repeat(picture.reshape(1, 784), 6400, axis=0))
-    after = deform(copies, tf.constant([5, 5]), PRESETS[preset][network]).numpy().reshape(-1, 28, 28)
+    after = deform(copies, tf.constant([5, 5]), PRESETS[preset].recipes[network]).numpy().reshape(-1, 28, 28)
     heights = (after.sum(axis=2) * np.arange(28)).sum(axis=1) / after.sum(axis=(1, 2))
     assert heights.max() < 11
     assert after.sum(axis=(1, 2)).min() > 0.4 * picture.sum()
