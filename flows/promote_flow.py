@@ -22,6 +22,8 @@ from schemas.results import Promotion
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
 from tasks.promote import promote
+from tasks.track import track
+from tasks.tracking import mirror
 from tasks.update_leaderboard import update_leaderboard
 
 
@@ -67,6 +69,8 @@ def promote_flow(
     state = versions.state()  # read once: a promotion that comes meanwhile must not be rolled back instead
     promotion = promote(versions, _resolve_version(version, state, store), state.champion, reason)
     update_leaderboard(versions)
+    if mirror.is_configured():
+        track(versions)
     return Completed(name="Promoted", message=promotion.summary, data=promotion)
 
 

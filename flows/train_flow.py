@@ -22,10 +22,11 @@ from flows import command_line
 from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
 from schemas.gate import DEFAULT_GATE, GateRules
-from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION
+from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION, WATCH
 from schemas.recipe import DEFAULT_NETWORK, PRESETS, Overrides
 from schemas.results import PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
+from schemas.watch import DEFAULT_WATCH, WatchRules
 from tasks.compare import compare
 from tasks.evaluate import evaluate
 from tasks.find_cached_version import find_cached_version
@@ -41,9 +42,12 @@ from tasks.read_inbox import read_inbox
 from tasks.report_training import report_training
 from tasks.sharding.memory import WORKERS
 from tasks.sources import datasets
+from tasks.track import track
+from tasks.tracking import mirror
 from tasks.train import preload, train
 from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
+from tasks.watch_store import watch_store
 
 
 def check(  # noqa: PLR0913, the parameters that can be checked without reading data
@@ -100,6 +104,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     store: Annotated[str, STORE, ADDRESS] = "store",
     keep: Annotated[int, Field(ge=1), STORE] = 20,
     retrain: Annotated[bool, STORE] = False,
+    watch: Annotated[WatchRules, Parameter(name="*"), WATCH] = DEFAULT_WATCH,
 ) -> State[PublishedVersion]:
     """Train a digit classifier and publish it as a version in the store, with its report.
 
@@ -116,6 +121,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         store: Folder of the versions, or an object store's address.
         keep: Newest versions to keep, besides the champion, its predecessor and the best one so far.
         retrain: Train even if nothing has changed since a version was trained.
+        watch: Thresholds of the alarms about the store.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute)
@@ -133,8 +139,16 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
                 decision = compare(trained, evaluation, dataset, versions, gate, force or None)
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
                 published = publish(versions, recipe, dataset, trained, evaluation, decision, plots, seconds(), keep)
+    return _report(published, versions, inbox, watch)
+
+
+def _report(published: PublishedVersion, versions: Store, inbox: str, rules: WatchRules) -> State[PublishedVersion]:
+    """Run the steps after the decision, none of which changes it; return the run's final state."""
     published = report_training(published, versions)
     update_leaderboard(versions)
+    watch_store(versions, published.outcome, inbox, rules)
+    if mirror.is_configured():
+        track(versions)
     return Completed(name=published.outcome, message=published.summary, data=published)
 
 

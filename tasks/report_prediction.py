@@ -14,6 +14,7 @@ from schemas.prediction import Prediction
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
+from tasks.watching import alarms
 
 PREDICTION_KEY = "prediction-report"
 
@@ -31,4 +32,9 @@ def report_prediction(prediction: Prediction) -> Prediction:
     )
     artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=description)
     events.emit_drift(prediction.source, prediction.drifts)
+    has_drifted = any(drift.exceeds_threshold for drift in prediction.drifts)
+    earlier = events.drifted_before(prediction.source, alarms.DRIFTING_BATCHES - 1) if has_drifted else []
+    events.emit_prediction(prediction.source, description, drifted=has_drifted)
+    reason = alarms.drift([has_drifted, *earlier])
+    events.raise_data_alarm(events.ALARM_DRIFT, prediction.source, reason)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

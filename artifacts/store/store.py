@@ -130,7 +130,7 @@ class Store:
             raise StoreError(f"{self.uri}: there is no version {version}; {self._known_versions()}") from None
         except (StorageError, ValueError) as error:
             raise StoreError(f"version {version}: {CARD} can't be read ({error})") from error
-        if card.get("store", self._id) != self._id:
+        if card.get("store", self.id) != self.id:
             raise StoreError(f"version {version}: of another store, whose id is {card['store']}; {NOT_OURS}")
         return card
 
@@ -203,7 +203,7 @@ class Store:
         Returns False and publishes nothing if another event follows the decision's `after_event`: the candidate has to
         be compared again. Removes all versions but the newest `keep`, the champions that the state names.
         """
-        card["store"] = self._id
+        card["store"] = self.id
         state, decision = self.state(), card["decision"]
         if state.event != decision["after_event"] or number <= state.last_version:
             return False
@@ -252,7 +252,7 @@ class Store:
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
         """Create the event that follows a state; return False if it exists already."""
         self._write_newest_card()
-        content = new_event(event, version, run, reason, store=self._id, **details)
+        content = new_event(event, version, run, reason, store=self.id, **details)
         return self._history.append(content, state.changed(event=state.event + 1))
 
     def _write_newest_card(self) -> None:
@@ -290,7 +290,7 @@ class Store:
         """Remove a version, unless it is of another store: nobody asked to remove that."""
         folder = self._versions.child(str(version))
         with contextlib.suppress(FileNotFoundError, ValueError):
-            if parse(CardFile, folder.read(CARD)).get("store", self._id) != self._id:
+            if parse(CardFile, folder.read(CARD)).get("store", self.id) != self.id:
                 return
         folder.remove(CARD)
         self._versions.remove_folder(str(version))
@@ -303,8 +303,9 @@ class Store:
                 self.work.remove_folder(fingerprint)
 
     @property
-    def _id(self) -> str:
+    def id(self) -> str:
         """The store's id; "" if it has none yet, so that everything counts as its own."""
+        self._check_layout()
         return str(self._layout.get("id", ""))
 
     def _create_layout(self) -> None:
@@ -332,7 +333,7 @@ class Store:
         if layout["layout"] != LAYOUT:
             raise StoreError(f"{self.uri}: its layout is {layout['layout']}, this release reads {LAYOUT}")
         self._layout = layout
-        self._history.store = self._id
+        self._history.store = self.id
 
 
 def new_layout(store_id: str) -> bytes:

@@ -111,6 +111,11 @@ class Inbox:
         """Return all accepted files and folders, sorted by name."""
         return [path.resolve() for path in self._entries(self._done)]
 
+    def counts(self) -> dict[str, int]:
+        """Return the numbers of accepted and of rejected files and folders."""
+        n_accepted = len(self.accepted()) if self._done.is_dir() else 0
+        return {DONE: n_accepted, REJECTED: len(list(self._rejected.glob(f"*{REASON}")))}
+
     def waiting(self) -> tuple[list[Path], list[Path]]:
         """Return the files and folders that wait to be checked, and those that may still be written.
 

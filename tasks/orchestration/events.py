@@ -1,11 +1,14 @@
-"""Emit Prefect events for automations: a version promoted or refused, data refused, drift."""
+"""Emit Prefect events for automations: a version promoted or refused, data refused, drift, predictions, alarms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
 
+from prefect.client.orchestration import get_client
 from prefect.events import emit_event
+from prefect.events.filters import EventFilter, EventNameFilter, EventResourceFilter
+from prefect.logging import get_run_logger
 
 from artifacts.uri import local_path
 from schemas.text import printable
@@ -13,6 +16,9 @@ from schemas.validation import Drift
 
 PROMOTED, REFUSED = "digits.version.promoted", "digits.version.refused"
 DATA_REFUSED, DRIFTED = "digits.data.refused", "digits.data.drifted"
+PREDICTED = "digits.data.predicted"
+ALARM_CHAMPION, ALARM_DISK = "digits.alarm.champion", "digits.alarm.disk"
+ALARM_INBOX, ALARM_DRIFT = "digits.alarm.inbox", "digits.alarm.drift"
 
 
 def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None:
@@ -23,10 +29,33 @@ def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None
 
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
     """Emit an event of a version."""
-    path = local_path(store)
-    uri = printable(store if path is None else path.resolve())
-    payload = {"version": version, "store": uri, "reason": printable(reason), **metrics}
-    emit_event(event, resource=_resource("store", uri), payload=payload)
+    payload = {"version": version, "store": _absolute(store), "reason": printable(reason), **metrics}
+    emit_event(event, resource=_resource("store", _absolute(store)), payload=payload)
+
+
+def raise_store_alarms(store: str, reasons: Mapping[str, str]) -> None:
+    """Log and emit the alarms of a store that have a reason."""
+    for event, reason in reasons.items():
+        _raise_alarm(event, reason, _resource("store", _absolute(store)))
+
+
+def raise_data_alarm(event: str, name: str, reason: str) -> None:
+    """Log and emit an alarm of data, if it has a reason."""
+    _raise_alarm(event, reason, _resource("data", name))
+
+
+def emit_prediction(name: str, reason: str, *, drifted: bool) -> None:
+    """Emit that a source was predicted on, and whether it has drifted."""
+    payload = {"reason": printable(reason), "drifted": drifted}
+    emit_event(PREDICTED, resource=_resource("data", name), payload=payload)
+
+
+def drifted_before(name: str, limit: int) -> list[bool]:
+    """Return whether a source had drifted in each of its last predictions, the newest first."""
+    resource = EventResourceFilter(id=[_resource("data", name)["prefect.resource.id"]])
+    wanted = EventFilter(event=EventNameFilter(name=[PREDICTED]), resource=resource)
+    with get_client(sync_client=True) as client:
+        return [event.payload["drifted"] for event in client.read_events(wanted, limit).events]
 
 
 def emit_refused_data(name: str, reason: str) -> None:
@@ -42,6 +71,18 @@ def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
             "drifts": [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in exceeding],
         }
         emit_event(DRIFTED, resource=_resource("data", name), payload=payload)
+
+
+def _raise_alarm(event: str, reason: str, resource: dict[str, str]) -> None:
+    if reason:
+        get_run_logger().warning("%s: %s", event, printable(reason))
+        emit_event(event, resource=resource, payload={"reason": printable(reason)})
+
+
+def _absolute(store: str) -> str:
+    """Return a store's address, or its absolute path."""
+    path = local_path(store)
+    return printable(store if path is None else path.resolve())
 
 
 def _resource(kind: str, name: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from schemas.text import printable
 from tasks.inbox.folder import DONE, REJECTED, Inbox, has_changed
 from tasks.orchestration import events
 from tasks.orchestration.retries import is_transient
+from tasks.watching import alarms
 
 if TYPE_CHECKING:
     from tasks.inbox.merger import InboxMerger
@@ -36,6 +37,10 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
             _add_accepted(merger, file) if file.is_accepted else _accept_or_reject(merger, folder, file)
             for file in merger.files
         ]
+    waiting = [report for report, file in zip(reports, merger.files, strict=True) if report and not file.is_accepted]
+    n_rejected = sum(bool(report["reason"]) for report in waiting)
+    reason = alarms.inbox(len(waiting) - n_rejected, n_rejected)
+    events.raise_data_alarm(events.ALARM_INBOX, printable(inbox), reason)
     rows = [report for report in reports if report]
     if rows:
         from artifacts.reports import markdown

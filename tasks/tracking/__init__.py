@@ -1,0 +1,1 @@
+"""Mirror a store's versions, champion and newest candidate in MLflow."""

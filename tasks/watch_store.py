@@ -1,0 +1,31 @@
+"""Watch store: write the metrics for Prometheus, and raise alarms about the champion's age and the disk."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from prefect import task
+from prefect.logging import get_run_logger
+
+from artifacts.store.store import Store
+from schemas.watch import WatchRules
+from tasks.orchestration import events
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
+
+
+@task(task_run_name="watch store", **RETRIED)
+@timed
+def watch_store(store: Store, outcome: str, inbox: str, rules: WatchRules) -> None:
+    """Write the metrics after a training that ended with an outcome, and raise the store's alarms."""
+    from tasks.watching import alarms, status, textfiles
+
+    now, warn = datetime.now(tz=UTC), get_run_logger().warning
+    textfiles.write_store(store, warn)
+    textfiles.write_training(store, outcome, now, inbox, warn)
+    current = status.read(store)
+    reasons = {
+        events.ALARM_CHAMPION: alarms.champion_age(current, rules, now),
+        events.ALARM_DISK: alarms.free_disk(current, rules),
+    }
+    events.raise_store_alarms(store.uri, reasons)

@@ -1,0 +1,1 @@
+"""Check a store for alarms, and write its metrics for Prometheus."""
