@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -108,8 +109,8 @@ def needed_repairs(frame: pd.DataFrame, source: str, rules: InputRules) -> tuple
     if scale != BYTES and "scale" not in rules.repair:
         raise InputError(f"{source}: {scale_message(scale)}")
     repairs = select_repairs(scale, rules.repair)
-    repaired = apply_repairs(frame, repairs)
-    pixels, is_invalid = _as_uint8(repaired, row_faults.pixel_faults(repaired))
+    values = apply_repairs(frame, repairs).iloc[:, -PIXEL_COUNT:].to_numpy()
+    pixels, is_invalid = _as_uint8(values, row_faults.pixel_faults(values))
     if profiles.bright_share(pixels[~is_invalid]) >= profiles.INVERTED_SHARE:
         raise InputError(f"{source}: {INVERSION_NEEDED}")
     return repairs
@@ -119,20 +120,32 @@ def predict_batch(
     frame: pd.DataFrame, predictor: Predictor, repairs: Iterable[str]
 ) -> tuple[PredictionBatch, Histograms]:
     """Predict a frame of input rows; also return the valid rows' histograms by the version's reference profile."""
-    frame = apply_repairs(frame, repairs)
-    faults = row_faults.pixel_faults(frame)
-    pixels, is_invalid = _as_uint8(frame, faults)
-    checked_frame = pd.DataFrame(pixels, index=frame.index, columns=frame.columns[-PIXEL_COUNT:], copy=False)
+    images = apply_repairs(frame, repairs).iloc[:, -PIXEL_COUNT:]
+    batch, histograms = predict_pixels(images.to_numpy(), predictor)
+    checked_frame = pd.DataFrame(batch.pixels, index=frame.index, columns=images.columns, copy=False)
     pixel_frame.validate(pixel_frame.UNLABELLED, checked_frame, "images to predict on")
+    batch = replace(batch, items=frame.index, true_label=_true_labels(frame))
+    if "fault" in frame.attrs:
+        batch = replace(batch, reason=np.array([f"{UNREADABLE}: {frame.attrs['fault']}"] * len(frame), object))
+    return batch, histograms
+
+
+def predict_pixels(values: NDArray[np.generic], predictor: Predictor) -> tuple[PredictionBatch, Histograms]:
+    """Predict images (rows × 784) without labels, named by their numbers; also return the valid ones' histograms.
+
+    Works on arrays alone: for a single image, frames would take several times as long as all else.
+    """
+    faults = row_faults.pixel_faults(values)
+    pixels, is_invalid = _as_uint8(values, faults)
     probabilities = predictor.probabilities(pixels)
     best_two = np.argsort(-probabilities, axis=1, kind="stable")[:, :2].astype(np.uint8)
     confidence = probabilities.max(axis=1)
     threshold = np.inf if predictor.threshold is None else predictor.threshold
     stats = profiles.compute_stats(pixels[~is_invalid], best_two[~is_invalid, 0], predictor.profile)
-    distance = np.full(len(frame), np.inf, np.float32)
+    distance = np.full(len(pixels), np.inf, np.float32)
     distance[~is_invalid] = stats.distance
     batch = PredictionBatch(
-        items=frame.index,
+        items=pd.RangeIndex(len(pixels)),
         pixels=pixels,
         label=best_two[:, 0],
         confidence=confidence,
@@ -140,25 +153,20 @@ def predict_batch(
         abstained=is_invalid | (confidence < threshold),
         unlike_training=is_invalid | (distance > predictor.profile.outlier_threshold),
         distance=distance,
-        reason=_reasons(frame, faults),
-        true_label=_true_labels(frame),
+        reason=row_faults.reasons(faults, len(pixels)),
+        true_label=np.full(len(pixels), -1, np.int16),
     )
     return batch, profiles.histograms_of_stats(stats, predictor.profile)
 
 
-def _reasons(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> NDArray[np.object_]:
-    if "fault" in frame.attrs:
-        return np.array([f"{UNREADABLE}: {frame.attrs['fault']}"] * len(frame), object)
-    return row_faults.reasons(faults, len(frame))
-
-
-def _as_uint8(frame: pd.DataFrame, faults: dict[str, NDArray[np.bool_]]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+def _as_uint8(
+    values: NDArray[np.generic], faults: dict[str, NDArray[np.bool_]]
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """Return the pixels as `uint8`, 0 in invalid rows, and a mask of the invalid rows."""
-    is_invalid = row_faults.any_fault(faults, len(frame))
-    pixels = frame.iloc[:, -PIXEL_COUNT:].to_numpy()
-    if pixels.dtype != np.uint8:
-        pixels = np.where(is_invalid[:, None], 0, pixels).astype(np.uint8)
-    return pixels, is_invalid
+    is_invalid = row_faults.any_fault(faults, len(values))
+    if values.dtype != np.uint8:
+        values = np.where(is_invalid[:, None], 0, values).astype(np.uint8)
+    return np.asarray(values, np.uint8), is_invalid
 
 
 def _true_labels(frame: pd.DataFrame) -> NDArray[np.int16]:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.prediction import PredictionBatch
-from tasks.prediction.stream import predict_batch
+from tasks.prediction.stream import predict_pixels
 from tasks.serving.champion import Champion
 from tasks.serving.metrics import Metrics
-from tasks.sources.frames import images_to_frame
+from tasks.sources.frames import compact
 
 MAX_ROWS = 16_384
 logger = logging.getLogger(__name__)
@@ -80,8 +80,7 @@ class BatchPredictor:
 
     def _predict(self, jobs: list[Job]) -> None:
         predictor = self._champion.current.predictor
-        frame = images_to_frame(np.concatenate([job.pixels for job in jobs]), None)
-        batch, histograms = predict_batch(frame, predictor, ())
+        batch, histograms = predict_pixels(compact(np.concatenate([job.pixels for job in jobs])), predictor)
         self._metrics.count_answers(predictor, batch, histograms)
         start = 0
         for job in jobs:

@@ -146,8 +146,8 @@ def images_to_frame(
 
     index = pd.RangeIndex(len(pixels)) if index is None else index
     n_pixels = prod(pixels.shape[1:])
-    pixels = _compact(pixels.reshape(len(pixels), n_pixels) if n_pixels == PIXEL_COUNT else sizes.resize(pixels))
-    labels = None if labels is None else _compact(labels)
+    pixels = compact(pixels.reshape(len(pixels), n_pixels) if n_pixels == PIXEL_COUNT else sizes.resize(pixels))
+    labels = None if labels is None else compact(labels)
     if labels is not None and pixels.dtype == labels.dtype == np.uint8:
         return labelled_frame(np.asarray(pixels, np.uint8), np.asarray(labels, np.uint8)).set_index(index)
     frame = pd.DataFrame(pixels, index=index, columns=list(PIXEL_COLUMNS), copy=False)
@@ -172,10 +172,11 @@ def concatenate(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames)
 
 
-def _compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def compact(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return values as `uint8` where that loses nothing."""
     if values.dtype == np.uint8:
         return values
     with np.errstate(invalid="ignore"):  # NaN becomes any byte; the comparison detects it
-        compact = values.astype(np.uint8)
+        as_uint8 = values.astype(np.uint8)
     # pandas takes no numbers in another byte order than the processor's.
-    return compact if np.array_equal(compact, values) else values.astype(values.dtype.newbyteorder("="), copy=False)
+    return as_uint8 if np.array_equal(as_uint8, values) else values.astype(values.dtype.newbyteorder("="), copy=False)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import reduce
+from functools import cache, reduce
 from operator import iadd
 from pathlib import Path
 from typing import NamedTuple, Self, TypeVar
@@ -14,7 +14,7 @@ from typing import NamedTuple, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from artifacts.store import reference_profile
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
@@ -162,8 +162,17 @@ def _map_in_threads(function: Callable[[slice], Result], pieces: Iterable[slice]
     BLAS is limited to one thread per product. Its own threads gain little on products so narrow, and wait for each
     other by spinning, which takes several times as long when other processes are busy.
     """
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(function, pieces))
+    pieces = list(pieces)
+    with _blas_libraries().limit(limits=1, user_api="blas"):
+        if len(pieces) == 1:
+            return [function(pieces[0])]
+        with ThreadPoolExecutor(WORKERS) as pool:
+            return list(pool.map(function, pieces))
+
+
+@cache  # finding them takes a millisecond
+def _blas_libraries() -> ThreadpoolController:
+    return ThreadpoolController()
 
 
 def _histograms_of_pixels(

@@ -29,15 +29,16 @@ class RowKeys(NamedTuple):
 def value_faults(frame: pd.DataFrame) -> Faults:
     """Return which rows of a frame have an invalid label or invalid pixels."""
     checks = checks_of("label")
-    return failures(checks, {check.name: check.fact(frame["label"]) for check in checks}) | pixel_faults(frame)
+    label_faults = failures(checks, {check.name: check.fact(frame["label"]) for check in checks})
+    return label_faults | pixel_faults(frame.iloc[:, -PIXEL_COUNT:].to_numpy())
 
 
-def pixel_faults(frame: pd.DataFrame) -> Faults:
-    """Return which rows have invalid pixels; the frame may have a label column before them."""
+def pixel_faults(pixels: NDArray[np.generic]) -> Faults:
+    """Return which rows have invalid pixels (rows × 784)."""
     checks = checks_of("pixels")
     facts: dict[str, list[NDArray[np.generic]]] = {check.name: [] for check in checks}
-    for rows in blocks(len(frame)):
-        block = PixelBlock(frame.iloc[rows, -PIXEL_COUNT:].to_numpy())
+    for rows in blocks(len(pixels)):
+        block = PixelBlock(pixels[rows])
         for check in checks:
             facts[check.name].append(check.fact(block))
     return failures(checks, {name: np.concatenate(pieces) for name, pieces in facts.items()})
