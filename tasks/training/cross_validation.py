@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,19 +15,25 @@ from tasks.inference.model import predict_images
 
 def evaluate(dataset: Dataset, trained: TrainingResult, fit: Callable[[Dataset], TrainingResult]) -> TrainingResult:
     """Return the result with the predictions of cross-validation for its held-out ones; `fit` trains on a part."""
-    folds = assign_folds(dataset.train.labels, dataset.n_folds, trained.recipe.seed)
-    probabilities = np.empty((len(folds), len(CLASSES)), np.float32)
-    for fold in range(dataset.n_folds):
-        held_out = np.flatnonzero(folds == fold)
-        part = dataclasses.replace(
-            dataset,
-            name=f"{dataset.name}, fold {fold + 1} of {dataset.n_folds}",
-            train=dataset.train.take(np.flatnonzero(folds != fold)),
-            fingerprint=f"{dataset.fingerprint}, fold {fold + 1} of {dataset.n_folds}",
-            n_folds=0,
-        )
+    probabilities = np.empty((len(dataset.train), len(CLASSES)), np.float32)
+    for held_out, part in folds_of(dataset, dataset.n_folds, trained.recipe.seed):
         probabilities[held_out] = predict_images(fit(part).network, dataset.train.take(held_out))
     return dataclasses.replace(trained, held_out_probabilities=probabilities, held_out_labels=dataset.train.labels)
+
+
+def folds_of(dataset: Dataset, n_folds: int, seed: int) -> Iterator[tuple[NDArray[np.int64], Dataset]]:
+    """Yield the training rows of each fold, and the dataset without them."""
+    folds = assign_folds(dataset.train.labels, n_folds, seed)
+    for fold in range(n_folds):
+        name = f"fold {fold + 1} of {n_folds}"
+        part = dataclasses.replace(
+            dataset,
+            name=f"{dataset.name}, {name}",
+            train=dataset.train.take(np.flatnonzero(folds != fold)),
+            fingerprint=f"{dataset.fingerprint}, {name}",
+            n_folds=0,
+        )
+        yield np.flatnonzero(folds == fold), part
 
 
 def assign_folds(labels: NDArray[np.uint8], n_folds: int, seed: int) -> NDArray[np.int64]:
