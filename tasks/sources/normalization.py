@@ -7,10 +7,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
 from schemas.digits import SIDE
+from schemas.errors import InputError
+from tasks.sources import photos
 
 BOX = 20
 """Side of the square that MNIST's digits were scaled to."""
 CENTRE = SIDE // 2
+STROKE = 2.8
+"""Width of a pen's stroke in that square, as in MNIST; thinner ones are widened."""
 INK = 0.1
 """Share of the maximum ink above which a pixel counts towards a digit's extent."""
 MAX_BACKGROUND_INK = 0.3
@@ -34,26 +38,41 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
     without contrast becomes a blank image, which validation quarantines.
     """
     image = np.zeros((SIDE, SIDE), np.uint8)
-    ink = _ink(brightness)
-    if ink.max(initial=0.0) < MIN_CONTRAST:
+    if min(brightness.shape) >= LARGE:
+        digit = _find_digit(brightness)
+    else:
+        ink = _ink(brightness)
+        if ink.max(initial=0.0) < MIN_CONTRAST:
+            return image
+        if _is_normal(ink):
+            return np.rint(ink).astype(np.uint8)
+        digit = _clean(ink)
+    if not digit.any():
         return image
-    if _is_normal(ink):
-        return np.rint(ink).astype(np.uint8)
-    ink = _clean(ink)
-    if not ink.any():  # only specks
-        return image
-    rows, columns = _extent(ink)
-    digit = ink[rows, columns]
-    longest = max(digit.shape)
-    height, width = (max(1, round(side * BOX / longest)) for side in digit.shape)
-    fitted = np.asarray(Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC))
-    fitted = np.clip(fitted * (255 / fitted.max()), 0, 255)
+    fitted = _fit(digit[_extent(digit)])
     top, left = (
         int(np.clip(round(CENTRE - middle), 0, SIDE - side))
         for middle, side in zip(_centre(fitted), fitted.shape, strict=True)
     )
-    image[top : top + height, left : left + width] = np.rint(fitted)
+    image[top : top + fitted.shape[0], left : left + fitted.shape[1]] = np.rint(fitted)
     return image
+
+
+def _find_digit(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the ink of the only digit of a photograph, as wide as MNIST's strokes; raise InputError for several."""
+    ink = photos.subtract_background(photos.crop_to_paper(photos.resample(brightness)))
+    found = photos.digits(photos.ink_mask(ink, MIN_CONTRAST / 255))
+    if len(found) > 1:
+        raise InputError(f"holds {len(found)} digits; crop one per picture")
+    return photos.with_stroke_width(found[0], BOX, STROKE).astype(np.float32) * 255 if found else np.zeros((1, 1), np.float32)
+
+
+def _fit(digit: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale ink to 20 × 20 without distortion, and brighten ink that this made faint."""
+    longest = max(digit.shape)
+    height, width = (max(1, round(side * BOX / longest)) for side in digit.shape)
+    fitted = np.asarray(Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC))
+    return np.clip(fitted * (255 / fitted.max()), 0, 255)
 
 
 def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:

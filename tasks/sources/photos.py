@@ -1,0 +1,218 @@
+"""Find the digit in a photograph or drawing: the paper, the light on it, the ink, and which of it is the digit.
+
+Each step is a function: paper, background, mask of the ink, digits, stroke width. Lengths are in pixels of a picture
+that `resample` brought to a size at which the steps take some 20 ms and a thin pen's stroke still is a pixel wide.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
+
+WORK = 640
+"""Most pixels of a side at which ink is found."""
+MIN_WORK = 240
+"""Least pixels of the longer side: a smaller picture is enlarged, so that its edges keep their place in the mask."""
+THUMBNAIL = 80
+"""Pixels of the longer side of the picture that shows paper and light: no grain, hardly any ink."""
+WINDOW = 0.17
+"""Width of a stroke at most, as a share of the longer side; wider dark areas are shadow or table."""
+CLEAN = 0.9
+"""Share of its surroundings' brightness from which a pixel of the thumbnail shows no ink."""
+BLUR, MIN_WEIGHT = 2.0, 0.05
+"""Pixels of the thumbnail over which light is averaged, and the share of paper among them that is enough for it."""
+N_LEVELS = 8
+"""Number of brightnesses that are tried to separate paper from a table."""
+PAPER_AREA, PAPER_BORDER = (0.2, 0.95), 0.3
+"""Shares of the picture that paper on a table covers, and of the picture's border at most."""
+PAPER_FILL = 0.87
+"""Share of its smallest rectangle that paper fills at least; a bright 0 fills four fifths."""
+MAX_INK = 0.35
+"""Share of a paper that its ink covers at most."""
+LEVEL_SHARE = 0.0004
+"""Share of the darkest pixels that give the ink's level: fewer than the thinnest pen draws, more than specks."""
+THRESHOLD = 0.42
+"""Share of the ink's level from which a pixel is ink: printed lines and blurred edges are fainter."""
+NOISE = 5
+"""Standard deviations of the paper's grain up to which nothing is ink."""
+GAP = 0.06
+"""Half the gap that a broken stroke may have, as a share of the longest piece."""
+SPECK = 0.12
+"""Length of a speck at most, as a share of the longest piece."""
+DIGIT = 0.5
+"""Length of another digit at least, as a share of the longest piece."""
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+Box = tuple[slice, slice]
+
+
+def resample(brightness: Floats) -> Floats:
+    """Bring a picture to a size of work."""
+    longest = max(brightness.shape)
+    picture = Image.fromarray(brightness)
+    if longest > WORK:
+        picture = picture.reduce(math.ceil(longest / WORK))
+    elif longest < MIN_WORK:
+        factor = math.ceil(MIN_WORK / longest)
+        picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
+    return np.asarray(picture, np.float32)
+
+
+def crop_to_paper(brightness: Floats) -> Floats:
+    """Return the part of a picture that shows a bright paper on a dark table, its margin painted like paper.
+
+    Without such a paper, return the picture.
+    """
+    small = _shrink(brightness)
+    levels = np.linspace(np.median(_border(small)), small.max(), N_LEVELS + 2)[1:-1]
+    papers = [_bright_part(small > level) for level in levels]
+    best = max(papers, key=_paper_fill)
+    if _paper_fill(best) < PAPER_FILL:
+        return brightness
+    inner = ndimage.binary_erosion(best, iterations=2)
+    where = np.asarray(Image.fromarray(inner).resize(brightness.shape[::-1])).astype(bool)
+    light = _resize(_light(np.where(inner, small, 0)), brightness.shape)
+    return np.where(where, brightness, light)[ndimage.find_objects(where.astype(np.uint8))[0]]
+
+
+def _bright_part(bright: Mask) -> Mask:
+    """Return the largest bright part, filled; nothing if a third of it are holes, as in a bright 0."""
+    if not bright.any():
+        return bright
+    parts, _ = ndimage.label(bright)
+    part = parts == np.bincount(parts[bright]).argmax()
+    filled = ndimage.binary_fill_holes(part)
+    return filled if part.sum() > (1 - MAX_INK) * filled.sum() else np.zeros_like(part)
+
+
+def _paper_fill(paper: Mask) -> float:
+    """Return the share of its smallest rectangle that a paper fills; 0 for what can't be paper on a table."""
+    is_paper = _within(paper.mean(), PAPER_AREA) and _border(paper).mean() <= PAPER_BORDER
+    return _fill(paper) if is_paper else 0
+
+
+def _within(value: float, bounds: tuple[float, float]) -> bool:
+    return bounds[0] <= value <= bounds[1]
+
+
+def _fill(mask: Mask) -> float:
+    """Return the share of its smallest rectangle, at any angle, that a mask fills."""
+    points = np.argwhere(mask & ~ndimage.binary_erosion(mask)).astype(np.float32)
+    try:
+        corners = points[ConvexHull(points).vertices]
+    except QhullError:  # a line
+        return 0
+    angles = np.radians(np.arange(0, 90, 2))
+    turns = np.stack([np.cos(angles), np.sin(angles)]), np.stack([-np.sin(angles), np.cos(angles)])
+    height, width = (np.ptp(corners @ turn, axis=0) + 1 for turn in turns)
+    return float(mask.sum() / (height * width).min())
+
+
+def _shrink(brightness: Floats) -> Floats:
+    factor = max(1, math.ceil(max(brightness.shape) / THUMBNAIL))
+    return np.asarray(Image.fromarray(brightness).reduce(factor), np.float32)
+
+
+def _light(small: Floats) -> Floats:
+    """Return the brightness that paper without ink would have, from a thumbnail with dark ink on it."""
+    window = max(3, round(WINDOW * max(small.shape)) | 1)
+    closed = ndimage.grey_closing(small, (window, window), mode="nearest")
+    is_paper = (small > CLEAN * closed).astype(np.float32)
+    weight = ndimage.gaussian_filter(is_paper, BLUR, mode="nearest")
+    mean = ndimage.gaussian_filter(small * is_paper, BLUR, mode="nearest") / np.maximum(weight, 1e-6)
+    return np.where(weight > MIN_WEIGHT, mean, closed)
+
+
+def _resize(values: Floats, shape: tuple[int, ...]) -> Floats:
+    return np.asarray(Image.fromarray(values).resize(shape[::-1], Image.Resampling.BILINEAR), np.float32)
+
+
+def subtract_background(brightness: Floats) -> Floats:
+    """Return how much ink each pixel has, from 0 to 1, whatever the light on it."""
+    if _has_bright_ink(brightness):
+        brightness = 255 - brightness
+    light = np.maximum(_resize(_light(_shrink(brightness)), brightness.shape), 1)
+    return np.clip(1 - brightness / light, -1, 1)
+
+
+def _has_bright_ink(brightness: Floats) -> bool:
+    background = np.median(_border(brightness))
+    return bool(brightness.max() - background > background - brightness.min())
+
+
+def _border(values: NDArray[np.generic]) -> NDArray[np.generic]:
+    return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
+
+
+def ink_mask(ink: Floats, min_contrast: float) -> Mask:
+    """Return which pixels are ink: the dark ones, above the paper's grain, the lines printed on it, and faint edges."""
+    n_darkest = max(12, round(LEVEL_SHARE * ink.size))
+    level = float(np.partition(ink.ravel(), -n_darkest)[-n_darkest:].mean())
+    grain = 1.4826 * float(np.median(np.abs(ink)))
+    if level < max(min_contrast, NOISE * grain):
+        return np.zeros(ink.shape, bool)
+    return ink > max(THRESHOLD * level, min(NOISE * grain, 0.7 * level))
+
+
+def digits(mask: Mask) -> list[Mask]:
+    """Return the mask of each digit, without specks, frames and what the picture's edge cuts off."""
+    pieces, n_pieces = ndimage.label(mask, np.ones((3, 3)))
+    boxes = ndimage.find_objects(pieces)
+    lengths = np.array([_length(box) for box in boxes])
+    kept = [number for number in range(n_pieces) if not _is_frame(pieces, number, boxes)]
+    inside = [number for number in kept if not _touches(boxes[number], mask.shape)]
+    if inside and lengths[inside].max() > 0.15 * max(mask.shape):
+        kept = inside
+    if not kept:
+        return []
+    longest = lengths[kept].max()
+    kept = [number for number in kept if lengths[number] >= SPECK * longest]
+    return _group(np.isin(pieces, np.array(kept) + 1), longest)
+
+
+def _group(mask: Mask, longest: float) -> list[Mask]:
+    """Join pieces that are close to each other into digits; leave out small ones that are far from all."""
+    near = ndimage.distance_transform_edt(~mask) <= GAP * longest
+    groups, _ = ndimage.label(near)
+    groups = np.where(mask, groups, 0)
+    boxes = ndimage.find_objects(groups)
+    lengths = [_length(box) for box in boxes]
+    return [groups == number + 1 for number, length in enumerate(lengths) if length >= DIGIT * max(lengths)]
+
+
+def _length(box: Box) -> int:
+    return max(part.stop - part.start for part in box)
+
+
+def _touches(box: Box, shape: tuple[int, ...]) -> bool:
+    return any(part.start == 0 or part.stop == side for part, side in zip(box, shape, strict=True))
+
+
+def _is_frame(pieces: NDArray[np.int32], number: int, boxes: list[Box]) -> bool:
+    """Check whether a piece goes around another one, of a fifth of its length, at a distance, as a digit never does."""
+    box = boxes[number]
+    others = [other for other in boxes if other != box and _length(other) >= _length(box) / 5]
+    if not any(all(o.start > b.start and o.stop < b.stop for o, b in zip(other, box, strict=True)) for other in others):
+        return False
+    around = pieces[box] == number + 1
+    hollow = ndimage.binary_fill_holes(around) & ~around
+    return _fill(ndimage.binary_fill_holes(around)) >= PAPER_FILL and bool(hollow.mean() > 0.5)
+
+
+def with_stroke_width(mask: Mask, box_side: int, width: float) -> Mask:
+    """Return the digit's box, its strokes widened so that they are `width` wide once the box is scaled to a side."""
+    box = ndimage.find_objects(mask.astype(np.uint8))[0]
+    digit, length = mask[box], _length(box)
+    inside = ndimage.distance_transform_edt(np.pad(digit, 1))
+    stroke = 4 * float(inside[inside > 0].mean()) - 2  # across a stroke, the distance is a quarter of its width on average
+    radius = (width * length - box_side * stroke) / (2 * (box_side - width))
+    if radius < 0.5:
+        return digit
+    wider = np.pad(digit, math.ceil(radius))
+    return ndimage.distance_transform_edt(~wider) <= radius
