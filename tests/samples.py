@@ -164,7 +164,11 @@ def _row_keys(part: CheckedPart) -> RowKeys:
 
 def clean_environment(prefect_home: Path) -> dict[str, str]:
     """Return the environment without the variables that would change a test."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "TF_", "KERAS_"))}
+    ours = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("PREFECT_", "TF_", "KERAS_", "MLFLOW_"))
+    }
     return ours | {"PREFECT_HOME": str(prefect_home), "COLUMNS": "120"}
 
 

@@ -119,7 +119,7 @@ def _mirrored_versions(client: MlflowClient, name: str, store: Store) -> dict[in
     if not models:
         client.create_registered_model(name, {STORE_TAG: store.id}, f"Versions of the store {store.uri}")
     elif models[0].tags.get(STORE_TAG, "") != store.id:
-        raise StoreError(f"MLflow's model {name} is of another store; set {NAME} to another name")
+        raise StoreError(f"MLflow's model {name} is of another store; set MLFLOW_EXPERIMENT_NAME to another name")
     versions = client.search_model_versions(f"name = '{name}'")
     return {int(one.tags[VERSION_TAG]): str(one.version) for one in versions if VERSION_TAG in one.tags}
 

@@ -24,6 +24,8 @@ TIMEOUT_SECONDS = 200
 CANCEL_SECONDS = 30
 OUTAGE_SECONDS = 30
 N_SIMULTANEOUS = 4
+DEADLINE_SECONDS = 10
+"""The shortest that Prefect takes."""
 
 
 class Deployed:
@@ -35,6 +37,8 @@ class Deployed:
         intervals = {
             "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "4",
             "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "2",
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
         }
         self.environment = clean_environment(home) | intervals | up.FLOW_SETTINGS | up.SERVER_SETTINGS
@@ -314,3 +318,34 @@ def test_promotion_triggers_a_prediction(deployed, parameters, tmp_path):
         enable_predict_trigger(deployed.api, enabled=False)
         deployed.api.patch(f"/deployments/{found['id']}", json={"parameters": original}).raise_for_status()
     assert len(predictions.read_text().splitlines()) == 1 + 200
+
+
+@pytest.fixture
+def short_deadline(deployed, idle):
+    """Shorten the deadline of a retraining, and let the worker start no run."""
+    query = {"automations": {"name": {"any_": ["digits-alarm-retraining"]}}}
+    (automation,) = deployed.api.post("/automations/filter", json=query).raise_for_status().json()
+    automation["trigger"]["within"] = DEADLINE_SECONDS
+    fields = {name: automation[name] for name in ("name", "description", "enabled", "trigger", "actions")}
+    deployed.api.put(f"/automations/{automation['id']}", json=fields).raise_for_status()
+    deployed.api.patch("/work_pools/digits", json={"is_paused": True}).raise_for_status()
+    yield f"prefect.automation.{automation['id']}"
+    deployed.api.patch("/work_pools/digits", json={"is_paused": False}).raise_for_status()
+
+
+def test_missed_deadline_raises_an_alarm(deployed, short_deadline, parameters):
+    def alarms():
+        wanted = {"event": {"name": ["prefect.automation.triggered"]}, "resource": {"id": [short_deadline]}}
+        return deployed.api.post("/events/filter", json={"filter": wanted}).raise_for_status().json()["events"]
+
+    time.sleep(1)  # the server reads its automations again
+    good = deployed.trigger(parameters)
+    deployed.set_state(good, type="PENDING", name="Pending")
+    deployed.set_state(good, type="COMPLETED", name="Unchanged")
+    time.sleep(DEADLINE_SECONDS + 5)
+    assert alarms() == []
+    missed = deployed.trigger(parameters)
+    deployed.wait_for(alarms, "an alarm", DEADLINE_SECONDS + 20)
+    (alarm,) = alarms()
+    assert alarm["payload"]["triggering_event"]["event"] == "prefect.flow-run.Late"
+    deployed.set_state(missed, type="CANCELLED", name="Cancelled")

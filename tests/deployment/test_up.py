@@ -203,7 +203,7 @@ def test_deploying_again_keeps_what_was_changed_in_the_ui(api, home):
     assert (kept["parameters"], schedules) == ({"store": "other"}, {"0 5 * * *": False, "0 6 1 1 *": True})
     automations = api.post("/automations/filter", json={}).json()
     assert {one["name"]: one["enabled"] for one in automations} == {
-        "digits-lost-runs": True, "digits-predict-champion": False,
+        "digits-alarm-retraining": True, "digits-lost-runs": True, "digits-predict-champion": False,
     }  # fmt: skip
 
     api.patch(f"/deployments/{verify['id']}", json={"version": "of another prefect.yaml"}).raise_for_status()

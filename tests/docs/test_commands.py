@@ -16,7 +16,7 @@ from flows import command_line
 
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OWN_VARIABLES = {"PORT": "deployment/up.py", "PROJECT": "prefect.yaml", "ARGS": "Makefile", "PYTHON": "Makefile"}
-OWN_VARIABLES |= {"DIGITS_TOKEN": "deployment/serve.py"}
+OWN_VARIABLES |= {"DIGITS_TOKEN": "deployment/serve.py", "MLFLOW_TRACKING_URI": "tasks/tracking/mirror.py"}
 
 
 def commands() -> list[str]:

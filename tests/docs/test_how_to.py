@@ -16,15 +16,20 @@ from samples import ROOT, draw_digits
 
 from schemas.pixel_frame import labelled_frame
 
-PAGES = ("own-data", "recipes", "predict", "promote")
+PAGES = ("own-data", "recipes", "predict", "promote", "mlflow")
 QUICK = ["--epochs", "4", "--batch-size", "32", "--learning-rate", "0.01", "--min-accuracy", "0.5"]
 
 
 def commands(page):
-    """Return the words of each command of a page, without the interpreter."""
+    """Return the words of each command of a page, without the interpreter; `pip` and `export` are left out."""
+    lines = [shlex.split(line) for block in code(page, "sh") for line in block.splitlines()]
+    return [words[1:] for words in lines if words[0] == ".venv/bin/python"]
+
+
+def code(page, language):
+    """Return the blocks of a page in a language."""
     text = (ROOT / "docs" / "how-to" / f"{page}.md").read_text()
-    blocks = re.findall(r"```sh\n(.*?)```", text, re.DOTALL)
-    return [shlex.split(line)[1:] for block in blocks for line in block.splitlines()]
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
 
 
 def flow_and_flags(words):
@@ -54,14 +59,20 @@ def files(tmp_path, monkeypatch):
 
 
 @pytest.mark.prefect
-def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script):
+@pytest.mark.filterwarnings("ignore")  # MLflow's own
+def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script, monkeypatch):
     n_run = 0
     for page in PAGES:
         if page == "promote":  # its commands go from version 2 to 1 and back
             run_script("promote", "--version", 2)
+        if page == "mlflow":
+            monkeypatch.setenv(*re.search(r"export (\w+)=(\S+)", *code(page, "sh")).groups())
         for flow, flags in map(flow_and_flags, commands(page)):
             if flow != "verify":
                 ended = run_script(flow, *flags)
                 assert ended.returncode == 0, f"{flow} {flags}: {ended.stderr}"
                 n_run += 1
-    assert n_run == 9
+    assert n_run == 10
+    names = {"images": draw_digits(20, seed=5)[0]}
+    exec(*code("mlflow", "python"), names)  # noqa: S102, the page's own
+    assert names["labels"].shape == (20,)
