@@ -1,11 +1,13 @@
-"""Recipes as TOML files: read one by a preset's name or a file's path."""
+"""Recipes as TOML files: read one by a preset's name or a file's path, and write one."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+from artifacts.files import write_atomically
 from schemas.errors import FlagError, InputError
-from schemas.recipe import PRESETS, Preset, parse_preset
+from schemas.recipe import PRESETS, Preset, Recipe, parse_preset
 
 SUFFIX = ".toml"
 
@@ -25,6 +27,24 @@ def read(recipe: str) -> Preset:
         raise InputError(f"--recipe {recipe}: can't be read as UTF-8 text ({error})") from error
     except InputError as error:
         raise InputError(f"--recipe {recipe}: {error}") from error
+
+
+def check_output(path: Path) -> None:
+    """Raise InputError if a recipe file can't be written there."""
+    if path.suffix != SUFFIX:
+        raise FlagError(f"--output {path}: must end with {SUFFIX}")
+    if not path.parent.is_dir() or path.is_dir():
+        raise InputError(f"--output {path}: can't be written; name a file in a folder that exists")
+
+
+def write(path: Path, recipe: Recipe, comment: str) -> None:
+    """Write all fields of a recipe, after a comment of one line."""
+    fields = recipe.model_dump(mode="json").items()
+    lines = [
+        f"# {comment}",
+        *(f"{name} = {json.dumps(value)}" for name, value in fields),
+    ]  # scalars are the same in TOML
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
 def _text(path: Path) -> str:

@@ -12,6 +12,7 @@ from schemas.abstention import MIN_PROOF_ROWS
 from schemas.errors import FlagError, InputError
 from schemas.networks import NETWORKS
 from schemas.panels import AUGMENTATION
+from schemas.tuning import Range
 
 if TYPE_CHECKING:
     NetworkName = str
@@ -29,24 +30,40 @@ class Recipe(BaseModel):
     network: NetworkName = Field(
         description=f"{'; '.join(f'{name}: {network.description}' for name, network in NETWORKS.items())}."
     )
-    epochs: int = Field(10, ge=1, le=10_000, description="Passes over the training rows; more on few rows.")
-    batch_size: int = Field(32, ge=1, le=65_536, description="Rows per step, at most all training rows.")
+    epochs: Annotated[int, Range(0.5, 4, is_factor=True)] = Field(
+        10, ge=1, le=10_000, description="Passes over the training rows; more on few rows."
+    )
+    batch_size: Annotated[int, Range(1 / 8, 1, is_factor=True)] = Field(
+        32, ge=1, le=65_536, description="Rows per step, at most all training rows."
+    )
     optimizer: Literal["adam", "muon", "sgd"] = Field(
         "adam", description="Adam, Muon with Adam for the biases, or SGD with Nesterov momentum 0.9."
     )
-    learning_rate: float = Field(1e-3, gt=0, le=10, description="Peak learning rate.")
+    learning_rate: Annotated[float, Range(1 / 4, 2, is_factor=True)] = Field(
+        1e-3, gt=0, le=10, description="Peak learning rate."
+    )
     schedule: Literal["constant", "cosine"] = Field(
         "constant", description="Constant learning rate, or cosine decay to 0."
     )
-    warmup: float = Field(0, ge=0, le=0.9, description="Share of the steps with a rising learning rate, for cosine.")
-    weight_decay: float = Field(0, ge=0, le=10, description="Decoupled weight decay.")
+    warmup: Annotated[float, Range(0, 0.5)] = Field(
+        0, ge=0, le=0.9, description="Share of the steps with a rising learning rate, for cosine."
+    )
+    weight_decay: Annotated[float, Range(0, 0.1)] = Field(0, ge=0, le=10, description="Decoupled weight decay.")
     weight_averaging: float = Field(0, ge=0, lt=1, description="Momentum of the weights' moving average; 0: off.")
-    label_smoothing: float = Field(0, ge=0, le=0.5, description="Probability that is spread evenly over all classes.")
-    rotation: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=20, description="Rotate by up to n degrees.")
-    scaling: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=0.5, description="Scale each axis by up to this share.")
-    shear: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=0.5, description="Shear by up to this slope.")
-    shift: Annotated[float, AUGMENTATION] = Field(0, ge=0, le=5, description="Shift by up to n pixels.")
-    elastic: Annotated[float, AUGMENTATION] = Field(
+    label_smoothing: Annotated[float, Range(0, 0.1)] = Field(
+        0, ge=0, le=0.5, description="Probability that is spread evenly over all classes."
+    )
+    rotation: Annotated[float, AUGMENTATION, Range(0, 15)] = Field(
+        0, ge=0, le=20, description="Rotate by up to n degrees."
+    )
+    scaling: Annotated[float, AUGMENTATION, Range(0, 0.25)] = Field(
+        0, ge=0, le=0.5, description="Scale each axis by up to this share."
+    )
+    shear: Annotated[float, AUGMENTATION, Range(0, 0.25)] = Field(
+        0, ge=0, le=0.5, description="Shear by up to this slope."
+    )
+    shift: Annotated[float, AUGMENTATION, Range(0, 2)] = Field(0, ge=0, le=5, description="Shift by up to n pixels.")
+    elastic: Annotated[float, AUGMENTATION, Range(0, 1.5)] = Field(
         0, ge=0, le=3, description="Elastic distortion: standard deviation of 7 × 7 displacements, in pixels."
     )
     validation_fraction: float = Field(

@@ -58,6 +58,14 @@ def import_tensorflow() -> None:
     tensorflow.get_logger().setLevel("ERROR")  # it warns of networks that are compiled one after the other
 
 
+def limit_threads(threads: int) -> None:
+    """Import TensorFlow, which computes with so many threads: several processes share the cores."""
+    import_tensorflow()
+    from tensorflow.config import threading
+
+    threading.set_intra_op_parallelism_threads(threads)
+
+
 def check_memory() -> None:
     """Raise InputError if `ulimit -v` leaves less memory than TensorFlow needs."""
     limit, _ = resource.getrlimit(resource.RLIMIT_AS)

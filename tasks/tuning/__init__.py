@@ -1,0 +1,1 @@
+"""Tuning: the search space, the study and its trials, and their processes. Doesn't import Prefect."""
