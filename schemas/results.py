@@ -10,6 +10,7 @@ from schemas.counts import count
 from schemas.validation import Part, Validation
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
     from uuid import UUID
 
@@ -74,6 +75,8 @@ class Dataset:
     The fingerprint depends on pixels and labels alone; `profile` describes the training images. The digests, one a row,
     tell equal images. `memory`, in MiB, limits a training that reads images from disk; None if they are in memory. With
     too few rows for a test part, `test` is all of `train`, to be evaluated by cross-validation with `n_folds`.
+    `read_items` returns the names in the source of a part's rows, by ascending rows. `suspects` are the test rows whose
+    labels an audit of the same data calls errors; None if there was no audit.
     """
 
     name: str
@@ -86,6 +89,8 @@ class Dataset:
     validation: Validation
     memory: int | None = None
     n_folds: int = 0
+    read_items: Callable[[Part, NDArray[np.int64]], list[str]] | None = None
+    suspects: NDArray[np.int64] | None = None
 
 
 @dataclass(frozen=True)

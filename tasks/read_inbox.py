@@ -21,8 +21,8 @@ from tasks.orchestration.stopwatch import timed
 
 @task(task_run_name="read {inbox}", **RETRIED)
 @timed
-def read_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
-    """Return the source with the accepted and the waiting files of the inbox, read but not checked.
+def read_inbox(raw: RawDataset, inbox: Path, rules: Rules, *, only_accepted: bool = False) -> RawDataset:
+    """Return the source with the accepted and, by default, the waiting files of the inbox, read but not checked.
 
     Raises InputError if the source is sharded, so that no files can be added, and the inbox isn't empty.
     """
@@ -37,7 +37,7 @@ def read_inbox(raw: RawDataset, inbox: Path, rules: Rules) -> RawDataset:
             return raw  # validation will reject the source; the inbox stays unchanged
     with folder.locked(get_run_logger().warning), Reader(rules) as reader:
         files = [_read(reader, path, is_accepted=True) for path in folder.accepted()]
-        stable, changing = folder.waiting()
+        stable, changing = ([], []) if only_accepted else folder.waiting()
         files += [_read(reader, path, is_accepted=False) for path in stable]
     for path in changing:
         get_run_logger().warning("%s: changed just now; left for the next run", printable(path))

@@ -40,6 +40,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     files of the inbox are moved to done/ or rejected/.
     """
     from artifacts.reports import markdown, validation_report
+    from artifacts.store import audits
     from tasks.sharding.shard_cache import ShardCache
     from tasks.validation import inspection
 
@@ -56,7 +57,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
         events.emit_refused_data(validation.name, validation.refusal)
         note = f"; quarantined rows{validation.truncation_note} are in {quarantine_uri}" if quarantine_uri else ""
         raise InputError(f"{validation.refusal}{note}")
-    return dataset, plots
+    return dataclasses.replace(dataset, suspects=audits.suspect_test_rows(store, dataset.fingerprint)), plots
 
 
 def _process_inbox(raw: RawDataset, merger: InboxMerger) -> None:

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
@@ -23,7 +24,7 @@ from schemas.prediction import Example
 from schemas.results import Mistake
 from schemas.text import printable
 from schemas.training import EpochRecord
-from schemas.validation import Drift, Validation
+from schemas.validation import Drift, Part, Validation
 
 DPI = 110
 # Okabe and Ito's palette, which is safe for colour-blind readers.
@@ -121,6 +122,16 @@ def change_sheet(comparison: Comparison | None, images: Images) -> Figure | None
     changes = ["fixed"] * len(fixed_rows) + ["newly made"] * len(broken_rows)
     captions = [f"{change}\na {images.labels[row]}" for change, row in zip(changes, rows, strict=True)]
     return picture_sheet("Mistakes fixed, and newly made", _pictures(rows, images), captions) if rows else None
+
+
+def suspect_sheet(suspects: pd.DataFrame, parts: Mapping[Part, Images]) -> Figure | None:
+    """Draw images whose labels may be wrong, each with its place, its label and the proposed one; None without any."""
+    rows = suspects.to_dict("records")
+    captions = [
+        f"{row['part']} {_shorten(row['item'], 12)}\nlabel {row['label']}, or {row['proposed']}?" for row in rows
+    ]
+    pictures = [_pictures([row["row"]], parts[row["part"]])[0] for row in rows]
+    return picture_sheet("Labels that may be wrong", pictures, captions) if rows else None
 
 
 def _pictures(rows: Sequence[int], images: Images) -> list[NDArray[np.uint8]]:

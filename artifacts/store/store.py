@@ -25,7 +25,8 @@ from schemas.errors import InputError, StorageError, StoreError
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
-HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE = "history", "versions", "claims", "work", "quarantine"
+HISTORY, VERSIONS, CLAIMS, WORK = "history", "versions", "claims", "work"
+QUARANTINE, AUDITS = "quarantine", "audits"
 LAYOUT_FILE, LAYOUT = "store.json", 2
 OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
 """Files of a store of layout 1, which has no `store.json`; `migrate` converts it."""
@@ -50,6 +51,7 @@ class Store:
         self._layout: dict[str, Any] = {}
         self._verified: set[int] = set()
         self.quarantine = self._root.child(QUARANTINE)
+        self.audits = self._root.child(AUDITS)
         self.work = self._root.child(WORK)
         self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
@@ -245,7 +247,15 @@ class Store:
             with contextlib.suppress(StoreError):
                 self._remove_work(self.card(version))
         self._root.tidy(DAY)
-        for name in (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, *(f"{VERSIONS}/{n}" for n in self.versions())):
+        for name in (
+            HISTORY,
+            VERSIONS,
+            CLAIMS,
+            WORK,
+            QUARANTINE,
+            AUDITS,
+            *(f"{VERSIONS}/{n}" for n in self.versions()),
+        ):
             self._root.child(name).tidy(DAY)
         return self
 

@@ -11,33 +11,44 @@ from numpy.typing import NDArray
 from schemas.digits import CLASSES
 from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset, TrainingResult
+from schemas.validation import Part
+from tasks.auditing.label_errors import is_confident_error
 from tasks.inference.model import predict_images
 from tasks.training.cross_validation import folds_of
 
 
 class OutOfFold(NamedTuple):
-    """Probabilities of the training rows and, if they are others, of the test rows; rows × 10."""
+    """Probabilities of each part's rows, rows × 10, and whether confident learning calls a row's label an error."""
 
-    train: NDArray[np.float32]
-    test: NDArray[np.float32] | None
+    probabilities: dict[Part, NDArray[np.float32]]
+    confident_errors: dict[Part, NDArray[np.bool_]]
 
 
 def audit_recipe(network: str, n_rows: int) -> Recipe:
-    """Return the recipe of the folds' networks: `fast` without label smoothing, which hides how sure a network is."""
-    recipe: Recipe = Overrides(network=network, validation_fraction=0.0, label_smoothing=0.0).applied_to("fast", n_rows)
+    """Return the recipe of the folds' networks: `fast`, trained on all rows of the other folds."""
+    recipe: Recipe = Overrides.model_validate({"network": network, "validation_fraction": 0.0}).applied_to(
+        "fast", n_rows
+    )
     return recipe
 
 
 def predict(dataset: Dataset, n_folds: int, seed: int, fit: Callable[[Dataset], TrainingResult]) -> OutOfFold:
     """Predict the rows of each fold by a network trained on the others, the test rows by the mean of all networks.
 
-    No network has seen a test label, and each test row is judged by all folds' networks at no further training.
+    No network has seen a test label, and all of them judge each test row, at no further training. A test label is an
+    error if most networks call it one: their mean is less sure of itself than each, and hardly reaches a threshold.
     """
     train = np.empty((len(dataset.train), len(CLASSES)), np.float32)
-    test = None if dataset.test is dataset.train else np.zeros((len(dataset.test), len(CLASSES)), np.float32)
+    test, labels = np.zeros((len(dataset.test), len(CLASSES)), np.float32), dataset.test.labels
+    votes = np.zeros(len(labels))
     for held_out, part in folds_of(dataset, n_folds, seed):
         network = fit(part).network
         train[held_out] = predict_images(network, dataset.train.take(held_out))
-        if test is not None:
-            test += predict_images(network, dataset.test) / n_folds
-    return OutOfFold(train, test)
+        if dataset.test is not dataset.train:
+            answers = predict_images(network, dataset.test)
+            test += answers / n_folds
+            votes += is_confident_error(answers, labels)
+    errors = is_confident_error(train, dataset.train.labels)
+    if dataset.test is dataset.train:
+        return OutOfFold({"train": train}, {"train": errors})
+    return OutOfFold({"train": train, "test": test}, {"train": errors, "test": votes > n_folds / 2})

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -181,7 +182,12 @@ def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
         validation=validation,
         memory=inspection.rules.memory if isinstance(inspection.raw.train, ShardManifest) else None,
         n_folds=N_FOLDS if test is train else 0,
+        read_items=partial(_read_items, inspection.parts),
     )
+
+
+def _read_items(parts: Mapping[Part, CheckedPart], part: Part, rows: NDArray[np.int64]) -> list[str]:
+    return [str(item) for item in parts[part].read_input(parts[part].positions[rows]).index]
 
 
 def _validation(inspection: Inspection) -> Validation:
