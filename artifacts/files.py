@@ -84,7 +84,7 @@ def temporary_folder(parent: Path) -> Iterator[Path]:
 
 def move_folder(folder: Path, path: Path) -> None:
     """Flush a folder's files to the disk, then rename the folder on the same disk."""
-    for file in folder.iterdir():
+    for file in folder.rglob("*"):
         _sync(file)
     _sync(folder)
     folder.rename(path)
@@ -103,6 +103,12 @@ def _sync(path: Path) -> None:
 def checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a folder by name; "" for an entry that isn't a file, such as a broken link."""
     return {path.name: _sha256(path) if path.is_file() else "" for path in sorted(folder.iterdir())}
+
+
+def tree_checksums(folder: Path) -> dict[str, str]:
+    """Return the SHA-256 of each file in a folder and the folders in it, by its path."""
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
+    return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
 
 
 def _sha256(path: Path) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 from uuid import UUID
 
 import httpx
-from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
+from cyclopts import App, CycloptsError, Parameter, Token, UnusedCliTokensError, convert
 from prefect import Flow, get_client, tags
 from prefect.client.base import ServerType
 from prefect.context import TagsContext
@@ -44,6 +44,14 @@ SIGTERM_SECONDS = 45
 SETTINGS = {
     PREFECT_CLIENT_MAX_RETRIES: 7,  # exponential backoff: four minutes for a server that restarts
 }
+
+
+def _split_commas(hint: type, tokens: Sequence[Token]) -> Any:  # noqa: ANN401, of that type
+    return convert(hint, [token.evolve(value=part) for token in tokens for part in token.value.split(",")])
+
+
+COMMAS = Parameter(converter=_split_commas)
+"""For a parameter with several values, which may also be given as one: `--export onnx,litert`."""
 
 
 def run(

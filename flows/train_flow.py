@@ -6,6 +6,7 @@ Run it with `python flows/train_flow.py`; `--help` lists the parameters.
 import flows  # noqa: F401, before Prefect
 
 # isort: split
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,14 +22,17 @@ from artifacts.uri import local_path
 from flows import command_line
 from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
+from schemas.exports import ExportFormat
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION, WATCH
 from schemas.recipe import DEFAULT_NETWORK, PRESETS, Overrides
-from schemas.results import PublishedVersion
+from schemas.results import Dataset, PublishedVersion
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.watch import DEFAULT_WATCH, WatchRules
 from tasks.compare import compare
 from tasks.evaluate import evaluate
+from tasks.export import export_version
+from tasks.exporting import formats
 from tasks.find_cached_version import find_cached_version
 from tasks.inbox.folder import Inbox
 from tasks.load import load
@@ -58,11 +62,13 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     recipe: str,
     overrides: Overrides,
     compute: Compute,
+    export: tuple[ExportFormat, ...],
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
     overrides.applied_to(recipe_file.read(recipe))
     check_engine(compute)
+    formats.check(export)
     sources = [source, test_source] if test_source else [source]
     datasets.check(*sources)
     if inbox:
@@ -103,6 +109,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     compute: Annotated[Compute, Parameter(name="*"), COMPUTE] = LOCAL,
     store: Annotated[str, STORE, ADDRESS] = "store",
     keep: Annotated[int, Field(ge=1), STORE] = 20,
+    export: Annotated[tuple[ExportFormat, ...], command_line.COMMAS, STORE] = (),
     retrain: Annotated[bool, STORE] = False,
     watch: Annotated[WatchRules, Parameter(name="*"), WATCH] = DEFAULT_WATCH,
 ) -> State[PublishedVersion]:
@@ -120,11 +127,12 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         compute: Where shards are cached and the network is trained.
         store: Folder of the versions, or an object store's address.
         keep: Newest versions to keep, besides the champion, its predecessor and the best one so far.
+        export: Formats to export the version in, if it is the champion then: onnx,litert,litert-int8,savedmodel.
         retrain: Train even if nothing has changed since a version was trained.
         watch: Thresholds of the alarms about the store.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(source, test_source, inbox, store, recipe, overrides, compute)
+        check(source, test_source, inbox, store, recipe, overrides, compute, export)
     preset, versions = recipe_file.read(recipe), open_store(store).recover()
     with stopwatch() as seconds, cluster(compute):
         raw = load(source, test_source or None, rules)
@@ -139,24 +147,37 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
                 decision = compare(trained, evaluation, dataset, versions, gate, force or None)
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
                 published = publish(versions, recipe, dataset, trained, evaluation, decision, plots, seconds(), keep)
-    return _report(published, versions, inbox, watch)
+    return _finish(published, versions, dataset, export, inbox, watch)
 
 
-def _report(published: PublishedVersion, versions: Store, inbox: str, rules: WatchRules) -> State[PublishedVersion]:
+def _finish(  # noqa: PLR0913, the inputs of all steps
+    published: PublishedVersion,
+    versions: Store,
+    dataset: Dataset,
+    export: tuple[ExportFormat, ...],
+    inbox: str,
+    watch: WatchRules,
+) -> State[PublishedVersion]:
     """Run the steps after the decision, none of which changes it; return the run's final state."""
     published = report_training(published, versions)
     update_leaderboard(versions)
-    watch_store(versions, published.outcome, inbox, rules)
+    missing = [each for each in export if each not in versions.exports.names(published.version)]
+    if missing and published.version == versions.champion():
+        exports = export_version(versions, published.version, missing, dataset)
+        published = dataclasses.replace(published, exports=exports)
+    watch_store(versions, published.outcome, inbox, watch)
     if mirror.is_configured():
         track(versions)
     return Completed(name=published.outcome, message=published.summary, data=published)
 
 
 def summary(published: PublishedVersion) -> str:
-    """Format the decision, the metrics and the location of the report."""
+    """Format the decision, the metrics, the exports and the location of the report."""
+    exports = "".join(f"export:     {each.summary}\n" for each in published.exports)
     return (
         f"\n{published.decision_message}\n{published.metrics_message}\n"
         f"report:     {published.folder}/report.md\n"
+        f"{exports}"
         f"Prefect UI: {command_line.artifact_page(published.artifact)}"
     )
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from schemas.abstention import Abstention
 from schemas.counts import count
+from schemas.exports import Export
 from schemas.validation import Part, Validation
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ class PublishedVersion:
     n_folds: int = 0
     unchanged: bool = False
     artifact: UUID | None = None
+    exports: tuple[Export, ...] = ()
 
     @classmethod
     def from_card(cls, card: dict[str, Any], folder: str) -> Self:

@@ -32,6 +32,7 @@ def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult
 
     try:
         faults = [f"version {version}: {line}" for line in _rescore(store.verified_dir(version), reproduce=reproduce)]
+        faults += [f"version {version}: {line}" for line in store.exports.faults(version, store.card(version))]
     except StoreError as error:
         faults = [str(error)]
     checked = "files, metrics and retrained weights" if reproduce else "files and metrics"

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from artifacts.files import checksums, temporary_folder
+from artifacts.store.exports import Exports
 from artifacts.store.folder_storage import DAY
 from artifacts.store.history import History, new_event
 from artifacts.store.records import CardFile, Event, LayoutFile, State, parse
@@ -26,7 +27,7 @@ CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
 HISTORY, VERSIONS, CLAIMS, WORK = "history", "versions", "claims", "work"
-QUARANTINE, AUDITS = "quarantine", "audits"
+QUARANTINE, AUDITS, EXPORTS = "quarantine", "audits", "exports"
 LAYOUT_FILE, LAYOUT = "store.json", 2
 OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
 """Files of a store of layout 1, which has no `store.json`; `migrate` converts it."""
@@ -50,6 +51,7 @@ class Store:
         self._history = History(self._root.child(HISTORY))
         self._layout: dict[str, Any] = {}
         self._verified: set[int] = set()
+        self.exports = Exports(self._root.child(EXPORTS))
         self.quarantine = self._root.child(QUARANTINE)
         self.audits = self._root.child(AUDITS)
         self.work = self._root.child(WORK)
@@ -247,16 +249,10 @@ class Store:
             with contextlib.suppress(StoreError):
                 self._remove_work(self.card(version))
         self._root.tidy(DAY)
-        for name in (
-            HISTORY,
-            VERSIONS,
-            CLAIMS,
-            WORK,
-            QUARANTINE,
-            AUDITS,
-            *(f"{VERSIONS}/{n}" for n in self.versions()),
-        ):
+        folders = (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, AUDITS)
+        for name in (*folders, *(f"{VERSIONS}/{number}" for number in self.versions())):
             self._root.child(name).tidy(DAY)
+        self.exports.tidy(self.versions, DAY)
         return self
 
     def _append(self, event: str, version: int, run: str, reason: str, state: State, **details: object) -> bool:
@@ -303,6 +299,7 @@ class Store:
             if parse(CardFile, folder.read(CARD)).get("store", self.id) != self.id:
                 return
         folder.remove(CARD)
+        self.exports.remove(version)
         self._versions.remove_folder(str(version))
 
     def _remove_work(self, card: dict[str, Any]) -> None:

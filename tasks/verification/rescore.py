@@ -57,7 +57,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     from tasks.training import job, sampling
 
     stated = json.loads((folder / CARD).read_text("utf-8"))
-    dataset = _read_data(stated["data"], work.child("shards"))
+    dataset = read_data(stated["data"], work.child("shards"))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
     pairs = [
@@ -107,7 +107,7 @@ def _train(dataset: Dataset, recipe: Recipe, work: Storage) -> TrainingResult:
     return cross_validation.evaluate(dataset, trained, fit) if dataset.n_folds else trained
 
 
-def _read_data(data: dict[str, Any], shards: Storage) -> Dataset:
+def read_data(data: dict[str, Any], shards: Storage) -> Dataset:
     """Read and validate the data of a card's `data` entry; raise InputError if it isn't available any more."""
     rules = Rules.model_validate(data["rules"])
     source = datasets.load(data["source"], data["test_source"], rules)
