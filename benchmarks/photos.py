@@ -129,7 +129,7 @@ def _draw_ink(
 ) -> tuple[Floats, tuple[float, float]]:
     """Return how much ink covers each pixel, and the digit's length and the pen's width."""
     on_table = kind.around == "table"
-    length = side * random.uniform(0.3, 0.45 if on_table else 0.75) / (1 if len(paths) == 1 else 0.75 * len(paths))
+    length = side * random.uniform(0.3, 0.45 if on_table else 0.75) / (1 if len(paths) == 1 else 1.05 * len(paths))
     narrow, wide = (int(word) for word in kind.pen.replace(" px", "").split(" to "))
     pen = min(math.exp(random.uniform(math.log(narrow), math.log(wide))), length * MAX_PEN)
     turn = math.radians(random.uniform(-10, 10))
@@ -138,7 +138,7 @@ def _draw_ink(
     picture = Image.new("L", (size, size))
     canvas = ImageDraw.Draw(picture)
     for position, path in enumerate(paths):
-        offset = (position - (len(paths) - 1) / 2) * length * 0.95
+        offset = (position - (len(paths) - 1) / 2) * length * 1.1
         for segment in path:
             _stroke(canvas, _turn(segment * length + (0, offset), turn) + middle, pen)
     if kind.around == "frame":

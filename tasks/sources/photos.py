@@ -7,6 +7,7 @@ that `resample` brought to a size at which the steps take some 20 ms and a thin 
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +17,20 @@ from scipy.spatial import ConvexHull, QhullError
 
 WORK = 640
 """Most pixels of a side at which ink is found."""
-MIN_WORK = 240
+MIN_WORK = 160
 """Least pixels of the longer side: a smaller picture is enlarged, so that its edges keep their place in the mask."""
 THUMBNAIL = 80
 """Pixels of the longer side of the picture that shows paper and light: no grain, hardly any ink."""
 WINDOW = 0.17
 """Width of a stroke at most, as a share of the longer side; wider dark areas are shadow or table."""
+SURROUNDINGS = 0.4
+"""Width of a stroke's surroundings as a share of the longer side: ink covers less than half of them."""
 CLEAN = 0.9
 """Share of its surroundings' brightness from which a pixel of the thumbnail shows no ink."""
 BLUR, MIN_WEIGHT = 2.0, 0.05
 """Pixels of the thumbnail over which light is averaged, and the share of paper among them that is enough for it."""
+MAX_TABLE = 0.7
+"""Brightness of a table at most, as a share of the paper's."""
 N_LEVELS = 8
 """Number of brightnesses that are tried to separate paper from a table."""
 PAPER_AREA, PAPER_BORDER = (0.2, 0.95), 0.3
@@ -40,12 +45,15 @@ THRESHOLD = 0.42
 """Share of the ink's level from which a pixel is ink: printed lines and blurred edges are fainter."""
 NOISE = 5
 """Standard deviations of the paper's grain up to which nothing is ink."""
-GAP = 0.06
+GAP = 0.08
 """Half the gap that a broken stroke may have, as a share of the longest piece."""
 SPECK = 0.12
 """Length of a speck at most, as a share of the longest piece."""
 DIGIT = 0.5
-"""Length of another digit at least, as a share of the longest piece."""
+"""Height of another digit at least, as a share of the highest: the bar of a 5 is lower."""
+
+WIDE, HIGH = 0.9, 0.7
+"""Width of several digits at least, and height of each, as shares of their joint height."""
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -61,6 +69,7 @@ def resample(brightness: Floats) -> Floats:
     elif longest < MIN_WORK:
         factor = math.ceil(MIN_WORK / longest)
         picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
+        return ndimage.gaussian_filter(np.asarray(picture, np.float32), factor * 0.75)  # over the dots of one-bit ink
     return np.asarray(picture, np.float32)
 
 
@@ -70,14 +79,17 @@ def crop_to_paper(brightness: Floats) -> Floats:
     Without such a paper, return the picture.
     """
     small = _shrink(brightness)
-    levels = np.linspace(np.median(_border(small)), small.max(), N_LEVELS + 2)[1:-1]
-    papers = [_bright_part(small > level) for level in levels]
+    table, brightest = float(np.median(_border(small))), float(small.max())
+    if table > MAX_TABLE * brightest:
+        return brightness
+    papers = [_bright_part(small > level) for level in np.linspace(table, brightest, N_LEVELS + 2)[1:-1]]
     best = max(papers, key=_paper_fill)
     if _paper_fill(best) < PAPER_FILL:
         return brightness
     inner = ndimage.binary_erosion(best, iterations=2)
     where = np.asarray(Image.fromarray(inner).resize(brightness.shape[::-1])).astype(bool)
-    light = _resize(_light(np.where(inner, small, 0)), brightness.shape)
+    nearest = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
+    light = _resize(_light(small[tuple(nearest)]), brightness.shape)
     return np.where(where, brightness, light)[ndimage.find_objects(where.astype(np.uint8))[0]]
 
 
@@ -114,8 +126,8 @@ def _fill(mask: Mask) -> float:
     return float(mask.sum() / (height * width).min())
 
 
-def _shrink(brightness: Floats) -> Floats:
-    factor = max(1, math.ceil(max(brightness.shape) / THUMBNAIL))
+def _shrink(brightness: Floats, side: int = THUMBNAIL) -> Floats:
+    factor = max(1, math.ceil(max(brightness.shape) / side))
     return np.asarray(Image.fromarray(brightness).reduce(factor), np.float32)
 
 
@@ -126,7 +138,7 @@ def _light(small: Floats) -> Floats:
     is_paper = (small > CLEAN * closed).astype(np.float32)
     weight = ndimage.gaussian_filter(is_paper, BLUR, mode="nearest")
     mean = ndimage.gaussian_filter(small * is_paper, BLUR, mode="nearest") / np.maximum(weight, 1e-6)
-    return np.where(weight > MIN_WEIGHT, mean, closed)
+    return np.where(weight > MIN_WEIGHT, np.minimum(mean, closed), closed)  # the mean blurs the edge of a shadow
 
 
 def _resize(values: Floats, shape: tuple[int, ...]) -> Floats:
@@ -142,8 +154,18 @@ def subtract_background(brightness: Floats) -> Floats:
 
 
 def _has_bright_ink(brightness: Floats) -> bool:
-    background = np.median(_border(brightness))
-    return bool(brightness.max() - background > background - brightness.min())
+    """Check whether the ink is brighter than its surroundings, as chalk is."""
+    small = _shrink(brightness, THUMBNAIL // 3)  # a median takes long
+    window = round(SURROUNDINGS * max(small.shape)) | 1
+    around = ndimage.median_filter(small, (window, window), mode="nearest")
+    difference = brightness - _resize(around, brightness.shape)
+    n_most = _n_level(brightness)
+    ordered = np.partition(difference.ravel(), (n_most, -n_most))
+    return bool(ordered[-n_most:].mean() > -ordered[:n_most].mean())
+
+
+def _n_level(values: Floats) -> int:
+    return max(12, round(LEVEL_SHARE * values.size))
 
 
 def _border(values: NDArray[np.generic]) -> NDArray[np.generic]:
@@ -152,7 +174,7 @@ def _border(values: NDArray[np.generic]) -> NDArray[np.generic]:
 
 def ink_mask(ink: Floats, min_contrast: float) -> Mask:
     """Return which pixels are ink: the dark ones, above the paper's grain, the lines printed on it, and faint edges."""
-    n_darkest = max(12, round(LEVEL_SHARE * ink.size))
+    n_darkest = _n_level(ink)
     level = float(np.partition(ink.ravel(), -n_darkest)[-n_darkest:].mean())
     grain = 1.4826 * float(np.median(np.abs(ink)))
     if level < max(min_contrast, NOISE * grain):
@@ -177,13 +199,35 @@ def digits(mask: Mask) -> list[Mask]:
 
 
 def _group(mask: Mask, longest: float) -> list[Mask]:
-    """Join pieces that are close to each other into digits; leave out small ones that are far from all."""
+    """Join pieces that are close to each other into digits; leave out low ones that are far from all."""
+    mask = mask[ndimage.find_objects(mask.astype(np.uint8))[0]]
     near = ndimage.distance_transform_edt(~mask) <= GAP * longest
-    groups, _ = ndimage.label(near)
-    groups = np.where(mask, groups, 0)
-    boxes = ndimage.find_objects(groups)
-    lengths = [_length(box) for box in boxes]
-    return [groups == number + 1 for number, length in enumerate(lengths) if length >= DIGIT * max(lengths)]
+    groups = _boxed_parts(near, mask)
+    highest = max(_height(box) for _, box in groups)
+    return [digit for group, box in groups if _height(box) >= DIGIT * highest for digit in _split(group, box)]
+
+
+def _split(group: Mask, box: Box) -> list[Mask]:
+    """Return the digits of a group that is wider than a digit, if its high pieces stand beside each other."""
+    height, columns = _height(box), box[1]
+    if columns.stop - columns.start <= WIDE * height:
+        return [group]
+    pieces = [(piece, part) for piece, part in _boxed_parts(group, group) if _height(part) >= HIGH * height]
+    pieces.sort(key=lambda pair: pair[1][1].start)
+    are_apart = all(one[1].stop <= two[1].start for (_, one), (_, two) in pairwise(pieces))
+    return [piece for piece, _ in pieces] if are_apart and len(pieces) > 1 else [group]
+
+
+def _boxed_parts(near: Mask, mask: Mask) -> list[tuple[Mask, Box]]:
+    """Return the parts of a mask that are near each other, and their boxes."""
+    parts, _ = ndimage.label(near, np.ones((3, 3)))
+    parts = np.where(mask, parts, 0)
+    boxes = ndimage.find_objects(parts)
+    return [(parts == number + 1, box) for number, box in enumerate(boxes)]
+
+
+def _height(box: Box) -> int:
+    return box[0].stop - box[0].start
 
 
 def _length(box: Box) -> int:

@@ -105,10 +105,10 @@ def test_exif_orientation_of_pictures_is_applied(images, tmp_path):
 
 def test_pictures_keep_proportions_and_are_centred_by_mass():
     tall = np.zeros((300, 200), np.float32)
-    tall[20:220, 150:170] = 255
+    tall[20:220, 150:180] = 255
     found = normalize(tall)
     rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
-    assert (len(rows), len(columns)) == (20, 2)
+    assert (len(rows), len(columns)) == (20, 3)
     assert abs(rows.mean() - 14) <= 0.5
     assert abs(columns.mean() - 14) <= 0.5
 
