@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self
 
 from schemas.abstention import Abstention
@@ -11,7 +12,7 @@ from schemas.exports import Export
 from schemas.validation import Part, Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
     from uuid import UUID
 
@@ -77,7 +78,7 @@ class Dataset:
     tell equal images. `memory`, in MiB, limits a training that reads images from disk; None if they are in memory. With
     too few rows for a test part, `test` is all of `train`, to be evaluated by cross-validation with `n_folds`.
     `read_items` returns the names in the source of a part's rows, by ascending rows. `suspects` are the test rows whose
-    labels an audit of the same data calls errors; None if there was no audit.
+    labels an audit of the same data doubts, by a name of the rows; empty if there was none.
     """
 
     name: str
@@ -91,7 +92,7 @@ class Dataset:
     memory: int | None = None
     n_folds: int = 0
     read_items: Callable[[Part, NDArray[np.int64]], list[str]] | None = None
-    suspects: NDArray[np.int64] | None = None
+    suspects: Mapping[str, NDArray[np.int64]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,21 @@ class ScoredPredictions:
 
 
 @dataclass(frozen=True)
+class RestAccuracy:
+    """The accuracy on the test rows without some, such as `suspect labels`."""
+
+    left_out: str
+    n_left_out: int
+    n_rows: int
+    errors: int
+    interval: tuple[float, float]
+
+    @property
+    def accuracy(self) -> float:
+        return 1 - self.errors / self.n_rows
+
+
+@dataclass(frozen=True)
 class Evaluation(ScoredPredictions):
     """A network's metrics on the test rows; `right` is True for rows that were predicted correctly.
 
@@ -170,6 +186,7 @@ class Evaluation(ScoredPredictions):
     mistakes: tuple[Mistake, ...]
     right: NDArray[np.bool_]
     n_folds: int = 0
+    without_suspects: tuple[RestAccuracy, ...] = ()
 
     @property
     def rows_text(self) -> str:

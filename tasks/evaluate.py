@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from prefect import task
 from prefect.logging import get_run_logger
 
@@ -21,6 +23,8 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     network, held_out = trained.network, trained.held_out_probabilities
     probabilities = held_out if dataset.n_folds else predict_images(network, dataset.test)
     evaluation = metrics.evaluation(dataset.test, probabilities, threshold, dataset.n_folds)
+    audited = metrics.without_suspects(evaluation.right, dataset.suspects)
+    evaluation = dataclasses.replace(evaluation, without_suspects=audited)
     low, high = evaluation.interval
     interval = f"95 % interval {low:.2%} to {high:.2%}"
     get_run_logger().info(

@@ -113,6 +113,23 @@ def _mistakes(run: Run, address: Address) -> str:
     return f"{text}\n\n![Most confident mistakes]({address('mistakes')})"
 
 
+def _label_errors(run: Run, _address: Address) -> str:
+    audited = run.evaluation.without_suspects
+    if not audited:
+        return ""
+    rows = [
+        [f"without {rest.n_left_out:,} {rest.left_out}", f"{rest.n_rows:,}", f"{rest.errors:,}", f"{rest.accuracy:.2%}"]
+        for rest in audited
+    ]
+    evaluation = run.evaluation
+    rows.insert(0, ["all", f"{evaluation.n_rows:,}", f"{evaluation.errors:,}", f"{evaluation.accuracy:.2%}"])
+    return (
+        "An audit of this data doubts the labels of some test rows. Digits that are hard to read are among them, so that "
+        "the accuracy without them is too high.\n\n"
+        f"{table(['test rows', 'rows', 'mistakes', 'accuracy'], rows)}"
+    )
+
+
 def _data(run: Run, address: Address) -> str:
     rows = (
         ["name", run.validation.name],
@@ -166,6 +183,7 @@ SECTIONS = (
         },
     ),
     Section("Mistakes", _mistakes, {"mistakes": lambda i: plots.mistake_sheet(i.evaluation.mistakes, i.dataset.test)}),
+    Section("Doubtful labels", _label_errors),
     Section("Data", _data),
     Section("Recipe", _recipe),
     Section("Time", _time),

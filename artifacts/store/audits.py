@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from artifacts.reports import audit_report
 from artifacts.reports.markdown import as_links
 from artifacts.store.store import Store
-from schemas.audit import Audit
+from schemas.audit import LABEL, Audit
 
 SUSPECTS = "suspects.parquet"
 
@@ -34,9 +34,11 @@ def read_suspects(store: Store, fingerprint: str) -> pd.DataFrame | None:
         return None
 
 
-def suspect_test_rows(store: Store, fingerprint: str) -> NDArray[np.int64] | None:
-    """Return the test rows whose labels an audit of this data calls errors; None if there was none."""
+def suspect_test_rows(store: Store, fingerprint: str) -> dict[str, NDArray[np.int64]]:
+    """Return the test rows that an audit of this data lists as label errors: the probable ones, and all suspects."""
     suspects = read_suspects(store, fingerprint)
     if suspects is None:
-        return None
-    return suspects.loc[suspects["confident"] & (suspects["part"] == "test"), "row"].to_numpy(np.int64)
+        return {}
+    errors = suspects[(suspects["kind"] == LABEL) & (suspects["part"] == "test")]
+    rows = {"probable label errors": errors[errors["confident"]], "suspect labels": errors}
+    return {name: frame["row"].to_numpy(np.int64) for name, frame in rows.items()}

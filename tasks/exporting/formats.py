@@ -8,22 +8,21 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from schemas.digits import SIDE
 from schemas.errors import missing_extra
 from schemas.exports import ExportFormat
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # NumPy takes a tenth of a second, which `--help` would wait for
     import keras
+    import numpy as np
+    from numpy.typing import NDArray
 
 INPUT, OUTPUT = "pixels", "probabilities"
-Pixels = NDArray[np.uint8]
-Probabilities = NDArray[np.float32]
-Answer = Callable[[Pixels], Probabilities]
+Pixels: TypeAlias = "NDArray[np.uint8]"
+Probabilities: TypeAlias = "NDArray[np.float32]"
+Answer = Callable[["Pixels"], "Probabilities"]
 """From pixels, rows × 28 × 28, to probabilities, rows × 10."""
 
 
@@ -57,6 +56,7 @@ def _to_onnx(network: keras.Model, path: Path, _calibration: Pixels) -> None:
 
 
 def _open_onnx(path: Path) -> Answer:
+    import numpy as np
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -79,7 +79,7 @@ def _to_litert(network: keras.Model, path: Path, _calibration: Pixels, **options
 def _to_int8(network: keras.Model, path: Path, calibration: Pixels) -> None:
     import tensorflow as tf
 
-    examples = calibration[:, np.newaxis]
+    examples = calibration[:, None]
     _to_litert(
         network,
         path,
@@ -90,6 +90,7 @@ def _to_int8(network: keras.Model, path: Path, calibration: Pixels) -> None:
 
 
 def _open_litert(path: Path) -> Answer:
+    import numpy as np
     from ai_edge_litert.interpreter import Interpreter
 
     run = Interpreter(str(path)).get_signature_runner()
@@ -101,6 +102,7 @@ def _to_savedmodel(network: keras.Model, path: Path, _calibration: Pixels) -> No
 
 
 def _open_savedmodel(path: Path) -> Answer:
+    import numpy as np
     import tensorflow as tf
 
     model = tf.saved_model.load(path)  # `serve` lives as long as the model

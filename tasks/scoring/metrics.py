@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import beta, binomtest
@@ -10,7 +12,7 @@ from sklearn.metrics import confusion_matrix, log_loss, precision_recall_fscore_
 from schemas.abstention import ACCEPTED_SHARES, ALPHA, LEVELS, Abstention, AbstentionThreshold
 from schemas.digits import CLASSES
 from schemas.images import Images
-from schemas.results import ClassMetrics, Evaluation, Mistake
+from schemas.results import ClassMetrics, Evaluation, Mistake, RestAccuracy
 
 MAX_SHOWN_MISTAKES = 24
 CALIBRATION_BINS = 15
@@ -38,6 +40,18 @@ def evaluation(
         right=predicted == labels,
         n_folds=n_folds,
     )
+
+
+def without_suspects(right: NDArray[np.bool_], suspects: Mapping[str, NDArray[np.int64]]) -> tuple[RestAccuracy, ...]:
+    """Return the accuracy without each kind of suspect rows that there are."""
+    results = []
+    for name, rows in suspects.items():
+        rest = np.delete(right, rows)
+        if len(rows) and len(rest):
+            n_right = int(rest.sum())
+            interval = wilson_interval(n_right, len(rest))
+            results.append(RestAccuracy(name, len(rows), len(rest), len(rest) - n_right, interval))
+    return tuple(results)
 
 
 def wilson_interval(correct: int, rows: int) -> tuple[float, float]:
