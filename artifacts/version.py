@@ -13,7 +13,7 @@ from artifacts.reports.card import card, card_markdown, environment
 from artifacts.store import reference_profile, training_rows
 from schemas.gate import Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
-from schemas.run import Run
+from schemas.run import Resources, Run
 
 
 def describe(  # noqa: PLR0913, the inputs of a report
@@ -23,6 +23,7 @@ def describe(  # noqa: PLR0913, the inputs of a report
     evaluation: Evaluation,
     decision: Decision,
     seconds: Mapping[str, float],
+    resources: Resources,
 ) -> Run:
     """Collect the contents of the report and the card."""
     return Run(
@@ -38,6 +39,7 @@ def describe(  # noqa: PLR0913, the inputs of a report
         history=trained.history,
         evaluation=evaluation,
         seconds=dict(seconds),
+        resources=resources,
         environment=environment() | {"workers": trained.workers},
     )
 

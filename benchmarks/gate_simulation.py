@@ -19,8 +19,8 @@ from scipy.stats import norm
 
 from artifacts.store.records import State
 from schemas.gate import DEFAULT_GATE, Decision
-from tasks.scoring import evidence
-from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide
+from tasks.scoring import evidence, slices
+from tasks.scoring.gate import Candidate, Champion, ComparedRows, decide
 
 PAGE = Path(__file__).with_name("gate.md")
 N_ROWS, RETRAININGS = 10_000, 100
@@ -61,7 +61,7 @@ class Registry:
         self.models = {1: first}
         self.state = State(champion=1, best_champion=1, last_version=1)
         digests = np.arange(len(first), dtype=np.uint64) if digests is None else digests
-        self._rows = LabelledRows(np.arange(len(first), dtype=np.uint8) % 10, digests)
+        self._rows = ComparedRows(digests, (slices.by_digit(np.arange(len(first), dtype=np.uint8) % 10),))
 
     @property
     def champion(self) -> Model:

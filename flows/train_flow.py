@@ -117,7 +117,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
 
     Args:
         source: mnist, fashion-mnist, a file, a folder or shards.
-        recipe: plain as in the original project, fast takes seconds, best minutes; or the path of a recipe file, .toml.
+        recipe: plain as the original project, fast takes seconds, best minutes, robust bears noise; or a file, .toml.
         overrides: Changes to the recipe. An empty field keeps the recipe's value.
         test_source: Source of the test rows, if not the source itself.
         inbox: Folder of further training data; files are moved to its done/ or rejected/.

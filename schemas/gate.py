@@ -38,19 +38,42 @@ class GateRules(BaseModel):
     )
     max_model_mib: float = Field(20, gt=0, description="Maximum size of a candidate's weights, in MiB.")
     max_latency_ms: float = Field(50, gt=0, description="Maximum median time per image, in milliseconds.")
+    max_robustness_loss: float = Field(
+        100,
+        ge=0,
+        le=100,
+        description="Percentage points of accuracy on corrupted images that a candidate may lose; 100: off.",
+    )
 
 
 DEFAULT_GATE = GateRules()
 
 
 @dataclass(frozen=True)
-class ClassTest:
-    """Paired test whether the candidate's recall of a class is lower than the champion's; counts as in `Comparison`."""
+class SliceTest:
+    """Paired test whether the candidate is worse than the champion in a slice; counts as in `Comparison`.
 
-    label: int
+    The p-value is corrected for the number of slices.
+    """
+
+    division: str
+    slice: str
+    n_rows: int
     fixed: int
     made: int
     p_value: float
+
+    def __str__(self) -> str:
+        return f"{self.division} {self.slice}"
+
+
+@dataclass(frozen=True)
+class CorruptionComparison:
+    """The accuracy of the candidate and of the champion on images with one corruption."""
+
+    corruption: str
+    accuracy: float
+    champion_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -84,9 +107,16 @@ class Comparison:
     lower: float
     margin: float
     new_rows: int
-    classes: tuple[ClassTest, ...] = ()
+    slices: tuple[SliceTest, ...] = ()
+    corruptions: tuple[CorruptionComparison, ...] = ()
     fixed_rows: tuple[int, ...] = ()
     broken_rows: tuple[int, ...] = ()
+
+    @property
+    def robustness_loss(self) -> float:
+        """How much less accurate the candidate is on corrupted images, in percentage points; 0 without any."""
+        losses = [one.champion_accuracy - one.accuracy for one in self.corruptions]
+        return 100 * sum(losses) / max(len(losses), 1)
 
     @property
     def is_better(self) -> bool:

@@ -66,6 +66,18 @@ class Recipe(BaseModel):
     elastic: Annotated[float, AUGMENTATION, Range(0, 1.5)] = Field(
         0, ge=0, le=3, description="Elastic distortion: standard deviation of 7 × 7 displacements, in pixels."
     )
+    noise: Annotated[float, AUGMENTATION] = Field(
+        0, ge=0, le=1, description="Add noise to some images: standard deviation up to this share of white."
+    )
+    blur: Annotated[float, AUGMENTATION] = Field(
+        0, ge=0, le=1, description="Blend some images with the mean of 5 × 5 pixels, up to this share."
+    )
+    haze: Annotated[float, AUGMENTATION] = Field(
+        0, ge=0, le=1, description="Brighten the background of some images unevenly, up to this share of white."
+    )
+    occlusion: Annotated[float, AUGMENTATION] = Field(
+        0, ge=0, le=1, description="Cover some images by a grey bar, up to this share of the side wide."
+    )
     validation_fraction: float = Field(
         0.05,
         ge=0,
@@ -76,8 +88,16 @@ class Recipe(BaseModel):
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, order and augmentation.")
 
     @property
-    def augments(self) -> bool:
+    def deforms(self) -> bool:
         return any((self.rotation, self.scaling, self.shear, self.shift, self.elastic))
+
+    @property
+    def corrupts(self) -> bool:
+        return any((self.noise, self.blur, self.haze, self.occlusion))
+
+    @property
+    def augments(self) -> bool:
+        return self.deforms or self.corrupts
 
     @model_validator(mode="after")
     def _patience_needs_validation(self) -> Self:

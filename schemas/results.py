@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 from schemas.abstention import Abstention
 from schemas.counts import count
 from schemas.exports import Export
+from schemas.slices import CorruptedAnswers, Division, SliceMetrics
 from schemas.validation import Part, Validation
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class Dataset:
     The fingerprint depends on pixels and labels alone; `profile` describes the training images. The digests, one a row,
     tell equal images. `memory`, in MiB, limits a training that reads images from disk; None if they are in memory. With
     too few rows for a test part, `test` is all of `train`, to be evaluated by cross-validation with `n_folds`.
+    `test_origin` divides the test rows by the file that they come from, if there are several, but not too many.
     `read_items` returns the names in the source of a part's rows, by ascending rows. `suspects` are the test rows whose
     labels an audit of the same data doubts, by a name of the rows; empty if there was none.
     """
@@ -91,6 +93,7 @@ class Dataset:
     validation: Validation
     memory: int | None = None
     n_folds: int = 0
+    test_origin: Division | None = None
     read_items: Callable[[Part, NDArray[np.int64]], list[str]] | None = None
     suspects: Mapping[str, NDArray[np.int64]] = MappingProxyType({})
 
@@ -177,7 +180,8 @@ class RestAccuracy:
 class Evaluation(ScoredPredictions):
     """A network's metrics on the test rows; `right` is True for rows that were predicted correctly.
 
-    With `n_folds`, each row was predicted by a network that was trained on the other folds.
+    With `n_folds`, each row was predicted by a network that was trained on the other folds; then no images are
+    corrupted.
     """
 
     classes: tuple[ClassMetrics, ...]
@@ -187,6 +191,9 @@ class Evaluation(ScoredPredictions):
     right: NDArray[np.bool_]
     n_folds: int = 0
     without_suspects: tuple[RestAccuracy, ...] = ()
+    divisions: tuple[Division, ...] = ()
+    slices: tuple[SliceMetrics, ...] = ()
+    corrupted: CorruptedAnswers | None = None
 
     @property
     def rows_text(self) -> str:

@@ -12,6 +12,25 @@ from schemas.results import Evaluation
 from schemas.training import EpochRecord
 from schemas.validation import Validation
 
+WATTS_PER_CORE = 12.0
+"""Power of a busy core: what Green Algorithms (Lannelongue et al. 2021) assumes for an unknown processor."""
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a run used: processor time, and peak memory. Other machines of a cluster aren't included."""
+
+    cpu_seconds: float
+    peak_memory_mib: float
+
+    @property
+    def watt_hours(self) -> float:
+        """An estimate from the processor time alone, without memory, idle power and cooling."""
+        return self.cpu_seconds * WATTS_PER_CORE / 3600
+
+    def to_dict(self) -> dict[str, float]:
+        return dataclasses.asdict(self) | {"watt_hours": self.watt_hours, "assumed_watts_per_core": WATTS_PER_CORE}
+
 
 @dataclass(frozen=True)
 class Run:
@@ -33,6 +52,7 @@ class Run:
     history: tuple[EpochRecord, ...]
     evaluation: Evaluation
     seconds: dict[str, float]
+    resources: Resources
     environment: dict[str, Any]
 
     def metrics(self) -> dict[str, Any]:
@@ -43,7 +63,10 @@ class Run:
             "abstention": dataclasses.asdict(evaluation.abstention),
             "classes": [dataclasses.asdict(metrics) for metrics in evaluation.classes],
             "mistakes": [dataclasses.asdict(mistake) for mistake in evaluation.mistakes],
+            "slices": [dataclasses.asdict(metrics) for metrics in evaluation.slices],
+            "corruptions": evaluation.corrupted.accuracies if evaluation.corrupted else {},
             "seconds": self.seconds,
+            "resources": self.resources.to_dict(),
             "recipe": self.recipe.model_dump(mode="json"),
             "recipe_name": self.recipe_name,
             "dataset": {

@@ -31,7 +31,7 @@ def compare(  # noqa: PLR0913, the inputs of a decision
         if agreement and agreement.is_denied
         else ""
     )
-    rows = gate.LabelledRows(dataset.test.labels, dataset.test_digests, denied)
+    rows = gate.ComparedRows(dataset.test_digests, evaluation.divisions, denied)
     decision = gate.decide(candidate, champion, rows, rules, best=best, refused_before=state.refusals, forced=force)
     get_run_logger().info("%s: %s", "promote" if decision.promoted else "refuse", decision.reason)
     return dataclasses.replace(decision, after_event=state.event)

@@ -16,15 +16,22 @@ from tasks.orchestration.stopwatch import timed
 @timed
 def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     """Return the network's metrics on the dataset's test images, or those of cross-validation."""
-    from tasks.inference.model import predict_images
-    from tasks.scoring import metrics
+    from tasks.inference.predictor import predict_in_pieces, predictor
+    from tasks.scoring import metrics, slices
+    from tasks.scoring.robustness import corrupted_answers
 
     threshold = metrics.abstention_threshold(trained.held_out_probabilities, trained.held_out_labels)
-    network, held_out = trained.network, trained.held_out_probabilities
-    probabilities = held_out if dataset.n_folds else predict_images(network, dataset.test)
+    predict, held_out = predictor(trained.network), trained.held_out_probabilities
+    probabilities = held_out if dataset.n_folds else predict_in_pieces(predict, dataset.test)
     evaluation = metrics.evaluation(dataset.test, probabilities, threshold, dataset.n_folds)
-    audited = metrics.without_suspects(evaluation.right, dataset.suspects)
-    evaluation = dataclasses.replace(evaluation, without_suspects=audited)
+    divisions = slices.divide(dataset)
+    evaluation = dataclasses.replace(
+        evaluation,
+        without_suspects=metrics.without_suspects(evaluation.right, dataset.suspects),
+        divisions=divisions,
+        slices=slices.metrics(divisions, evaluation.right),
+        corrupted=None if dataset.n_folds else corrupted_answers([predict], dataset.test)[0],
+    )
     low, high = evaluation.interval
     interval = f"95 % interval {low:.2%} to {high:.2%}"
     get_run_logger().info(

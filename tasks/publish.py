@@ -12,6 +12,7 @@ from artifacts.store.store import MODEL, Store
 from schemas.gate import Decision
 from schemas.results import Dataset, Evaluation, Plots, PublishedVersion, TrainingResult
 from schemas.text import printable
+from tasks.orchestration import resources
 from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
 
@@ -38,7 +39,7 @@ def publish(  # noqa: PLR0913, the inputs of a report
     from tasks.inference import model
 
     with store.new_version() as (number, folder):
-        run = version.describe(recipe, dataset, trained, evaluation, decision, seconds)
+        run = version.describe(recipe, dataset, trained, evaluation, decision, seconds, resources.measure())
         model.save_network(trained.network, folder / MODEL)
         card = version.write(folder, number, run_name(), run, dataset, plots)
         if not store.publish(number, folder, card, keep):

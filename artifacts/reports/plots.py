@@ -73,6 +73,31 @@ def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
     return figure
 
 
+def robustness_heatmap(accuracies: Mapping[str, Mapping[str, float]]) -> Figure | None:
+    """Draw the accuracy of each network (row) under each corruption (column)."""
+    if not accuracies:
+        return None
+    values = np.array([list(by_corruption.values()) for by_corruption in accuracies.values()])
+    figure = Figure(figsize=(9, 1.5 + 0.4 * len(accuracies)), layout="constrained")
+    axes = figure.subplots()
+    sns.heatmap(
+        values,
+        ax=axes,
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        cbar=False,
+        annot=100 * values,
+        fmt=".0f",
+        xticklabels=list(next(iter(accuracies.values()))),
+        yticklabels=list(accuracies),
+    )
+    axes.set_title("Accuracy by corruption, percent", fontsize=10)
+    axes.tick_params(axis="x", rotation=40, length=0)
+    axes.tick_params(axis="y", rotation=0, length=0)
+    return figure
+
+
 def learning_curve(history: Sequence[EpochRecord], *, augmented: bool) -> Figure:
     """Draw loss and error rate of each epoch, on the training rows and on the held-out rows."""
     training = "training, augmented" if augmented else "training"

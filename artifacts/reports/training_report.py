@@ -13,7 +13,8 @@ from artifacts.reports.markdown import Address, Section, bold, code, inert, tabl
 from schemas.counts import count
 from schemas.gate import Comparison, Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
-from schemas.run import Run
+from schemas.run import WATTS_PER_CORE, Run
+from schemas.slices import SliceMetrics
 
 ORIGINAL_ACCURACY = 0.9756
 """Accuracy of the plain Keras script that this project grew from."""
@@ -106,6 +107,49 @@ def _classes(run: Run, _address: Address) -> str:
     return table(["digit", "precision", "recall", "F1", "images"], rows)
 
 
+def _slices(run: Run, _address: Address) -> str:
+    comparison = run.decision.comparison
+    tests = {(test.division, test.slice): test for test in comparison.slices} if comparison else {}
+
+    def cells(metrics: SliceMetrics) -> list[object]:
+        low, high = metrics.interval
+        row = [f"{metrics.division}: {metrics.slice}", f"{metrics.n_rows:,}", f"{metrics.accuracy:.2%}"]
+        row.append(f"{low:.2%} to {high:.2%}")
+        if not tests:
+            return [*row]
+        test = tests.get((metrics.division, metrics.slice))
+        return [
+            *row,
+            *([f"{test.fixed:,}", f"{test.made:,}", f"{test.p_value:.2g}"] if test else ["", "", "too few rows"]),
+        ]
+
+    header = ["slice", "rows", "accuracy", "95 % interval", *(["fixed", "newly made", "p for worse"] if tests else [])]
+    note = "The p-values are corrected for the number of slices (Holm).\n\n" if tests else ""
+    return note + table(header, map(cells, run.evaluation.slices)) if run.evaluation.slices else ""
+
+
+def _robustness(run: Run, address: Address) -> str:
+    corrupted, comparison = run.evaluation.corrupted, run.decision.comparison
+    if corrupted is None:
+        return ""
+    mean = sum(corrupted.accuracies.values()) / len(corrupted.names)
+    parts = [f"{mean:.2%} of {len(corrupted.rows):,} test digits are recognised under a corruption, on average over 15"]
+    if comparison and comparison.corruptions:
+        parts.append(f"{-comparison.robustness_loss:+.2f} percentage points against the champion")
+    return f"{'; '.join(parts)}.\n\n![Accuracy by corruption]({address('robustness')})"
+
+
+def _accuracies_by_network(decision: Decision, evaluation: Evaluation) -> dict[str, dict[str, float]]:
+    """Return the accuracies by corruption of the candidate and, if there is one, the champion, on the same rows."""
+    comparison = decision.comparison
+    if comparison and comparison.corruptions:
+        return {
+            "this version": {one.corruption: one.accuracy for one in comparison.corruptions},
+            f"version {decision.champion}": {one.corruption: one.champion_accuracy for one in comparison.corruptions},
+        }
+    return {"this version": evaluation.corrupted.accuracies} if evaluation.corrupted else {}
+
+
 def _mistakes(run: Run, address: Address) -> str:
     if not run.evaluation.mistakes:
         return "None."
@@ -157,7 +201,9 @@ def _time(run: Run, _address: Address) -> str:
         f"{table(['task', 'seconds', 'share'], [*rows, ['total', f'{total:.2f}', '100%']])}\n\n"
         f"Orchestration took {seconds.get('orchestration', 0.0) / total:.1%} of it, "
         f"the start-up (imports, a temporary Prefect server) {seconds.get('start-up', 0.0) / total:.0%}. "
-        "Publishing isn't included: it follows this report."
+        "Publishing isn't included: it follows this report.\n\n"
+        f"Processor time {run.resources.cpu_seconds:.0f} s, peak memory {run.resources.peak_memory_mib:,.0f} MiB, "
+        f"child processes included; about {run.resources.watt_hours:.2f} Wh, if a busy core takes {WATTS_PER_CORE:g} W."
     )
 
 
@@ -173,6 +219,12 @@ SECTIONS = (
         {"confusion_matrix": lambda i: plots.confusion_heatmap(i.evaluation.confusion_matrix, i.evaluation.accuracy)},
     ),
     Section("Each digit", _classes),
+    Section("Slices", _slices),
+    Section(
+        "Robustness",
+        _robustness,
+        {"robustness": lambda i: plots.robustness_heatmap(_accuracies_by_network(i.decision, i.evaluation))},
+    ),
     Section(
         "Learning curve",
         lambda _run, address: f"![Learning curve]({address('learning_curve')})",

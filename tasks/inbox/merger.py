@@ -184,6 +184,7 @@ def _append(train: CheckedPart, files: dict[Path, CheckedPart]) -> CheckedPart:
         digests=keys.digests,
         positions=np.concatenate([train.positions, np.arange(train.n_input, n_input)]),
         read_input=read_input,
+        origins=(("source", 0), *((path.name, start) for path, start in zip(files, starts, strict=True))),
     )
 
 

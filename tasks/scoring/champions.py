@@ -25,10 +25,11 @@ def answer(
     """Return the candidate, the champion and the best champion so far with their answers; None if there is none."""
     from tasks.inference.answers import right_answers
     from tasks.inference.predictor import predict_in_pieces, predictor
+    from tasks.scoring.robustness import corrupted_answers
 
     measurements = gate.measure(trained, evaluation, dataset.test)
     if state.champion is None:
-        return Candidate(evaluation.right, measurements), None, None
+        return Candidate(evaluation.right, measurements, corrupted=evaluation.corrupted), None, None
     numbers = list(dict.fromkeys((state.champion, state.best_champion or state.champion)))
     loaded = [_load(store, number) for number in numbers]
     predictors = [predict for predict, _, _ in loaded if predict]
@@ -41,9 +42,12 @@ def answer(
         Champion(number, theirs.pop(0) if predict else None, np.isin(dataset.test_digests, digests), fault)
         for number, (predict, digests, fault) in zip(numbers, loaded, strict=True)
     ]
+    if evaluation.corrupted and champions[0].right is not None:
+        champions[0] = champions[0]._replace(corrupted=corrupted_answers(predictors[:1], dataset.test)[0])
     known = loaded[0][1]  # empty if an earlier release made the version: then no row counts as new
     n_new = int((~np.isin(dataset.train_digests, known)).sum()) if len(known) else 0
-    return Candidate(ours, measurements, n_new, len(dataset.train_digests)), champions[0], champions[-1]
+    candidate = Candidate(ours, measurements, n_new, len(dataset.train_digests), evaluation.corrupted)
+    return candidate, champions[0], champions[-1]
 
 
 def _load(store: Store, version: int) -> tuple[Predict | None, NDArray[np.uint64], str]:

@@ -14,14 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.counts import count
-from schemas.digits import CLASSES
-from schemas.gate import ClassTest, Comparison, Decision, GateRules
+from schemas.gate import Comparison, CorruptionComparison, Decision, GateRules, SliceTest
 from schemas.images import Images
 from schemas.results import Evaluation, TrainingResult
+from schemas.slices import CorruptedAnswers, Division
 from schemas.text import printable
-from tasks.scoring import evidence
+from tasks.scoring import evidence, slices
 
 MAX_SHOWN_ROWS = 16
+MIN_SLICE_ROWS = 20
+"""Compared rows that a slice needs to be tested: on fewer, no difference can be significant among so many slices."""
 MIN_NEW_SHARE = 0.01
 """Share of new training rows from which a candidate that is as good replaces the champion: not for a single row."""
 
@@ -36,6 +38,7 @@ class Candidate(NamedTuple):
     measurements: dict[str, float]
     new_rows: int = 0
     n_rows: int = 0
+    corrupted: CorruptedAnswers | None = None
 
     @property
     def has_new_data(self) -> bool:
@@ -52,13 +55,14 @@ class Champion(NamedTuple):
     right: NDArray[np.bool_] | None
     trained_on: NDArray[np.bool_]
     fault: str = ""
+    corrupted: CorruptedAnswers | None = None
 
 
-class LabelledRows(NamedTuple):
-    """The labels of the test rows, the digests of their images, and why the labels can't be trusted, or ""."""
+class ComparedRows(NamedTuple):
+    """The digests of the test images, their divisions into slices, and why the labels can't be trusted, or ""."""
 
-    labels: NDArray[np.uint8]
     digests: NDArray[np.uint64]
+    divisions: tuple[Division, ...]
     fault: str = ""
 
 
@@ -112,11 +116,17 @@ def _not_better(decision: Decision, _rules: GateRules) -> str | None:
     return f"{_changes(decision, comparison)}; {needed}; --gate-margin {margin:g} would have been enough this time"
 
 
-def _worse_classes(decision: Decision, rules: GateRules) -> str | None:
-    classes = decision.comparison.classes if decision.comparison else ()
-    p_values = evidence.holm([test.p_value for test in classes])
-    worse = [str(test.label) for test, p in zip(classes, p_values, strict=True) if p < rules.gate_alpha]
-    return f"significantly lower for {', '.join(worse)} ({_flag('gate_alpha', rules)})" if worse else None
+def _worse_slices(decision: Decision, rules: GateRules) -> str | None:
+    tests = decision.comparison.slices if decision.comparison else ()
+    worse = [str(test) for test in tests if test.p_value < rules.gate_alpha]
+    return f"significantly worse for {', '.join(worse)} ({_flag('gate_alpha', rules)})" if worse else None
+
+
+def _less_robust(decision: Decision, rules: GateRules) -> str | None:
+    loss = decision.comparison.robustness_loss if decision.comparison else 0.0
+    if loss <= rules.max_robustness_loss:
+        return None
+    return f"{loss:.2f} points lower on corrupted images ({_flag('max_robustness_loss', rules)})"
 
 
 CRITERIA = (
@@ -132,7 +142,8 @@ CRITERIA = (
     ),
     limit("latency in ms", "max_latency_ms", "{:.3g} for one image is too long", _latency),
     Criterion("comparison with the champion", "gate_margin", _not_better),
-    Criterion("recall", "gate_alpha", _worse_classes),
+    Criterion("accuracy in slices", "gate_alpha", _worse_slices),
+    Criterion("robustness", "max_robustness_loss", _less_robust),
 )
 
 
@@ -144,7 +155,7 @@ def measure(trained: TrainingResult, evaluation: Evaluation, images: Images) -> 
 def decide(  # noqa: PLR0913, the inputs of a decision
     candidate: Candidate,
     champion: Champion | None,
-    rows: LabelledRows,
+    rows: ComparedRows,
     rules: GateRules,
     *,
     best: Champion | None = None,
@@ -166,8 +177,8 @@ def decide(  # noqa: PLR0913, the inputs of a decision
         promoted=False,
         reason="",
         champion=None if champion is None else champion.version,
-        rows=len(rows.labels),
-        accuracy=float(candidate.right.reshape(len(rows.labels), -1)[:, 0].mean()),
+        rows=len(rows.digests),
+        accuracy=float(candidate.right.reshape(len(rows.digests), -1)[:, 0].mean()),
         measurements=candidate.measurements,
         comparison=comparison,
         is_proven=champion is None or (comparison is not None and comparison.is_better),
@@ -221,10 +232,10 @@ def _incomparable(champion: Champion, fault: str, role: str) -> str:
 
 
 def _compare(  # noqa: PLR0913, the inputs of a decision
-    candidate: Candidate, champion: Champion, best: Champion, rows: LabelledRows, rules: GateRules, refused_before: int
+    candidate: Candidate, champion: Champion, best: Champion, rows: ComparedRows, rules: GateRules, refused_before: int
 ) -> Comparison:
     """Compare the candidate with both champions on the distinct test rows that neither was trained on."""
-    distinct = np.zeros(len(rows.labels), bool)
+    distinct = np.zeros(len(rows.digests), bool)
     distinct[np.unique(rows.digests, return_index=True)[1]] = True
     trained_on = champion.trained_on | best.trained_on
     compared = np.flatnonzero(distinct & ~trained_on)
@@ -254,7 +265,8 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
         lower=100 * evidence.lower_bound(over_best, p_threshold),
         margin=max(rules.gate_margin, shown),
         new_rows=candidate.new_rows,
-        classes=_class_tests(rows.labels, fixed_rows, broken_rows),
+        slices=_slice_tests(rows.divisions, compared, fixed_rows, broken_rows),
+        corruptions=_compare_corrupted(candidate.corrupted, champion.corrupted, compared),
         fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
         broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
     )
@@ -266,14 +278,34 @@ def _answers(one: Candidate | Champion, compared: NDArray[np.intp]) -> NDArray[n
     return one.right[compared].reshape(len(compared), -1)
 
 
-def _class_tests(
-    labels: NDArray[np.uint8], fixed_rows: NDArray[np.intp], broken_rows: NDArray[np.intp]
-) -> tuple[ClassTest, ...]:
-    fixed, made = (np.bincount(labels[rows], minlength=len(CLASSES)).tolist() for rows in (fixed_rows, broken_rows))
-    return tuple(
-        ClassTest(label, fixed[label], made[label], evidence.mcnemar_test(made[label], fixed[label]))
-        for label in CLASSES
-    )
+def _slice_tests(
+    divisions: tuple[Division, ...],
+    compared: NDArray[np.intp],
+    fixed_rows: NDArray[np.intp],
+    broken_rows: NDArray[np.intp],
+) -> tuple[SliceTest, ...]:
+    """Test all slices that have enough rows."""
+    tests = []
+    for division in divisions:
+        counts = (slices.count(division, rows) for rows in (compared, fixed_rows, broken_rows))
+        for name, n_rows, fixed, made in zip(division.slices, *counts, strict=True):
+            if n_rows >= MIN_SLICE_ROWS:
+                tests.append(SliceTest(division.name, name, n_rows, fixed, made, evidence.mcnemar_test(made, fixed)))
+    corrected = evidence.holm([test.p_value for test in tests])
+    return tuple(dataclasses.replace(test, p_value=p_value) for test, p_value in zip(tests, corrected, strict=True))
+
+
+def _compare_corrupted(
+    ours: CorruptedAnswers | None, theirs: CorruptedAnswers | None, compared: NDArray[np.intp]
+) -> tuple[CorruptionComparison, ...]:
+    """Compare the accuracies on corrupted images of the compared rows, if there are any."""
+    if ours is None or theirs is None:
+        return ()
+    selected = np.isin(ours.rows, compared)
+    if not selected.any():
+        return ()
+    accuracies = (one.right[:, selected].mean(axis=1).tolist() for one in (ours, theirs))
+    return tuple(CorruptionComparison(*each) for each in zip(ours.names, *accuracies, strict=True))
 
 
 def _flag(threshold: str, rules: GateRules) -> str:

@@ -52,6 +52,7 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
         ),
         bad_shards=tuple(shard.fault for shard in shards if shard.fault),
         n_unreadable=_count_unreadable(shards),
+        origins=tuple(zip((shard.shard.item for shard in good), starts[:-1].tolist(), strict=True)),
     )
 
 

@@ -1,12 +1,16 @@
-"""Random deformation of digits inside the training graph: a small affine map and an elastic one.
+"""Random augmentation of digits inside the training graph: a small affine map, an elastic one, and corruptions.
 
 Each group of 32 images shares one deformation, so that a pixel is gathered for all of them at once; that is much faster
 than deforming each image separately. The order of rows, and thus the groups, differ in every epoch.
+
+A corruption changes consecutive rows of a batch, which are random rows, too. To add one, add a field to the recipe and
+an entry to `CORRUPTIONS`.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -15,6 +19,7 @@ from schemas.recipe import Recipe
 from tasks.training.worker import GROUP, BatchShard
 
 CONTROL_POINTS = 7
+WHITE = 255.0
 PADDED_SIDE = SIDE + 2  # a border of background, so that edge pixels have all four neighbours
 
 
@@ -33,6 +38,66 @@ def deform(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, shard: BatchShard
     deformed = _sample(tf.reshape(bordered, [n_groups * PADDED_SIDE**2, GROUP]), _positions(shard, seed, recipe))
     by_image = tf.transpose(tf.reshape(deformed, [n_groups, PIXEL_COUNT, GROUP]), [0, 2, 1])
     return tf.reshape(by_image, [n_groups * GROUP, PIXEL_COUNT])[:n_rows]
+
+
+class Draws:
+    """Random numbers for a worker's rows of a piece of the batch; each call returns others."""
+
+    def __init__(self, seed: tf.Tensor, n_rows: tf.Tensor, own: slice) -> None:
+        self._seed, self._n_rows, self._own = seed, n_rows, own
+
+    def __call__(self, *shape: int, draw: Callable[..., tf.Tensor] = tf.random.stateless_uniform) -> tf.Tensor:
+        self._seed = tf.random.experimental.stateless_fold_in(self._seed, 0)
+        # Every worker draws for the whole piece, so that the draws don't depend on the workers.
+        return draw([self._n_rows, *shape], self._seed)[self._own]
+
+
+def corrupt(images: tf.Tensor, seed: tf.Tensor, recipe: Recipe, shard: BatchShard) -> tf.Tensor:
+    """Corrupt half of a batch, each part of it in one way; return a shard's images (rows × 784, float)."""
+    used = [(function, strength) for name, function in CORRUPTIONS.items() if (strength := getattr(recipe, name))]
+    pieces = []
+    for number, (function, strength) in enumerate(used):
+        first, last = (shard.n_rows * n // (2 * len(used)) for n in (number, number + 1))
+        own_first, own_last = (tf.clip_by_value(row, first, last) for row in (shard.first, shard.last))
+        own_seed = tf.random.experimental.stateless_fold_in(seed, 1 + number)
+        draws = Draws(own_seed, last - first, slice(own_first - first, own_last - first))
+        piece = tf.reshape(images[own_first - shard.first : own_last - shard.first], [-1, SIDE, SIDE])
+        corrupted = tf.clip_by_value(function(piece, strength, draws), 0.0, WHITE)
+        pieces.append(tf.reshape(corrupted, [-1, PIXEL_COUNT]))
+    rest = tf.clip_by_value(shard.n_rows // 2, shard.first, shard.last) - shard.first
+    return tf.concat([*pieces, images[rest:]], axis=0)
+
+
+def _noise(images: tf.Tensor, strength: float, draws: Draws) -> tf.Tensor:
+    deviation = WHITE * strength * draws(1, 1)
+    return images + deviation * draws(SIDE, SIDE, draw=tf.random.stateless_normal)
+
+
+def _blur(images: tf.Tensor, strength: float, draws: Draws) -> tf.Tensor:
+    means = tf.nn.avg_pool2d(images[..., None], 5, 1, "SAME")[..., 0]
+    return images + strength * draws(1, 1) * (means - images)
+
+
+def _haze(images: tf.Tensor, strength: float, draws: Draws) -> tf.Tensor:
+    unevenness = draws(1, 1)
+    clouds = tf.image.resize(draws(4, 4, 1), [SIDE, SIDE])[..., 0]
+    return images + strength * draws(1, 1) * (1 - unevenness * clouds) * (WHITE - images)
+
+
+def _occlusion(images: tf.Tensor, strength: float, draws: Draws) -> tf.Tensor:
+    centre, half, grey = SIDE * draws(2, 1), SIDE / 2 * strength * draws(1), WHITE * draws(1, 1)
+    is_inside = tf.abs(tf.range(SIDE, dtype=tf.float32) - centre[:, 0]) < half
+    is_upright = draws(1, 1) < 0.5  # noqa: PLR2004, as often as not
+    return tf.where(tf.where(is_upright, is_inside[:, None], is_inside[:, :, None]), grey, images)
+
+
+CORRUPTIONS: dict[str, Callable[[tf.Tensor, float, Draws], tf.Tensor]] = {
+    "noise": _noise,
+    "blur": _blur,
+    "haze": _haze,
+    "occlusion": _occlusion,
+}
+"""Functions that corrupt images (rows × 28 × 28, from 0 to 255) up to the strength in the recipe's field."""
 
 
 def _positions(shard: BatchShard, seed: tf.Tensor, recipe: Recipe) -> tf.Tensor:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.recipe import Recipe
-from tasks.training.augmentation import deform
+from tasks.training.augmentation import corrupt, deform
 from tasks.training.worker import BatchShard, Worker
 
 Sums = tuple[tf.Tensor, tf.Tensor]
@@ -28,8 +28,10 @@ def compile_block(
 
     def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> Sums:
         images = tf.cast(pixels, tf.float32)
-        if recipe.augments:
+        if recipe.deforms:
             images = deform(images, seed, recipe, shard)
+        if recipe.corrupts:
+            images = corrupt(images, seed, recipe, shard)
         with tf.GradientTape() as tape:
             probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)
             summed_loss = shard.weight * loss(tf.one_hot(labels, len(CLASSES)), probabilities)

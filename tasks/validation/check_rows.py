@@ -13,9 +13,13 @@ from schemas import images, pixel_frame
 from schemas.images import Images
 from schemas.pixel_frame import pixels_of
 from schemas.rules import Repair
+from schemas.slices import Division
 from tasks.validation import row_faults
 from tasks.validation.repairs import apply_repairs, count_scales, find_scale, relabel, select_repairs
 from tasks.validation.row_faults import Faults, RowKeys
+
+MAX_ORIGINS = 20
+"""Files of origin up to which each is a slice of its own: a test of very many slices finds nothing."""
 
 
 class CheckedPart(NamedTuple):
@@ -25,7 +29,8 @@ class CheckedPart(NamedTuple):
     holds the positions of the quarantined rows by the check that they fail. `read_input` returns input rows, unchanged,
     by ascending positions. `scales` counts the input rows by their scale; rows with another than from 0 to 255 were
     scaled, if only so that later checks can run. `bad_shards` holds a message for each unusable file; `n_unreadable`
-    counts their rows. `notes` say what was guessed of the shards.
+    counts their rows. `notes` say what was guessed of the shards. `origins` names the files that the input rows come
+    from, with the position of each one's first row, if there are several.
     """
 
     n_input: int
@@ -38,6 +43,15 @@ class CheckedPart(NamedTuple):
     bad_shards: tuple[str, ...] = ()
     n_unreadable: int = 0
     notes: tuple[str, ...] = ()
+    origins: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def origin(self) -> Division | None:
+        """The division of the valid rows by file, if there are 2 to 20 files."""
+        if not 1 < len(self.origins) <= MAX_ORIGINS:
+            return None
+        names, starts = zip(*self.origins, strict=True)
+        return Division("file", names, np.searchsorted(starts, self.positions, side="right") - 1)
 
     @property
     def n_expected(self) -> int:

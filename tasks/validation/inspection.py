@@ -182,6 +182,7 @@ def _dataset(inspection: Inspection, validation: Validation) -> Dataset:
         validation=validation,
         memory=inspection.rules.memory if isinstance(inspection.raw.train, ShardManifest) else None,
         n_folds=N_FOLDS if test is train else 0,
+        test_origin=test.origin,
         read_items=partial(_read_items, inspection.parts),
     )
 

@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 
 from schemas.abstention import Abstention
-from schemas.gate import Comparison, Decision
+from schemas.gate import Comparison, CorruptionComparison, Decision, SliceTest
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.prediction import Example, Prediction
 from schemas.recipe import PRESETS
 from schemas.results import ClassMetrics, Evaluation, Mistake, ScoredPredictions
-from schemas.run import Run
+from schemas.run import Resources, Run
+from schemas.slices import CorruptedAnswers, SliceMetrics
 from schemas.training import EpochRecord
 from schemas.validation import CheckResult, Drift, LabelAgreement, Validation
 
@@ -57,6 +58,11 @@ def run(validation) -> Run:
         mistakes=tuple(Mistake(row, 4, 9, 0.999) for row in range(24)),
         abstention=Abstention(0.83, 0.97, 0.9993, 0.995),
         right=np.ones(10_000, bool),
+        slices=(
+            SliceMetrics("digit", "4", 982, 0.96, (0.95, 0.97)),
+            SliceMetrics("file", "few.csv", 3, 1.0, (0.44, 1.0)),
+        ),
+        corrupted=CorruptedAnswers(("fog", "stripe"), np.arange(4), np.array([[True] * 4, [True, False] * 2])),
     )
     return Run(
         validation=validation,
@@ -85,6 +91,8 @@ def run(validation) -> Run:
                 lower=0.08,
                 margin=0.0,
                 new_rows=0,
+                slices=(SliceTest("digit", "4", 980, 12, 9, 0.81),),
+                corruptions=(CorruptionComparison("fog", 0.9, 0.8), CorruptionComparison("stripe", 0.5, 0.2)),
                 fixed_rows=(24,),
                 broken_rows=(29, 30),
             ),
@@ -99,6 +107,7 @@ def run(validation) -> Run:
         history=tuple(EpochRecord(epoch, 1 / epoch, 0.9, 0.5 / epoch, 0.95, 0.4) for epoch in range(1, 21)),
         evaluation=evaluation,
         seconds={"start-up": 6.0, "load": 0.5, "train": 8.0, "orchestration": 1.5},
+        resources=Resources(36.0, 900.4),
         environment={
             "python": "3.11.7",
             "libraries": {"tensorflow": "2.21.0", "keras": "3.15.1"},

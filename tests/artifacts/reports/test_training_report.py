@@ -125,11 +125,35 @@ def test_the_class_table_has_a_row_for_every_digit(run):
 def test_a_decision_without_changed_rows_has_no_plot_of_them(plot_inputs):
     result, evaluation, _, dataset = plot_inputs
     first = Decision(promoted=True, reason="the first", champion=None, rows=9, accuracy=0.98, **COSTS)
-    assert set(plot.fn(result, evaluation, first, dataset)) == {"confusion_matrix", "learning_curve", "mistakes"}
+    assert set(plot.fn(result, evaluation, first, dataset)) == {
+        "confusion_matrix",
+        "robustness",
+        "learning_curve",
+        "mistakes",
+    }
+
+
+def test_the_report_has_each_slice_with_its_test_and_the_robustness(run):
+    text = training_report.training_report(run, 1, markdown.as_links)
+    assert "| digit: 4 | 982 | 96.00% | 95.00% to 97.00% | 12 | 9 | 0.81 |" in text
+    assert "| file: few.csv | 3 | 100.00% | 44.00% to 100.00% |  |  | too few rows |" in text
+    assert "75.00% of 4 test digits are recognised under a corruption" in text
+    assert "+20.00 percentage points against the champion" in text
+
+
+def test_the_report_has_processor_time_memory_and_energy(run):
+    text = training_report.training_report(run, 1, markdown.as_links)
+    assert (
+        "Processor time 36 s, peak memory 900 MiB, child processes included; about 0.12 Wh, if a busy core takes"
+        in text
+    )
 
 
 def test_metrics_are_plain_json(run):
     metrics = json.loads(json.dumps(run.metrics()))
+    assert metrics["corruptions"] == {"fog": 1.0, "stripe": 0.5}
+    assert metrics["slices"][0]["slice"] == "4"
+    assert metrics["resources"]["watt_hours"] == pytest.approx(0.12)
     assert metrics["accuracy"] == 0.9756
     assert metrics["confusion_matrix"][4] == [0, 0, 0, 0, 961, 0, 0, 0, 0, 244]
     assert metrics["dataset"] == {

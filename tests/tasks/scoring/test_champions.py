@@ -9,10 +9,13 @@ from artifacts.store import training_rows
 from artifacts.store.history import State
 from schemas.errors import StoreError
 from schemas.images import InMemoryImages
+from schemas.slices import CorruptedAnswers
 from tasks.inference import model, predictor
 from tasks.scoring import champions, gate
+from tasks.scoring.corruptions import CORRUPTIONS
 
 LABELS = np.arange(10, dtype=np.uint8)
+CORRUPTED = CorruptedAnswers(tuple(CORRUPTIONS), np.arange(10), np.zeros((15, 10), bool))
 PIXELS = np.repeat(LABELS[:, None], 784, axis=1)
 
 
@@ -53,7 +56,9 @@ def answer(versions, state, n_folds=0):
     """Answer for a candidate that always predicts 7, but is right in cross-validation; trained on images 2 to 9."""
     images, digests = InMemoryImages(PIXELS, LABELS), np.arange(10, dtype=np.uint64)
     dataset = SimpleNamespace(test=images, test_digests=digests, train_digests=digests[2:], n_folds=n_folds)
-    evaluation = SimpleNamespace(right=LABELS < 10 if n_folds else LABELS == 7)
+    evaluation = SimpleNamespace(
+        right=LABELS < 10 if n_folds else LABELS == 7, corrupted=None if n_folds else CORRUPTED
+    )
     return champions.answer(SimpleNamespace(network=always(7)), evaluation, dataset, versions, state)
 
 
@@ -70,6 +75,8 @@ def test_all_answer_each_test_image_and_its_shifts(tmp_path):
     assert np.flatnonzero(candidate.right[:, 0]) == [7]
     assert np.flatnonzero(champion.right[:, 0]) == [1]
     assert best is champion
+    assert candidate.corrupted is CORRUPTED
+    assert (champion.corrupted.right == (LABELS == 1)).all()
 
 
 def test_rows_known_to_the_champion_are_marked_and_new_ones_counted(tmp_path):

@@ -7,13 +7,16 @@ import pytest
 from scipy.stats import binomtest
 
 from schemas.gate import DEFAULT_GATE, GateRules
+from schemas.slices import CorruptedAnswers, Division
 from schemas.validation import LabelAgreement
-from tasks.scoring import evidence
+from tasks.scoring import evidence, slices
 from tasks.scoring import gate as gate_module
-from tasks.scoring.gate import Candidate, Champion, LabelledRows, decide, limit
+from tasks.scoring.gate import Candidate, Champion, ComparedRows, decide, limit
 
 ROWS = 10_000
 LABELS = (np.arange(ROWS) % 10).astype(np.uint8)
+DIGITS = (slices.by_digit(LABELS),)
+INK = Division("ink", ("a", "b", "c", "d", "little"), np.arange(ROWS) * 7 % 5)
 MEASUREMENTS = {"accuracy": 0.99, "calibration error": 0.01, "model size in MiB": 0.4, "latency in ms": 1.0}
 
 
@@ -36,7 +39,8 @@ def gate(ours, theirs, rules=DEFAULT_GATE, *, digests=None, trained_on=(), new_r
     n_rows = len(ours)
     accuracy = float(ours.reshape(n_rows, -1)[:, 0].mean())
     measurements = MEASUREMENTS | {"accuracy": accuracy} | further.pop("measurements", {})
-    rows = LabelledRows(np.resize(LABELS, n_rows), np.arange(n_rows, dtype=np.uint64) if digests is None else digests)
+    divisions = further.pop("divisions", (slices.by_digit(np.resize(LABELS, n_rows)),))
+    rows = ComparedRows(np.arange(n_rows, dtype=np.uint64) if digests is None else digests, divisions)
     champion = None if theirs is None else champion_of(theirs, trained_on=trained_on)
     return decide(Candidate(ours, measurements, new_rows, training_rows), champion, rows, rules, **further)
 
@@ -51,7 +55,7 @@ def test_the_first_candidate_only_has_to_meet_min_accuracy():
 
 
 def test_test_labels_that_cannot_be_trusted_refuse_a_better_candidate():
-    rows = LabelledRows(LABELS, np.arange(ROWS, dtype=np.uint64), "the test labels are wrong")
+    rows = ComparedRows(np.arange(ROWS, dtype=np.uint64), DIGITS, "the test labels are wrong")
     candidate = Candidate(right(range(70)), MEASUREMENTS | {"accuracy": 0.993})
     decision = decide(candidate, champion_of(right(range(9_000))), rows, DEFAULT_GATE)
     assert (decision.promoted, decision.reason) == (False, "the test labels are wrong")
@@ -195,12 +199,40 @@ def test_rows_that_the_champion_was_trained_on_are_left_out():
     )
 
 
-def test_a_lower_recall_of_one_class_is_refused_and_named():
-    fours, others = np.flatnonzero(LABELS == 4), np.flatnonzero(LABELS != 4)
-    decision = gate(right(fours[:25]), right(others[:120]))
+@pytest.mark.parametrize(("division", "name"), [(DIGITS[0], "digit 4"), (INK, "ink little")])
+def test_a_lower_accuracy_in_one_slice_is_refused_and_named(division, name):
+    inside, outside = np.flatnonzero(division.numbers == 4), np.flatnonzero(division.numbers != 4)
+    decision = gate(right(inside[:25]), right(outside[:120]), divisions=(division,))
     assert decision.comparison.difference > 0
-    assert decision.reason == "recall: significantly lower for 4 (--gate-alpha 0.05)"
-    assert next(test for test in decision.comparison.classes if test.label == 4).made == 25
+    assert decision.reason == f"accuracy in slices: significantly worse for {name} (--gate-alpha 0.05)"
+    assert next(test for test in decision.comparison.slices if str(test) == name).made == 25
+
+
+def test_a_slice_with_few_rows_is_left_out():
+    few = Division("file", ("many.csv", "few.csv"), (np.arange(ROWS) < 19).astype(int))
+    tests = gate(right(range(19)), right(range(50, 200)), divisions=(few,)).comparison.slices
+    assert [(test.slice, test.n_rows) for test in tests] == [("many.csv", ROWS - 19)]
+
+
+@pytest.mark.parametrize(
+    ("allowed", "promoted"), [({}, True), ({"max_robustness_loss": 30}, True), ({"max_robustness_loss": 29}, False)]
+)
+def test_a_loss_under_corruption_is_limited_on_request(allowed, promoted):
+    ours, theirs = (
+        CorruptedAnswers(("fog", "stripe"), np.arange(0, 20), np.arange(20) >= np.array([[fog], [stripe]]))
+        for fog, stripe in ((10, 4), (2, 0))
+    )
+    rows = ComparedRows(np.arange(ROWS, dtype=np.uint64), DIGITS)
+    champion = champion_of(right(range(100)))._replace(corrupted=theirs)
+    candidate = Candidate(right(range(50)), MEASUREMENTS, corrupted=ours)
+    decision = decide(candidate, champion, rows, GateRules(**allowed))
+    assert [(one.corruption, one.accuracy, one.champion_accuracy) for one in decision.comparison.corruptions] == [
+        ("fog", 0.5, 0.9),
+        ("stripe", 0.8, 1.0),
+    ]
+    assert decision.promoted == promoted
+    if not promoted:
+        assert decision.reason == "robustness: 30.00 points lower on corrupted images (--max-robustness-loss 29)"
 
 
 @pytest.mark.parametrize(
@@ -242,7 +274,7 @@ def test_each_threshold_is_a_documented_rule():
 def test_force_gets_past_a_champion_that_cant_be_compared_with():
     candidate = Candidate(right(range(50)), MEASUREMENTS)
     champion = Champion(3, None, np.zeros(ROWS, bool), "model.keras was changed")
-    rows = LabelledRows(LABELS, np.arange(ROWS, dtype=np.uint64))
+    rows = ComparedRows(np.arange(ROWS, dtype=np.uint64), DIGITS)
     decision = decide(candidate, champion, rows, DEFAULT_GATE)
     assert not decision.promoted
     assert decision.reason == "the champion, version 3, can't be compared with: model.keras was changed"
@@ -259,7 +291,7 @@ def test_a_decision_is_plain_json_without_row_numbers():
     contents = json.loads(json.dumps(gate(right(range(70)), right(range(100))).to_dict()))
     assert contents["promoted"] is True
     assert (contents["fixed"], contents["p_threshold"]) == (30, pytest.approx(0.0304, abs=1e-4))
-    assert len(contents["classes"]) == 10
+    assert len(contents["slices"]) == 10
     assert not {"fixed_rows", "broken_rows", "comparison"} & set(contents)
 
 
