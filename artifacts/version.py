@@ -40,7 +40,7 @@ def describe(  # noqa: PLR0913, the inputs of a report
         evaluation=evaluation,
         seconds=dict(seconds),
         resources=resources,
-        environment=environment() | {"workers": trained.workers},
+        environment=environment() | {"workers": trained.workers, "precision": trained.precision},
     )
 
 

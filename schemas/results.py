@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from schemas.profile import Profile
     from schemas.recipe import Recipe
     from schemas.shards import ShardManifest
-    from schemas.training import EpochRecord
+    from schemas.training import EpochRecord, Precision
 
 Plots = dict[str, bytes]
 """PNGs by the names of their files, without the suffix."""
@@ -116,6 +116,7 @@ class TrainingResult:
     held_out_probabilities: NDArray[np.float32]
     held_out_labels: NDArray[np.uint8]
     workers: int = 1
+    precision: Precision = "float32"
 
 
 @dataclass(frozen=True)

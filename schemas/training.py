@@ -1,6 +1,10 @@
-"""Metrics of one epoch of training."""
+"""Metrics of one epoch of training, and its precision."""
 
 from dataclasses import dataclass
+from typing import Literal
+
+Precision = Literal["float32", "bfloat16"]
+"""The numbers with which the hidden layers compute in training; weights and predictions are always `float32`."""
 
 
 @dataclass(frozen=True)

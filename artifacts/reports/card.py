@@ -5,13 +5,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
-import re
 import subprocess
 from datetime import UTC, datetime
 from importlib.metadata import version as installed
 from pathlib import Path
 from typing import Any
 
+from artifacts.processor import processor_name
 from artifacts.reports import markdown
 from artifacts.reports.markdown import code, inert, table
 from artifacts.store import reference_profile
@@ -37,7 +37,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         "libraries": {name: installed(name) for name in LIBRARIES},
         "system": f"{platform.system()} {platform.machine()}",
-        "processor": _processor(),
+        "processor": processor_name(),
         "cores": os.cpu_count(),
         "revision": _revision(),
     }
@@ -134,16 +134,11 @@ def _environment_table(environment: dict[str, Any]) -> str:
         ["system", environment["system"]],
         ["processor", f"{environment['processor']}, {environment['cores']} cores"],
         ["workers that share each batch", environment["workers"]],
+        ["precision of the hidden layers in training", environment.get("precision", "float32")],
         ["code", environment["revision"] or "unknown"],
         *environment["libraries"].items(),
     ]
     return table(["component", "version"], rows)
-
-
-def _processor() -> str:
-    info = Path("/proc/cpuinfo")
-    name = re.search(r"^model name\s*:\s*(.*)$", info.read_text("utf-8") if info.exists() else "", re.MULTILINE)
-    return name[1].strip() if name else platform.processor()
 
 
 def _revision() -> str | None:

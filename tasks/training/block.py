@@ -9,21 +9,29 @@ import tensorflow as tf
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.recipe import Recipe
+from schemas.training import Precision
 from tasks.training.augmentation import corrupt, deform
+from tasks.training.networks import hidden_layers_in
 from tasks.training.worker import BatchShard, Worker
 
 Sums = tuple[tf.Tensor, tf.Tensor]
 """Summed loss and number of correct rows; `float64`, which is exact for counts."""
 
 
-def compile_block(
-    network: keras.Model, loss: keras.losses.Loss, optimizer: keras.optimizers.Optimizer, recipe: Recipe, worker: Worker
+def compile_block(  # noqa: PLR0913, the parts of a training step
+    network: keras.Model,
+    loss: keras.losses.Loss,
+    optimizer: keras.optimizers.Optimizer,
+    recipe: Recipe,
+    worker: Worker,
+    precision: Precision,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Sums]:
     """Compile the training on a block: pixels (rows × 784, `uint8`), labels (rows) and a seed of two integers.
 
     Each call trains on a whole block, and uses every row once; the last batch may be smaller. All randomness comes from
     the seed through stateless functions, so that a block can be repeated from a checkpoint, bit for bit. All workers
-    get the same block and return the same sums. `loss` has to sum over rows, not average.
+    get the same block and return the same sums. `loss` has to sum over rows, not average. Only this training computes
+    with `precision`: the network stays one of `float32`.
     """
 
     def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> Sums:
@@ -33,7 +41,8 @@ def compile_block(
         if recipe.corrupts:
             images = corrupt(images, seed, recipe, shard)
         with tf.GradientTape() as tape:
-            probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)
+            with hidden_layers_in(network, precision):
+                probabilities = network(tf.reshape(images, [-1, SIDE, SIDE]), training=True)
             summed_loss = shard.weight * loss(tf.one_hot(labels, len(CLASSES)), probabilities)
             part_of_mean = summed_loss / tf.cast(shard.n_rows, tf.float32)
         gradients = tape.gradient(part_of_mean, network.trainable_variables)
@@ -53,13 +62,14 @@ def _block(
             tf.TensorSpec([None, PIXEL_COUNT], tf.uint8),
             tf.TensorSpec([None], tf.int32),
             tf.TensorSpec([2], tf.int32),
-        ]
+        ],
+        autograph=False,  # to convert the code of Keras takes 0.75 s, and finds no control flow
     )
     def train_block(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor) -> Sums:
         n_rows = tf.shape(labels)[0]
         order = tf.random.experimental.stateless_shuffle(tf.range(n_rows), seed)
-        loss_sum, correct = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
-        for start in tf.range(0, n_rows, batch_size):
+
+        def train_batch(start: tf.Tensor, loss_sum: tf.Tensor, correct: tf.Tensor) -> tuple[tf.Tensor, ...]:
             batch = order[start : start + batch_size]
             shard = worker.shard(tf.shape(batch)[0])
             batch = batch[shard.first : shard.last]
@@ -68,8 +78,10 @@ def _block(
             batch_loss, batch_correct = worker.run(
                 step, tf.gather(pixels, batch), tf.gather(labels, batch), batch_seed, shard
             )
-            loss_sum += batch_loss
-            correct += batch_correct
-        return worker.run(worker.all_reduce, (loss_sum, correct))
+            return start + batch_size, loss_sum + batch_loss, correct + batch_correct
+
+        zero = tf.constant(0.0, tf.float64)
+        _, *sums = tf.while_loop(lambda start, *_: start < n_rows, train_batch, (tf.constant(0), zero, zero))
+        return worker.run(worker.all_reduce, tuple(sums))
 
     return train_block

@@ -8,6 +8,7 @@ import os
 from importlib.metadata import version
 
 from artifacts.code_digest import ROOT, code_digest
+from artifacts.processor import native_precision
 from schemas.recipe import Recipe
 from schemas.results import Dataset
 from tasks.training.sampling import block_rows
@@ -23,7 +24,7 @@ HARMLESS = ("TF_CPP_", "TF_CONFIG", "TF_FORCE_GPU_ALLOW_GROWTH")
 
 
 def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
-    """Digest everything that determines the weights: data, recipe, block size, code, libraries, settings.
+    """Digest everything that determines the weights: data, recipe, block size, code, libraries, settings, precision.
 
     The number of workers is part of it because it changes how sums are rounded.
     """
@@ -31,6 +32,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
+        "precision": native_precision(),
         "recipe": recipe.model_dump(mode="json"),
         "code": code_digest(CODE),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,

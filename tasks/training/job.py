@@ -8,10 +8,12 @@ from typing import NamedTuple
 
 import keras
 
+from artifacts.processor import native_precision
 from artifacts.store.storage import Storage
 from schemas.images import Images
 from schemas.recipe import Recipe
 from schemas.results import Dataset, TrainingResult
+from schemas.training import Precision
 from tasks.inference.model import predict_images
 from tasks.training import checkpoints
 from tasks.training.block_loader import BlockLoader
@@ -31,6 +33,7 @@ class TrainingJob(NamedTuple):
     fingerprint: str
     checkpoints: Storage
     n_workers: int
+    precision: Precision
 
     def loader(self) -> BlockLoader:
         return BlockLoader(self.images, self.sampler, self.recipe.epochs)
@@ -39,7 +42,7 @@ class TrainingJob(NamedTuple):
         self, loader: BlockLoader, log: Callable[[str], None], worker: Worker = SINGLE_WORKER
     ) -> Trainer:
         """Return a trainer, restored from the job's newest checkpoint if there is one."""
-        trainer = Trainer(loader, self.held_out, self.recipe, worker)
+        trainer = Trainer(loader, self.held_out, self.recipe, self.precision, worker)
         state = checkpoints.load_newest(self.checkpoints, log)
         if state:
             trainer.restore(state)
@@ -59,6 +62,7 @@ class TrainingJob(NamedTuple):
             held_out_probabilities=predict_images(network, self.held_out),
             held_out_labels=self.held_out.labels,
             workers=self.n_workers,
+            precision=self.precision,
         )
 
 
@@ -67,7 +71,8 @@ def plan_job(dataset: Dataset, recipe: Recipe, work: Storage, n_workers: int = 1
     images, held_out = split(dataset, recipe)
     name = fingerprint(dataset, recipe, n_workers)
     sampler = block_sampler(dataset, len(images), recipe)
-    return TrainingJob(images, held_out, recipe, sampler, name, work.absolute().child(name), n_workers)
+    folder = work.absolute().child(name)
+    return TrainingJob(images, held_out, recipe, sampler, name, folder, n_workers, native_precision())
 
 
 def weights_digest(network: keras.Model) -> str:

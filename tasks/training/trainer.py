@@ -16,7 +16,7 @@ from scipy.stats import binomtest
 from schemas.errors import TrainingError
 from schemas.images import Images, InMemoryImages
 from schemas.recipe import Recipe
-from schemas.training import EpochRecord
+from schemas.training import EpochRecord, Precision
 from tasks.inference.predictor import predictor
 from tasks.training.block import compile_block
 from tasks.training.block_loader import BlockLoader
@@ -37,7 +37,14 @@ class Trainer:
     Each of several workers that train together has its own trainer.
     """
 
-    def __init__(self, loader: BlockLoader, held_out: Images, recipe: Recipe, worker: Worker = SINGLE_WORKER) -> None:
+    def __init__(
+        self,
+        loader: BlockLoader,
+        held_out: Images,
+        recipe: Recipe,
+        precision: Precision,
+        worker: Worker = SINGLE_WORKER,
+    ) -> None:
         self.recipe = recipe
         self.history: list[EpochRecord] = []
         self._best: list[NDArray[np.generic]] = []
@@ -50,7 +57,7 @@ class Trainer:
             self._optimizer = build_optimizer(recipe, self._steps_per_epoch)
             self._optimizer.build(self.network.trainable_variables)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
-        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker)
+        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker, precision)
         self._predict = predictor(self.network)
 
     @property

@@ -37,7 +37,7 @@ def block(batch_size: int):
     optimizer.build(network.trainable_variables)
     recipe = Overrides(batch_size=batch_size).applied_to("plain")
     return compile_block(
-        network, keras.losses.CategoricalCrossentropy(reduction="sum"), optimizer, recipe, SINGLE_WORKER
+        network, keras.losses.CategoricalCrossentropy(reduction="sum"), optimizer, recipe, SINGLE_WORKER, "float32"
     )
 
 
