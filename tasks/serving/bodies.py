@@ -85,7 +85,7 @@ def parse_images(body: bytes, content_type: str, limits: Limits) -> NDArray[np.g
         rules = InputRules(max_picture_pixels=limits.picture_pixels)
         return decode_picture(io.BytesIO(body), "the picture", rules).reshape(1, PIXEL_COUNT)
     if kind not in {JSON, NPY}:
-        raise HTTPException(415, f"Content-Type {kind or 'missing'}: expected image/png or alike, {JSON} or {NPY}")
+        raise HTTPException(415, f"Content-Type {kind or 'missing'}: expected image/*, {JSON} or {NPY}")
     images = _as_images(_parse_json(body) if kind == JSON else _parse_npy(body), limits)
     try:
         needed_repairs(images_to_frame(images, None), "the array", DEFAULT_INPUT_RULES)

@@ -28,6 +28,7 @@ from tasks.sources.frames import (
     table_to_frame,
 )
 from tasks.sources.labels import parse_labels
+from tasks.sources.picture_formats import is_picture
 from tasks.sources.sizes import PIXEL_COUNTS, check_side
 
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
@@ -172,7 +173,7 @@ def _read_images(column: pa.Array, where: str, first_row: int, rules: InputRules
     if _is_list(column.type):
         return _flatten(column, where, rules)
     values = column.to_pylist()
-    if all(len(value) == PIXEL_COUNT for value in values) and not any(value.startswith(b"\x89PNG") for value in values):
+    if all(len(value) == PIXEL_COUNT for value in values) and not any(map(is_picture, values)):
         return np.frombuffer(b"".join(values), np.uint8).reshape(-1, PIXEL_COUNT)
     return _decode(values, where, first_row, rules)
 

@@ -28,7 +28,6 @@ MAT, HDF5 = b"MATLAB 5.0 MAT-file", b"\x89HDF\r\n\x1a\n"
 ARFF = re.compile(rb"\s*(%|@relation\s)", re.IGNORECASE)
 LIBSVM = re.compile(rb"\s*[-+]?\d+(\.\d*)?([eE][-+]?\d+)?([ \t]+\d+:[-+.\deE]+)+\s")
 IDX_IMAGES, IDX_LABELS = b"\0\0\x08\x03", b"\0\0\x08\x01"
-PNG, JPEG, BMP = b"\x89PNG", b"\xff\xd8\xff", b"BM"
 
 IDX_NAME = re.compile(r"(?<![a-z])(train|t10k|test)[-_.]?(images?|labels?)[-_.]idx", re.IGNORECASE)
 """Names of the original MNIST's files, and of others with a prefix: `qmnist-train-labels-idx2-int.gz`."""
@@ -40,11 +39,6 @@ DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""
 MAX_RATIO = 1032
 """Bytes that a byte of deflated data expands to at most; no format of images packs them better."""
-
-
-def is_picture(head: bytes) -> bool:
-    """Check whether a file's first bytes are those of a PNG, JPEG or BMP picture; text may also begin with "BM"."""
-    return head.startswith((PNG, JPEG)) or (head.startswith(BMP) and not is_text(head))
 
 
 def is_text(head: bytes) -> bool:

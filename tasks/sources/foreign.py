@@ -30,9 +30,7 @@ def matches(pattern: bytes) -> Callable[[bytes], bool]:
 
 ARRAYS = "save its arrays with numpy.savez(path, x=…, y=…)"
 UNPACK = "unpack it"
-PICTURE = "convert it to PNG"
 TO_CSV = "convert it to CSV, as with pandas.read_json"
-HEIF = {b"ftypheic", b"ftypheix", b"ftypmif1", b"ftypavif"}
 
 FOREIGN: tuple[Foreign, ...] = (
     Foreign(lambda head: not head.strip(b"\0"), "nothing but zero bytes", "download or copy it again"),
@@ -54,10 +52,6 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(starts(b"7z\xbc\xaf\x27\x1c"), "a 7-Zip archive", UNPACK),
     Foreign(starts(b"\x28\xb5\x2f\xfd"), "a file compressed by Zstandard", UNPACK),
     Foreign(starts(b"\x04\x22\x4d\x18"), "a file compressed by LZ4", UNPACK),
-    Foreign(starts(b"GIF8"), "a GIF picture", PICTURE),
-    Foreign(starts(b"II*\0", b"MM\0*"), "a TIFF picture", PICTURE),
-    Foreign(lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", "a WebP picture", PICTURE),
-    Foreign(lambda head: head[4:12] in HEIF, "a HEIC or AVIF picture", PICTURE),
     Foreign(starts(b"\x7fELF", b"MZ\x90"), "a program", "use a file of data"),
 )  # fmt: skip
 ZIPPED: tuple[tuple[str, str, str], ...] = (

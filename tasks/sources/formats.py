@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, cast
 
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
-from tasks.sources import files, foreign, keras_sets, mnist, parts
+from tasks.sources import files, foreign, keras_sets, mnist, parts, picture_formats
 from tasks.sources.parts import root_of
 
 if TYPE_CHECKING:
@@ -156,10 +156,10 @@ FORMATS: tuple[Format, ...] = (
     Format(
         "pictures",
         "tasks.sources.pictures",
-        "PNG, JPEG or BMP pictures in subfolders `0` to `9`, or those in `train` and `test` or the like",
+        f"{picture_formats.NAMES} pictures in subfolders `0` to `9`, or those in `train` and `test` or the like",
         file="picture",
         folder="pictures",
-        matches_file=files.is_picture,
+        matches_file=picture_formats.is_picture,
         matches_folder=parts.is_picture_folder,
         has_labels=False,
         one_image=True,

@@ -30,6 +30,10 @@ NORMAL_EXTENT = (17, BOX)
 NORMAL_OFFSET = 0.6
 
 
+class SeveralDigitsError(InputError):
+    """A picture that holds several digits."""
+
+
 def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Normalise a picture (rows × columns, 0 to 255) as MNIST's are; one that already is so is returned unchanged.
 
@@ -63,8 +67,12 @@ def _find_digit(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     ink = photos.subtract_background(photos.crop_to_paper(photos.resample(brightness)))
     found = photos.digits(photos.ink_mask(ink, MIN_CONTRAST / 255))
     if len(found) > 1:
-        raise InputError(f"holds {len(found)} digits; crop one per picture")
-    return photos.with_stroke_width(found[0], BOX, STROKE).astype(np.float32) * 255 if found else np.zeros((1, 1), np.float32)
+        raise SeveralDigitsError(f"holds {len(found)} digits; crop one per picture")
+    return (
+        photos.with_stroke_width(found[0], BOX, STROKE).astype(np.float32) * 255
+        if found
+        else np.zeros((1, 1), np.float32)
+    )
 
 
 def _fit(digit: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -72,7 +80,7 @@ def _fit(digit: NDArray[np.float32]) -> NDArray[np.float32]:
     longest = max(digit.shape)
     height, width = (max(1, round(side * BOX / longest)) for side in digit.shape)
     fitted = np.asarray(Image.fromarray(digit).resize((width, height), Image.Resampling.BICUBIC))
-    return np.clip(fitted * (255 / fitted.max()), 0, 255)
+    return np.asarray(np.clip(fitted * (255 / fitted.max()), 0, 255), np.float32)
 
 
 def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:

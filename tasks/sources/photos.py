@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,8 @@ WORK = 640
 """Most pixels of a side at which ink is found."""
 MIN_WORK = 160
 """Least pixels of the longer side: a smaller picture is enlarged, so that its edges keep their place in the mask."""
+GRAIN = 0.8
+"""Pixels over which a small picture is averaged: it may have grain, or consist of dots."""
 THUMBNAIL = 80
 """Pixels of the longer side of the picture that shows paper and light: no grain, hardly any ink."""
 WINDOW = 0.17
@@ -47,6 +50,10 @@ NOISE = 5
 """Standard deviations of the paper's grain up to which nothing is ink."""
 GAP = 0.08
 """Half the gap that a broken stroke may have, as a share of the longest piece."""
+MAX_FRAME = 0.5
+"""Share of a frame and what is in it that the frame itself covers at most."""
+MIN_LENGTH = 0.15
+"""Length of a digit at least, as a share of the picture's, for what touches the picture's edge to be left out."""
 SPECK = 0.12
 """Length of a speck at most, as a share of the longest piece."""
 DIGIT = 0.5
@@ -55,9 +62,10 @@ DIGIT = 0.5
 WIDE, HIGH = 0.9, 0.7
 """Width of several digits at least, and height of each, as shares of their joint height."""
 
+_T = TypeVar("_T", np.float32, np.bool_)
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-Box = tuple[slice, slice]
+Box: TypeAlias = "tuple[slice[int, int, None], slice[int, int, None]]"
 
 
 def resample(brightness: Floats) -> Floats:
@@ -65,12 +73,11 @@ def resample(brightness: Floats) -> Floats:
     longest = max(brightness.shape)
     picture = Image.fromarray(brightness)
     if longest > WORK:
-        picture = picture.reduce(math.ceil(longest / WORK))
-    elif longest < MIN_WORK:
-        factor = math.ceil(MIN_WORK / longest)
-        picture = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
-        return ndimage.gaussian_filter(np.asarray(picture, np.float32), factor * 0.75)  # over the dots of one-bit ink
-    return np.asarray(picture, np.float32)
+        return np.asarray(picture.reduce(math.ceil(longest / WORK)), np.float32)
+    factor = math.ceil(MIN_WORK / longest)
+    enlarged = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
+    smooth = ndimage.gaussian_filter(np.asarray(enlarged), GRAIN * factor)
+    return np.asarray(smooth, np.float32)
 
 
 def crop_to_paper(brightness: Floats) -> Floats:
@@ -84,13 +91,14 @@ def crop_to_paper(brightness: Floats) -> Floats:
         return brightness
     papers = [_bright_part(small > level) for level in np.linspace(table, brightest, N_LEVELS + 2)[1:-1]]
     best = max(papers, key=_paper_fill)
-    if _paper_fill(best) < PAPER_FILL:
-        return brightness
     inner = ndimage.binary_erosion(best, iterations=2)
-    where = np.asarray(Image.fromarray(inner).resize(brightness.shape[::-1])).astype(bool)
+    if _paper_fill(best) < PAPER_FILL or not inner.any():
+        return brightness
+    where = np.asarray(Image.fromarray(inner).resize((brightness.shape[1], brightness.shape[0]))).astype(bool)
     nearest = ndimage.distance_transform_edt(~inner, return_distances=False, return_indices=True)
     light = _resize(_light(small[tuple(nearest)]), brightness.shape)
-    return np.where(where, brightness, light)[ndimage.find_objects(where.astype(np.uint8))[0]]
+    box: Box = ndimage.find_objects(where.astype(np.uint8))[0]
+    return np.asarray(np.where(where, brightness, light)[box], np.float32)
 
 
 def _bright_part(bright: Mask) -> Mask:
@@ -138,11 +146,13 @@ def _light(small: Floats) -> Floats:
     is_paper = (small > CLEAN * closed).astype(np.float32)
     weight = ndimage.gaussian_filter(is_paper, BLUR, mode="nearest")
     mean = ndimage.gaussian_filter(small * is_paper, BLUR, mode="nearest") / np.maximum(weight, 1e-6)
-    return np.where(weight > MIN_WEIGHT, np.minimum(mean, closed), closed)  # the mean blurs the edge of a shadow
+    light = np.where(weight > MIN_WEIGHT, np.minimum(mean, closed), closed)  # the mean blurs the edge of a shadow
+    return np.asarray(light, np.float32)
 
 
 def _resize(values: Floats, shape: tuple[int, ...]) -> Floats:
-    return np.asarray(Image.fromarray(values).resize(shape[::-1], Image.Resampling.BILINEAR), np.float32)
+    height, width = shape
+    return np.asarray(Image.fromarray(values).resize((width, height), Image.Resampling.BILINEAR), np.float32)
 
 
 def subtract_background(brightness: Floats) -> Floats:
@@ -168,7 +178,7 @@ def _n_level(values: Floats) -> int:
     return max(12, round(LEVEL_SHARE * values.size))
 
 
-def _border(values: NDArray[np.generic]) -> NDArray[np.generic]:
+def _border(values: NDArray[_T]) -> NDArray[_T]:
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 
@@ -189,7 +199,7 @@ def digits(mask: Mask) -> list[Mask]:
     lengths = np.array([_length(box) for box in boxes])
     kept = [number for number in range(n_pieces) if not _is_frame(pieces, number, boxes)]
     inside = [number for number in kept if not _touches(boxes[number], mask.shape)]
-    if inside and lengths[inside].max() > 0.15 * max(mask.shape):
+    if inside and lengths[inside].max() > MIN_LENGTH * max(mask.shape):
         kept = inside
     if not kept:
         return []
@@ -245,18 +255,19 @@ def _is_frame(pieces: NDArray[np.int32], number: int, boxes: list[Box]) -> bool:
     if not any(all(o.start > b.start and o.stop < b.stop for o, b in zip(other, box, strict=True)) for other in others):
         return False
     around = pieces[box] == number + 1
-    hollow = ndimage.binary_fill_holes(around) & ~around
-    return _fill(ndimage.binary_fill_holes(around)) >= PAPER_FILL and bool(hollow.mean() > 0.5)
+    filled = ndimage.binary_fill_holes(around)
+    return _fill(filled) >= PAPER_FILL and float(around.sum()) < MAX_FRAME * filled.sum()
 
 
 def with_stroke_width(mask: Mask, box_side: int, width: float) -> Mask:
     """Return the digit's box, its strokes widened so that they are `width` wide once the box is scaled to a side."""
     box = ndimage.find_objects(mask.astype(np.uint8))[0]
-    digit, length = mask[box], _length(box)
+    digit: Mask = mask[box]
+    length = _length(box)
     inside = ndimage.distance_transform_edt(np.pad(digit, 1))
-    stroke = 4 * float(inside[inside > 0].mean()) - 2  # across a stroke, the distance is a quarter of its width on average
+    stroke = 4 * float(inside[inside > 0].mean()) - 2  # the distance is a quarter of the width on average
     radius = (width * length - box_side * stroke) / (2 * (box_side - width))
-    if radius < 0.5:
+    if radius <= 0:
         return digit
     wider = np.pad(digit, math.ceil(radius))
-    return ndimage.distance_transform_edt(~wider) <= radius
+    return np.asarray(ndimage.distance_transform_edt(~wider) <= radius)

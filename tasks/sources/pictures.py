@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from schemas.counts import count
-from schemas.errors import InputError, first_line
+from schemas.errors import InputError, first_line, missing_extra
 from schemas.rules import InputRules, Rules
 from schemas.text import printable
 from tasks.sources.files import (
@@ -30,11 +30,11 @@ from tasks.sources.files import (
 )
 from tasks.sources.foreign import describe_head
 from tasks.sources.frames import Frames, images_to_frame
-from tasks.sources.normalization import normalize
+from tasks.sources.normalization import SeveralDigitsError, normalize
 from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders
+from tasks.sources.picture_formats import HEIC, NAMES, PILLOW_NAMES
 
 HEAD = 1024
-PILLOW_FORMATS = ("PNG", "JPEG", "BMP")
 PREDICTED_PARTS: tuple[PartName, ...] = ("test", "train", "validation")
 MAX_PIXELS_PER_BYTE = 8 * MAX_RATIO
 """Of one bit each, in a PNG."""
@@ -125,7 +125,7 @@ def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
                 raise InputError(f"{path}: {unsuitable(path)}; expected pictures")
             pictures.append(Picture(name, path, int(entry.name)))
     if not pictures:
-        raise InputError(f"{folder}: no pictures; expected {', '.join(PILLOW_FORMATS)} in subfolders named 0 to 9")
+        raise InputError(f"{folder}: no pictures; expected {NAMES} in subfolders named 0 to 9")
     return pictures, ignored
 
 
@@ -141,7 +141,7 @@ def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
 
 
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
-    """Read a PNG, JPEG or BMP picture of any size and colour as 28 × 28."""
+    """Read a picture of any size and colour as 28 × 28."""
     try:
         with open_regular(path) as file:
             return decode_picture(file, str(path), rules)
@@ -150,20 +150,47 @@ def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
 
 
 def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.uint8]:
-    """Decode a picture as 28 × 28; raise InputError, with a message that begins with its name, if it can't be."""
+    """Decode a picture as 28 × 28, an animation's first frame.
+
+    Raises InputError, with a message that begins with its name, if it can't be, and for several pages or digits.
+    """
     n_bytes = file.seek(0, os.SEEK_END)
+    _check_heic(file, name)
     try:
-        with Image.open(file, formats=PILLOW_FORMATS) as picture:
+        with Image.open(file, formats=PILLOW_NAMES) as picture:
             check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
-            if picture.width * picture.height <= rules.max_picture_pixels:
-                return normalize(_to_grey(ImageOps.exif_transpose(picture)))
-            size = f"{picture.width:,} × {picture.height:,}"
+            _check_size(picture, name, rules)
+            brightness = _to_grey(ImageOps.exif_transpose(picture))
     except InputError:
         raise
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
         reason = _content(file) if isinstance(error, UnidentifiedImageError) else first_line(error)
-        raise InputError(f"{name}: not a readable PNG, JPEG or BMP picture ({reason})") from error
-    raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+        raise InputError(f"{name}: not a readable {NAMES} picture ({reason})") from error
+    try:
+        return normalize(brightness)
+    except SeveralDigitsError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
+def _check_heic(file: IO[bytes], name: str) -> None:
+    """Register the reader of HEIC pictures for one; raise InputError if it isn't installed."""
+    file.seek(0)
+    if not HEIC.matches(file.read(HEAD)):
+        return
+    try:
+        import pillow_heif
+    except ImportError as error:
+        raise missing_extra(f"{name}: a HEIC picture", "pillow-heif") from error
+    pillow_heif.register_heif_opener()
+
+
+def _check_size(picture: Image.Image, name: str, rules: InputRules) -> None:
+    if picture.width * picture.height > rules.max_picture_pixels:
+        size = f"{picture.width:,} × {picture.height:,}"
+        raise InputError(f"{name}: {size} pixels; --max-picture-pixels allows {rules.max_picture_pixels:,}")
+    n_pages = getattr(picture, "n_frames", 1) if picture.format == "TIFF" else 1
+    if n_pages > 1:
+        raise InputError(f"{name}: holds {n_pages} pages; save each as a picture")
 
 
 def _content(file: IO[bytes]) -> str:
