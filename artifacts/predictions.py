@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +17,7 @@ import pyarrow.csv
 import pyarrow.parquet
 
 from artifacts.files import new_file
+from artifacts.store.folder_storage import FolderStorage
 from artifacts.uri import check_local
 from schemas.errors import FlagError, InputError
 from schemas.prediction import OutputFormat, PredictionBatch
@@ -52,6 +55,25 @@ def check(path: Path, output_format: OutputFormat = "predictions") -> None:
             return
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def check_archive(folder: Path) -> None:
+    """Raise InputError unless copies can be kept in a folder, which may not exist yet."""
+    check_local(folder, "--archive")
+    FolderStorage(folder).check_writable()
+
+
+def keep_copy(output: Path, folder: Path, run: str) -> Path:
+    """Copy a predictions file into a folder, under a name with the time (UTC) and the run; return the copy's path."""
+    name = "-".join([output.stem, f"{datetime.now(tz=UTC):%Y%m%dT%H%M%SZ}", *([run] if run else [])])
+    copy = folder / f"{name}{output.suffix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with new_file(copy) as temporary:
+            shutil.copyfile(output, temporary)
+    except OSError as error:
+        raise InputError(f"--archive {folder}: can't be written ({error.strerror or error})") from error
+    return copy
 
 
 @contextmanager

@@ -92,7 +92,7 @@ def run(*command: str) -> None:
     process = subprocess.run(  # noqa: S603, Prefect's own command
         [PREFECT, "--no-prompt", *command],
         cwd=ROOT,
-        env={"PROJECT": str(ROOT), **os.environ},
+        env={"PROJECT": str(ROOT.resolve()), **os.environ},
         capture_output=True,
         encoding="utf-8",
         errors="replace",

@@ -65,7 +65,7 @@ def main() -> None:
 def up(stack: contextlib.ExitStack, port: str) -> Processes:
     """Start the server unless PREFECT_API_URL is set, deploy, and start the worker; the stack stops the processes."""
     processes: Processes = {}
-    environment = FLOW_SETTINGS | {"PROJECT": str(ROOT)} | os.environ
+    environment = FLOW_SETTINGS | {"PROJECT": str(ROOT.resolve())} | os.environ
     if url := os.environ.get("PREFECT_API_URL"):
         check_answers(url)
     else:

@@ -35,6 +35,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     output: Path,
     version: int,
     store: str,
+    archive: str = "",
     format: OutputFormat = "predictions",  # noqa: A002
     strict: bool = False,
     **_others: object,
@@ -42,6 +43,9 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     """Raise InputError for bad parameters, within a second."""
     predictions.check(output, format)
     inputs.check(input, output, strict=strict or format == "kaggle")
+    if archive:
+        predictions.check_archive(Path(archive))
+        inputs.check(input, Path(archive, output.name))
     versions = Store(store)
     versions.card(versions.resolve_version(version or None))
 
@@ -68,6 +72,7 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     input: Annotated[str, DATA, ADDRESS] = "mnist",  # noqa: A002, the flag is --input
     *,
     output: Annotated[Path, DATA, ADDRESS] = Path("predictions.csv"),
+    archive: Annotated[str, DATA] = "",
     format: Annotated[OutputFormat, DATA] = "predictions",  # noqa: A002, the flag is --format
     strict: Annotated[bool, VALIDATION] = False,
     rules: Annotated[InputRules, Parameter(name="*"), VALIDATION] = DEFAULT_INPUT_RULES,
@@ -80,6 +85,7 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     Args:
         input: mnist, fashion-mnist, a file, a folder, a pattern in quotes, or an address.
         output: The .csv or .parquet file to write: labels, confidences, whether to trust them.
+        archive: Folder that also keeps a copy of every run's output, named after its time and run.
         format: predictions, or kaggle: a submission, with ImageId from 1 and Label for every image; implies --strict.
         strict: End the run if one of several files can't be read. Otherwise it is a row without an answer.
         rules: Repairs and drift thresholds for the images.
@@ -88,11 +94,11 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
         store: Folder of the versions, or an object store's address.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(input, output=output, version=version, store=store, format=format, strict=strict)
+        check(input, output=output, version=version, store=store, archive=archive, format=format, strict=strict)
     versions = open_store(store)
     predictor = open_version(versions, versions.resolve_version(version or None))
     prediction = report_prediction(
-        predict(input, predictor, output, rules, batch_size, output_format=format, strict=strict)
+        predict(input, predictor, output, rules, batch_size, output_format=format, strict=strict, archive=archive)
     )
     return Completed(message=prediction.summary, data=prediction)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prefect import task
 from prefect.logging import get_run_logger
+from prefect.runtime import flow_run
 from tqdm import tqdm
 
 from schemas.prediction import OutputFormat, Prediction, Predictor
@@ -26,9 +27,11 @@ def predict(  # noqa: PLR0913, the parameters of the flow
     *,
     output_format: OutputFormat,
     strict: bool,
+    archive: str = "",
 ) -> Prediction:
     """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
     from tasks.inference.start_up import memory_errors
+    from artifacts import predictions
     from tasks.prediction import stream
 
     with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():
@@ -36,6 +39,8 @@ def predict(  # noqa: PLR0913, the parameters of the flow
             source, predictor, output, rules, batch_size, bar.update, output_format=output_format, strict=strict
         )
     logger = get_run_logger()
+    if archive:
+        logger.info("a copy is kept as %s", predictions.keep_copy(output, Path(archive), (flow_run.get_id() or "")[:8]))
     for note in prediction.notes:
         logger.info("%s", note)
     logger.info("version %s: %s images, written to %s", predictor.version, f"{prediction.n_rows:,}", output)

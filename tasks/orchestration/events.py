@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -82,7 +83,8 @@ def _raise_alarm(event: str, reason: str, resource: dict[str, str]) -> None:
 def _absolute(store: str) -> str:
     """Return a store's address, or its absolute path."""
     path = local_path(store)
-    return printable(store if path is None else path.resolve())
+    # Not `resolve`: triggers match the path that a deployment has, which may be a link to another disk.
+    return printable(store if path is None else os.path.abspath(path))  # noqa: PTH100
 
 
 def _resource(kind: str, name: str) -> dict[str, str]:
