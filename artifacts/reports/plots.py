@@ -30,6 +30,8 @@ DPI = 110
 # Okabe and Ito's palette, which is safe for colour-blind readers.
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 COLUMNS, MAX_QUARANTINED = 8, 48
+COLUMN_WIDTH, LINE_HEIGHT = SIDE + 3, SIDE + 13
+"""Pixels of a picture in a sheet, with the space beside it and for its caption; a picture takes an inch."""
 
 
 def png(figure: Figure) -> bytes:
@@ -218,18 +220,20 @@ def confidence_histogram(confidences: NDArray[np.int64], threshold: float | None
 
 def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions: Sequence[str]) -> Figure:
     """Draw images (28 × 28, 0 to 255) as dark ink on white, each with a caption of up to two lines."""
-    rows = max(1, -(-len(pictures) // COLUMNS))
-    height = 0.35 + 1.45 * rows
+    n_lines = max(1, -(-len(pictures) // COLUMNS))
+    # One image and one axes with texts are drawn three times faster than an axes for each picture.
+    mosaic = np.zeros((n_lines * LINE_HEIGHT, COLUMNS * COLUMN_WIDTH), np.float32)
+    height = 0.35 + len(mosaic) / SIDE
     figure = Figure(figsize=(9, height))
-    # A fixed layout: fitting 24 titles automatically takes longer than drawing them.
-    figure.subplots_adjust(left=0.01, right=0.99, bottom=0.01, top=1 - 0.75 / height, wspace=0.1, hspace=0.45)
     figure.suptitle(title, fontsize=12, y=1 - 0.08 / height, va="top")
-    cells = figure.subplots(rows, COLUMNS, squeeze=False).flat
-    for axes, picture, caption in zip(cells, pictures, captions, strict=False):
-        axes.imshow(picture, cmap="gray_r", vmin=0, vmax=255)
-        axes.set_title(caption, fontsize=8, parse_math=False)  # a file name may contain $
-    for axes in figure.axes:
-        axes.axis("off")
+    axes = figure.add_axes((0.015, (0.35 - 0.75) / height, mosaic.shape[1] / SIDE / 9, len(mosaic) / SIDE / height))
+    axes.axis("off")
+    for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
+        top, left = LINE_HEIGHT * (number // COLUMNS), COLUMN_WIDTH * (number % COLUMNS)
+        mosaic[top : top + SIDE, left : left + SIDE] = picture
+        # A file name may contain $.
+        axes.text(left + SIDE / 2, top - 3, caption, fontsize=8, ha="center", parse_math=False)
+    axes.imshow(mosaic, cmap="gray_r", vmin=0, vmax=255, extent=(0, mosaic.shape[1], len(mosaic), 0))
     return figure
 
 

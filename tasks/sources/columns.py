@@ -34,6 +34,8 @@ from tasks.sources.sizes import PIXEL_COUNTS, check_side
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
 THREADS = 2
 """Threads that decode pictures; with more, they wait for each other."""
+SMALL_BYTES = 4096
+"""Mean size of pictures below which one thread decodes them: for most of the time, they need Python's lock."""
 
 
 class Layout(NamedTuple):
@@ -201,6 +203,10 @@ def _decode(values: list[bytes], where: str, first_row: int, rules: InputRules) 
         name = f"{where}: row {first_row + position}"
         pixels[position] = decode_picture(io.BytesIO(values[position]), name, rules).reshape(-1)
 
+    if sum(map(len, values)) < SMALL_BYTES * len(values):
+        for position in range(len(values)):
+            decode(position)
+        return pixels
     with ThreadPoolExecutor(THREADS) as pool:
         for _ in pool.map(decode, range(len(values))):
             pass

@@ -149,8 +149,8 @@ def test_captions_show_names_without_mathematics():
     pictures = [Example(name, np.zeros((28, 28)), 1, 0.5, 2, abstained=False) for name in hostile.NAMES.values()]
     figure = plots.example_sheet("$x $\\frac", pictures)
     assert plots.png(figure)
-    for axes in figure.axes:
-        for line in axes.get_title().split("\n"):
+    for caption in figure.axes[0].texts:
+        for line in caption.get_text().split("\n"):
             assert line == escape(line)
 
 

@@ -16,6 +16,13 @@ def texts(axes):
     return [text.get_text() for text in axes.texts]
 
 
+def shown(figure):
+    """Return the captions of a sheet, and the value of the pixel below each, in the middle of its picture."""
+    (axes,) = figure.axes
+    middles = [(int(text.get_position()[1]) + 17, int(text.get_position()[0])) for text in axes.texts]
+    return texts(axes), [axes.images[0].get_array()[middle] for middle in middles]
+
+
 def test_the_heatmap_has_every_count_with_true_digits_in_rows():
     matrix = np.diag(np.full(10, 900))
     matrix[4, 9] = 11
@@ -62,17 +69,13 @@ def images() -> InMemoryImages:
 @pytest.mark.parametrize("count", [0, 1, 8, 9, 24])
 def test_the_sheet_shows_each_mistake_with_its_labels(count, images):
     figure = plots.mistake_sheet([Mistake(row, 4, 9, 0.987) for row in reversed(range(count))], images)
-    shown = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in shown] == ["4 predicted as 9\n98.7% confidence"] * count
-    assert [axes.images[0].get_array()[0, 0] for axes in shown] == list(reversed(range(count)))
+    assert shown(figure) == (["4 predicted as 9\n98.7% confidence"] * count, list(reversed(range(count))))
 
 
 def test_the_sheet_shows_fixed_mistakes_before_new_ones(images):
     comparison = SimpleNamespace(fixed_rows=(3, 7), broken_rows=(15,))
     figure = plots.change_sheet(comparison, images)
-    shown = [axes for axes in figure.axes if axes.images]
-    assert [axes.get_title() for axes in shown] == ["fixed\na 3", "fixed\na 7", "newly made\na 5"]
-    assert [axes.images[0].get_array()[0, 0] for axes in shown] == [3, 7, 15]
+    assert shown(figure) == (["fixed\na 3", "fixed\na 7", "newly made\na 5"], [3, 7, 15])
 
 
 def test_a_plot_is_a_png_of_a_size_for_a_screen(tmp_path):
