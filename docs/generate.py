@@ -79,6 +79,13 @@ def verify_flags() -> str:
     return flag_tables(verify_flow)
 
 
+def tune_flags() -> str:
+    """Return the flags of `tune`."""
+    from flows.tune_flow import tune_flow
+
+    return flag_tables(tune_flow)
+
+
 def flag_tables(flow: Flow[..., Any]) -> str:
     """Return the flags of a flow: a table for each panel of `--help`."""
     from flows import command_line
@@ -218,6 +225,7 @@ GENERATED = {
         predict_flags,
         promote_flags,
         verify_flags,
+        tune_flags,
         recipes,
         sources,
         row_checks,

@@ -30,8 +30,8 @@ def predict(  # noqa: PLR0913, the parameters of the flow
     archive: str = "",
 ) -> Prediction:
     """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
-    from tasks.inference.start_up import memory_errors
     from artifacts import predictions
+    from tasks.inference.start_up import memory_errors
     from tasks.prediction import stream
 
     with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():

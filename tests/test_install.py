@@ -26,7 +26,7 @@ def test_pip_install_builds_a_package_that_runs_anywhere(tmp_path):
     (Path(packages) / "locked.pth").write_text(sysconfig.get_path("purelib"))
     assert "Successfully installed digit-retraining" in pip(python, "install", ".")
     pip(python, "check")
-    for flow in ("train", "predict", "promote", "verify"):
+    for flow in ("train", "predict", "promote", "verify", "tune"):
         command = [python, "-m", f"flows.{flow}_flow", "--help"]
         subprocess.run(command, cwd=tmp_path, env=clean_environment(tmp_path), capture_output=True, check=True)
     where = [python, "-c", "import flows; print(flows.__path__[0])"]

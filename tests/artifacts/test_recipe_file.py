@@ -82,3 +82,9 @@ def test_file_that_is_missing_or_not_text_is_named(write, tmp_path):
         recipe_file.read(write(b"\xff\xfe"))
     with pytest.raises(FlagError, match=r"--recipe magic: expected plain, fast, best, or the path of a recipe file"):
         recipe_file.read("magic")
+
+
+def test_recipe_that_was_written_is_read_again(tmp_path):
+    recipe = PRESETS["best"].recipes["cnn"].model_copy(update={"learning_rate": 1e-7, "seed": 5})
+    recipe_file.write(tmp_path / "own.toml", recipe, "why")
+    assert Overrides().applied_to(recipe_file.read(str(tmp_path / "own.toml"))) == recipe

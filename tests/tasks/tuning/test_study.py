@@ -1,0 +1,81 @@
+"""Studies: trials of a search that is resumed, ended early or failed; what is calculated stands in for a training."""
+
+import random
+
+import pytest
+
+from tasks.tuning import trial
+from tasks.tuning.study import Study
+
+N_TRIALS, ROUND = 24, 2
+
+
+def search(folder, dataset, start, *, kills=0, round_size=ROUND):
+    """Run a study in rounds, and leave out the rest of a round that is killed; return it and the number of trials run."""
+    dice, n_run = random.Random(7), 0
+    while True:
+        study = Study(folder, dataset, start, round_size)  # opened again after each kill
+        for numbers in study.rounds(N_TRIALS):
+            for number in dice.sample(numbers, len(numbers)):  # in whatever order the workers finish
+                finished = trial.run(dataset, start, study.earlier(number), number)
+                n_run += 1
+                if kills and dice.random() < 0.4:
+                    kills -= 1
+                    break
+                study.add(finished)
+            else:
+                continue
+            break
+        else:
+            return study, n_run
+
+
+def outcomes(study):
+    return [(one.number, one.state, one.recipe, one.accuracy) for one in study.trials(N_TRIALS)]
+
+
+def test_study_that_was_killed_ten_times_has_the_same_trials(tmp_path, tiny, start, calculated):
+    undisturbed, n_undisturbed = search(tmp_path / "undisturbed", tiny, start)
+    killed, n_killed = search(tmp_path / "killed", tiny, start, kills=10)
+    assert outcomes(killed) == outcomes(undisturbed)
+    assert n_undisturbed == N_TRIALS
+    assert n_killed <= N_TRIALS + 10  # each kill loses one trial
+
+
+def test_study_starts_with_the_starting_recipe_and_finds_a_better_one(tmp_path, tiny, start, calculated):
+    study, _ = search(tmp_path, tiny, start)
+    trials = study.trials(N_TRIALS)
+    assert trials[0].recipe == start
+    assert max(one.accuracy or 0 for one in trials) > trials[0].accuracy
+    assert next(iter(study.importance())) == "rotation"
+
+
+def test_failed_trial_is_kept_with_its_reason(tmp_path, tiny, start, calculated):
+    study, _ = search(tmp_path, tiny, start)
+    failed = [one for one in study.trials(N_TRIALS) if one.state == "failed"]
+    assert failed
+    assert {(one.accuracy, one.fault) for one in failed} == {(None, "the loss is no longer finite")}
+
+
+def test_poor_trials_are_ended_early_after_a_few_epochs(tmp_path, tiny, start, calculated):
+    study, _ = search(tmp_path, tiny, start)
+    pruned = [one for one in study.trials(N_TRIALS) if one.state == "pruned"]
+    assert pruned
+    assert all(one.number >= trial.N_RANDOM for one in pruned)
+    assert len(calculated) < sum(one.recipe.epochs for one in study.trials(N_TRIALS) if one.state != "failed")
+
+
+def test_other_data_recipe_or_number_of_workers_is_another_study(tmp_path, tiny, start):
+    others = [Study(tmp_path, tiny, start, 2), Study(tmp_path, tiny, start.model_copy(update={"seed": 1}), 2)]
+    others += [Study(tmp_path, tiny, start, 3)]
+    assert len({study.path for study in others}) == 3
+    assert Study(tmp_path, tiny, start, 2).path == others[0].path
+
+
+@pytest.mark.parametrize("n_trials", [3, 5])
+def test_more_trials_continue_a_study(tmp_path, tiny, start, calculated, n_trials):
+    study = Study(tmp_path, tiny, start, 2)
+    for numbers in study.rounds(3):
+        for number in numbers:
+            study.add(trial.run(tiny, start, study.earlier(number), number))
+    assert list(study.rounds(n_trials)) == {3: [], 5: [[3], [4]]}[n_trials]
