@@ -168,8 +168,8 @@ def _label_errors(run: Run, _address: Address) -> str:
     evaluation = run.evaluation
     rows.insert(0, ["all", f"{evaluation.n_rows:,}", f"{evaluation.errors:,}", f"{evaluation.accuracy:.2%}"])
     return (
-        "An audit of this data doubts the labels of some test rows. Digits that are hard to read are among them, so that "
-        "the accuracy without them is too high.\n\n"
+        "An audit of this data doubts the labels of some test rows. Digits that are hard to read are among them, so "
+        "that the accuracy without them is too high.\n\n"
         f"{table(['test rows', 'rows', 'mistakes', 'accuracy'], rows)}"
     )
 

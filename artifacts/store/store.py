@@ -250,7 +250,7 @@ class Store:
                 self._remove_work(self.card(version))
         self._root.tidy(DAY)
         folders = (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, AUDITS)
-        for name in (*folders, *(f"{VERSIONS}/{number}" for number in self.versions())):
+        for name in (*folders, *(f"{VERSIONS}/{n}" for n in self.versions())):
             self._root.child(name).tidy(DAY)
         self.exports.tidy(self.versions, DAY)
         return self

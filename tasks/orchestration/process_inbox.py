@@ -37,11 +37,10 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
             _add_accepted(merger, file) if file.is_accepted else _accept_or_reject(merger, folder, file)
             for file in merger.files
         ]
-    waiting = [report for report, file in zip(reports, merger.files, strict=True) if report and not file.is_accepted]
-    n_rejected = sum(bool(report["reason"]) for report in waiting)
-    reason = alarms.inbox(len(waiting) - n_rejected, n_rejected)
-    events.raise_data_alarm(events.ALARM_INBOX, printable(inbox), reason)
     rows = [report for report in reports if report]
+    n_rejected = sum(str(row["now"]).startswith(f"{REJECTED}/") for row in rows)
+    n_accepted = sum(not row["reason"] for row in rows)
+    events.raise_data_alarm(events.ALARM_INBOX, printable(inbox), alarms.inbox(n_accepted, n_rejected))
     if rows:
         from artifacts.reports import markdown
 

@@ -1,1 +1,1 @@
-"""Mirror a store's versions, champion and newest candidate in MLflow."""
+"""Mirror a store's versions, champion and newest candidate in MLflow. Doesn't import Prefect."""

@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -104,8 +105,10 @@ def _check_answers(uri: str) -> None:
 
 def _request_fault(uri: str) -> str:
     """Return why a server can't be used, or ""; a refused login is reported by MLflow."""
+    address = urllib.parse.urlsplit(uri.rstrip("/"))
+    uri = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()  # urllib takes no user and password
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"):  # noqa: S310, http
+        with urllib.request.urlopen(f"{uri}/api/2.0/mlflow/experiments/search?max_results=1"):  # noqa: S310, http
             return ""
     except urllib.error.HTTPError as error:
         return f"the server's status is {error.code}" if error.code >= 500 else ""  # noqa: PLR2004, HTTP

@@ -1,1 +1,1 @@
-"""Check a store for alarms, and write its metrics for Prometheus."""
+"""Check a store for alarms, and write its metrics for Prometheus. Doesn't import Prefect."""

@@ -80,6 +80,7 @@ def test_flags_in_pages_exist(page):
     known = set().union(*(flags(flow_of(name)) for name in FLOWS))
     others = {"--port", "--head", "--address", "--require-hashes", "--requirement", "--host", "--from-file", "--watch"}
     others |= {"--flow-run-name", "--rows", "--out", "--long", "--data", "--data-binary", "--header"}
+    others |= {"--backend-store-uri", "--collector"}
     text = "\n".join(re.findall(r"`+(?!`)[^`]+`+", page.read_text()))
     used = set(re.findall(r"(?<![\w-])--[a-z][a-z-]*[a-z]", text))
     assert used - known - others == set()

@@ -177,3 +177,18 @@ def test_ctrl_c_leaves_the_old_predictions_file(store, prefect_home, tmp_path):
     assert stderr.decode().splitlines()[-1] == "error: interrupted; nothing was written"
     assert (tmp_path / "out.csv").read_text() == "older predictions"
     assert {path.name for path in tmp_path.iterdir()} == {"out.csv", "many.npz"}
+
+
+@pytest.mark.prefect
+@pytest.mark.usefixtures("prefect_server")
+def test_earlier_predictions_on_a_source_are_found_newest_first():
+    from tasks.orchestration import events
+
+    for name, drifted in (("scans", False), ("scans", True), ("others", False)):
+        events.emit_prediction(name, "10 images by version 1", drifted=drifted)
+        time.sleep(0.01)
+    deadline = time.monotonic() + 30
+    while len(found := events.drifted_before("scans", 3)) < 2 and time.monotonic() < deadline:
+        time.sleep(0.3)
+    assert found == [True, False]
+    assert events.drifted_before("scans", 1) == [True]

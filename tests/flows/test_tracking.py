@@ -91,11 +91,11 @@ def silent_server():
         yield server.getsockname()[1]
 
 
-@pytest.mark.parametrize("port", [9, None], ids=["nothing listens", "never answers"])
-def test_absent_server_costs_at_most_two_seconds(tmp_path, monkeypatch, silent_server, port):
+@pytest.mark.parametrize(("port", "reason"), [(9, "refused"), (None, "no answer within")])
+def test_absent_server_costs_at_most_two_seconds(tmp_path, monkeypatch, silent_server, port, reason):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://user:secret@127.0.0.1:{port or silent_server}")
     started = time.monotonic()
-    with pytest.raises(InputError, match="MLFLOW_TRACKING_URI=http") as raised:
+    with pytest.raises(InputError, match=f"MLFLOW_TRACKING_URI=http.*{reason}") as raised:
         mirror.mirror(Store(tmp_path / "store"), pytest.fail)
     assert time.monotonic() - started < SECONDS
     assert "secret" not in str(raised.value)

@@ -64,6 +64,7 @@ def tables(monkeypatch):
         monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
     monkeypatch.setattr(process_inbox, "create_table_artifact", lambda table, **_: tables.append(table))
     monkeypatch.setattr(process_inbox.events, "emit_refused_data", lambda *_: None)
+    monkeypatch.setattr(process_inbox.events, "raise_data_alarm", lambda *_: None)
     monkeypatch.setattr(read_inbox, "Reader", InProcess)
     return tables
 
@@ -440,6 +441,19 @@ def test_reason_never_overwrites_a_file_of_its_name(base, inbox):
         merge(base, inbox)
     assert (inbox / "rejected" / "x.csv.reason.txt").read_text() == "mine"
     assert (inbox / "rejected" / "x-2.csv").read_text() == "hello"
+
+
+def test_an_alarm_is_raised_only_if_all_new_files_are_rejected(base, inbox, monkeypatch):
+    reasons = []
+    monkeypatch.setattr(process_inbox.events, "raise_data_alarm", lambda *alarm: reasons.append(alarm[-1]))
+    for files in ([], ["bad.csv"], ["bad.csv", "good.npz"]):
+        for name in files:
+            if name == "good.npz":
+                put(inbox / name, *draw_digits(50, seed=6))
+            else:
+                (inbox / name).write_text("hello")
+        merge(base, inbox)
+    assert reasons == ["", "all new files of the inbox were rejected: 1 file", ""]
 
 
 def test_folder_of_pictures_is_accepted(base, inbox):
