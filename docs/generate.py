@@ -86,6 +86,13 @@ def tune_flags() -> str:
     return flag_tables(tune_flow)
 
 
+def audit_flags() -> str:
+    """Return the flags of `audit`."""
+    from flows.audit_flow import audit_flow
+
+    return flag_tables(audit_flow)
+
+
 def flag_tables(flow: Flow[..., Any]) -> str:
     """Return the flags of a flow: a table for each panel of `--help`."""
     from flows import command_line
@@ -226,6 +233,7 @@ GENERATED = {
         promote_flags,
         verify_flags,
         tune_flags,
+        audit_flags,
         recipes,
         sources,
         row_checks,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from schemas.abstention import Abstention
@@ -95,7 +94,7 @@ class Dataset:
     n_folds: int = 0
     test_origin: Division | None = None
     read_items: Callable[[Part, NDArray[np.int64]], list[str]] | None = None
-    suspects: Mapping[str, NDArray[np.int64]] = MappingProxyType({})
+    suspects: Mapping[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,48 @@
+"""The audit flow: wrong labels are listed, nothing is changed, and the training report has the accuracy without them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from samples import QUICK, draw_digits, newest_artifact
+
+from artifacts.store.store import Store
+from flows.audit_flow import audit_flow, check
+from flows.train_flow import train_flow
+from schemas.errors import InputError
+
+pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Return a source whose test row 7 and training row 11 have wrong labels."""
+    x_train, y_train = draw_digits(600, seed=1)
+    x_test, y_test = draw_digits(200, seed=2)
+    y_test[7], y_train[11] = 2, 5
+    np.savez(tmp_path / "wrong.npz", x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return tmp_path / "wrong.npz"
+
+
+def test_wrong_labels_are_listed_and_reported_with_the_accuracy(source, tmp_path):
+    store = Store(tmp_path / "store")
+    before = source.read_bytes()
+    audited = audit_flow(str(source), store=store.uri, folds=2)
+    suspects = pd.read_parquet(f"{audited.folder}/suspects.parquet").query("kind == 'label'")
+    assert {("test", 7, 2, 7), ("train", 11, 5, 1)} <= set(
+        suspects[["part", "row", "label", "proposed"]].itertuples(index=False, name=None)
+    )
+    assert "data:image/png;base64," in newest_artifact("label-audit").data
+    assert source.read_bytes() == before
+    assert not [name for name in store.work.names() if name.startswith("audit-")]
+    again = audit_flow(str(source), store=store.uri, folds=2)  # replaces the first
+    assert again.folder == audited.folder
+
+    published = train_flow(str(source), store=store.uri, recipe="plain", overrides=QUICK)
+    report = (store.local_dir(published.version) / "report.md").read_text()
+    assert "## Doubtful labels" in report
+    assert "suspect labels" in report
+
+
+def test_missing_source_is_refused_before_anything_starts(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.csv"):
+        check(str(tmp_path / "absent.csv"), test_source="", inbox="", store=str(tmp_path / "store"))
