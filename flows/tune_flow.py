@@ -82,7 +82,7 @@ def tune_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI'
 
     Args:
         source: mnist, fashion-mnist, a file or a folder.
-        recipe: The recipe to start from: plain, fast, best, or the path of a recipe file, .toml.
+        recipe: The recipe to start from: plain, fast, robust, best, or the path of a recipe file, .toml.
         overrides: Changes to the starting recipe. An empty field keeps the recipe's value.
         test_source: Source of the test rows, if not the source itself.
         rules: Rules that the data is validated against.

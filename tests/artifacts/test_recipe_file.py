@@ -80,7 +80,7 @@ def test_file_that_is_missing_or_not_text_is_named(write, tmp_path):
         recipe_file.read("gone.toml")
     with pytest.raises(InputError, match=r"own\.toml: can't be read as UTF-8 text"):
         recipe_file.read(write(b"\xff\xfe"))
-    with pytest.raises(FlagError, match=r"--recipe magic: expected plain, fast, best, or the path of a recipe file"):
+    with pytest.raises(FlagError, match=r"--recipe magic: expected plain, fast, robust, best, or the path"):
         recipe_file.read("magic")
 
 

@@ -150,7 +150,7 @@ def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tm
         ("train --batch-size 0", 2, "--batch-size 0"),
         ("train --batch-size many", 2, "--batch-size many: Input should be a valid integer"),
         ("train --network transformer", 2, "--network"),
-        ("train --recipe magic", 2, "--recipe magic: expected plain, fast, best, or the path of a recipe file"),
+        ("train --recipe magic", 2, "--recipe magic: expected plain, fast, robust, best, or the path of a recipe file"),
         ("train --recipe gone.toml", 1, "--recipe gone.toml: no such file"),
         ("train --keep 0", 2, "error: --keep 0: Input should be greater than or equal to 1"),
         ("train --epoch 3", 2, "--epoch"),

@@ -9,7 +9,7 @@ from samples import draw_digits
 
 from schemas.recipe import PRESETS, Overrides
 from tasks.training import augmentation
-from tasks.training.worker import SINGLE_WORKER
+from tasks.training.worker import SINGLE_WORKER, BatchShard
 
 STRONGEST = Overrides(rotation=20, scaling=0.5, shear=0.5, shift=5, elastic=3).applied_to("fast")
 FAST = PRESETS["fast"].recipes["mlp"]
@@ -77,3 +77,31 @@ def test_shift_moves_images_in_both_directions():
     assert across.min() < 12.7
     assert across.max() > 15.3
     assert abs(across.mean() - 14) < 0.5
+
+
+@pytest.mark.parametrize("name", augmentation.CORRUPTIONS)
+def test_half_of_a_batch_is_corrupted_by_the_seed_within_the_range(name):
+    recipe = NONE.model_copy(update={name: 1.0})
+    before, shard = images(64), SINGLE_WORKER.shard(tf.constant(64))
+    one, same, other = (
+        augmentation.corrupt(before, tf.constant(seed), recipe, shard).numpy() for seed in ([1, 2], [1, 2], [1, 3])
+    )
+    assert (one == same).all()
+    assert (one != other).any()
+    assert (one[32:] == before[32:]).numpy().all()
+    assert (one[:32] != before[:32].numpy()).any(axis=1).mean() > 0.8
+    assert one.min() >= 0
+    assert one.max() <= 255
+
+
+def test_two_workers_corrupt_a_batch_as_one_does():
+    recipe, before, seed, rows = PRESETS["robust"].recipes["mlp"], images(100), tf.constant([1, 2]), tf.constant(100)
+    whole = augmentation.corrupt(before, seed, recipe, BatchShard(tf.constant(0), rows, rows, tf.constant(1.0)))
+    bounds = [(0, 32), (32, 100)]
+    parts = [
+        augmentation.corrupt(
+            before[a:b], seed, recipe, BatchShard(tf.constant(a), tf.constant(b), rows, tf.constant(1.0))
+        )
+        for a, b in bounds
+    ]
+    np.testing.assert_array_equal(np.concatenate(parts), whole)
