@@ -1,0 +1,90 @@
+"""Exports of a tiny network: each format agrees, and what doesn't agree or was changed is named and not kept."""
+
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+from samples import accepted, publish
+
+from artifacts.store.store import Store
+from schemas.errors import InputError
+from schemas.exports import Agreement, ExportFormat
+from tasks.exporting import exporter, formats
+from tasks.exporting.formats import FORMATS
+
+
+@pytest.fixture(scope="module")
+def dataset(tiny_npz):
+    return accepted(tiny_npz)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory, dataset):
+    """Return a store whose version is exported in all formats, and the exports."""
+    import keras
+
+    from tasks.inference.model import save_network
+
+    layers = [keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
+    store, network = Store(tmp_path_factory.mktemp("exported") / "store"), keras.Sequential(layers)
+    network.layers[-1].kernel.assign(network.layers[-1].kernel / 255)
+    publish(store)
+    folder = store.local_dir(1)
+    save_network(network, folder / "model.keras")
+    store.verified_dir = store.local_dir  # its checksum is that of the model before
+    card = store.card(1) | {"weights_digest": "w", "data": {"fingerprint": "f"}}
+    store.card = lambda _version: card
+    return store, exporter.export(store, 1, get_args(ExportFormat), dataset)
+
+
+def test_every_float_export_agrees_on_all_test_rows(exported):
+    agreements = {each.format: each.record.get("agreement") for each in exported[1] if each.format != "litert-int8"}
+    assert {*agreements} == {"onnx", "litert", "savedmodel"}
+    assert all(each["n_rows"] == 200 and not each["different_labels"] for each in agreements.values())
+
+
+def test_a_changed_export_is_named(exported):
+    store, _ = exported
+    assert store.exports.faults(1, store.card(1)) == []
+    Path(store.exports.uri(1, "onnx"), "digits.onnx").write_bytes(b"changed")
+    assert store.exports.faults(1, store.card(1)) == [
+        "export onnx: digits.onnx was changed, added or removed; export it again"
+    ]
+
+
+def test_exports_are_removed_with_their_version(exported):
+    store, _ = exported
+    store._remove_version(1)
+    assert store.exports.names(1) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "different", "difference", "accuracy", "size", "fault"),
+    [
+        ("onnx", 0, 1e-5, 0.9, 1.0, ""),
+        ("onnx", 1, 1e-5, 0.9, 1.0, "1 of 1,000 test rows get another label"),
+        ("onnx", 0, 1e-3, 0.9, 1.0, "probabilities differ by up to 0.001"),
+        ("onnx", 0, np.nan, 0.9, 1.0, "aren't numbers"),
+        ("litert-int8", 3, 0.1, 0.899, 0.3, ""),
+        ("litert-int8", 3, 0.1, 0.898, 0.3, "loses 0.20 percentage points"),
+        ("litert-int8", 3, 0.1, 0.9, 0.31, "31% of the size"),
+    ],
+)
+def test_an_export_that_differs_too_much_is_refused(name, different, difference, accuracy, size, fault):
+    agreement = Agreement(1000, different, difference, accuracy, 0.9)
+    if not fault:
+        exporter._check(agreement, FORMATS[name], size)
+    else:
+        with pytest.raises(exporter._RejectedError, match=fault):
+            exporter._check(agreement, FORMATS[name], size)
+
+
+def test_a_missing_package_is_one_line_with_its_remedy(monkeypatch):
+    monkeypatch.setattr(formats.importlib.util, "find_spec", lambda _name: None)
+    with pytest.raises(InputError, match="--export litert: ai-edge-litert isn't installed; install it with pip"):
+        formats.check(["litert"])
+
+
+def test_every_format_has_an_entry():
+    assert {*FORMATS} == {*get_args(ExportFormat)}
