@@ -26,7 +26,7 @@ from schemas.exports import ExportFormat
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION, WATCH
 from schemas.recipe import DEFAULT_NETWORK, PRESETS, Overrides
-from schemas.results import Dataset, PublishedVersion
+from schemas.results import Dataset, PublishedVersion, RawDataset
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.watch import DEFAULT_WATCH, WatchRules
 from tasks.compare import compare
@@ -135,9 +135,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         check(source, test_source, inbox, store, recipe, overrides, compute, export)
     preset, versions = recipe_file.read(recipe), open_store(store).recover()
     with stopwatch() as seconds, cluster(compute):
-        raw = load(source, test_source or None, rules)
-        raw = read_inbox(raw, Path(inbox), rules) if inbox else raw
-        dataset, data_plots = validate(raw, rules, versions, compute)
+        dataset, data_plots = validate(_read(source, test_source, inbox, rules), rules, versions, compute)
         full_recipe = overrides.applied_to(preset, len(dataset.train))
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
@@ -148,6 +146,12 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
                 plots = plot(trained, evaluation, decision, dataset) | data_plots
                 published = publish(versions, recipe, dataset, trained, evaluation, decision, plots, seconds(), keep)
     return _finish(published, versions, dataset, export, inbox, watch)
+
+
+def _read(source: str, test_source: str, inbox: str, rules: Rules) -> RawDataset:
+    """Load the source; with an inbox, also read its files."""
+    raw = load(source, test_source or None, rules)
+    return read_inbox(raw, Path(inbox), rules) if inbox else raw
 
 
 def _finish(  # noqa: PLR0913, the inputs of all steps

@@ -52,7 +52,7 @@ def hidden_layers_in(network: keras.Model, precision: Precision) -> Iterator[Non
             layer.dtype_policy = "float32"
 
 
-class GramMuon(keras.optimizers.Muon):
+class GramMuon(keras.optimizers.Muon):  # type: ignore[misc]  # Keras has no types
     """Keras' Muon, in 0.88 of an epoch's time: it iterates on the product of a matrix with itself, 128 × 128 here.
 
     Each of Keras' iterations multiplies a matrix X by a polynomial of XᵀX. These polynomials commute, so that their
