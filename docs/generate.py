@@ -91,6 +91,11 @@ def audit_flags() -> str:
     from flows.audit_flow import audit_flow
 
     return flag_tables(audit_flow)
+def export_flags() -> str:
+    """Return the flags of `export`."""
+    from flows.export_flow import export_flow
+
+    return flag_tables(export_flow)
 
 
 def flag_tables(flow: Flow[..., Any]) -> str:
@@ -234,6 +239,7 @@ GENERATED = {
         verify_flags,
         tune_flags,
         audit_flags,
+        export_flags,
         recipes,
         sources,
         row_checks,

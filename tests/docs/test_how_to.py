@@ -68,7 +68,7 @@ def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script, mon
         if page == "mlflow":
             monkeypatch.setenv(*re.search(r"export (\w+)=(\S+)", *code(page, "sh")).groups())
         for flow, flags in map(flow_and_flags, commands(page)):
-            if flow != "verify":
+            if flow not in {"verify", "install"}:
                 ended = run_script(flow, *flags)
                 assert ended.returncode == 0, f"{flow} {flags}: {ended.stderr}"
                 n_run += 1
