@@ -113,6 +113,18 @@ def pictures(frame: pd.DataFrame, folder: Path) -> Path:
     return folder
 
 
+def pictures_as(suffix: str) -> Callable[[pd.DataFrame, Path], Path]:
+    """Return a writer of pictures of another format."""
+
+    def write(frame: pd.DataFrame, folder: Path) -> Path:
+        for path in sorted(pictures(frame, folder).rglob("*.png")):
+            Image.open(path).save(path.with_suffix(f".{suffix}"), lossless=True)
+            path.unlink()
+        return folder / "pictures"
+
+    return write
+
+
 def packed(name: str, opener: Callable[..., IO[bytes]]) -> Callable[[pd.DataFrame, Path], Path]:
     """Return a writer of a compressed CSV file."""
 
@@ -267,5 +279,6 @@ TABLES: dict[str, Callable[[pd.DataFrame, Path], Path]] = {
     "zip": zipped_csv,
     "tar": tar_of_idx,
 }
-ALL = TABLES | {"pictures": pictures, "parquet of pictures": parquet_of_pictures, "libsvm": libsvm}
+ALL = TABLES | {f"pictures as {suffix}": pictures_as(suffix) for suffix in ("gif", "tif", "webp")}
+ALL |= {"pictures": pictures, "parquet of pictures": parquet_of_pictures, "libsvm": libsvm}
 """Every format: rows are read as they were written, and the same rows have the same fingerprint."""

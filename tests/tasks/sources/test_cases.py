@@ -221,7 +221,6 @@ REFUSED = {
     "a PDF": (content(b"%PDF-1.7"), "a PDF; save its pictures as PNG"),
     "zero bytes": (content(bytes(2000)), "nothing but zero bytes; download or copy it again"),
     "nothing": (content(b""), "rows.csv: empty; expected"),
-    "a TIFF": (content(b"II*\0" + bytes(30), "3.tif"), "a TIFF picture; convert it to PNG"),
     "RAR": (content(b"Rar!\x1a\x07\x00"), "a RAR archive; unpack it"),
     "pickled arrays": (lambda _, path: np.savez(path / "rows.npz", data={"x": 1}), "pickled objects, which may run code"),
     "images alone": (lambda parts, path: np.save(path / "x.npy", images(parts[0])), r"a file without labels \(\.npy\)"),
