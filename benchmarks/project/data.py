@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import struct
 import tempfile
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import api
+import h5py
 import numpy as np
 import pandas as pd
 import pandera.pandas as pa
 from PIL import Image
+from scipy.io import savemat
+from sklearn.datasets import dump_svmlight_file
 from timing import Digits, flag_parser, load_digits, seconds_of
 
 Cases = dict[str, Callable[[], object]]
 
 REPETITIONS = 5
-PICTURES = 5_000
+FEW_ROWS = 5_000
 SIDE = 28
 PIXELS = [f"pixel{number}" for number in range(SIDE * SIDE)]
 VALIDATION = "validation, everything"
@@ -34,10 +39,11 @@ def main() -> None:
     n_rows = n_train + len(digits.x_test)
     with tempfile.TemporaryDirectory() as folder:
         readers, checks = read_cases(digits, Path(folder)), validation_cases(digits)
-        rows = dict.fromkeys(readers, n_train) | dict.fromkeys(checks, n_rows) | {"reader, pictures, PNG": PICTURES}
+        few = few_rows_cases(digits, Path(folder)) | {"reader, pictures, PNG": readers.pop("reader, pictures, PNG")}
+        rows = dict.fromkeys(readers, n_train) | dict.fromkeys(few, FEW_ROWS) | dict.fromkeys(checks, n_rows)
         metrics = [
             {"case": case, "rows": rows[case], "seconds": repeated_seconds(function, repetitions)}
-            for case, function in (readers | checks).items()
+            for case, function in (readers | few | checks).items()
         ]
     memory = {"peak_bytes": allocated_bytes(checks[VALIDATION]), "frame_bytes": n_rows * (1 + len(PIXELS))}
     print(json.dumps([one | memory if one["case"] == VALIDATION else one for one in metrics]))
@@ -66,6 +72,16 @@ def read_cases(digits: Digits, folder: Path) -> Cases:
         '`pandas.read_csv(engine="pyarrow")`': lambda: pd.read_csv(csv, engine="pyarrow"),
         "`pandas.read_parquet`": lambda: pd.read_parquet(parquet),
     }
+
+
+def few_rows_cases(digits: Digits, folder: Path) -> Cases:
+    """Write the first training rows in the formats of `FEW_ROWS_FORMATS`; return the project's readers."""
+    images, labels = digits.x_train[:FEW_ROWS], digits.y_train[:FEW_ROWS]
+    cases: Cases = {}
+    for title, (name, write) in FEW_ROWS_FORMATS.items():
+        write(folder / name, images, labels)
+        cases[f"reader, {title}"] = partial(api.load, folder / name)
+    return cases
 
 
 def validation_cases(digits: Digits) -> Cases:
@@ -110,10 +126,54 @@ def write_idx(digits: Digits, folder: Path) -> None:
 
 def write_pictures(digits: Digits, folder: Path) -> None:
     """Write the first training rows as PNG files in a folder per label."""
-    for number, (image, label) in enumerate(zip(digits.x_train[:PICTURES], digits.y_train[:PICTURES], strict=True)):
+    for number, (image, label) in enumerate(zip(digits.x_train[:FEW_ROWS], digits.y_train[:FEW_ROWS], strict=True)):
         path = folder / str(label) / f"{number:05}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(image).save(path)
+
+
+def write_arff(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write images as OpenML does."""
+    head = [*(f"@ATTRIBUTE {name} REAL" for name in PIXELS), "@ATTRIBUTE class {0,1,2,3,4,5,6,7,8,9}", "@DATA"]
+    rows = np.column_stack([images.reshape(len(images), -1), labels])
+    path.write_text("\n".join(["@RELATION mnist", *head, *(",".join(map(str, row)) for row in rows.tolist())]))
+
+
+def write_libsvm(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write images as in LIBSVM's collection of data sets."""
+    dump_svmlight_file(images.reshape(len(images), -1).astype(np.int64), labels, str(path), zero_based=False)
+
+
+def write_hdf5(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write images as two data sets."""
+    with h5py.File(path, "w") as file:
+        file["images"], file["labels"] = images, labels
+
+
+def write_hugging_face(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write images as PNG files in a column of a Parquet table."""
+    pictures = []
+    for image in images:
+        Image.fromarray(image).save(picture := io.BytesIO(), "PNG")
+        pictures.append({"bytes": picture.getvalue(), "path": None})
+    pd.DataFrame({"image": pictures, "label": labels}).to_parquet(path)
+
+
+def write_zip(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    """Write images as a CSV file in an archive."""
+    frame(images, labels).to_csv(path, index=False, compression={"method": "zip", "archive_name": "digits.csv"})
+
+
+FEW_ROWS_FORMATS: dict[str, tuple[str, Callable[[Path, np.ndarray, np.ndarray], object]]] = {
+    "arff": ("a.arff", write_arff),
+    "feather": ("a.feather", lambda path, images, labels: frame(images, labels).to_feather(path)),
+    "hdf5": ("a.h5", write_hdf5),
+    "libsvm": ("a.libsvm", write_libsvm),
+    "mat": ("a.mat", lambda path, images, labels: savemat(path, {"images": images, "labels": labels})),
+    "parquet of PNG, as from Hugging Face": ("pictures.parquet", write_hugging_face),
+    "zip of csv": ("a.zip", write_zip),
+}
+"""Formats that are slower to read or to write, by title: name of the file, and function that writes it."""
 
 
 if __name__ == "__main__":
