@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import runpy
 import sys
+from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,51 +53,12 @@ def fill(text: str) -> str:
     return BLOCK.sub(lambda block: f"{block[1]}\n{GENERATED[block[2]]()}\n\n{block[3]}", text)
 
 
-def train_flags() -> str:
-    """Return the flags of `train`."""
-    from flows.train_flow import train_flow
-
-    return flag_tables(train_flow)
+FLOWS = ("train", "predict", "promote", "verify", "tune", "audit", "export")
 
 
-def predict_flags() -> str:
-    """Return the flags of `predict`."""
-    from flows.predict_flow import predict_flow
-
-    return flag_tables(predict_flow)
-
-
-def promote_flags() -> str:
-    """Return the flags of `promote`."""
-    from flows.promote_flow import promote_flow
-
-    return flag_tables(promote_flow)
-
-
-def verify_flags() -> str:
-    """Return the flags of `verify`."""
-    from flows.verify_flow import verify_flow
-
-    return flag_tables(verify_flow)
-
-
-def tune_flags() -> str:
-    """Return the flags of `tune`."""
-    from flows.tune_flow import tune_flow
-
-    return flag_tables(tune_flow)
-
-
-def audit_flags() -> str:
-    """Return the flags of `audit`."""
-    from flows.audit_flow import audit_flow
-
-    return flag_tables(audit_flow)
-def export_flags() -> str:
-    """Return the flags of `export`."""
-    from flows.export_flow import export_flow
-
-    return flag_tables(export_flow)
+def flow_flags(name: str) -> str:
+    """Return the flags of the flow `flows/<name>_flow.py`."""
+    return flag_tables(getattr(import_module(f"flows.{name}_flow"), f"{name}_flow"))
 
 
 def flag_tables(flow: Flow[..., Any]) -> str:
@@ -233,13 +196,6 @@ def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
 GENERATED = {
     function.__name__: function
     for function in (
-        train_flags,
-        predict_flags,
-        promote_flags,
-        verify_flags,
-        tune_flags,
-        audit_flags,
-        export_flags,
         recipes,
         sources,
         row_checks,
@@ -248,7 +204,7 @@ GENERATED = {
         hostile_input,
         packages,
     )
-}
+} | {f"{name}_flags": partial(flow_flags, name) for name in FLOWS}
 
 if __name__ == "__main__":
     main()

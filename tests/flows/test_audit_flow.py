@@ -1,4 +1,4 @@
-"""The audit flow: wrong labels are listed, nothing is changed, and the training report has the accuracy without them."""
+"""The audit flow: wrong labels are listed, nothing changes, and the training report has the accuracy without them."""
 
 import numpy as np
 import pandas as pd

@@ -71,7 +71,9 @@ def test_exports_are_removed_with_their_version(exported):
         ("litert-int8", 3, 0.1, 0.9, 0.31, "31% of the size"),
     ],
 )
-def test_an_export_that_differs_too_much_is_refused(name, different, difference, accuracy, size, fault):
+def test_an_export_that_differs_too_much_is_refused(  # noqa: PLR0913, one for each column
+    name, different, difference, accuracy, size, fault
+):
     agreement = Agreement(1000, different, difference, accuracy, 0.9)
     if not fault:
         exporter._check(agreement, FORMATS[name], size)
