@@ -7,6 +7,7 @@ import platform
 import re
 from pathlib import Path
 
+from schemas.networks import NETWORKS
 from schemas.training import Precision
 
 INFO = Path("/proc/cpuinfo")
@@ -18,8 +19,13 @@ def processor_name() -> str:
     return _field("model name") or platform.processor()
 
 
-def native_precision() -> Precision:
-    """Return `bfloat16` if the processor multiplies such numbers natively; otherwise they would be slower."""
+def training_precision(network: str) -> Precision:
+    """Return the precision to train a network in: `bfloat16` where it gains from it, on a processor that has it.
+
+    Other processors would be slower with it.
+    """
+    if not NETWORKS[network].trains_in_bfloat16:
+        return "float32"
     if os.environ.get("TF_ENABLE_ONEDNN_OPTS") == "0":  # TensorFlow's own kernels don't use these instructions
         return "float32"
     return "float32" if BFLOAT16_FLAGS.isdisjoint(_field("flags").split()) else "bfloat16"

@@ -8,7 +8,7 @@ import os
 from importlib.metadata import version
 
 from artifacts.code_digest import ROOT, code_digest
-from artifacts.processor import native_precision
+from artifacts.processor import training_precision
 from schemas.recipe import Recipe
 from schemas.results import Dataset
 from tasks.training.sampling import block_rows
@@ -32,7 +32,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
-        "precision": native_precision(),
+        "precision": training_precision(recipe.network),
         "recipe": recipe.model_dump(mode="json"),
         "code": code_digest(CODE),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,

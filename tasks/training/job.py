@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import keras
 
-from artifacts.processor import native_precision
+from artifacts.processor import training_precision
 from artifacts.store.storage import Storage
 from schemas.images import Images
 from schemas.recipe import Recipe
@@ -72,7 +72,7 @@ def plan_job(dataset: Dataset, recipe: Recipe, work: Storage, n_workers: int = 1
     name = fingerprint(dataset, recipe, n_workers)
     sampler = block_sampler(dataset, len(images), recipe)
     folder = work.absolute().child(name)
-    return TrainingJob(images, held_out, recipe, sampler, name, folder, n_workers, native_precision())
+    return TrainingJob(images, held_out, recipe, sampler, name, folder, n_workers, training_precision(recipe.network))
 
 
 def weights_digest(network: keras.Model) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.processor import native_precision
+from artifacts.processor import training_precision
 from artifacts.reports import card
 from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.storage import Storage
@@ -72,8 +72,9 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     if reproduce:
         if (workers := stated["environment"].get("workers", 1)) > 1:
             raise InputError(f"it was trained by {workers} workers; a single worker rounds their sums differently")
-        if (precision := stated["environment"].get("precision", "float32")) != native_precision():
-            raise InputError(f"it was trained with {precision}; this processor trains with {native_precision()}")
+        precision, own = stated["environment"].get("precision", "float32"), training_precision(recipe.network)
+        if precision != own:
+            raise InputError(f"it was trained with {precision}; this processor trains with {own}")
         trained = _train(dataset, recipe, work)
         pairs.append((stated["weights_digest"], trained.digest, "the digest of the retrained weights"))
         if dataset.n_folds:

@@ -19,7 +19,7 @@ MANUAL = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *MANUAL]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 MAX_README_LINES = 130
-FLOWS = ("train", "predict", "promote", "verify")
+FLOWS = ("train", "predict", "promote", "verify", "audit")
 
 
 def relative(path: Path) -> str:
