@@ -98,6 +98,9 @@ def test_shards_of_any_size_give_the_same_dataset_as_one_frame(train, frame_to_t
     assert of_shards.label_counts == whole.label_counts
     assert of_shards.n_valid == whole.n_valid
     assert of_shards.n_input == whole.n_input
+    assert dataset.test_origin is None
+    assert len(same.test_origin.slices) == 3
+    assert np.unique(same.test_origin.numbers).tolist() == [0, 1, 2]
     assert of_shards.drifts == whole.drifts
     np.testing.assert_array_equal(of_shards.means, whole.means)
     for name in ("ink_edges", "score_edges", "ink_counts", "score_counts", "outlier_threshold"):
