@@ -22,12 +22,14 @@ class Network:
 
     description: str
     layers: Layers
+    trains_in_bfloat16: bool
+    """Whether training multiplies `bfloat16` numbers on a processor that has them."""
 
 
 NETWORKS: dict[str, Network] = {}
 
 
-def network(description: str) -> Callable[[Layers], Layers]:
+def network(description: str, *, trains_in_bfloat16: bool = False) -> Callable[[Layers], Layers]:
     """Register the decorated function as a network under its own name.
 
     The function is called with the module `keras.layers`. It returns the layers between the input, 28 × 28 pixels
@@ -35,7 +37,7 @@ def network(description: str) -> Callable[[Layers], Layers]:
     """
 
     def register(layers: Layers) -> Layers:
-        NETWORKS[layers.__name__] = Network(description, layers)
+        NETWORKS[layers.__name__] = Network(description, layers, trains_in_bfloat16)
         return layers
 
     return register
@@ -47,7 +49,7 @@ def mlp(layers: Any) -> list[Any]:  # noqa: ANN401, a module
     return [layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dense(64, activation="relu")]
 
 
-@network("convolutional, 99,898 parameters")
+@network("convolutional, 99,898 parameters", trains_in_bfloat16=True)
 def cnn(layers: Any) -> list[Any]:  # noqa: ANN401, a module
     """Return the layers of a small convolutional network."""
     return [

@@ -86,7 +86,7 @@ class Trainer:
     """A training with the project's engine that runs epoch by epoch, with checkpoints only if there is a folder."""
 
     def __init__(self, dataset: Dataset, recipe: Recipe, checkpoint_dir: Path | None = None) -> None:
-        from artifacts.processor import native_precision
+        from artifacts.processor import training_precision
         from tasks.inference.predictor import predictor
         from tasks.training.block_loader import BlockLoader
         from tasks.training.sampling import block_sampler, split
@@ -95,7 +95,7 @@ class Trainer:
         images, held_out = split(dataset, recipe)
         self.plan = block_sampler(dataset, len(images), recipe)
         self._loader = BlockLoader(images, self.plan, recipe.epochs)
-        self._trainer = ProjectTrainer(self._loader, held_out, recipe, native_precision())
+        self._trainer = ProjectTrainer(self._loader, held_out, recipe, training_precision(recipe.network))
         self._predict = predictor(self._trainer.network)
         self._storage = FolderStorage(checkpoint_dir) if checkpoint_dir else None
 
