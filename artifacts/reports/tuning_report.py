@@ -80,7 +80,7 @@ def _importance(tuning: Tuning, address: Address) -> str:
 
 
 def _coordinates(tuning: Tuning, address: Address) -> str:
-    if not _complete(tuning):
+    if not _complete(tuning) or not _tuned(tuning):
         return ""
     return f"A line for each complete trial.\n\n![Values and accuracy of the trials]({address('tuning_coordinates')})"
 

@@ -10,7 +10,7 @@ from prefect.utilities.schema_tools.validation import validate
 
 from artifacts.reports import markdown
 from artifacts.uri import check_safe, storage_error
-from flows import predict_flow, promote_flow, train_flow, verify_flow
+from flows import predict_flow, promote_flow, train_flow, tune_flow, verify_flow
 from schemas.compute import LOCAL
 from schemas.errors import InputError
 from schemas.recipe import Overrides
@@ -35,7 +35,13 @@ CHECKS = {
     "promote --store": (promote_flow.check, PROMOTE, "store"),
     "verify --store": (verify_flow.check, {"version": 0, "store": "store"}, "store"),
 }
-FLOWS = [train_flow.train_flow, predict_flow.predict_flow, promote_flow.promote_flow, verify_flow.verify_flow]
+FLOWS = [
+    train_flow.train_flow,
+    predict_flow.predict_flow,
+    promote_flow.promote_flow,
+    verify_flow.verify_flow,
+    tune_flow.tune_flow,
+]
 
 
 @pytest.fixture(params=hostile.ADDRESSES.values(), ids=hostile.ADDRESSES)

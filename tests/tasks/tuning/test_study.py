@@ -11,7 +11,7 @@ N_TRIALS, ROUND = 24, 2
 
 
 def search(folder, dataset, start, *, kills=0, round_size=ROUND):
-    """Run a study in rounds, leave out the rest of a round that is killed; return it and the number of trials run."""
+    """Run a study in rounds; a kill loses a trial and the rest of its round. Return it and the number of trials run."""
     dice, n_run = random.Random(7), 0  # noqa: S311, no secret
     while True:
         study = Study(folder, dataset, start, round_size)  # opened again after each kill
