@@ -67,8 +67,8 @@ def keep_copy(output: Path, folder: Path, run: str) -> Path:
     """Copy a predictions file into a folder, under a name with the time (UTC) and the run; return the copy's path."""
     name = "-".join([output.stem, f"{datetime.now(tz=UTC):%Y%m%dT%H%M%SZ}", *([run] if run else [])])
     copy = folder / f"{name}{output.suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with new_file(copy) as temporary:
             shutil.copyfile(output, temporary)
     except OSError as error:

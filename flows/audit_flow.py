@@ -22,7 +22,7 @@ from schemas.audit import Audit
 from schemas.compute import LOCAL
 from schemas.panels import DATA, RECIPE, STORE, VALIDATION
 from schemas.recipe import DEFAULT_NETWORK, NetworkName
-from schemas.rules import DEFAULT_RULES, Rules
+from schemas.rules import Rules
 from tasks.audit import audit, preload
 from tasks.inbox.folder import Inbox
 from tasks.load import load
@@ -31,6 +31,9 @@ from tasks.orchestration.open_store import open_store
 from tasks.read_inbox import read_inbox
 from tasks.sources import datasets
 from tasks.validate import validate
+
+AUDIT_RULES = Rules(wrong_labels="warning")
+"""Labels that contradict the images are what an audit is for."""
 
 
 def check(source: str, *, test_source: str, inbox: str, store: str, **_others: object) -> None:
@@ -61,7 +64,7 @@ def audit_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     folds: Annotated[int, Field(ge=2, le=20), RECIPE] = 5,
     test_source: Annotated[str, DATA, ADDRESS] = "",
     inbox: Annotated[str, DATA, ADDRESS] = "",
-    rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
+    rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = AUDIT_RULES,
     store: Annotated[str, STORE, ADDRESS] = "store",
 ) -> State[Audit]:
     """List the rows whose labels may be wrong, near-duplicates with other labels, and outliers. Changes no data.

@@ -62,7 +62,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     recipe: str,
     overrides: Overrides,
     compute: Compute,
-    export: tuple[ExportFormat, ...],
+    export: tuple[ExportFormat, ...] = (),
     **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prefect import task
 from prefect.logging import get_run_logger
 
 from artifacts.store.store import Store
+from artifacts.uri import error_reason
 from schemas.watch import WatchRules
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
@@ -18,9 +20,18 @@ from tasks.orchestration.stopwatch import timed
 @timed
 def watch_store(store: Store, outcome: str, inbox: str, rules: WatchRules) -> None:
     """Write the metrics after a training that ended with an outcome, and raise the store's alarms."""
+    now, warn = datetime.now(tz=UTC), get_run_logger().warning
+    try:
+        _watch(store, outcome, inbox, rules, now, warn)
+    except OSError as error:  # the run has ended well
+        warn("the store isn't watched: %s", error_reason(error))
+
+
+def _watch(  # noqa: PLR0913
+    store: Store, outcome: str, inbox: str, rules: WatchRules, now: datetime, warn: Callable[..., None]
+) -> None:
     from tasks.watching import alarms, status, textfiles
 
-    now, warn = datetime.now(tz=UTC), get_run_logger().warning
     textfiles.write_store(store, warn)
     textfiles.write_training(store, outcome, now, inbox, warn)
     current = status.read(store)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from artifacts.reports import audit_report
@@ -27,10 +28,10 @@ def write(store: Store, audit: Audit, plots: Mapping[str, bytes]) -> None:
 
 
 def read_suspects(store: Store, fingerprint: str) -> pd.DataFrame | None:
-    """Read the suspects of the data with a fingerprint; None if it wasn't audited."""
+    """Read the suspects of the data with a fingerprint; None if it wasn't audited, or the list can't be read."""
     try:
-        return pd.read_parquet(store.audits.local_dir(fingerprint) / SUSPECTS)
-    except FileNotFoundError:
+        return pd.read_parquet(store.audits.local_dir(fingerprint, fresh=True) / SUSPECTS)
+    except (OSError, pa.ArrowException):  # a report can do without them
         return None
 
 

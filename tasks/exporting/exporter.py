@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from artifacts.store.store import MODEL, Store
+from artifacts.uri import error_reason
 from schemas.digits import SIDE
 from schemas.errors import InputError
 from schemas.exports import MAX_DIFFERENCE, MAX_INT8_SIZE, MAX_LOSS_POINTS, Agreement, Export, ExportFormat
@@ -27,9 +28,10 @@ from tasks.exporting.formats import FORMATS, Format
 ROOT = Path(__file__).parents[2]
 CALIBRATION_ROWS = 500
 """Number of training rows from which the ranges of an int8 export's values are estimated."""
-
-
+TIMEOUT_SECONDS = 600
+"""Time for a conversion, or for the answers of an export: a runtime that hangs must not hold up the schedule."""
 ROUNDING = 1e-9
+"""Tolerance of a difference of two accuracies in points."""
 
 
 class _RejectedError(Exception):
@@ -42,11 +44,16 @@ def export(store: Store, version: int, formats: Sequence[ExportFormat], dataset:
     Raises StoreError if the version's files have changed.
     """
     model = store.verified_dir(version) / MODEL
-    with tempfile.TemporaryDirectory(prefix="export-") as work:
-        folder = Path(work)
-        _write_images(folder, dataset)
-        message = _run(convert.__name__, str(model.resolve()), work, *formats)[1]
-        return tuple(_keep(store, version, name, folder, dataset.test, message) for name in formats)
+    try:
+        with tempfile.TemporaryDirectory(prefix="export-") as work:
+            folder = Path(work)
+            _write_images(folder, dataset)
+            message = _run(convert.__name__, str(model.resolve()), work, *formats)[1]
+            return tuple(_keep(store, version, name, folder, dataset.test, message) for name in formats)
+    except OSError as error:  # a full disk
+        return tuple(
+            Export(version, name, store.exports.uri(version, name), {}, error_reason(error)) for name in formats
+        )
 
 
 def read_data(store: Store, version: int) -> Dataset:
@@ -117,16 +124,24 @@ def _answer(name: ExportFormat, work: Path, message: str) -> float:
 
 def _run(module: str, *arguments: str) -> tuple[int, str]:
     """Run a module of this project; return its exit code, and the last line that it wrote."""
-    process = subprocess.run(  # noqa: S603, this project's own module
+    try:
+        process = _start(module, arguments)
+    except subprocess.TimeoutExpired:
+        return 1, f"no result within {TIMEOUT_SECONDS} seconds"
+    output = process.stderr if process.returncode else process.stdout
+    return process.returncode, (output.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
+
+
+def _start(module: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(  # noqa: S603, this project's own module
         [sys.executable, "-m", module, *arguments],
         cwd=ROOT,
         capture_output=True,
         encoding="utf-8",
         errors="replace",
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
-    output = process.stderr if process.returncode else process.stdout
-    return process.returncode, (output.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
 
 
 def _agreement(work: Path, name: ExportFormat, test: Images) -> Agreement:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from schemas.digits import SIDE
 from schemas.errors import InputError
@@ -20,7 +20,7 @@ INK = 0.1
 MAX_BACKGROUND_INK = 0.3
 """Share of the maximum ink up to which a pixel is background: light is uneven, and paper has a grain."""
 LARGE = 2 * SIDE
-"""Side of a picture from which single-pixel specks are removed as noise."""
+"""Side from which a picture is treated as a photograph: of paper, in uneven light."""
 MIN_CONTRAST = 16
 """Minimum contrast of ink and background, of 255; a picture with less is blank."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
@@ -64,7 +64,8 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _find_digit(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the ink of the only digit of a photograph, as wide as MNIST's strokes; raise InputError for several."""
-    ink = photos.subtract_background(photos.crop_to_paper(photos.resample(brightness)))
+    picture = photos.resample(photos.with_margin(brightness))
+    ink = photos.subtract_background(photos.crop_to_paper(picture))
     found = photos.digits(photos.ink_mask(ink, MIN_CONTRAST / 255))
     if len(found) > 1:
         raise SeveralDigitsError(f"holds {len(found)} digits; crop one per picture")
@@ -92,9 +93,7 @@ def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _clean(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove specks, grain and shading of the background, so that they don't count towards a digit's extent."""
-    if min(ink.shape) >= LARGE:
-        ink = np.asarray(Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.MedianFilter(3)), np.float32)
+    """Remove grain and shading of the background, so that they don't count towards a digit's extent."""
     return np.asarray(np.maximum(ink - MAX_BACKGROUND_INK * ink.max(), 0), np.float32)
 
 

@@ -22,6 +22,12 @@ MIN_WORK = 160
 """Least pixels of the longer side: a smaller picture is enlarged, so that its edges keep their place in the mask."""
 GRAIN = 0.8
 """Pixels over which a small picture is averaged: it may have grain, or consist of dots."""
+EVEN, MIN_EVEN = 0.15, 0.5
+"""Difference from paper, as a share of the most, up to which light is even, and the least share of such a border."""
+CUT = 0.5
+"""Difference, as such a share, from which a pixel of the border is ink."""
+MARGIN = 0.3
+"""Width of the margin that is added, as a share of the longer side."""
 THUMBNAIL = 80
 """Pixels of the longer side of the picture that shows paper and light: no grain, hardly any ink."""
 WINDOW = 0.17
@@ -78,6 +84,17 @@ def resample(brightness: Floats) -> Floats:
     enlarged = picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.BICUBIC)
     smooth = ndimage.gaussian_filter(np.asarray(enlarged), GRAIN * factor)
     return np.asarray(smooth, np.float32)
+
+
+def with_margin(brightness: Floats) -> Floats:
+    """Add a margin of paper to a digit that was cropped to its ink: the next steps need paper around the ink."""
+    border = _border(brightness)
+    paper = np.median(border)
+    distance, most = np.abs(border - paper), np.abs(brightness - paper).max()
+    is_even = (distance < EVEN * most).mean() > MIN_EVEN
+    if not is_even or distance.max() < CUT * most:
+        return brightness
+    return np.pad(brightness, round(MARGIN * max(brightness.shape)), constant_values=paper)
 
 
 def crop_to_paper(brightness: Floats) -> Floats:

@@ -51,7 +51,10 @@ class Picture(NamedTuple):
 def read(folder: Path, rules: Rules) -> Frames:
     """Read all pictures of a folder, or those of its subfolders `train` and `test`; the index holds their names."""
     train, test, notes = _list_parts(folder)
-    return Frames(_read(train, rules), None if test is None else _read(test, rules), notes)
+    frames = [_read_single(pictures, rules) for pictures in (train, test) if pictures is not None]
+    several = [item for frame in frames for item in frame.attrs.pop("several")]
+    notes += note_left_out(several, "they hold several digits", "picture")
+    return Frames(frames[0], frames[1] if len(frames) > 1 else None, notes)
 
 
 def check(folder: Path, rules: InputRules) -> None:
@@ -133,11 +136,30 @@ def _read_batches(pictures: Sequence[Picture], rules: InputRules, n_rows: int) -
     return (_read(pictures[start : start + n_rows], rules) for start in range(0, len(pictures), n_rows))
 
 
+def _read_single(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
+    """Read pictures for a training; `attrs["several"]` names those that are left out, as they hold several digits."""
+    single, pixels, several = [], [], []
+    for picture in pictures:  # threads take twice the time
+        try:
+            pixels.append(read_picture(picture.path, rules))
+            single.append(picture)
+        except SeveralDigitsError:
+            several.append(picture.item)
+    if not single:
+        raise InputError(f"{pictures[0].path.parent}: all pictures hold several digits; crop one per picture")
+    frame = _to_frame(single, pixels)
+    frame.attrs["several"] = several
+    return frame
+
+
 def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
-    pixels = np.stack([read_picture(picture.path, rules) for picture in pictures])  # threads take twice the time
+    return _to_frame(pictures, [read_picture(picture.path, rules) for picture in pictures])
+
+
+def _to_frame(pictures: Sequence[Picture], pixels: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
     labels = [picture.label for picture in pictures if picture.label is not None]
     index = pd.Index([picture.item for picture in pictures])
-    return images_to_frame(pixels, np.array(labels, np.uint8) if labels else None, index)
+    return images_to_frame(np.stack(pixels), np.array(labels, np.uint8) if labels else None, index)
 
 
 def read_picture(path: Path, rules: InputRules) -> NDArray[np.uint8]:
@@ -155,9 +177,9 @@ def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.
     Raises InputError, with a message that begins with its name, if it can't be, and for several pages or digits.
     """
     n_bytes = file.seek(0, os.SEEK_END)
-    _check_heic(file, name)
+    formats = _pillow_formats(file, name)
     try:
-        with Image.open(file, formats=PILLOW_NAMES) as picture:
+        with Image.open(file, formats=formats) as picture:
             check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
             _check_size(picture, name, rules)
             brightness = _to_grey(ImageOps.exif_transpose(picture))
@@ -169,19 +191,20 @@ def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.
     try:
         return normalize(brightness)
     except SeveralDigitsError as error:
-        raise InputError(f"{name}: {error}") from error
+        raise SeveralDigitsError(f"{name}: {error}") from error
 
 
-def _check_heic(file: IO[bytes], name: str) -> None:
-    """Register the reader of HEIC pictures for one; raise InputError if it isn't installed."""
+def _pillow_formats(file: IO[bytes], name: str) -> list[str]:
+    """Return the formats to open a picture as; raise InputError for a HEIC one if its reader isn't installed."""
     file.seek(0)
     if not HEIC.matches(file.read(HEAD)):
-        return
+        return [pillow_name for pillow_name in PILLOW_NAMES if pillow_name != HEIC.pillow]
     try:
         import pillow_heif
     except ImportError as error:
         raise missing_extra(f"{name}: a HEIC picture", "pillow-heif") from error
     pillow_heif.register_heif_opener()
+    return [HEIC.pillow]
 
 
 def _check_size(picture: Image.Image, name: str, rules: InputRules) -> None:

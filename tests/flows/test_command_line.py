@@ -107,7 +107,7 @@ def test_help_lists_every_flag_with_default_and_description_in_panels(run_script
     assert ended.returncode == 0
     assert ended.stderr == ""
     titles = [line.strip("╭─╮ ") for line in ended.stdout.splitlines() if line.startswith("╭")]
-    assert titles == ["Data", "Recipe", "Augmentation", "Validation", "Gate", "Compute", "Store"]
+    assert titles == ["Data", "Recipe", "Augmentation", "Validation", "Gate", "Compute", "Store", "Alarms"]
     cells = [line.strip("│ ").split("  ", 1)[-1] for line in ended.stdout.splitlines()]
     descriptions = " ".join(" ".join(cells).split())
     for name, field in Overrides.model_fields.items():

@@ -24,7 +24,7 @@ from tasks.verification import rescore
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
-FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "learning_curve.png", "mistakes.png"}
+FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "robustness.png", "learning_curve.png", "mistakes.png"}
 FILES |= {"validation.json", "reference.npz", "training_rows.npy", "data.png", "card.json", "card.md"}
 
 
@@ -44,7 +44,7 @@ def test_run_leaves_a_complete_version_and_nothing_else(published, local_dir):
     assert published.version == 1
     assert {file.name for file in local_dir.iterdir()} == FILES | {".reported"}
     store = local_dir.parents[1]
-    left = {"versions", "history", "claims", "store.json", "work"}
+    left = {"versions", "history", "claims", "store.json", "work", "store.prom", "training.prom"}
     assert {entry.name for entry in store.iterdir()} == left, "the checkpoints are gone"
     assert Store(store).faults(1) == []
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from samples import accepted, draw_digits
 
+from schemas.audit import DUPLICATE, LABEL, OUTLIER
 from schemas.images import InMemoryImages
 from tasks.auditing import label_errors, similarity
 from tasks.auditing.out_of_fold import OutOfFold
@@ -45,9 +46,13 @@ def relabelled(images, row, label):
     return InMemoryImages(images.read(slice(None)), labels)
 
 
+def of_kind(kind, suspects):
+    return suspects[suspects["kind"] == kind]
+
+
 def test_wrong_label_is_named_with_its_part_row_and_true_digit(dataset, suspects_of):
     label = int(dataset.test.labels[7] + 1) % 10
-    (suspect,) = suspects_of(test=relabelled(dataset.test, 7, label)).query("kind == @LABEL").to_dict("records")
+    (suspect,) = of_kind(LABEL, suspects_of(test=relabelled(dataset.test, 7, label))).to_dict("records")
     assert (suspect["part"], suspect["row"], suspect["item"]) == ("test", 7, "7")
     assert (suspect["label"], suspect["proposed"]) == (label, dataset.test.labels[7])
     assert suspect["confident"]
@@ -58,7 +63,7 @@ def test_almost_equal_image_with_another_label_is_named(dataset, suspects_of):
     pixels, labels = dataset.train.read(slice(None)).copy(), dataset.train.labels.copy()
     pixels[20] = np.clip(pixels[3].astype(int) + 1, 0, 255)
     labels[3] = (labels[3] + 1) % 10  # the networks confirm the copy's label, not this one
-    found = suspects_of(train=InMemoryImages(pixels, labels)).query("kind == @DUPLICATE")
+    found = of_kind(DUPLICATE, suspects_of(train=InMemoryImages(pixels, labels)))
     assert found["row"].tolist() == [3]
     assert "the same as row" in found["reason"].iloc[0]
 
@@ -66,12 +71,12 @@ def test_almost_equal_image_with_another_label_is_named(dataset, suspects_of):
 def test_image_unlike_all_digits_is_an_outlier(dataset, suspects_of):
     pixels = dataset.test.read(slice(None)).copy()
     pixels[5] = np.random.default_rng(0).integers(0, 256, 784)
-    found = suspects_of(test=InMemoryImages(pixels, dataset.test.labels)).query("kind == @OUTLIER")
+    found = of_kind(OUTLIER, suspects_of(test=InMemoryImages(pixels, dataset.test.labels)))
     assert ("test", 5) in zip(found["part"], found["row"], strict=True)
 
 
 def test_right_labels_give_no_label_errors(suspects_of):
-    assert suspects_of().query("kind == @LABEL").empty
+    assert of_kind(LABEL, suspects_of()).empty
 
 
 def test_confident_error_needs_the_confidence_of_the_other_class():

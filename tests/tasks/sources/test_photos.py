@@ -1,5 +1,7 @@
 """Digits are found in photographs: in any light, on any paper, and only one of them."""
 
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
@@ -131,3 +133,20 @@ def test_refusal_of_several_digits_names_the_file(tmp_path):
     Image.fromarray(np.uint8(page)).save(tmp_path / "two.png")
     with pytest.raises(InputError, match=r"two\.png: holds 2 digits; crop one per picture"):
         pictures.read_picture(tmp_path / "two.png", DEFAULT_RULES)
+
+
+def test_training_leaves_out_a_picture_of_several_digits_and_names_it(tmp_path):
+    (tmp_path / "0").mkdir()
+    one, two = paper(strokes=DIGITS["zero"]), paper((0, 100), (200, 100), strokes=DIGITS["zero"], length=180)
+    for name, page in (("one", one), ("two", two)):
+        Image.fromarray(np.uint8(page)).save(tmp_path / "0" / f"{name}.png")
+    frames = pictures.read(tmp_path, DEFAULT_RULES)
+    assert frames.train.index.tolist() == ["0/one.png"]
+    assert frames.notes == ("1 picture left out (they hold several digits): 0/two.png",)
+
+
+def test_file_that_is_no_picture_is_named_by_what_it_is(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # as without the extra
+    (tmp_path / "page.png").write_text("<!DOCTYPE html><html><body>sign in</body></html>")
+    with pytest.raises(InputError, match=r"page\.png: not a readable .* picture \(.*HTML"):
+        pictures.read_picture(tmp_path / "page.png", DEFAULT_RULES)
