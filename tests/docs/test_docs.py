@@ -188,3 +188,9 @@ def test_troubleshooting_quotes_messages_of_the_code():
     own = [words for words in quoted if words not in {"make up", "Late", "Pending", "rejected/", "Killed"}]
     assert len(own) > 40
     assert [words for words in own if words not in texts] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=relative)
+def test_headings_of_a_page_are_unique(page):
+    headings = re.findall(r"^## .*$", page.read_text(), re.MULTILINE)
+    assert len(headings) == len(set(headings))

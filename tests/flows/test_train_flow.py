@@ -24,7 +24,15 @@ from tasks.verification import rescore
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
-FILES = {"model.keras", "metrics.json", "report.md", "confusion_matrix.png", "robustness.png", "learning_curve.png", "mistakes.png"}
+FILES = {
+    "model.keras",
+    "metrics.json",
+    "report.md",
+    "confusion_matrix.png",
+    "robustness.png",
+    "learning_curve.png",
+    "mistakes.png",
+}
 FILES |= {"validation.json", "reference.npz", "training_rows.npy", "data.png", "card.json", "card.md"}
 
 

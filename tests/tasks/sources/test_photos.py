@@ -98,6 +98,16 @@ def test_several_digits_are_counted(places, count):
         normalize(page)
 
 
+@pytest.mark.parametrize("inverted", [False, True], ids=["bright ink", "dark ink"])
+def test_digit_that_is_cropped_to_its_ink_is_found(digits, inverted):
+    for digit in digits.iloc[:40, 1:].to_numpy(np.uint8).reshape(-1, 28, 28):
+        rows, columns = (np.flatnonzero(digit.any(axis=axis)) for axis in (1, 0))
+        crop = digit[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        crop = 255 - crop if inverted else crop
+        large = Image.fromarray(crop).resize((8 * crop.shape[1], 8 * crop.shape[0]), Image.Resampling.BICUBIC)
+        assert alike(normalize(np.asarray(large, np.float32)), digit) > 0.5
+
+
 def test_paper_without_ink_is_blank():
     assert not normalize(KINDS["grain"](np.full((SIZE, SIZE), 225.0)).astype(np.float32)).any()
 
