@@ -22,10 +22,10 @@ MIN_WORK = 160
 """Least pixels of the longer side: a smaller picture is enlarged, so that its edges keep their place in the mask."""
 GRAIN = 0.8
 """Pixels over which a small picture is averaged: it may have grain, or consist of dots."""
-EVEN, MIN_EVEN = 0.15, 0.5
+EVEN, MIN_EVEN = 0.1, 0.5
 """Difference from paper, as a share of the most, up to which light is even, and the least share of such a border."""
-CUT = 0.5
-"""Difference, as such a share, from which a pixel of the border is ink."""
+CUT, MIN_CUT_SIDES = 0.15, 3
+"""Difference, as such a share, from which a pixel is ink, and the sides of the picture that a cropped digit touches."""
 MARGIN = 0.3
 """Width of the margin that is added, as a share of the longer side."""
 THUMBNAIL = 80
@@ -88,11 +88,12 @@ def resample(brightness: Floats) -> Floats:
 
 def with_margin(brightness: Floats) -> Floats:
     """Add a margin of paper to a digit that was cropped to its ink: the next steps need paper around the ink."""
-    border = _border(brightness)
-    paper = np.median(border)
-    distance, most = np.abs(border - paper), np.abs(brightness - paper).max()
-    is_even = (distance < EVEN * most).mean() > MIN_EVEN
-    if not is_even or distance.max() < CUT * most:
+    paper = np.median(_border(brightness))
+    difference = np.abs(brightness - paper)
+    most = difference.max()
+    sides = difference[0], difference[-1], difference[:, 0], difference[:, -1]
+    is_even = (_border(difference) < EVEN * most).mean() > MIN_EVEN
+    if not is_even or sum(side.max() > CUT * most for side in sides) < MIN_CUT_SIDES:
         return brightness
     return np.pad(brightness, round(MARGIN * max(brightness.shape)), constant_values=paper)
 
