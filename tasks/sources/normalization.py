@@ -64,9 +64,7 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _find_digit(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the ink of the only digit of a photograph, as wide as MNIST's strokes; raise InputError for several."""
-    picture = photos.resample(photos.with_margin(brightness))
-    ink = photos.subtract_background(photos.crop_to_paper(picture))
-    found = photos.digits(photos.ink_mask(ink, MIN_CONTRAST / 255))
+    found = _digits(brightness) or _digits(photos.with_margin(brightness))
     if len(found) > 1:
         raise SeveralDigitsError(f"holds {len(found)} digits; crop one per picture")
     return (
@@ -74,6 +72,11 @@ def _find_digit(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
         if found
         else np.zeros((1, 1), np.float32)
     )
+
+
+def _digits(brightness: NDArray[np.float32]) -> list[photos.Mask]:
+    ink = photos.subtract_background(photos.crop_to_paper(photos.resample(brightness)))
+    return photos.digits(photos.ink_mask(ink, MIN_CONTRAST / 255))
 
 
 def _fit(digit: NDArray[np.float32]) -> NDArray[np.float32]:
