@@ -98,7 +98,9 @@ def tune_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI'
     start = overrides.applied_to(preset, len(dataset.train))
     with open_study.open_study(store, dataset, start, workers) as (study, processes):
         for numbers in study.rounds(trials):
-            wait(run_trial.map(numbers, unmapped(study), unmapped(processes)))
+            round_ = run_trial.map(numbers, unmapped(study), unmapped(processes))
+            wait(round_)
+            round_.result()  # a failed trial is a result; any other error ends the search
         tuning = confirm_recipes(dataset, study, processes, trials, str(output))
     tuning = report_tuning(tuning)
     return Completed(name=tuning.outcome, message=tuning.summary, data=tuning)

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 @task(task_run_name="trial {number}", **ONCE)
 def run_trial(number: int, study: Study, workers: Workers) -> Trial:
     """Run a trial in an idle worker and add it to the study; a failure is part of the result."""
-    from tasks.tuning import trial
-
-    finished = study.add(workers.run(trial.run, study.start, study.earlier(number), number))
+    finished = study.run(number, workers)
     accuracy = "" if finished.accuracy is None else f", {finished.accuracy:.2%} on held-out rows"
     log = get_run_logger().warning if finished.fault else get_run_logger().info
     log("trial %s: %s%s%s", number, finished.state, accuracy, finished.fault and f": {finished.fault}")

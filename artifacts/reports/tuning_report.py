@@ -57,7 +57,8 @@ def _confirmation(tuning: Tuning, _address: Address) -> str:
         for name, (recipe, accuracies) in zip(names, tuning.confirmed, strict=True)
     ]
     header = ["accuracy on held-out rows", *(f"seed {seed}" for seed in tuning.seeds), "mean"]
-    return f"Each seed draws other held-out rows from the training part.\n\n{table(header, rows)}"
+    text = "Each seed draws other held-out rows from the training part. 0 % is a training that failed."
+    return f"{text}\n\n{table(header, rows)}"
 
 
 def _trials(tuning: Tuning, address: Address) -> str:

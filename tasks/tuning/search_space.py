@@ -28,7 +28,8 @@ def ranges() -> dict[str, Range]:
 
 def to_recipe(start: Recipe, parameters: Mapping[str, Any]) -> Recipe:
     """Return the starting recipe with the parameters of a trial."""
-    rounded = {name: float(f"{v:.{DIGITS}g}") if isinstance(v, float) else v for name, v in parameters.items()}
+    changed = {name: value for name, value in parameters.items() if value != getattr(start, name)}
+    rounded = {name: float(f"{v:.{DIGITS}g}") if isinstance(v, float) else v for name, v in changed.items()}
     return Recipe.model_validate(start.model_dump() | rounded)
 
 

@@ -15,12 +15,15 @@ import optuna
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
 
+from schemas.errors import TrainingError
 from schemas.recipe import Recipe
 from schemas.results import Dataset
 from schemas.tuning import Trial, TrialState
 from tasks.training.fingerprint import fingerprint
+from tasks.tuning import trial
 from tasks.tuning.search_space import search_space, to_recipe
 from tasks.tuning.trial import FAULT, NUMBER
+from tasks.tuning.workers import Workers
 
 NAME = "recipe"
 STATES: dict[State, TrialState] = {State.COMPLETE: "complete", State.PRUNED: "pruned", State.FAIL: "failed"}
@@ -52,15 +55,23 @@ class Study:
     def earlier(self, number: int) -> list[FrozenTrial]:
         """Return the trials of the rounds before a trial's own."""
         first = number // self._round_size * self._round_size
-        return [trial for earlier, trial in self._finished().items() if earlier < first]
+        return [each for earlier, each in self._finished().items() if earlier < first]
 
-    def add(self, trial: FrozenTrial) -> Trial:
-        self._study.add_trial(trial)
-        return self._to_trial(trial)
+    def run(self, number: int, workers: Workers) -> Trial:
+        """Run a trial in an idle worker and add it; it fails if the worker's process ends."""
+        try:
+            finished = workers.run(trial.run, self.start, self.earlier(number), number)
+        except TrainingError as error:
+            finished = trial.failed(number, str(error))
+        return self.add(finished)
+
+    def add(self, finished: FrozenTrial) -> Trial:
+        self._study.add_trial(finished)
+        return self._to_trial(finished)
 
     def trials(self, n_trials: int) -> tuple[Trial, ...]:
         """Return the first n trials."""
-        return tuple(self._to_trial(trial) for number, trial in self._finished().items() if number < n_trials)
+        return tuple(self._to_trial(each) for number, each in self._finished().items() if number < n_trials)
 
     def importance(self) -> dict[str, float]:
         """Return the importance of each field, the highest first; empty if too few trials are complete."""
@@ -75,10 +86,10 @@ class Study:
 
     def _finished(self) -> dict[int, FrozenTrial]:
         """Return the trials by the study's own numbers, in their order; one that two runs made counts once."""
-        trials = {trial.user_attrs[NUMBER]: trial for trial in reversed(self._study.trials)}
+        trials = {each.user_attrs[NUMBER]: each for each in reversed(self._study.trials)}
         return dict(sorted(trials.items()))
 
-    def _to_trial(self, trial: FrozenTrial) -> Trial:
-        value = trial.value if trial.state is State.COMPLETE else None
-        recipe = to_recipe(self.start, trial.params)
-        return Trial(trial.user_attrs[NUMBER], STATES[trial.state], recipe, value, trial.user_attrs[FAULT])
+    def _to_trial(self, finished: FrozenTrial) -> Trial:
+        value = finished.value if finished.state is State.COMPLETE else None
+        recipe = to_recipe(self.start, finished.params)
+        return Trial(finished.user_attrs[NUMBER], STATES[finished.state], recipe, value, finished.user_attrs[FAULT])

@@ -54,6 +54,11 @@ def run(dataset: Dataset, start: Recipe, earlier: Sequence[FrozenTrial], number:
     )
 
 
+def failed(number: int, fault: str) -> FrozenTrial:
+    """Return a trial whose process ended; what it tried is lost with it."""
+    return create_trial(state=TrialState.FAIL, user_attrs={NUMBER: number, FAULT: fault})
+
+
 def _measure(dataset: Dataset, recipe: Recipe, trial: optuna.Trial) -> tuple[float | None, TrialState, str]:
     """Return the held-out accuracy, the state, and the reason of a failure."""
 
@@ -81,7 +86,7 @@ def held_out_accuracy(
 
 
 def right_on_test(dataset: Dataset, recipe: Recipe) -> NDArray[np.bool_]:
-    """Train with a recipe on all training rows and return which test rows it predicts right."""
+    """Train with a recipe as it is, validation fraction included, and return which test rows it predicts right."""
     from tasks.inference.model import predict_images
 
     network = _train(dataset, recipe).network

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Self, TypeVar
 
-from schemas.errors import TrainingError
+from schemas.errors import InputError, TrainingError, first_line
 from schemas.results import Dataset
 from tasks.inference.start_up import limit_threads
 
@@ -56,10 +57,18 @@ class Workers:
         finally:
             self._idle.put(process)
 
-    def map(self, function: Callable[[Dataset, T], R], arguments: Iterable[T]) -> list[R]:
-        """Call a function with the dataset and each argument; return the results in their order."""
+    def map(self, function: Callable[[Dataset, T], R], arguments: Iterable[T], failed: R) -> list[R]:
+        """Call a function with the dataset and each argument; return the results, or `failed`, in their order."""
+
+        def run(argument: T) -> R:
+            try:
+                return self.run(function, argument)
+            except (TrainingError, InputError, MemoryError) as error:
+                logging.getLogger(__name__).warning("a training failed: %s", first_line(error))
+                return failed
+
         with ThreadPoolExecutor(self.n_workers) as threads:
-            return list(threads.map(lambda argument: self.run(function, argument), arguments))
+            return list(threads.map(run, arguments))
 
     def _start(self) -> ProcessPoolExecutor | None:
         """Start a process of its own for a worker, so that one that ends takes no other with it."""

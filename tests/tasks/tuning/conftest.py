@@ -19,9 +19,9 @@ def start():
     return Overrides(epochs=20, batch_size=64).applied_to("fast")
 
 
-@pytest.fixture
-def calculated(monkeypatch):
-    """Calculate a trial's accuracy, highest at a rotation of 5; a long warmup fails; return the numbers of epochs."""
+@pytest.fixture(scope="module")
+def calculated():
+    """Calculate a trial's accuracy, highest at a rotation of 5; a long warmup fails; yield the numbers of epochs."""
     n_epochs = []
 
     def accuracy(_dataset, recipe, on_epoch=lambda _: None):
@@ -33,5 +33,6 @@ def calculated(monkeypatch):
             on_epoch(EpochRecord(epoch, 1.0, 0.9, 1.0, value * epoch / recipe.epochs, 0.1))
         return value
 
-    monkeypatch.setattr(trial, "held_out_accuracy", accuracy)
-    return n_epochs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trial, "held_out_accuracy", accuracy)
+        yield n_epochs

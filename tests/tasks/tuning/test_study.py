@@ -4,7 +4,9 @@ import random
 
 import pytest
 
+from schemas.errors import TrainingError
 from tasks.tuning import trial
+from tasks.tuning.confirmation import finalists
 from tasks.tuning.study import Study
 
 N_TRIALS, ROUND = 24, 2
@@ -34,35 +36,42 @@ def outcomes(study):
     return [(one.number, one.state, one.recipe, one.accuracy) for one in study.trials(N_TRIALS)]
 
 
-def test_study_that_was_killed_ten_times_has_the_same_trials(tmp_path, tiny, start, calculated):
-    undisturbed, n_undisturbed = search(tmp_path / "undisturbed", tiny, start)
-    killed, n_killed = search(tmp_path / "killed", tiny, start, kills=10)
-    assert outcomes(killed) == outcomes(undisturbed)
-    assert n_undisturbed == N_TRIALS
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory, tiny, start, calculated):
+    """Run a study without a kill; return it, the number of trials run, and the number of epochs."""
+    n_before = len(calculated)
+    study, n_run = search(tmp_path_factory.mktemp("undisturbed"), tiny, start)
+    return study, n_run, len(calculated) - n_before
+
+
+def test_study_that_was_killed_ten_times_has_the_same_trials(tmp_path, tiny, start, calculated, undisturbed):
+    killed, n_killed = search(tmp_path, tiny, start, kills=10)
+    assert outcomes(killed) == outcomes(undisturbed[0])
+    assert undisturbed[1] == N_TRIALS
     assert n_killed <= N_TRIALS + 10  # each kill loses one trial
 
 
-def test_study_starts_with_the_starting_recipe_and_finds_a_better_one(tmp_path, tiny, start, calculated):
-    study, _ = search(tmp_path, tiny, start)
+def test_study_starts_with_the_starting_recipe_and_finds_a_better_one(start, undisturbed):
+    study, *_ = undisturbed
     trials = study.trials(N_TRIALS)
     assert trials[0].recipe == start
     assert max(one.accuracy or 0 for one in trials) > trials[0].accuracy
     assert next(iter(study.importance())) == "rotation"
 
 
-def test_failed_trial_is_kept_with_its_reason(tmp_path, tiny, start, calculated):
-    study, _ = search(tmp_path, tiny, start)
+def test_failed_trial_is_kept_with_its_reason(undisturbed):
+    study, *_ = undisturbed
     failed = [one for one in study.trials(N_TRIALS) if one.state == "failed"]
     assert failed
     assert {(one.accuracy, one.fault) for one in failed} == {(None, "the loss is no longer finite")}
 
 
-def test_poor_trials_are_ended_early_after_a_few_epochs(tmp_path, tiny, start, calculated):
-    study, _ = search(tmp_path, tiny, start)
+def test_poor_trials_are_ended_early_after_a_few_epochs(undisturbed):
+    study, _, n_epochs = undisturbed
     pruned = [one for one in study.trials(N_TRIALS) if one.state == "pruned"]
     assert pruned
     assert all(one.number >= trial.N_RANDOM for one in pruned)
-    assert len(calculated) < sum(one.recipe.epochs for one in study.trials(N_TRIALS) if one.state != "failed")
+    assert n_epochs < sum(one.recipe.epochs for one in study.trials(N_TRIALS) if one.state != "failed")
 
 
 def test_other_data_recipe_or_number_of_workers_is_another_study(tmp_path, tiny, start):
@@ -79,3 +88,17 @@ def test_more_trials_continue_a_study(tmp_path, tiny, start, calculated, n_trial
         for number in numbers:
             study.add(trial.run(tiny, start, study.earlier(number), number))
     assert list(study.rounds(n_trials)) == {3: [], 5: [[3], [4]]}[n_trials]
+
+
+def test_trial_whose_process_ends_is_a_failed_one(tmp_path, tiny, start):
+    class DeadWorkers:
+        def run(self, *_arguments):
+            raise TrainingError("its process ended")
+
+    study = Study(tmp_path, tiny, start, 1)
+    study.run(0, DeadWorkers())
+    (failed,) = study.trials(1)
+    assert (failed.state, failed.fault) == ("failed", "its process ended")
+    assert not list(study.rounds(1))
+    with pytest.raises(TrainingError, match="no trial was completed: its process ended"):
+        finalists(study.trials(1), start)
