@@ -241,7 +241,9 @@ def _is_not_reported(record: logging.LogRecord) -> bool:
 
 
 def _format_default(default: object) -> str | None:
-    return None if default is None or default is False or default in ("", ()) else str(default)
+    if default is None or default is False or default in ("", ()):
+        return None
+    return ",".join(map(str, default)) if isinstance(default, tuple) else str(default)
 
 
 def _flag_error(error: CycloptsError) -> str:

@@ -133,7 +133,10 @@ def _robustness(run: Run, address: Address) -> str:
     if corrupted is None:
         return ""
     mean = sum(corrupted.accuracies.values()) / len(corrupted.names)
-    parts = [f"{mean:.2%} of {len(corrupted.rows):,} test digits are recognised under a corruption, on average over 15"]
+    parts = [
+        f"{mean:.2%} of {len(corrupted.rows):,} test digits are recognised under a corruption, "
+        f"on average over {len(corrupted.names)}"
+    ]
     if comparison and comparison.corruptions:
         parts.append(f"{-comparison.robustness_loss:+.2f} percentage points against the champion")
     return f"{'; '.join(parts)}.\n\n![Accuracy by corruption]({address('robustness')})"
