@@ -102,9 +102,10 @@ def enable_predict_trigger(api: httpx.Client, *, enabled: bool) -> None:
     api.patch(f"/automations/{predict_trigger(api)['id']}", json={"enabled": enabled}).raise_for_status()
 
 
-def set_predict_output(api: httpx.Client, output: Path) -> None:
-    """Let that automation write to another file than the one in the project's folder."""
+def set_predict_output(api: httpx.Client, store: str, output: Path) -> None:
+    """Let that automation follow another store, and write to another file, than those in the project's folder."""
     automation = predict_trigger(api)
+    automation["trigger"]["match"] = {"prefect.resource.id": f"digits.store.{store}"}
     (action,) = automation["actions"]
     action["parameters"]["output"] = str(output)
     fields = {name: automation[name] for name in ("name", "description", "enabled", "trigger", "actions")}

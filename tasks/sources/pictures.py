@@ -53,7 +53,7 @@ def read(folder: Path, rules: Rules) -> Frames:
     train, test, notes = _list_parts(folder)
     frames = [_read_single(pictures, rules) for pictures in (train, test) if pictures is not None]
     several = [item for frame in frames for item in frame.attrs.pop("several")]
-    notes += note_left_out(several, "they hold several digits", "picture")
+    notes += note_left_out(several, "several digits", "picture")
     return Frames(frames[0], frames[1] if len(frames) > 1 else None, notes)
 
 

@@ -309,7 +309,7 @@ def test_promotion_triggers_a_prediction(deployed, parameters, tmp_path):
     original = found["parameters"]
     change = {"parameters": original | {"input": parameters["source"]}}
     deployed.api.patch(f"/deployments/{found['id']}", json=change).raise_for_status()
-    set_predict_output(deployed.api, predictions)
+    set_predict_output(deployed.api, parameters["store"], predictions)
     enable_predict_trigger(deployed.api, enabled=True)
     try:
         assert run(deployed.api, "train/retrain", parameters)["state_type"] == "COMPLETED"

@@ -152,7 +152,7 @@ def test_training_leaves_out_a_picture_of_several_digits_and_names_it(tmp_path):
         Image.fromarray(np.uint8(page)).save(tmp_path / "0" / f"{name}.png")
     frames = pictures.read(tmp_path, DEFAULT_RULES)
     assert frames.train.index.tolist() == ["0/one.png"]
-    assert frames.notes == ("1 picture left out (they hold several digits): 0/two.png",)
+    assert frames.notes == ("1 picture left out (several digits): 0/two.png",)
 
 
 def test_file_that_is_no_picture_is_named_by_what_it_is(tmp_path, monkeypatch):
