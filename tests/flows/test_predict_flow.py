@@ -181,7 +181,7 @@ def test_ctrl_c_leaves_the_old_predictions_file(store, prefect_home, tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
-def test_earlier_predictions_on_a_source_are_found_newest_first():
+def test_earlier_predictions_on_a_source_are_found_newest_first(prefect_server):
     from tasks.orchestration import events
 
     for name, drifted in (("scans", False), ("scans", True), ("others", False)):
