@@ -181,14 +181,14 @@ def test_ctrl_c_leaves_the_old_predictions_file(store, prefect_home, tmp_path):
 
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
-def test_earlier_predictions_on_a_source_are_found_newest_first(prefect_server):
+def test_earlier_predictions_on_a_source_are_found_newest_first():
     from tasks.orchestration import events
 
-    for name, drifted in (("scans", False), ("scans", True), ("others", False)):
+    for name, drifted in (("scans of the clinic", False), ("scans of the clinic", True), ("others", False)):
         events.emit_prediction(name, "10 images by version 1", drifted=drifted)
         time.sleep(0.01)
     deadline = time.monotonic() + 30
-    while len(found := events.drifted_before("scans", 3)) < 2 and time.monotonic() < deadline:
+    while len(found := events.drifted_before("scans of the clinic", 3)) < 2 and time.monotonic() < deadline:
         time.sleep(0.3)
     assert found == [True, False]
-    assert events.drifted_before("scans", 1) == [True]
+    assert events.drifted_before("scans of the clinic", 1) == [True]
