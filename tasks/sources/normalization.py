@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from schemas.digits import SIDE
 from schemas.errors import InputError
@@ -20,7 +20,9 @@ INK = 0.1
 MAX_BACKGROUND_INK = 0.3
 """Share of the maximum ink up to which a pixel is background: light is uneven, and paper has a grain."""
 LARGE = 2 * SIDE
-"""Side from which a picture is treated as a photograph: of paper, in uneven light."""
+"""Side of a picture from which single-pixel specks are removed as noise."""
+PHOTOGRAPH = 200
+"""Side from which a picture is treated as a photograph: of paper, in uneven light. Smaller ones are scans and crops."""
 MIN_CONTRAST = 16
 """Minimum contrast of ink and background, of 255; a picture with less is blank."""
 # A picture that MNIST's makers could have made: 28 × 28, its ink 17 to 20 pixels long, centred by mass. All of MNIST's
@@ -42,7 +44,7 @@ def normalize(brightness: NDArray[np.float32]) -> NDArray[np.uint8]:
     without contrast becomes a blank image, which validation quarantines.
     """
     image = np.zeros((SIDE, SIDE), np.uint8)
-    if min(brightness.shape) >= LARGE:
+    if min(brightness.shape) >= PHOTOGRAPH:
         digit = _find_digit(brightness)
     else:
         ink = _ink(brightness)
@@ -96,7 +98,9 @@ def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _clean(ink: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Remove grain and shading of the background, so that they don't count towards a digit's extent."""
+    """Remove specks, grain and shading of the background, so that they don't count towards a digit's extent."""
+    if min(ink.shape) >= LARGE:
+        ink = np.asarray(Image.fromarray(ink.astype(np.uint8)).filter(ImageFilter.MedianFilter(3)), np.float32)
     return np.asarray(np.maximum(ink - MAX_BACKGROUND_INK * ink.max(), 0), np.float32)
 
 
