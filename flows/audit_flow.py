@@ -7,16 +7,15 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 from prefect import State, flow
 from prefect.states import Completed
 from pydantic import Field
 
-from artifacts.store.store import Store
-from artifacts.uri import local_path
 from flows import command_line
+from flows.source_checks import check_sources, with_headers
 from schemas.address import ADDRESS
 from schemas.audit import Audit
 from schemas.compute import LOCAL
@@ -24,12 +23,10 @@ from schemas.panels import DATA, RECIPE, STORE, VALIDATION
 from schemas.recipe import DEFAULT_NETWORK, NetworkName
 from schemas.rules import Rules
 from tasks.audit import audit, preload
-from tasks.inbox.folder import Inbox
 from tasks.load import load
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
 from tasks.read_inbox import read_inbox
-from tasks.sources import datasets
 from tasks.validate import validate
 
 AUDIT_RULES = Rules(wrong_labels="warning")
@@ -38,17 +35,7 @@ AUDIT_RULES = Rules(wrong_labels="warning")
 
 def check(source: str, *, test_source: str, inbox: str, store: str, **_others: object) -> None:
     """Raise InputError for bad parameters, within a second."""
-    sources = [source, test_source] if test_source else [source]
-    datasets.check(*sources)
-    if inbox:
-        Inbox(Path(inbox)).check(*map(datasets.resolve_path, sources), local_path(store))
-    Store(store).check_writable()
-
-
-def check_with_headers(source: str, *, test_source: str, rules: Rules, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
-    """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
-    check(source, test_source=test_source, **parameters)
-    datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
+    check_sources(source, test_source, store, inbox)
 
 
 def run_name(source: str, network: str, folds: int, **_others: object) -> str:
@@ -99,4 +86,4 @@ def summary(audited: Audit) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; the same command resumes at the last checkpoint, if there is one"
-    command_line.run(audit_flow, check_with_headers, summary, preload=preload, interrupted=interrupted)
+    command_line.run(audit_flow, with_headers(check), summary, preload=preload, interrupted=interrupted)

@@ -8,7 +8,7 @@ import flows  # noqa: F401, before Prefect
 # isort: split
 import dataclasses
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 from prefect import State, flow
@@ -18,8 +18,8 @@ from pydantic import Field
 
 from artifacts import recipe_file
 from artifacts.store.store import Store
-from artifacts.uri import local_path
 from flows import command_line
+from flows.source_checks import check_sources, with_headers
 from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
 from schemas.exports import ExportFormat
@@ -34,7 +34,6 @@ from tasks.evaluate import evaluate
 from tasks.export import export_version
 from tasks.exporting import formats
 from tasks.find_cached_version import find_cached_version
-from tasks.inbox.folder import Inbox
 from tasks.load import load
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
@@ -45,7 +44,6 @@ from tasks.publish import publish
 from tasks.read_inbox import read_inbox
 from tasks.report_training import report_training
 from tasks.sharding.memory import WORKERS
-from tasks.sources import datasets
 from tasks.track import track
 from tasks.tracking import mirror
 from tasks.train import preload, train
@@ -69,17 +67,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     overrides.applied_to(recipe_file.read(recipe))
     check_engine(compute)
     formats.check(export)
-    sources = [source, test_source] if test_source else [source]
-    datasets.check(*sources)
-    if inbox:
-        Inbox(Path(inbox)).check(*map(datasets.resolve_path, sources), local_path(store))
-    Store(store).check_writable()
-
-
-def check_with_headers(source: str, *, test_source: str, rules: Rules, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
-    """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
-    check(source, test_source=test_source, **parameters)
-    datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
+    check_sources(source, test_source, store, inbox)
 
 
 def run_name(source: str, recipe: str, overrides: Overrides, rules: Rules, gate: GateRules, **_others: object) -> str:
@@ -188,4 +176,4 @@ def summary(published: PublishedVersion) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; the same command resumes at the last checkpoint, if there is one"
-    command_line.run(train_flow, check_with_headers, summary, preload=preload, interrupted=interrupted)
+    command_line.run(train_flow, with_headers(check), summary, preload=preload, interrupted=interrupted)

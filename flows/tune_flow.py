@@ -7,7 +7,7 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from cyclopts import Parameter
 from prefect import State, flow, unmapped
@@ -17,8 +17,8 @@ from prefect.task_runners import ThreadPoolTaskRunner
 from pydantic import Field
 
 from artifacts import recipe_file
-from artifacts.store.store import Store
 from flows import command_line
+from flows.source_checks import check_sources, with_headers
 from schemas.address import ADDRESS
 from schemas.compute import LOCAL
 from schemas.panels import COMPUTE, DATA, RECIPE, STORE, VALIDATION
@@ -31,7 +31,6 @@ from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
 from tasks.report_tuning import report_tuning
 from tasks.run_trial import run_trial
-from tasks.sources import datasets
 from tasks.train import preload
 from tasks.tuning import open_study
 from tasks.validate import validate
@@ -46,14 +45,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     overrides.applied_to(recipe_file.read(recipe))
     recipe_file.check_output(output)
     open_study.check(store)
-    datasets.check(*([source, test_source] if test_source else [source]))
-    Store(store).check_writable()
-
-
-def check_with_headers(source: str, *, test_source: str, rules: Rules, **parameters: Any) -> None:  # noqa: ANN401, as of `check`
-    """Check the headers of the sources, too; a deployed run reports those in the UI, in the task `load`."""
-    check(source, test_source=test_source, **parameters)
-    datasets.check_headers(source, *([test_source] if test_source else []), rules=rules)
+    check_sources(source, test_source, store)
 
 
 def run_name(source: str, recipe: str, trials: int, **_others: object) -> str:
@@ -113,4 +105,4 @@ def summary(tuning: Tuning) -> str:
 
 if __name__ == "__main__":
     interrupted = "interrupted; the same command continues after the last finished trial"
-    command_line.run(tune_flow, check_with_headers, summary, preload=preload, interrupted=interrupted)
+    command_line.run(tune_flow, with_headers(check), summary, preload=preload, interrupted=interrupted)

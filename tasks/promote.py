@@ -25,7 +25,7 @@ def promote(store: Store, version: int, replaced: int | None, reason: str) -> Pr
     Raises StoreError, naming every fault, if its files have changed, or if `replaced` isn't the champion any more.
     """
     from artifacts.reports import markdown
-    from tasks.watching import textfiles
+    from tasks.watching import status, textfiles
 
     store.promote(version, replaced=replaced, run=run_name(), reason=reason)
     promotion = Promotion(version, replaced, reason, store.card(version)["figures"]["accuracy"])
@@ -35,5 +35,5 @@ def promote(store: Store, version: int, replaced: int | None, reason: str) -> Pr
     shown = markdown.inert(summary)
     text = f"# Version {version} is the champion\n\n{shown}\n"
     create_markdown_artifact(text, key=PROMOTION_KEY, description=shown)
-    textfiles.write_store(store, get_run_logger().warning)
+    textfiles.write_store(store, status.read(store), get_run_logger().warning)
     return promotion

@@ -27,14 +27,14 @@ def watch_store(store: Store, outcome: str, inbox: str, rules: WatchRules) -> No
         warn("the store isn't watched: %s", error_reason(error))
 
 
-def _watch(  # noqa: PLR0913
+def _watch(  # noqa: PLR0913, the inputs of all alarms
     store: Store, outcome: str, inbox: str, rules: WatchRules, now: datetime, warn: Callable[..., None]
 ) -> None:
     from tasks.watching import alarms, status, textfiles
 
-    textfiles.write_store(store, warn)
-    textfiles.write_training(store, outcome, now, inbox, warn)
     current = status.read(store)
+    textfiles.write_store(store, current, warn)
+    textfiles.write_training(store, outcome, now, inbox, warn)
     reasons = {
         events.ALARM_CHAMPION: alarms.champion_age(current, rules, now),
         events.ALARM_DISK: alarms.free_disk(current, rules),

@@ -29,11 +29,12 @@ class Neighbours(NamedTuple):
 
 def nearest_with_other_label(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], images: Images) -> Neighbours:
     """Return the nearest neighbour with another label of each of n images (n × 784) among all images."""
+    queries = _unit(pixels)
     nearest, similarity = np.full(len(pixels), -1), np.full(len(pixels), -1, np.float32)
     for block in blocks(len(images), BLOCK_ROWS):
         others = _unit(images.read(block))
         for part in blocks(len(pixels), BLOCK_ROWS):  # bounds the memory of the cosines
-            cosines = _unit(pixels[part]) @ others.T
+            cosines = queries[part] @ others.T
             cosines[labels[part, None] == images.labels[block]] = -1
             best = cosines.argmax(axis=1)
             cosine = cosines[np.arange(len(best)), best]

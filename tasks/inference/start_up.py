@@ -59,7 +59,7 @@ def import_tensorflow() -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Import TensorFlow, which computes with so many threads: several processes share the cores."""
+    """Import TensorFlow and bound its threads, as several processes share the cores."""
     import_tensorflow()
     from tensorflow.config import threading
 

@@ -23,7 +23,7 @@ from tasks.scoring import evidence, slices
 
 MAX_SHOWN_ROWS = 16
 MIN_SLICE_ROWS = 20
-"""Compared rows that a slice needs to be tested: on fewer, no difference can be significant among so many slices."""
+"""Compared rows that a slice needs to be tested: on fewer, no difference can be significant among all slices."""
 MIN_NEW_SHARE = 0.01
 """Share of new training rows from which a candidate that is as good replaces the champion: not for a single row."""
 

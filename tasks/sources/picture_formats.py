@@ -37,7 +37,8 @@ PICTURE_FORMATS = (
     PictureFormat("AVIF", _has_brand(b"avif", b"avis")),
     HEIC,
 )
-PILLOW_NAMES = tuple(picture_format.pillow or picture_format.name for picture_format in PICTURE_FORMATS)
+PILLOW_NAMES = [each.pillow or each.name for each in PICTURE_FORMATS if each is not HEIC]
+"""The formats that Pillow reads by itself."""
 _NAMES = [picture_format.name for picture_format in PICTURE_FORMATS]
 NAMES = f"{', '.join(_NAMES[:-1])} or {_NAMES[-1]}"
 """The names for texts: "PNG, … or HEIC"."""

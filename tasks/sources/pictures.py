@@ -200,7 +200,7 @@ def _pillow_formats(file: IO[bytes], name: str) -> list[str]:
     """Return the formats to open a picture as; raise InputError for a HEIC one if its reader isn't installed."""
     file.seek(0)
     if not HEIC.matches(file.read(HEAD)):
-        return [pillow_name for pillow_name in PILLOW_NAMES if pillow_name != HEIC.pillow]
+        return PILLOW_NAMES
     try:
         import pillow_heif
     except ImportError as error:

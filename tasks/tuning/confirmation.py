@@ -21,8 +21,7 @@ def confirm(dataset: Dataset, study: Study, workers: Workers, n_trials: int, out
     """Return the study's result. The test part is used only here, and only for a recipe that won on held-out rows.
 
     The seeds also draw the held-out rows, so these are others than the trials'. A training that fails has an accuracy
-    of 0, so that the recipe drops out. Raises TrainingError if no trial was
-    completed.
+    of 0, so that the recipe drops out. Raises TrainingError if no trial was completed.
     """
     start, trials = study.start, study.trials(n_trials)
     seeds = tuple((start.seed + number) % N_RECIPE_SEEDS for number in range(1, N_SEEDS + 1))

@@ -16,15 +16,14 @@ from artifacts.files import write_atomically
 from artifacts.store.store import Store
 from artifacts.uri import error_reason, local_path
 from tasks.inbox.folder import Inbox
-from tasks.watching import status
+from tasks.watching.status import StoreStatus
 
 Metric = tuple[str, str, float | None, dict[str, str]]
 """Name, help, value and labels; without a value it is left out."""
 
 
-def write_store(store: Store, warn: Callable[[str], None]) -> None:
+def write_store(store: Store, now: StoreStatus, warn: Callable[[str], None]) -> None:
     """Write the champion's metrics and the free space."""
-    now = status.read(store)
     made = now.made.timestamp() if now.made else None
     free = None if now.free_mib is None else now.free_mib << 20
     metrics: list[Metric] = [

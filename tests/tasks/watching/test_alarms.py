@@ -83,7 +83,7 @@ def test_metrics_that_cannot_be_written_are_a_warning(tmp_path):
     publish(store)
     (tmp_path / "store" / "store.prom").mkdir()
     warnings = []
-    textfiles.write_store(store, warnings.append)
+    textfiles.write_store(store, status.read(store), warnings.append)
     assert [line for line in warnings if "store.prom: can't be written" in line]
 
 
