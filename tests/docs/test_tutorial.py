@@ -11,9 +11,11 @@ import pytest
 from samples import ROOT, clean_environment
 
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
-USE_THE_MODEL = "import numpy as np\nimages = np.zeros((2, 28, 28))\n" + "".join(
-    re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "how-to" / "use-the-model.md").read_text(), re.DOTALL)
+PAGE = (ROOT / "docs" / "how-to" / "use-the-model.md").read_text()
+USE_THE_MODEL = "import numpy as np\nimages = np.zeros((2, 28, 28), np.uint8)\n" + "".join(
+    re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
 )
+EXPORT = re.findall(r"^\.venv/bin/python flows/export_flow.*$", PAGE, re.MULTILINE)
 README = (ROOT / "README.md").read_text()
 NUMBER = r"\d+(?:,\d{3})*(?:\.\d+)?"
 SETTLE_SECONDS = 5
@@ -80,6 +82,7 @@ def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path, prefect_home):
             time.sleep(SETTLE_SECONDS)
     assert n_compared > 15
     assert (tmp_path / "tutorial" / "predictions.csv").is_file()
+    subprocess.run(["/bin/sh", "-e", "-c", *EXPORT], cwd=tmp_path, env=environment, check=True)
     subprocess.run([sys.executable, "-c", USE_THE_MODEL], cwd=tmp_path, env=environment, check=True)
     files = json.loads((tmp_path / "store" / "versions" / "1" / "card.json").read_text())["files"]
     reference = (ROOT / "docs" / "reference" / "store.md").read_text()
