@@ -57,7 +57,9 @@ def train_with_ray(dataset, work, on_block=ignore, recipe=RECIPE.applied_to("fas
 def kill_a_worker():
     """Kill one of the workers that this process' cluster runs; return whether there was one."""
     children = psutil.Process(os.getpid()).children(recursive=True)
-    workers = [child for child in children if "RayTrainWorker" in " ".join(child.cmdline())]
+    # A child that has ended has no command line any more: as_dict gives None, where cmdline() raises.
+    commands = {child: child.as_dict(["cmdline"])["cmdline"] for child in children if child.is_running()}
+    workers = [child for child, command in commands.items() if "RayTrainWorker" in " ".join(command or ())]
     for worker in workers[:1]:
         worker.kill()
     return bool(workers)
