@@ -31,5 +31,5 @@ def is_confident_error(probabilities: NDArray[np.floating], labels: NDArray[np.u
     These are the rows for which the most probable class j of those with a probability of at least t_j isn't the label:
     the networks are as sure of another class as they usually are of its own rows.
     """
-    reached = np.where(probabilities >= class_thresholds(probabilities, labels), probabilities, -1)
-    return np.asarray((reached.max(axis=1) >= 0) & (reached.argmax(axis=1) != labels))
+    confident = np.where(probabilities >= class_thresholds(probabilities, labels), probabilities, -1)
+    return np.asarray((confident.max(axis=1) >= 0) & (confident.argmax(axis=1) != labels))

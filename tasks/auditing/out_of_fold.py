@@ -35,8 +35,9 @@ def audit_recipe(network: str, n_rows: int) -> Recipe:
 def predict(dataset: Dataset, n_folds: int, seed: int, fit: Callable[[Dataset], TrainingResult]) -> OutOfFold:
     """Predict the rows of each fold by a network trained on the others, the test rows by the mean of all networks.
 
-    No network has seen a test label, and all of them judge each test row, at no further training. A test label is an
-    error if most networks call it one: their mean is less sure of itself than each, and hardly reaches a threshold.
+    No network has seen a test label, so all of them predict each test row, without further training. A test label is an
+    error if most networks call it one: the mean of their probabilities is flatter than each, and rarely reaches a
+    threshold.
     """
     train = np.empty((len(dataset.train), len(CLASSES)), np.float32)
     test, labels = np.zeros((len(dataset.test), len(CLASSES)), np.float32), dataset.test.labels

@@ -1,6 +1,6 @@
 """The study: the finished trials of one search, in an SQLite file, from which it resumes.
 
-Trials run in rounds of as many as there are workers. A trial is sampled from those of earlier rounds, with its number
+A round has one trial for each worker. A trial is sampled from those of earlier rounds, with its number
 as the seed. So a study that was killed ends with the same trials as one that wasn't; only those that ran are repeated.
 """
 
