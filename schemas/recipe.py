@@ -20,6 +20,20 @@ else:
     NetworkName = Literal[tuple(NETWORKS)]  # a type checker can't know the names, pydantic and the help text can
 
 DEFAULT_NETWORK = "mlp"
+TEACHER = {
+    "network": "cnn",
+    "optimizer": "adam",
+    "learning_rate": 0.008,
+    "schedule": "cosine",
+    "warmup": 0.15,
+    "weight_decay": 0.05,
+    "weight_averaging": 0.0,
+    "label_smoothing": 0.0,
+    "patience": 0,
+    "teacher_epochs": 0,
+}
+"""How a teacher is trained; seed, deformations, corruptions and validation fraction are its student's."""
+TEACHER_BATCH = 512
 
 
 class Recipe(BaseModel):
@@ -52,6 +66,12 @@ class Recipe(BaseModel):
     weight_averaging: float = Field(0, ge=0, lt=1, description="Momentum of the weights' moving average; 0: off.")
     label_smoothing: Annotated[float, Range(0, 0.1)] = Field(
         0, ge=0, le=0.5, description="Probability that is spread evenly over all classes."
+    )
+    teacher_epochs: int = Field(
+        0,
+        ge=0,
+        le=10_000,
+        description="Train a cnn for n epochs first, whose predictions replace the labels; 0: off; none on few rows.",
     )
     rotation: Annotated[float, AUGMENTATION, Range(0, 15)] = Field(
         0, ge=0, le=20, description="Rotate by up to n degrees."
@@ -86,6 +106,18 @@ class Recipe(BaseModel):
     )
     patience: int = Field(0, ge=0, le=1000, description="Stop after n epochs without a lower validation loss; 0: off.")
     seed: int = Field(0, ge=0, lt=2**31, description="Seed of initial weights, order and augmentation.")
+
+    @property
+    def teacher(self) -> Self | None:
+        """The recipe of the network that labels the images of this training; None without one."""
+        if not self.teacher_epochs:
+            return None
+        batch_size = min(self.batch_size, TEACHER_BATCH)
+        return self.model_copy(update=TEACHER | {"epochs": self.teacher_epochs, "batch_size": batch_size})
+
+    @property
+    def total_epochs(self) -> int:
+        return self.teacher_epochs + self.epochs
 
     @property
     def deforms(self) -> bool:
@@ -205,9 +237,15 @@ class _Overrides(BaseModel):
             recipe = recipe.model_copy(update={"validation_fraction": 0.0})
         n_training = n_rows - math.ceil(recipe.validation_fraction * n_rows)
         batch_size = min(recipe.batch_size, n_training)
-        n_epochs = math.ceil(preset.min_steps / math.ceil(n_training / batch_size))
-        fitted = {"batch_size": batch_size, "epochs": max(recipe.epochs, n_epochs)}
+        fitted = {"batch_size": batch_size, "epochs": max(recipe.epochs, _min_epochs(preset, n_training, batch_size))}
+        if recipe.teacher_epochs:
+            n_epochs = max(recipe.teacher_epochs, _min_epochs(preset, n_training, min(batch_size, TEACHER_BATCH)))
+            fitted["teacher_epochs"] = 0 if proves_nothing else n_epochs
         return Recipe.model_validate(recipe.model_dump() | fitted | changes)
+
+
+def _min_epochs(preset: Preset, n_rows: int, batch_size: int) -> int:
+    return math.ceil(preset.min_steps / math.ceil(n_rows / batch_size))
 
 
 def _preset_values(field: str) -> str:

@@ -21,3 +21,10 @@ class EpochRecord:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
+
+    @property
+    def summary(self) -> str:
+        text = f"loss {self.loss:.4f}, accuracy {self.accuracy:.2%}"
+        if self.validation_accuracy is None:
+            return text
+        return f"{text}; held out: loss {self.validation_loss:.4f}, accuracy {self.validation_accuracy:.2%}"

@@ -35,7 +35,7 @@ def audit(dataset: Dataset, network: str, n_folds: int, store: Store) -> Audit:
     recipe = out_of_fold.audit_recipe(network, len(dataset.train))
     log, work = get_run_logger().info, f"audit-{dataset.fingerprint}"
 
-    with Progress(recipe.epochs, n_folds) as progress, start_up.memory_errors():
+    with Progress(recipe, n_folds) as progress, start_up.memory_errors():
 
         def fit(part: Dataset) -> TrainingResult:
             trained = train(part, recipe, store.work.child(work), lambda _: None, log, progress.block_done)

@@ -39,7 +39,7 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
 
         fit = partial(ray_engine.train, workers=compute.workers)
     log = get_run_logger().info
-    with Progress(recipe.epochs, 1 + dataset.n_folds) as progress, start_up.memory_errors():
+    with Progress(recipe, 1 + dataset.n_folds) as progress, start_up.memory_errors():
         trained = fit(dataset, recipe, work, progress.epoch_done, log, progress.block_done)
         if not dataset.n_folds:
             return trained

@@ -17,6 +17,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from schemas.counts import count
+from schemas.recipe import Recipe
 from schemas.training import EpochRecord
 
 UPDATE_SECONDS = 2.0  # each update is a request to the server
@@ -26,8 +27,8 @@ LAST_UPDATE_SECONDS = 5.0
 class Progress:
     """Context manager that shows the epochs of one or several trainings, one after the other."""
 
-    def __init__(self, epochs: int, n_trainings: int = 1) -> None:
-        self._epochs, self._n_trainings, self._n_finished = epochs, n_trainings, 0
+    def __init__(self, recipe: Recipe, n_trainings: int = 1) -> None:
+        self._recipe, self._n_trainings, self._n_finished = recipe, n_trainings, 0
         self._fraction = 0.0
         self._logger = get_run_logger()
         self._ended = Event()
@@ -36,7 +37,7 @@ class Progress:
 
     @property
     def _total(self) -> int:
-        return self._epochs * self._n_trainings
+        return self._recipe.total_epochs * self._n_trainings
 
     def __enter__(self) -> Self:
         is_terminal = sys.stderr.isatty()
@@ -50,11 +51,9 @@ class Progress:
 
     def epoch_done(self, record: EpochRecord) -> None:
         """Log the epoch's metrics."""
-        number = f"{record.epoch:{len(str(self._epochs))}}/{self._epochs}"
-        metrics = f"loss {record.loss:.4f}, accuracy {record.accuracy:.2%}"
-        if record.validation_accuracy is not None:
-            metrics += f"; held out: loss {record.validation_loss:.4f}, accuracy {record.validation_accuracy:.2%}"
-        self._logger.info("epoch %s: %s", number, metrics)
+        epochs = str(self._recipe.epochs)
+        number = f"{record.epoch:{len(epochs)}}/{epochs}"
+        self._logger.info("epoch %s: %s", number, record.summary)
 
     def block_done(self, fraction: float) -> None:
         """Show the fraction of the current training's epochs that is done."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import keras
 
@@ -19,6 +19,7 @@ from tasks.training import checkpoints
 from tasks.training.block_loader import BlockLoader
 from tasks.training.fingerprint import fingerprint
 from tasks.training.sampling import BlockSampler, block_sampler, split
+from tasks.training.teacher import Teacher
 from tasks.training.trainer import Trainer
 from tasks.training.worker import SINGLE_WORKER, Worker
 
@@ -34,6 +35,24 @@ class TrainingJob(NamedTuple):
     checkpoints: Storage
     n_workers: int
     precision: Precision
+    teacher: Teacher | None = None
+
+    def with_teacher(
+        self, fit: Callable[..., TrainingResult], log: Callable[[str], None], on_block: Callable[[float], None]
+    ) -> Self:
+        """Return the job with the recipe's teacher, if it has one; `fit` is called like an engine's, without data."""
+        recipe = self.recipe.teacher
+        if not recipe:
+            return self
+        share = recipe.epochs / self.recipe.total_epochs
+        result = fit(
+            recipe,
+            self.checkpoints,  # a folder of its own in there, for as long as this training's
+            lambda record: log(f"teacher, epoch {record.epoch}/{recipe.epochs}: {record.summary}"),
+            lambda message: log(f"teacher: {message}"),
+            lambda fraction: on_block(share * fraction),
+        )
+        return self._replace(teacher=Teacher(recipe, result.network.get_weights(), result.precision))
 
     def loader(self) -> BlockLoader:
         return BlockLoader(self.images, self.sampler, self.recipe.epochs)
@@ -42,7 +61,7 @@ class TrainingJob(NamedTuple):
         self, loader: BlockLoader, log: Callable[[str], None], worker: Worker = SINGLE_WORKER
     ) -> Trainer:
         """Return a trainer, restored from the job's newest checkpoint if there is one."""
-        trainer = Trainer(loader, self.held_out, self.recipe, self.precision, worker)
+        trainer = Trainer(loader, self.held_out, self.recipe, self.precision, worker, self.teacher)
         state = checkpoints.load_newest(self.checkpoints, log)
         if state:
             trainer.restore(state)

@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from artifacts.store.storage import Storage
 from schemas.recipe import Recipe
@@ -25,13 +26,14 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
 ) -> TrainingResult:
     """Train on the dataset's training images; resume from the newest checkpoint in `work` of the same training, if any.
 
-    Ctrl-C ends the training after the current block, once its checkpoint is saved. If all images are in memory, an
-    epoch is one block. After a checkpoint, `on_epoch` is called if an epoch has ended, and `on_block` with the fraction
-    of the training that is done; `log` is called with messages.
+    A teacher that the recipe asks for is trained first. Ctrl-C ends the training after the current block, once its
+    checkpoint is saved. If all images are in memory, an epoch is one block. After a checkpoint, `on_epoch` is called if
+    an epoch has ended, and `on_block` with the fraction of the training that is done; `log` is called with messages,
+    those on the teacher's epochs, too.
 
     Raises TrainingError if the loss is no longer finite, or the training accuracy no better than guessing.
     """
-    job = plan_job(dataset, recipe, work)
+    job = plan_job(dataset, recipe, work).with_teacher(partial(train, dataset), log, on_block)
     with job.loader() as loader:
         trainer = job.start_or_resume(loader, log)
         with _deferred_interrupts() as interrupts:

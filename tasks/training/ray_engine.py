@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from threading import Event
 from typing import Any
 from uuid import uuid4
@@ -67,7 +68,8 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
     """
     if isinstance(dataset.train, ShardedImages):  # the workers have another working directory
         dataset = dataclasses.replace(dataset, train=dataset.train.absolute())
-    job = plan_job(dataset, recipe, work, workers)
+    fit = partial(train, dataset, workers=workers)
+    job = plan_job(dataset, recipe, work, workers).with_teacher(fit, log, on_block)
     with job.loader() as loader:
         trainer = job.start_or_resume(loader, log)
         if not trainer.is_finished:

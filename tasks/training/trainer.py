@@ -22,6 +22,7 @@ from tasks.training.block import compile_block
 from tasks.training.block_loader import BlockLoader
 from tasks.training.checkpoints import EpochProgress, TrainingState
 from tasks.training.networks import build_network, build_optimizer
+from tasks.training.teacher import Teacher
 from tasks.training.worker import SINGLE_WORKER, Worker
 
 GRACE_EPOCHS, GRACE_STEPS = 3, 100
@@ -37,13 +38,14 @@ class Trainer:
     Each of several workers that train together has its own trainer.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, the parts of a training
         self,
         loader: BlockLoader,
         held_out: Images,
         recipe: Recipe,
         precision: Precision,
         worker: Worker = SINGLE_WORKER,
+        teacher: Teacher | None = None,
     ) -> None:
         self.recipe = recipe
         self.history: list[EpochRecord] = []
@@ -52,12 +54,13 @@ class Trainer:
         self._loader, self._sampler, self._labels = loader, loader.sampler, loader.images.labels
         self._held_out = InMemoryImages(held_out.read(slice(None)), held_out.labels)
         with worker.strategy.scope():
+            label = teacher.labeller() if teacher else None
             self.network = build_network(recipe)
             self._steps_per_epoch = math.ceil(len(self._labels) / recipe.batch_size)
             self._optimizer = build_optimizer(recipe, self._steps_per_epoch)
             self._optimizer.build(self.network.trainable_variables)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
-        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker, precision)
+        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker, precision, label)
         self._predict = predictor(self.network)
 
     @property
@@ -84,7 +87,9 @@ class Trainer:
 
     @property
     def fraction_done(self) -> float:
-        return (self.n_epochs + self._progress.n_blocks / self._sampler.n_blocks) / self.recipe.epochs
+        """The share of all epochs, the teacher's included, that is done."""
+        n_epochs = self.recipe.teacher_epochs + self.n_epochs + self._progress.n_blocks / self._sampler.n_blocks
+        return n_epochs / self.recipe.total_epochs
 
     def run_block(self) -> EpochRecord | None:
         """Train on the next block; after the last block of an epoch, validate it and return its record.
