@@ -34,6 +34,8 @@ TEACHER = {
 }
 """How a teacher is trained; seed, deformations, corruptions and validation fraction are its student's."""
 TEACHER_BATCH = 512
+MIN_TEACHER_ROWS = 10_000
+"""On fewer rows, the presets train without a teacher."""
 
 
 class Recipe(BaseModel):
@@ -71,7 +73,7 @@ class Recipe(BaseModel):
         0,
         ge=0,
         le=10_000,
-        description="Train a cnn for n epochs first, whose predictions replace the labels; 0: off; none on few rows.",
+        description="Train a cnn for n epochs first, to learn from its predictions, too; 0: off, as on few rows.",
     )
     rotation: Annotated[float, AUGMENTATION, Range(0, 15)] = Field(
         0, ge=0, le=20, description="Rotate by up to n degrees."
@@ -240,7 +242,7 @@ class _Overrides(BaseModel):
         fitted = {"batch_size": batch_size, "epochs": max(recipe.epochs, _min_epochs(preset, n_training, batch_size))}
         if recipe.teacher_epochs:
             n_epochs = max(recipe.teacher_epochs, _min_epochs(preset, n_training, min(batch_size, TEACHER_BATCH)))
-            fitted["teacher_epochs"] = 0 if proves_nothing else n_epochs
+            fitted["teacher_epochs"] = n_epochs if n_rows >= MIN_TEACHER_ROWS else 0
         return Recipe.model_validate(recipe.model_dump() | fitted | changes)
 
 

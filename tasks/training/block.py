@@ -12,7 +12,7 @@ from schemas.recipe import Recipe
 from schemas.training import Precision
 from tasks.training.augmentation import corrupt, deform
 from tasks.training.networks import hidden_layers_in
-from tasks.training.teacher import soften
+from tasks.training.teacher import TRUE_SHARE, distillation_loss
 from tasks.training.worker import BatchShard, Worker
 
 Sums = tuple[tf.Tensor, tf.Tensor]
@@ -26,14 +26,14 @@ def compile_block(  # noqa: PLR0913, the parts of a training step
     recipe: Recipe,
     worker: Worker,
     precision: Precision,
-    label: Callable[[tf.Tensor], tf.Tensor] | None = None,
+    teacher: Callable[[tf.Tensor], tf.Tensor] | None = None,
 ) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], Sums]:
     """Compile the training on a block: pixels (rows × 784, `uint8`), labels (rows) and a seed of two integers.
 
     Each call trains on a whole block, and uses every row once; the last batch may be smaller. All randomness comes from
     the seed through stateless functions, so that a block can be repeated from a checkpoint, bit for bit. All workers
     get the same block and return the same sums. `loss` has to sum over rows, not average. Only this training computes
-    with `precision`: the network stays one of `float32`. `label`, a teacher's, replaces the labels.
+    with `precision`: the network stays one of `float32`. `teacher` predicts each augmented image.
     """
 
     def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> Sums:
@@ -43,12 +43,14 @@ def compile_block(  # noqa: PLR0913, the parts of a training step
         if recipe.corrupts:
             images = corrupt(images, seed, recipe, shard)
         images = tf.reshape(images, [-1, SIDE, SIDE])
-        targets = label(images) if label else tf.one_hot(labels, len(CLASSES))
+        of_teacher = teacher(images) if teacher else None
         with tf.GradientTape() as tape:
             with hidden_layers_in(network, precision):
                 probabilities = network(images, training=True)
-            predictions = soften(probabilities) if label else probabilities
-            summed_loss = shard.weight * loss(targets, predictions)
+            summed_loss = shard.weight * loss(tf.one_hot(labels, len(CLASSES)), probabilities)
+            if of_teacher is not None:
+                distillation = shard.weight * distillation_loss(of_teacher, probabilities)
+                summed_loss = TRUE_SHARE * summed_loss + (1 - TRUE_SHARE) * distillation
             part_of_mean = summed_loss / tf.cast(shard.n_rows, tf.float32)
         gradients = tape.gradient(part_of_mean, network.trainable_variables)
         optimizer.apply(gradients, network.trainable_variables)  # Keras sums them over all workers

@@ -17,7 +17,8 @@ from schemas.recipe import Recipe
 from schemas.training import Precision
 from tasks.training.networks import build_network, hidden_layers_in
 
-TEMPERATURE = 4.0
+TEMPERATURE = 3.0
+TRUE_SHARE = 0.3  # the true labels' share of the loss
 TINY = 1e-30  # a probability may be 0
 
 
@@ -28,18 +29,27 @@ class Teacher(NamedTuple):
     weights: Sequence[NDArray[np.float32]]
     precision: Precision
 
-    def labeller(self) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Return a function from images (rows × 28 × 28, from 0 to 255) to softened probabilities."""
+    def predictor(self) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Return a function from images (rows × 28 × 28, from 0 to 255) to probabilities."""
         network = build_network(self.recipe)
         network.set_weights(self.weights)
 
-        def label(images: tf.Tensor) -> tf.Tensor:
+        def predict(images: tf.Tensor) -> tf.Tensor:
             with hidden_layers_in(network, self.precision):
-                return soften(network(images, training=False))
+                return network(images, training=False)
 
-        return label
+        return predict
 
 
-def soften(probabilities: tf.Tensor) -> tf.Tensor:
-    """Return the probabilities that a softmax would have given at the temperature."""
-    return tf.nn.softmax(tf.math.log(probabilities + TINY) / TEMPERATURE)
+def distillation_loss(of_teacher: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """Return the divergence of softened probabilities from the teacher's, summed over rows.
+
+    The square of the temperature makes up for the smaller gradients of softened probabilities.
+    """
+    expected, actual = _soften(of_teacher), _soften(probabilities)
+    return TEMPERATURE**2 * tf.reduce_sum(tf.exp(expected) * (expected - actual))
+
+
+def _soften(probabilities: tf.Tensor) -> tf.Tensor:
+    """Return the logarithms of the probabilities that a softmax would have given at the temperature."""
+    return tf.nn.log_softmax(tf.math.log(probabilities + TINY) / TEMPERATURE)

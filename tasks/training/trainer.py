@@ -54,13 +54,13 @@ class Trainer:
         self._loader, self._sampler, self._labels = loader, loader.sampler, loader.images.labels
         self._held_out = InMemoryImages(held_out.read(slice(None)), held_out.labels)
         with worker.strategy.scope():
-            label = teacher.labeller() if teacher else None
+            predict = teacher.predictor() if teacher else None
             self.network = build_network(recipe)
             self._steps_per_epoch = math.ceil(len(self._labels) / recipe.batch_size)
             self._optimizer = build_optimizer(recipe, self._steps_per_epoch)
             self._optimizer.build(self.network.trainable_variables)
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
-        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker, precision, label)
+        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker, precision, predict)
         self._predict = predictor(self.network)
 
     @property

@@ -65,12 +65,14 @@ def kill_a_worker():
     return bool(workers)
 
 
-def test_two_workers_learn_the_weights_of_one_process(tiny, cluster, tmp_path):
-    """Train in blocks from disk, two per epoch, the second one smaller."""
+def test_two_workers_learn_the_weights_of_one_process(tiny, cluster, tmp_path, monkeypatch):
+    """Train a teacher and its student in blocks from disk, two per epoch, the second one smaller."""
     from tasks.training import local_engine
     from tasks.training.sampling import block_sampler
 
-    recipe = RECIPE.model_copy(update={"optimizer": "muon", "rotation": 10, "elastic": 1}).applied_to("fast")
+    monkeypatch.setattr("tasks.training.job.training_precision", lambda _: "float32")
+    changes = {"optimizer": "muon", "rotation": 10, "elastic": 1, "teacher_epochs": 1}
+    recipe = RECIPE.model_copy(update=changes).applied_to("fast")
     sharded = on_disk(tiny, tmp_path, 3, memory=1025)
     assert block_sampler(sharded, 540, recipe).n_blocks == 2
     local = local_engine.train(sharded, recipe, storage_at(tmp_path / "local"), ignore, ignore)

@@ -42,6 +42,11 @@ def test_few_rows_get_enough_steps(n_rows, epochs, batch_size, validation_fracti
     assert (recipe.epochs, recipe.batch_size, recipe.validation_fraction) == (epochs, batch_size, validation_fraction)
 
 
+@pytest.mark.parametrize(("n_rows", "teacher_epochs"), [(9_999, 0), (10_000, 158), (60_000, 30)])
+def test_a_teacher_gets_enough_steps_and_few_rows_none(n_rows, teacher_epochs):
+    assert Overrides().applied_to("best", n_rows).teacher_epochs == teacher_epochs
+
+
 def test_overrides_hold_for_few_rows_too():
     overrides = {"epochs": 3, "batch_size": 32, "validation_fraction": 0.1}
     recipe = Overrides(**overrides).applied_to("fast", n_rows=200)
@@ -83,7 +88,7 @@ def test_the_form_shows_plain_fields_with_the_values_of_all_presets():
     field = Overrides.model_json_schema()["properties"]["epochs"]
     description = field.pop("description")
     assert description.endswith(
-        " Default: plain 10, fast 14, robust 30, best 100; cnn: plain 10, fast 8, robust 14, best 30."
+        " Default: plain 10, fast 14, robust 30, best 400; cnn: plain 10, fast 8, robust 14, best 30."
     )
     assert field == {"title": "Epochs", "type": "integer", "minimum": 1, "maximum": 10_000}
 

@@ -26,10 +26,10 @@ def test_a_network_without_true_labels_learns_from_its_teacher(train, tiny):
     network, optimizer = build_network(recipe), build_optimizer(recipe, 19)
     optimizer.build(network.trainable_variables)
     loss = keras.losses.CategoricalCrossentropy(reduction="sum")
-    block = compile_block(network, loss, optimizer, recipe, SINGLE_WORKER, "float32", teacher.labeller())
+    block = compile_block(network, loss, optimizer, recipe, SINGLE_WORKER, "float32", teacher.predictor())
     pixels = tf.constant(tiny.train.read(slice(None)))
     for epoch in range(recipe.epochs):
-        block(pixels, tf.zeros([len(pixels)], tf.int32), tf.constant([0, epoch]))
+        block(pixels, tf.zeros([len(pixels)], tf.int32), tf.constant([0, epoch]))  # every label is 0
     assert (predict_images(network, tiny.test).argmax(axis=1) == tiny.test.labels).mean() > 0.9
 
 
