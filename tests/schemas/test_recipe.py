@@ -88,7 +88,7 @@ def test_the_form_shows_plain_fields_with_the_values_of_all_presets():
     field = Overrides.model_json_schema()["properties"]["epochs"]
     description = field.pop("description")
     assert description.endswith(
-        " Default: plain 10, fast 14, robust 30, best 400; cnn: plain 10, fast 8, robust 14, best 30."
+        " Default: plain 10, fast 14, robust 30, best 300; cnn: plain 10, fast 8, robust 14, best 30."
     )
     assert field == {"title": "Epochs", "type": "integer", "minimum": 1, "maximum": 10_000}
 
