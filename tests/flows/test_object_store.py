@@ -1,4 +1,4 @@
-"""All flows as scripts on a store in an object store: train, promote, predict, verify."""
+"""All flows as scripts on a store in an object store: train, promote, predict, export, verify, audit."""
 
 import json
 
@@ -41,8 +41,12 @@ def test_all_flows_work_on_a_store_in_an_object_store(run_script, bucket, tmp_pa
     assert predicted.returncode == 0, predicted.stderr
     answers, shown = pd.read_csv(tmp_path / "predictions.csv"), pd.read_parquet(shards / "00.parquet")
     assert (answers["label"] == shown["label"]).mean() > 0.9
+    exported = run_script("export", "--store", store, "--export", "savedmodel")
+    assert exported.returncode == 0, exported.stderr
+    assert f"{store}/exports/1/savedmodel: " in exported.stdout
     verified = run_script("verify", "--store", store)
     assert verified.returncode == 0, verified.stderr
+    files.pipe(f"{store}/exports/1/savedmodel/variables/variables.index", b"damaged")
 
     place = f"{store}/versions/1/card.json"
     card = json.loads(files.cat(place))

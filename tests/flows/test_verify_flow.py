@@ -25,8 +25,8 @@ def store(store_copy):
 def rescored(store, monkeypatch, capsys):
     """Return a function that evaluates version 1 as the flow does, but in this process, and returns the differences."""
 
-    def run():
-        monkeypatch.setattr(sys, "argv", ["rescore", str(Store(store).local_dir(1))])
+    def run(*flags):
+        monkeypatch.setattr(sys, "argv", ["rescore", str(Store(store).local_dir(1)), *flags])
         capsys.readouterr()
         rescore.main()
         return json.loads(capsys.readouterr().out)
@@ -100,6 +100,14 @@ def test_data_that_isnt_available_any_more_is_named(store, rescored):
     change_card(store, lambda card: card["data"].update(source="/nowhere/rows.npz"))
     (difference,) = rescored()
     assert difference.startswith("it can't be evaluated (/nowhere/rows.npz: no such file")
+
+
+def test_weights_of_another_precision_are_not_compared(store, rescored):
+    change_card(store, lambda card: card["environment"].update(precision="bfloat16"))
+    assert rescored("--reproduce") == [
+        "it can't be evaluated (it was trained with bfloat16; this processor trains with float32)"
+    ]
+    assert rescored() == []
 
 
 @pytest.mark.parametrize("refuse", [check, verify_flow])

@@ -9,7 +9,7 @@ from samples import accepted, publish
 
 from artifacts.store.store import Store
 from schemas.errors import InputError
-from schemas.exports import Agreement, ExportFormat
+from schemas.exports import MAX_DIFFERENCE, Agreement, ExportFormat
 from tasks.exporting import exporter, formats
 from tasks.exporting.formats import FORMATS
 
@@ -28,7 +28,10 @@ def exported(tmp_path_factory, dataset):
 
     layers = [keras.Input((28, 28)), keras.layers.Flatten(), keras.layers.Dense(10, activation="softmax")]
     store, network = Store(tmp_path_factory.mktemp("exported") / "store"), keras.Sequential(layers)
-    network.layers[-1].kernel.assign(network.layers[-1].kernel / 255)
+    bars = np.zeros((28, 28, 10))  # what draw_digits draws
+    for digit in range(10):
+        bars[4 + 2 * digit : 6 + 2 * digit, 4:24, digit] = 1 / 1000
+    network.layers[-1].kernel.assign(bars.reshape(784, 10))
     publish(store)
     folder = store.local_dir(1)
     save_network(network, folder / "model.keras")
@@ -38,10 +41,14 @@ def exported(tmp_path_factory, dataset):
     return store, exporter.export(store, 1, get_args(ExportFormat), dataset)
 
 
-def test_every_float_export_agrees_on_all_test_rows(exported):
-    agreements = {each.format: each.record.get("agreement") for each in exported[1] if each.format != "litert-int8"}
-    assert {*agreements} == {"onnx", "litert", "savedmodel"}
+def test_every_export_agrees_on_all_test_rows_and_is_added_to_the_store(exported):
+    store, exports = exported
+    assert [each.fault for each in exports] == [""] * 4
+    agreements = {each.format: each.record["agreement"] for each in exports}
     assert all(each["n_rows"] == 200 and not each["different_labels"] for each in agreements.values())
+    assert {each["accuracy"] for each in agreements.values()} == {1.0}
+    assert agreements["litert-int8"]["max_difference"] > MAX_DIFFERENCE  # it is int8
+    assert store.exports.names(1) == sorted(agreements) == ["litert", "litert-int8", "onnx", "savedmodel"]
 
 
 def test_a_changed_export_is_named(exported):
