@@ -1,16 +1,18 @@
 """Start the server, the deployments and the worker of `make up`, and run deployments through the API."""
 
 import contextlib
+import secrets
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 from samples import ROOT, clean_environment
 
 TIMEOUT_SECONDS = 300
@@ -18,11 +20,26 @@ FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
 
 
 def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+    """Return a port that is free now, below those that systems give to connections: one of these could take it."""
+    while True:
+        port = 20_000 + secrets.randbelow(12_000)
+        with socket.socket() as listener, contextlib.suppress(OSError):
+            listener.bind(("127.0.0.1", port))
+            return port
+
+
+def kill(processes: Iterable[psutil.Process]) -> None:
+    """Kill processes of which some may end meanwhile."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def descendants(process: subprocess.Popen[Any]) -> list[psutil.Process]:
+    """Return the children of a process and theirs; none if it has ended, as another may have its number then."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+    return []
 
 
 class RetryTransport(httpx.HTTPTransport):
@@ -72,7 +89,7 @@ def served(home: Path) -> Iterator[httpx.Client]:
             yield api
     finally:
         process.send_signal(signal.SIGINT)
-        process.wait(60)
+        process.wait(TIMEOUT_SECONDS)
 
 
 def _await_ready(process: subprocess.Popen[bytes], log: Path) -> None:

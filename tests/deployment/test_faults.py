@@ -13,7 +13,17 @@ import psutil
 import pytest
 import up
 from samples import ROOT, clean_environment
-from serving import api_client, deployment, enable_predict_trigger, free_port, run, set_predict_output, wait_for_run
+from serving import (
+    api_client,
+    deployment,
+    descendants,
+    enable_predict_trigger,
+    free_port,
+    kill,
+    run,
+    set_predict_output,
+    wait_for_run,
+)
 
 from artifacts.store.store import Store
 
@@ -21,7 +31,7 @@ pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 
 PREFECT = Path(sys.executable).with_name("prefect")
 TIMEOUT_SECONDS = 200
-CANCEL_SECONDS = 30
+CANCEL_SECONDS = 60
 OUTAGE_SECONDS = 30
 N_SIMULTANEOUS = 4
 DEADLINE_SECONDS = 10
@@ -106,8 +116,7 @@ class Deployed:
             if process and process.poll() is None:
                 process.terminate()
                 process.wait(60)
-        for process in self.flow_processes():
-            process.kill()
+        kill(self.flow_processes())
         self.api.close()
 
     def _start(self, *command):
@@ -211,11 +220,10 @@ def assert_published(deployed, run_id, parameters, versions=(1,)):
 
 
 def test_run_with_a_killed_process_crashes_and_resumes_on_retry(deployed, training):
-    for process in deployed.flow_processes():
-        process.kill()
+    kill(deployed.flow_processes())
     assert wait_for_run(deployed.api, training)["state_name"] == "Crashed"
     # The worker notices the end of its process later, and would mark a retry that has begun as crashed.
-    deployed.wait_for(lambda: not psutil.Process(deployed.worker.pid).children(), "the worker's process ends")
+    deployed.wait_for(lambda: not descendants(deployed.worker), "the worker's process ends")
     time.sleep(3)
     deployed.set_state(training, type="SCHEDULED", name="AwaitingRetry")  # as Retry in the UI does
     assert_resumes(deployed, training)
@@ -231,8 +239,7 @@ def test_next_run_resumes_after_the_worker_is_killed(deployed, training, endless
 
 def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed, training, endless):
     deployed.kill(deployed.worker)
-    for process in deployed.flow_processes():
-        process.kill()
+    kill(deployed.flow_processes())
     following = deployed.trigger(endless)
     deployed.deploy()  # as `make up` does; the server has to remember the last heartbeat
     deployed.start_worker()

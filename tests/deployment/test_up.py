@@ -10,11 +10,10 @@ import time
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 import serving
 from samples import ROOT, clean_environment, write_shards
-from serving import api_client, deployment, free_port, read_password, run, wait_for_run
+from serving import api_client, deployment, descendants, free_port, kill, read_password, run, wait_for_run
 
 from artifacts.store.store import Store
 
@@ -221,8 +220,9 @@ def test_make_up_ends_lost_runs_and_make_down_ends_a_killed_make_up(tmp_path, pa
         lost = trigger(api, parameters | {"overrides": parameters["overrides"] | {"epochs": 10_000, "batch_size": 4}})
         await_state(api, lost, "RUNNING")
         name = api.get(f"/flow_runs/{lost}").json()["name"]
-        for each in [*psutil.Process(process.pid).children(recursive=True), process]:
-            each.kill()
+        children = descendants(process)
+        process.kill()
+        kill(children)
         process.wait()
         process = start(environment)
         assert f"ended, since its process is gone: {name}\n" in await_ready(process)

@@ -37,8 +37,10 @@ def test_all_flows_work_on_a_store_in_an_object_store(run_script, bucket, tmp_pa
     assert promoted.returncode == 0, promoted.stderr
     assert kept.champion() == 1
 
-    predicted = run_script("predict", "--input", shards / "00.parquet", "--store", store)
+    predicted = run_script("predict", "--input", shards / "00.parquet", "--store", store, "--archive", "archive")
     assert predicted.returncode == 0, predicted.stderr
+    (archived,) = (tmp_path / "archive").glob("predictions-20*.csv")
+    assert archived.read_text() == (tmp_path / "predictions.csv").read_text()
     answers, shown = pd.read_csv(tmp_path / "predictions.csv"), pd.read_parquet(shards / "00.parquet")
     assert (answers["label"] == shown["label"]).mean() > 0.9
     exported = run_script("export", "--store", store, "--export", "savedmodel")

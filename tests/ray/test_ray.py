@@ -1,7 +1,6 @@
 """Training and caching shards on real Ray clusters: same weights as one process, whatever is killed."""
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -15,7 +14,7 @@ import numpy as np
 import psutil
 import pytest
 from samples import ROOT, accepted, clean_environment, on_disk, write_shards
-from serving import free_port
+from serving import descendants, free_port, kill
 
 from artifacts.store.storage import storage_at
 from artifacts.store.store import Store
@@ -56,13 +55,12 @@ def train_with_ray(dataset, work, on_block=ignore, recipe=RECIPE.applied_to("fas
 
 def kill_a_worker():
     """Kill one of the workers that this process' cluster runs; return whether there was one."""
-    children = psutil.Process(os.getpid()).children(recursive=True)
-    # A child that has ended has no command line any more: as_dict gives None, where cmdline() raises.
-    commands = {child: child.as_dict(["cmdline"])["cmdline"] for child in children if child.is_running()}
-    workers = [child for child, command in commands.items() if "RayTrainWorker" in " ".join(command or ())]
-    for worker in workers[:1]:
-        worker.kill()
-    return bool(workers)
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended meanwhile
+            if "RayTrainWorker" in " ".join(child.cmdline()):
+                child.kill()
+                return True
+    return False
 
 
 def test_two_workers_learn_the_weights_of_one_process(tiny, cluster, tmp_path, monkeypatch):
@@ -439,8 +437,6 @@ def _wait(condition):
 
 def _end(node):
     """Kill a node and all processes that it has started."""
-    family = psutil.Process(node.pid).children(recursive=True) if node.poll() is None else []
-    for process in (*family, node):
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    kill(descendants(node))
+    node.kill()
     node.wait(30)

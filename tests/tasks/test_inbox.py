@@ -256,7 +256,7 @@ def test_shards_go_with_an_empty_inbox_only(tmp_path, inbox):
 
 
 def test_file_that_may_still_be_written_waits_whatever_its_times(base, inbox, monkeypatch):
-    monkeypatch.setattr(folder, "STABLE_SECONDS", 3.0)
+    monkeypatch.setattr(folder, "STABLE_SECONDS", 3600.0)
     long_ago, ahead = time.time() - 10**6, time.time() + 10**6
     for name in ("fresh.npz", "copied.npz", "ahead.npz"):
         put(inbox / name, *draw_digits(50, 6))
