@@ -1,6 +1,7 @@
 """Shared fixtures: small data, a Prefect server, an object store, and flows run as scripts."""
 
 import logging
+import os
 import runpy
 import signal
 import subprocess
@@ -19,6 +20,17 @@ from serving import free_port
 from schemas.rules import DEFAULT_RULES
 from tasks.sources import datasets
 from tasks.validation import row_faults
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_flushes() -> Iterator[None]:
+    """Let no file of this process be flushed to the disk: thousands of flushes take minutes, and nobody cuts the power.
+
+    That they are made, and that one that fails is reported, is tested by replacing `os.fsync` once more.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session")
