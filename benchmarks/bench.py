@@ -1,12 +1,14 @@
-"""Measure this project beside what one would use instead, and render `results.md`.
+"""Measure this project beside what one would use instead; write `results.json`, `results.md` and the README's table.
 
-    python benchmarks/bench.py                      the standard suites: half an hour on two idle cores
+    python benchmarks/bench.py                      the standard suites, 5 rounds
     python benchmarks/bench.py --suite long         suites, or a group of them: standard, long, large
+    python benchmarks/bench.py --resume             go on after an interruption, with the rounds that are missing
     python benchmarks/bench.py --quick --only flow  check that a case works; nothing is written
-    python benchmarks/bench.py --render             render results.md from results.json
+    python benchmarks/bench.py --render             measure nothing, write the pages from results.json
 
-New measurements of a suite replace all its old ones. `suites.toml` has what is measured, `results.template.md` what is
-rendered.
+A round runs every case once, one process after the other, so that a slow phase of the machine affects all contenders
+alike. Ratios are those within a round. Everything is written after each round; a suite's first new round replaces its
+old measurements. `suites.toml` has what is measured, `results.template.md` what is written.
 """
 
 from __future__ import annotations
@@ -25,34 +27,35 @@ from functools import cache
 from pathlib import Path
 
 import psutil
+from inputs import champion_store
 from metrics import Measurement
 from processes import ProgramError, run
-from report import PAGE, render
+from report import render, write_pages
 from results import Results
-from suites import HERE, SUITES, Case, Suite
+from suites import GROUPS, HERE, SUITES, Case, Suite
 
 CPU_INFO = Path("/proc/cpuinfo")
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(HERE), "TF_CPP_MIN_LOG_LEVEL": "3"}
-GROUPS = {group: [name for name, suite in SUITES.items() if suite.group == group] for group in ("standard", "large")}
 
 
 def main() -> None:
-    """Measure what the flags select, then render the page; write both unless only a part was measured."""
+    """Measure what the flags select; write results and pages after each round, unless only a part is measured."""
     options = parse()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # ends the running script, too
-    results = Results.load()
+    results = old = Results.load()
     is_kept = not (options.quick or options.only)
     try:
-        for new in measure(options):
-            results = results.replaced(options.suites, new)
+        for results in measure(options, old):
             if is_kept:
                 results.save()
+                write_pages(results)
     except ProgramError as error:
         sys.exit(f"error: {error}")
-    page = render(results)
-    print(page)
-    if is_kept:
-        PAGE.write_text(page)
+    except KeyboardInterrupt:
+        sys.exit("interrupted; --resume goes on with the round that wasn't finished")
+    if options.render:
+        write_pages(results)
+    print(render(results))
 
 
 def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
@@ -61,7 +64,8 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--suite", nargs="+", choices=[*GROUPS, *SUITES], default=["standard"], metavar="SUITE")
     parser.add_argument("--only", nargs="+", choices=cases, metavar="CASE", help="measure these cases; write nothing")
-    parser.add_argument("--seeds", type=int, help="runs of each case (default: as suites.toml says)")
+    parser.add_argument("--rounds", type=int, help="how often each case is run (default: as suites.toml says)")
+    parser.add_argument("--resume", action="store_true", help="keep the rounds that were measured")
     parser.add_argument("--quick", action="store_true", help="one short run of each case; write nothing")
     parser.add_argument("--render", action="store_true", help="measure nothing")
     parser.add_argument("--data", type=Path, help="keep the large data sets here (default: a temporary folder)")
@@ -72,49 +76,53 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     return options
 
 
-def measure(options: argparse.Namespace) -> Iterator[list[Measurement]]:
-    """Measure all cases with one seed, then with the next, so that a drift of the machine affects all alike.
-
-    Yields all measurements so far after each seed, so that a long run can be interrupted.
-    """
+def measure(options: argparse.Namespace, results: Results) -> Iterator[Results]:
+    """Measure the chosen suites round by round; yield the results after each round."""
     suites = [SUITES[name] for name in options.suites]
-    n_seeds = {suite.name: 1 if options.quick else options.seeds or suite.seeds for suite in suites}
+    results = results if options.resume else results.without(options.suites)
+    rounds = {suite.name: suite.rounds if suite.rounds == 1 else options.rounds or suite.rounds for suite in suites}
+    rounds |= dict.fromkeys(rounds, 1) if options.quick else {}
     if options.data:
         options.data.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=options.data, prefix="bench-") as work:
         flags = ["--work", work, "--data", str(options.data.resolve() if options.data else work)]
-        for suite in suites:
-            if suite.warm_up and not options.quick:
-                measure_suite(suite, 0, [*flags, "--quick"], options)
         flags += ["--quick"] if options.quick else []
-        measurements: list[Measurement] = []
-        for seed in range(max(n_seeds.values(), default=0)):
-            for suite in suites:
-                if seed < n_seeds[suite.name]:
-                    measurements += measure_suite(suite, seed, flags, options)
-            yield measurements
+        for number in range(max(rounds.values(), default=0)):
+            pending = [s for s in suites if number < rounds[s.name] and not results.has(s.name, number)]
+            if pending and not options.quick:
+                champion_store(Path(work))  # also fills the caches and makes Prefect's database
+            new = [one for suite in pending for one in measure_suite(suite, number, flags, options)]
+            if new:
+                results = results.with_measurements(new)
+                yield results
 
 
-def measure_suite(suite: Suite, seed: int, flags: list[str], options: argparse.Namespace) -> list[Measurement]:
-    """Measure the chosen cases of a suite once."""
+def measure_suite(suite: Suite, number: int, flags: list[str], options: argparse.Namespace) -> list[Measurement]:
+    """Measure the chosen cases of a suite once; the number of the round is their seed."""
     measurements = []
     for name, case in suite.cases.items():
         if case.run and (not options.only or name in options.only):
             python = options.torch_python if case.needs else sys.executable
             if not case.needs or can_import(case.needs, python):
-                head = {"suite": suite.name, "case": name, "seed": seed, "date": today(), "machine": describe_machine()}
-                measurements += [head | metrics for metrics in run_case(case, seed, flags, python)]
+                head = {
+                    "suite": suite.name,
+                    "case": name,
+                    "seed": number,
+                    "date": today(),
+                    "machine": describe_machine(),
+                }
+                measurements += [head | metrics for metrics in run_case(case, number, flags, python)]
     return measurements
 
 
 def run_case(case: Case, seed: int, flags: list[str], python: str) -> list[Measurement]:
     """Run a case's script in a process of its own; return the metrics that it prints and those of its process."""
     finished = run(case.command(python, "--seed", str(seed), *flags), ENVIRONMENT)
-    print(f"seed {seed}  {case.run[:80]:80} {finished.seconds:7.1f} s", file=sys.stderr, flush=True)
+    print(f"round {seed + 1}  {case.run[:80]:80} {finished.seconds:7.1f} s", file=sys.stderr, flush=True)
     printed = json.loads(finished.output.splitlines()[-1])
-    if isinstance(printed, list):
-        return printed
-    return [{"process_seconds": finished.seconds, "peak_bytes": finished.peak_bytes} | printed]
+    if isinstance(printed, dict):
+        printed = [{"process_seconds": finished.seconds, "peak_bytes": finished.peak_bytes} | printed]
+    return [printed[0] | {"script_seconds": finished.seconds}, *printed[1:]]
 
 
 @cache

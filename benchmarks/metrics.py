@@ -13,9 +13,6 @@ Metrics = dict[str, Any]
 TARGET_ACCURACY = 0.9756
 TRAINING_ROWS, TEST_ROWS = 60_000, 10_000
 LAYERS = ((784, 128), (128, 64), (64, 10))
-MACHINES = (1, 2, 8, 64)
-LATENCY_SECONDS, BYTES_PER_SECOND = 50e-6, 1.25e9
-"""Of the network between machines of a rack, 10 Gbit/s; assumed, not measured."""
 
 
 def derive(one: Measurement) -> Metrics:
@@ -37,16 +34,20 @@ def epoch_operations() -> int:
 def _training(one: Measurement) -> Metrics:
     """Derive the time to the target: infinity if no epoch reached it.
 
-    As `given_seconds` such a run counts as all its training time, less than it would need.
+    As `given_seconds` such a run counts as all its training time, less than it would need. `whole_seconds` is the time
+    of the process without the evaluations before the last one, which a user would leave out.
     """
     seconds = one["epoch_seconds"]
     epoch, total = median(seconds[1:] or seconds), math.fsum(seconds)  # the first one compiles
     reached = zip(accumulate(seconds), one["accuracies"], strict=True)
     target = next((elapsed for elapsed, accuracy in reached if accuracy >= TARGET_ACCURACY), math.inf)
     metrics = {"epoch_median_seconds": epoch, "training_seconds": total, "target_seconds": target}
+    metrics |= {"given_seconds": min(target, total), "errors": round(TEST_ROWS * (1 - one["accuracy"]))}
     if "matmul_flops" in one:
         metrics["peak_share"] = epoch_operations() / epoch / one["matmul_flops"]
-    return metrics | {"given_seconds": min(target, total)}
+    if "evaluation_seconds" in one:
+        metrics["whole_seconds"] = one["process_seconds"] - math.fsum(one["evaluation_seconds"][:-1])
+    return metrics
 
 
 def _program(one: Measurement) -> Metrics:
@@ -54,21 +55,18 @@ def _program(one: Measurement) -> Metrics:
     metrics = {"errors": round(TEST_ROWS * (1 - one["accuracy"]))} if "accuracy" in one else {}
     stages = dict(one.get("stages", {"start-up": one["process_seconds"]}))
     metrics |= {"start_up_seconds": stages.pop("start-up", 0), "between_seconds": stages.pop("orchestration", 0)}
-    metrics["stage_seconds"] = sum(stages.values())
-    metrics["outside_seconds"] = one["process_seconds"] - metrics["stage_seconds"]
+    metrics |= {"stage_seconds": math.fsum(stages.values()), "whole_seconds": one["process_seconds"]}
+    metrics["outside_seconds"] = metrics["whole_seconds"] - metrics["stage_seconds"]
     metrics["exit_seconds"] = metrics["outside_seconds"] - metrics["start_up_seconds"] - metrics["between_seconds"]
     return metrics
 
 
-def _data(one: Measurement) -> Metrics:
-    metrics = {"rows_per_second": one["rows"] / median(one["seconds"])}
+def _pace(one: Measurement) -> Metrics:
+    seconds = one["seconds"]
+    metrics = {"rows_per_second": one["rows"] / (median(seconds) if isinstance(seconds, list) else seconds)}
     if "frame_bytes" in one:
         metrics["frame_ratio"] = one["peak_bytes"] / one["frame_bytes"]
     return metrics
-
-
-def _prediction(one: Measurement) -> Metrics:
-    return {"rows_per_second": one["rows"] / one["seconds"], "row_us": 1e6 * one["seconds"] / one["rows"]}
 
 
 def _shards(one: Measurement) -> Metrics:
@@ -102,36 +100,14 @@ def _workers(one: Measurement) -> Metrics:
     }
 
 
-def _cluster(one: Measurement) -> Metrics:
-    """Estimate a batch that machines share; each reads all of its rows from disk, which may take the longest."""
-    steps = {machines: median(one["step_seconds"][str(machines)]) for machines in MACHINES}
-    reading = one["batch"] * one["row_read_seconds"]
-    metrics: Metrics = {
-        "exchange_ms": 1e3 * median(one["exchange_seconds"]),
-        "gradient_mb": one["gradient_bytes"] / 1e6,
-    }
-    for machines in MACHINES:
-        seconds = max(steps[machines] + exchange_seconds(one, machines), reading)
-        metrics |= {f"by_{machines}_ms": 1e3 * seconds, f"by_{machines}_ratio": max(steps[1], reading) / seconds}
-    return metrics | {"break_even_rows": one["batch"] * exchange_seconds(one, 8) / (steps[1] - steps[8])}
-
-
-def exchange_seconds(one: Measurement, machines: int) -> float:
-    """Estimate the exchange of gradients between machines: the messages and bytes of a ring all-reduce."""
-    hops = 2 * (machines - 1)
-    message = median(one["exchange_seconds"]) / 2  # measured between two, whose ring has two hops
-    return float(hops * (message + LATENCY_SECONDS) + hops / machines * one["gradient_bytes"] / BYTES_PER_SECOND)
-
-
 DERIVED = {
     "training": _training,
     "long": _training,
     "programs": _program,
-    "data": _data,
-    "prediction": _prediction,
+    "data": _pace,
+    "prediction": _pace,
     "shards": _shards,
     "cache": _cache,
     "blocks": _blocks,
     "workers": _workers,
-    "cluster": _cluster,
 }

@@ -1,37 +1,41 @@
-"""Render `results.md` from the measurements and `results.template.md`.
+"""Render `results.md` from the measurements and `results.template.md`, and the README's table, which is a part of it.
 
-In the template `{suite case: expression}` is a value; `{measured suite}` says when and where a suite was measured. A
-table's row that begins with `{suite}` or `{suite: case, case}` is repeated for each case, its other cells being
-expressions. A row with `at most` or `at least` in its second cell and a value in its third is a goal.
+In the template `{suite case: expression}` is a value; `{measured suite}` says when and where a suite was measured, and
+`{minutes group}` how long a group of suites took. A table's row that begins with `{suite}` or `{suite: case, case}` is
+repeated for each case, its other cells being expressions. A row with `at most` or `at least` in its second cell and a
+value in its third is a goal.
 
-An expression is a metric, or `metric / case`, its ratio to that of another case, or `metric - case`, the difference;
-`case|case` is the first one that was measured, `metric max` the highest value. How a metric is written follows from its
-name.
+An expression is a metric, or `metric / case`, its ratio to that of another case in the same round, or `metric - case`,
+the difference; a case of another suite is `suite.case`. `metric median` has no range, `metric max` is the highest
+value, `metric spread` the lowest over the highest. How a metric is written follows from its name.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from statistics import median
+from typing import NamedTuple
 
-from results import Results, Spread
-from suites import SUITES, Case
+from results import Results
+from suites import GROUPS, HERE, SUITES, Case
 
-TEMPLATE = Path(__file__).with_name("results.template.md")
-PAGE = Path(__file__).with_name("results.md")
+TEMPLATE, PAGE, README = HERE / "results.template.md", HERE / "results.md", HERE.parent / "README.md"
 UNKNOWN = "—"
-MEASURED, VALUE = re.compile(r"\{measured (\w+)\}"), re.compile(r"\{(\w+) ([^:{}]+): ([^{}]+)\}")
+MEASURED, MINUTES = re.compile(r"\{measured (\w+)\}"), re.compile(r"\{minutes (\w+)\}")
+VALUE = re.compile(r"\{(\w+) ([^:{}]+): ([^{}]+)\}")
 ROW = re.compile(r"\| \{(\w+)(?:: ([^{}]+))?\} \| (.+) \|")
 GOAL = re.compile(r"\| (.+) \| (at most|at least) (\S+) \| \{(\w+) ([^:{}]+): ([^{}]+)\} \|")
+BLOCK = re.compile(r"<!-- generated: results -->\n.*?<!-- end -->", re.DOTALL)
 FORMATS = {
+    "_bytes_per_second": ("{:.1f}", " GB/s", 1e-9),
     "_per_second": ("{:,.0f}", "", 1),
     "_seconds": ("{:.2f}", " s", 1),
     "seconds": ("{:.3f}", " s", 1),
     "_ms": ("{:.1f}", " ms", 1),
     "_us": ("{:.2f}", " µs", 1),
     "_bytes": ("{:,.0f}", " MiB", 2**-20),
-    "_mb": ("{:.2f}", " MB", 1),
     "_flops": ("{:.0f}", " GFLOP/s", 1e-9),
     "_ratio": ("{:.2f}", " ×", 1),
     "accuracy": ("{:.2f}", " %", 100),
@@ -39,12 +43,44 @@ FORMATS = {
     "": ("{:,.0f}", "", 1),
 }
 """Digits, unit and factor of a metric, by the end of its name."""
+SUMMARIES: dict[str, Callable[[Sequence[float]], float]] = {
+    "median": median,
+    "max": max,
+    "spread": lambda values: min(values) / max(values),
+}
+
+
+class Spread(NamedTuple):
+    """A median with its range; of a ratio of times also that of the shortest ones."""
+
+    median: float
+    low: float
+    high: float
+    best: float | None = None
+
+
+def spread(values: Sequence[float], best: float | None = None) -> Spread:
+    """Return the median and range of values."""
+    return Spread(median(values), min(values), max(values), best)
 
 
 def render(results: Results) -> str:
     """Return the page."""
     lines = TEMPLATE.read_text().splitlines()
     return "".join(f"{line}\n" for each in lines for line in render_line(results, each))
+
+
+def write_pages(results: Results) -> None:
+    """Write `results.md`, and its summary into the README."""
+    page = render(results)
+    PAGE.write_text(page)
+    README.write_text(fill(README.read_text(), page))
+
+
+def fill(readme: str, page: str) -> str:
+    """Return the README with the summary of the page."""
+    summary = BLOCK.findall(page)[0]
+    return BLOCK.sub(lambda _: summary, readme)
 
 
 def render_line(results: Results, line: str) -> list[str]:
@@ -55,6 +91,7 @@ def render_line(results: Results, line: str) -> list[str]:
     if goal := GOAL.fullmatch(line):
         return [goal_row(results, *goal.groups())]
     line = MEASURED.sub(lambda found: describe(results, found[1]), line)
+    line = MINUTES.sub(lambda found: minutes(results, found[1]), line)
     return [VALUE.sub(lambda found: cell(results, *found.groups()), line)]
 
 
@@ -71,30 +108,35 @@ def table_rows(results: Results, suite: str, cases: list[str] | None, columns: l
 
 
 def goal_row(results: Results, *fields: str) -> str:
-    """Return a goal's row with the measured value and whether it meets the bound."""
+    """Return a goal's row with the measured value and whether its median meets the bound."""
     text, sense, bound, suite, case, expression = fields
     head = f"| {text} | {sense} {write(float(bound), expression)}"
     values = compute(results, suite, case, expression)
     if values is None:
         return f"{head} | {UNKNOWN} | not measured |"
     is_met = values.median <= float(bound) if sense == "at most" else values.median >= float(bound)
-    return f"{head} | {write(values.median, expression)} | {'met' if is_met else '**missed**'} |"
+    return f"{head} | {cell(results, suite, case, expression)} | {'met' if is_met else '**missed**'} |"
 
 
 def compute(results: Results, suite: str, case: str, expression: str) -> Spread | None:
     """Return the median and range of an expression; None where something in it wasn't measured."""
     metric, _, comparison = expression.partition(" ")
-    values = results.spread(suite, case, metric)
-    if values is None or not comparison:
-        return values
-    if comparison == "max":
-        return Spread(values.high, values.high, values.high)
-    operator, _, others = comparison.partition(" ")
-    other = next(filter(None, (results.spread(suite, name, metric) for name in others.split("|"))), None)
-    if other is None or math.inf in (values.median, other.median):
+    by_round = results.values(suite, case, metric)
+    values = [value for found in by_round.values() for value in found]
+    if not values or not comparison:
+        return spread(values) if values else None
+    if comparison in SUMMARIES:
+        return spread([SUMMARIES[comparison](values)])
+    operator, _, other = comparison.partition(" ")
+    other_suite, _, other_case = other.rpartition(".")
+    others = results.values(other_suite or suite, other_case, metric)
+    pairs = [(median(by_round[number]), median(others[number])) for number in by_round if number in others]
+    if not pairs or math.inf in map(median, zip(*pairs, strict=True)):
         return None
-    middle = values.median / other.median if operator == "/" else values.median - other.median
-    return Spread(middle, middle, middle)
+    if operator == "-":
+        return spread([one - two for one, two in pairs])
+    best = min(one for one, _ in pairs) / min(two for _, two in pairs) if metric.endswith("seconds") else None
+    return spread([one / two for one, two in pairs if math.inf not in (one, two)], best)
 
 
 def cell(results: Results, suite: str, case: str, expression: str) -> str:
@@ -102,15 +144,25 @@ def cell(results: Results, suite: str, case: str, expression: str) -> str:
     values = compute(results, suite, case, expression)
     if values is None:
         return UNKNOWN
-    middle, low, high = (write(value, expression) for value in values)
-    return middle if values.low == values.high else f"{middle} ({low.split()[0]} to {high.split()[0]})"
+    middle, low, high = (write(value, expression) for value in values[:3])
+    best = "" if values.best is None else f"; best {write(values.best, expression).split()[0]}"
+    return middle if values.low == values.high else f"{middle} ({low.split()[0]} to {high.split()[0]}{best})"
 
 
 def write(value: float, expression: str) -> str:
     """Write a value with the unit of its expression."""
-    metric = "_ratio" if " / " in expression else expression.partition(" ")[0]
+    metric = expression.partition(" ")[0]
+    metric = "_ratio" if " / " in expression else "_share" if expression.endswith(" spread") else metric
     pattern, unit, factor = next(form for end, form in FORMATS.items() if metric.endswith(end))
     return "never" if math.isinf(value) else pattern.format(factor * value) + unit
+
+
+def minutes(results: Results, group: str) -> str:
+    """Return how long the measurement of a group took."""
+    seconds = [
+        one["script_seconds"] for name in GROUPS[group] for one in results.select(name) if "script_seconds" in one
+    ]
+    return f"{sum(seconds) / 60:.0f} minutes" if seconds else "an unknown time"
 
 
 def describe(results: Results, suite: str) -> str:

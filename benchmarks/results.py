@@ -1,7 +1,7 @@
 """The measurements of all suites, kept in `results.json`: one flat JSON object per measurement and line.
 
-Each has `suite`, `case`, `seed`, `date` and `machine`; the other keys are metrics, their units in their names. A list
-holds the values of repetitions or epochs.
+Each has `suite`, `case`, `seed`, the number of its round, `date` and `machine`; the other keys are metrics, their units
+in their names. A list holds the values of repetitions or epochs.
 """
 
 from __future__ import annotations
@@ -9,20 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable
 from pathlib import Path
-from statistics import median
-from typing import NamedTuple
 
 from metrics import Measurement, derive
 
 RESULTS = Path(__file__).with_name("results.json")
-
-
-class Spread(NamedTuple):
-    """A median with its range."""
-
-    median: float
-    low: float
-    high: float
 
 
 class Results:
@@ -38,19 +28,28 @@ class Results:
         return cls(json.loads(path.read_text()) if path.exists() else [])
 
     def save(self, path: Path = RESULTS) -> None:
-        """Write the measurements."""
-        path.write_text("[\n" + ",\n".join(map(json.dumps, self.measurements)) + "\n]\n")
+        """Write the measurements, whole or not at all."""
+        new = path.with_suffix(".new")
+        new.write_text("[\n" + ",\n".join(map(json.dumps, self.measurements)) + "\n]\n")
+        new.replace(path)
 
-    def replaced(self, suites: Collection[str], measurements: Iterable[Measurement]) -> Results:
-        """Return these results with new measurements in place of all those of some suites."""
-        return Results([*(one for one in self.measurements if one["suite"] not in suites), *measurements])
+    def without(self, suites: Collection[str]) -> Results:
+        """Return these results without the measurements of some suites."""
+        return Results(one for one in self.measurements if one["suite"] not in suites)
+
+    def with_measurements(self, measurements: Iterable[Measurement]) -> Results:
+        """Return these results with further measurements."""
+        return Results([*self.measurements, *measurements])
+
+    def has(self, suite: str, number: int) -> bool:
+        """Return whether a suite was measured in a round."""
+        return any(one["seed"] == number for one in self.select(suite))
 
     def select(self, suite: str, case: str | None = None) -> list[Measurement]:
         """Return the measurements of a suite, or of one of its cases."""
         return [one for one in self._derived if one["suite"] == suite and case in (None, one["case"])]
 
-    def spread(self, suite: str, case: str, metric: str) -> Spread | None:
-        """Return the median and range of a case's metric, lists pooled; None if it wasn't measured."""
-        found = [one[metric] for one in self.select(suite, case) if metric in one]
-        values = sorted(value for one in found for value in (one if isinstance(one, list) else [one]))
-        return Spread(median(values), values[0], values[-1]) if values else None
+    def values(self, suite: str, case: str, metric: str) -> dict[int, list[float]]:
+        """Return the values of a case's metric by round: one, or those of a list."""
+        found = {one["seed"]: one[metric] for one in self.select(suite, case) if metric in one}
+        return {number: value if isinstance(value, list) else [value] for number, value in found.items()}

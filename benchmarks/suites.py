@@ -28,13 +28,12 @@ class Case:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cases that are compared with each other, and with how many seeds each is measured."""
+    """Cases that are compared with each other, and the number of rounds in which they are measured."""
 
     name: str
     group: str
-    seeds: int
+    rounds: int
     cases: dict[str, Case]
-    warm_up: bool = False
 
 
 def load_suites() -> dict[str, Suite]:
@@ -47,3 +46,6 @@ def load_suites() -> dict[str, Suite]:
 
 
 SUITES = load_suites()
+GROUPS = {
+    group: [name for name, suite in SUITES.items() if suite.group == group] for group in ("standard", "long", "large")
+}

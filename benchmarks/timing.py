@@ -51,7 +51,7 @@ def seconds_of(function: Callable[[], object]) -> float:
 
 
 class EpochTimer:
-    """Seconds and test accuracy of each epoch.
+    """Seconds and test accuracy of each epoch, and seconds of the evaluations between them.
 
     The clock starts when the timer is made: after imports and loading, before the network is built, so that the first
     epoch includes every compilation.
@@ -60,14 +60,22 @@ class EpochTimer:
     def __init__(self) -> None:
         self.epoch_seconds: list[float] = []
         self.accuracies: list[float] = []
+        self.evaluation_seconds: list[float] = []
         self._resumed = time.perf_counter()
 
     def end_epoch(self, evaluate: Callable[[], float]) -> None:
         """Record an epoch, and its test accuracy with the clock stopped."""
-        self.epoch_seconds.append(time.perf_counter() - self._resumed)
+        stopped = time.perf_counter()
+        self.epoch_seconds.append(stopped - self._resumed)
         self.accuracies.append(evaluate())
         self._resumed = time.perf_counter()
+        self.evaluation_seconds.append(self._resumed - stopped)
 
     def to_dict(self) -> dict[str, object]:
         """Return the measured values as JSON takes them."""
-        return {"epoch_seconds": self.epoch_seconds, "accuracies": self.accuracies, "accuracy": self.accuracies[-1]}
+        return {
+            "epoch_seconds": self.epoch_seconds,
+            "accuracies": self.accuracies,
+            "accuracy": self.accuracies[-1],
+            "evaluation_seconds": self.evaluation_seconds,
+        }

@@ -1,4 +1,4 @@
-"""scikit-learn's `MLPClassifier((128, 64))` with its default settings, an epoch at a time by `partial_fit`."""
+"""scikit-learn's `MLPClassifier((128, 64))` and its default settings on float32, one `partial_fit` an epoch."""
 
 from __future__ import annotations
 
@@ -14,16 +14,9 @@ EPOCHS = 20
 
 def main() -> None:
     """Train and print the metrics."""
-    parser = flag_parser(__doc__)
-    parser.add_argument(
-        "--dtype", default="float64", help="`X / 255.0`, as in the guides, is float64; float32 is faster"
-    )
-    options = parser.parse_args()
-
+    options = flag_parser(__doc__).parse_args()
     digits = load_digits()
-    x_train, x_test = (
-        (images.reshape(-1, 784) / 255.0).astype(options.dtype) for images in (digits.x_train, digits.x_test)
-    )
+    x_train, x_test = (images.reshape(-1, 784).astype("float32") / 255 for images in (digits.x_train, digits.x_test))
     timer = EpochTimer()
     model = MLPClassifier(hidden_layer_sizes=(128, 64), random_state=options.seed)
     for _ in range(QUICK_EPOCHS if options.quick else EPOCHS):

@@ -6,27 +6,27 @@ Without checkpoints, which no baseline writes.
 from __future__ import annotations
 
 import json
-import time
 from importlib.metadata import version
 
 import api
-from timing import EpochTimer, flag_parser
+import numpy as np
+from timing import EpochTimer, flag_parser, seconds_of
 
-MATRIX_SIDE = 2048
+MATRIX_SIDE, COPIED_BYTES = 2048, 2**28
 REPETITIONS = 12
 
 
 def main() -> None:
     """Train and print the metrics."""
     parser = flag_parser(__doc__)
-    parser.add_argument("--matmul-peak", action="store_true", help="measure the machine's peak before and after, too")
+    parser.add_argument("--machine", action="store_true", help="measure the machine's speed before and after, too")
     options, flags = parser.parse_known_args()
     recipe = api.parse_recipe(flags, options.seed, quick=options.quick)
     api.import_tensorflow()
-    peaks = [matmul_flops()] if options.matmul_peak else []
+    speeds = [machine_speed()] if options.machine else []
     metrics = train(recipe)
-    peaks += [matmul_flops()] if options.matmul_peak else []
-    metrics |= {"matmul_flops": max(peaks)} if peaks else {}
+    speeds += [machine_speed()] if options.machine else []
+    metrics |= {name: max(speed[name] for speed in speeds) for name in (speeds[0] if speeds else ())}
     print(json.dumps(metrics | {"libraries": {name: version(name) for name in ("keras", "tensorflow", "numpy")}}))
 
 
@@ -42,17 +42,15 @@ def train(recipe: api.Recipe) -> dict[str, object]:
     return timer.to_dict() | {"accuracy": trainer.accuracy(dataset.test)}
 
 
-def matmul_flops() -> float:
-    """Return the best rate of a float32 product of two square matrices, in operations per second."""
+def machine_speed() -> dict[str, float]:
+    """Return the best rates of a product of float32 matrices, in operations, and of a copy, in bytes a second."""
     import tensorflow as tf
 
     left, right = (tf.random.normal([MATRIX_SIDE, MATRIX_SIDE]) for _ in range(2))
-    best = float("inf")
-    for _ in range(REPETITIONS):
-        started = time.perf_counter()
-        tf.linalg.matmul(left, right)
-        best = min(best, time.perf_counter() - started)
-    return 2 * MATRIX_SIDE**3 / best
+    source, target = np.ones(COPIED_BYTES, np.uint8), np.ones(COPIED_BYTES, np.uint8)
+    product = min(seconds_of(lambda: tf.linalg.matmul(left, right)) for _ in range(REPETITIONS))
+    copy = min(seconds_of(lambda: np.copyto(target, source)) for _ in range(REPETITIONS))
+    return {"matmul_flops": 2 * MATRIX_SIDE**3 / product, "copied_bytes_per_second": COPIED_BYTES / copy}
 
 
 if __name__ == "__main__":

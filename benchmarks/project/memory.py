@@ -26,7 +26,7 @@ def main() -> None:
             finished = run(flow_command(Path(store), options.seed, *epochs), environment(options.work), tree_bytes)
         else:
             quick = ["--quick"] if options.quick else []
-            finished = run([sys.executable, SCRIPT, "--whole", *quick], os.environ, tree_bytes)
+            finished = run([sys.executable, SCRIPT, *quick], os.environ, tree_bytes)
     print(json.dumps({"all_processes_bytes": finished.sampled_bytes}))
 
 

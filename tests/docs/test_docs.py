@@ -54,14 +54,6 @@ def test_the_readme_is_short():
     assert len(README.read_text().splitlines()) <= MAX_README_LINES
 
 
-def test_the_readme_quotes_figures_of_the_benchmark():
-    results = (ROOT / "benchmarks" / "results.md").read_text()
-    section = README.read_text().split("## Results")[1].split("## Quick start")[0]
-    figures = re.findall(r"\d+(?:\.\d+)? (?:%|s\b|MiB)", section)
-    assert len(figures) > 12
-    assert [figure for figure in figures if figure not in results] == []
-
-
 def test_the_readme_shows_the_output_that_the_tutorial_shows():
     readme, tutorial = (re.search(r"```text\n(.*?)```", page.read_text(), re.DOTALL)[1] for page in (README, TUTORIAL))
     assert readme.startswith(tutorial)
