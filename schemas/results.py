@@ -116,6 +116,7 @@ class TrainingResult:
     held_out_labels: NDArray[np.uint8]
     workers: int = 1
     precision: Precision = "float32"
+    """Of its teacher's training, if it has one: only a cnn computes with anything else than `float32`."""
 
 
 @dataclass(frozen=True)

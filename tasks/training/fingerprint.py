@@ -32,7 +32,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
-        "precision": [training_precision(each.network) for each in (recipe.teacher, recipe) if each],
+        "precision": training_precision((recipe.teacher or recipe).network),
         "recipe": recipe.model_dump(mode="json"),
         "code": code_digest(CODE),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,

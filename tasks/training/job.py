@@ -81,7 +81,7 @@ class TrainingJob(NamedTuple):
             held_out_probabilities=predict_images(network, self.held_out),
             held_out_labels=self.held_out.labels,
             workers=self.n_workers,
-            precision=self.precision,
+            precision=(self.teacher or self).precision,
         )
 
 

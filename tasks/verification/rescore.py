@@ -72,7 +72,8 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     if reproduce:
         if (workers := stated["environment"].get("workers", 1)) > 1:
             raise InputError(f"it was trained by {workers} workers; a single worker rounds their sums differently")
-        precision, own = stated["environment"].get("precision", "float32"), training_precision(recipe.network)
+        precision = stated["environment"].get("precision", "float32")
+        own = training_precision((recipe.teacher or recipe).network)
         if precision != own:
             raise InputError(f"it was trained with {precision}; this processor trains with {own}")
         trained = _train(dataset, recipe, work)
