@@ -1,112 +1,144 @@
 """Measure the checks of labels: right labels of several handwritings, and wrong labels of MNIST.
 
-`python benchmarks/labels.py FOLDER` writes `labels.md`. The folder may hold further sets, each an .npz file of `x`
-(28 × 28 images) and `y`.
+`python benchmarks/labels.py FOLDER` writes `labels.md`, with `--store STORE` and its champion `labels-champion.md`. The
+folder may hold further sets, each an .npz file of `x` (28 × 28 images) and `y`.
 """
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from itertools import combinations
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from sklearn.datasets import load_digits
 
+from artifacts.store.store import Store
 from schemas.images import InMemoryImages
 from schemas.validation import LabelAgreement
 from tasks.sources import mnist
 from tasks.validation import labels, profiles
 
-PAGE = Path(__file__).with_suffix(".md")
+HERE = Path(__file__).parent
+FASHION = HERE.parent / "tests" / "data" / "fashion-mnist-1000.npz"
 SIZES = (100, 200, 500, 1_000, 5_000)
 SAMPLES = 20
-INTRODUCTION = f"""\
-# Checks of labels, measured
+TEMPLATE = """\
+# Checks of labels, measured{title}
 
-`python benchmarks/labels.py FOLDER` writes this page; FOLDER holds the sets other than MNIST and scikit-learn's digits.
-Each cell is the number of {SAMPLES} random samples whose labels the checks refuse, without a champion, and the highest
-share of contradicted labels among them; for wrong labels, the lowest. A permutation counts if it is named rightly."""
+`python benchmarks/labels.py FOLDER{flag}` writes this page; FOLDER holds the sets other than MNIST, Fashion-MNIST and
+scikit-learn's digits. Each cell is the number of {samples} random samples whose labels the checks refuse, and {share}
+A permutation counts if it is named rightly.
+
+## Right labels
+
+{right}
+
+## Wrong labels of MNIST
+
+{wrong}
+"""
 Rows = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
+class Sampler(NamedTuple):
+    """Measures labels of random samples; `is_by_champion` if a champion's agreement counts, not contradicted labels."""
+
+    checker: labels.LabelChecker
+    random: np.random.Generator
+    is_by_champion: bool
+
+    def cell(self, rows: Rows, size: int, *, are_right: bool) -> str:
+        """Return the number of refused samples, and the least favourable share of their labels."""
+        if size > len(rows[1]):
+            return ""
+        agreements = [self.measure(rows, size) for _ in range(SAMPLES)]
+        shares = [one.champion or 0.0 if self.is_by_champion else one.contradicted for one in agreements]
+        share = min(shares) if are_right == self.is_by_champion else max(shares)
+        return f"{sum(bool(labels.fault(agreement)) for agreement in agreements)} ({share:.1%})"
+
+    def measure(self, rows: Rows, size: int) -> LabelAgreement:
+        """Measure the agreement of a random sample."""
+        chosen = self.random.permutation(len(rows[1]))[:size]
+        return self.checker.measure(InMemoryImages(rows[0][chosen], rows[1][chosen]))
+
+
 def main() -> None:
-    """Print the tables and write them to `labels.md`."""
+    """Print the tables and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="folder with further sets")
-    folder = parser.parse_args().folder
-    text = (
-        f"{INTRODUCTION}\n\n## Right labels\n\n{right_labels(folder)}\n\n## Wrong labels of MNIST\n\n{wrong_labels()}\n"
+    parser.add_argument("--store", help="store whose champion answers, too")
+    options = parser.parse_args()
+    champion = champion_of(Store(options.store)) if options.store else None
+    checker = labels.LabelChecker(profiles.load_embedded(), champion)
+    share = (
+        "the lowest agreement with\nthe champion among them; for wrong labels, the highest."
+        if champion
+        else "the highest share\nof contradicted labels among them; for wrong labels, the lowest. There is no champion."
     )
-    print(text)
-    PAGE.write_text(text)
+    page = TEMPLATE.format(
+        title=" with a champion" if champion else "",
+        flag=" --store STORE" if champion else "",
+        samples=SAMPLES,
+        share=share,
+        right=right_labels(options.folder, Sampler(checker, np.random.default_rng(0), champion is not None)),
+        wrong=wrong_labels(Sampler(checker, np.random.default_rng(0), champion is not None)),
+    )
+    print(page)
+    HERE.joinpath("labels-champion.md" if champion else "labels.md").write_text(page)
 
 
-def right_labels(folder: Path | None) -> str:
+def champion_of(store: Store) -> labels.PredictDigits:
+    """Return the champion's answers."""
+    from tasks.inference import model
+
+    version = store.resolve_version()
+    predict = model.load_version(store.verified_dir(version), version)
+    return lambda pixels: predict(pixels).argmax(axis=1)
+
+
+def right_labels(folder: Path | None, sampler: Sampler) -> str:
     """Return a table of refused samples with right labels."""
-    random = np.random.default_rng(0)
     lines = [header("set")]
-    for name, (pixels, digits) in sets(folder):
-        cells = [cell(pixels, digits, size, random, max) for size in SIZES]
+    for name, rows in sets(folder):
+        cells = [sampler.cell(rows, size, are_right=True) for size in SIZES]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
-def wrong_labels() -> str:
+def wrong_labels(sampler: Sampler) -> str:
     """Return a table of refused samples of MNIST with wrong labels."""
-    random = np.random.default_rng(0)
+    random = sampler.random
     pixels, digits = embedded()
     lines = [header("labels")]
     for share in (0.1, 0.3, 1.0):
         is_random = random.random(len(digits)) < share
         wrong = np.where(is_random, random.integers(0, 10, len(digits)), digits).astype(np.uint8)
-        lines.append(f"| random, {share:.0%} | {' | '.join(cell(pixels, wrong, n, random, min) for n in SIZES)} |")
+        cells = [sampler.cell((pixels, wrong), size, are_right=False) for size in SIZES]
+        lines.append(f"| random, {share:.0%} | {' | '.join(cells)} |")
     by_kind = {"swaps of two": 2, "cycles of three": 3}
     for kind, length in by_kind.items():
-        found = [count_found(pixels, digits, size, length, random) for size in SIZES]
+        found = [count_found((pixels, digits), size, length, sampler) for size in SIZES]
         lines.append(f"| {kind}, each once | {' | '.join(found)} |")
     return "\n".join(lines)
 
 
-def cell(
-    pixels: NDArray[np.uint8],
-    given: NDArray[np.uint8],
-    size: int,
-    random: np.random.Generator,
-    extreme: Callable[[Iterable[float]], float],
-) -> str:
-    """Return the number of refused samples and the highest or lowest share of contradicted labels."""
-    if size > len(given):
-        return ""
-    agreements = [measure(pixels, given, size, random) for _ in range(SAMPLES)]
-    share = extreme(agreement.contradicted for agreement in agreements)
-    return f"{sum(bool(labels.fault(agreement)) for agreement in agreements)} ({share:.1%})"
-
-
-def count_found(
-    pixels: NDArray[np.uint8], digits: NDArray[np.uint8], size: int, length: int, random: np.random.Generator
-) -> str:
+def count_found(rows: Rows, size: int, length: int, sampler: Sampler) -> str:
     """Return how many of all permutations of `length` digits are named rightly."""
+    pixels, digits = rows
     found = n_permutations = 0
     for group in combinations(range(10), length):
         for turn in range(1, length):
             permutation = np.arange(10, dtype=np.uint8)
             permutation[list(group)] = np.roll(group, turn)
-            agreement = measure(pixels, permutation[digits], size, random)
+            agreement = sampler.measure((pixels, permutation[digits]), size)
             found += agreement.digits == tuple(np.argsort(permutation))
             n_permutations += 1
     return f"{found} of {n_permutations}"
-
-
-def measure(
-    pixels: NDArray[np.uint8], given: NDArray[np.uint8], size: int, random: np.random.Generator
-) -> LabelAgreement:
-    """Measure the agreement of a random sample."""
-    rows = random.permutation(len(given))[:size]
-    return CHECKER.measure(InMemoryImages(pixels[rows], given[rows]))
 
 
 def sets(folder: Path | None) -> Iterator[tuple[str, Rows]]:
@@ -119,6 +151,8 @@ def sets(folder: Path | None) -> Iterator[tuple[str, Rows]]:
         margin = (28 - side) // 2
         padded = np.pad(resized, ((0, 0), (margin, margin), (margin, margin)))
         yield f"scikit-learn's digits, {side} × {side}", (padded.reshape(-1, 784), digits.astype(np.uint8))
+    with np.load(FASHION) as archive:
+        yield "Fashion-MNIST", (archive["x"].reshape(-1, 784), archive["y"].astype(np.uint8))
     for path in sorted(folder.glob("*.npz")) if folder else ():
         with np.load(path) as archive:
             yield path.stem, (archive["x"].reshape(-1, 784), archive["y"].astype(np.uint8))
@@ -134,8 +168,6 @@ def header(title: str) -> str:
     """Return the head of a table with a column for each size."""
     return f"| {title} | {' | '.join(f'{size:,} rows' for size in SIZES)} |\n|---|{'--:|' * len(SIZES)}"
 
-
-CHECKER = labels.LabelChecker(profiles.load_embedded())
 
 if __name__ == "__main__":
     main()

@@ -61,6 +61,13 @@ def _program(one: Measurement) -> Metrics:
     return metrics
 
 
+def _long(one: Measurement) -> Metrics:
+    """Derive the times of a flow; the first measurements were of the training alone."""
+    if "stages" not in one:
+        return {"training_seconds": math.fsum(one["epoch_seconds"])}
+    return {"training_seconds": one["stages"]["train"], "whole_seconds": one["process_seconds"]}
+
+
 def _pace(one: Measurement) -> Metrics:
     seconds = one["seconds"]
     metrics = {"rows_per_second": one["rows"] / (median(seconds) if isinstance(seconds, list) else seconds)}
@@ -102,7 +109,7 @@ def _workers(one: Measurement) -> Metrics:
 
 DERIVED = {
     "training": _training,
-    "long": _training,
+    "long": _long,
     "programs": _program,
     "data": _pace,
     "prediction": _pace,

@@ -11,6 +11,7 @@ import runpy
 import sys
 from functools import partial
 from importlib import import_module
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -187,6 +188,15 @@ def package_lines() -> Iterator[tuple[str, str]]:
             yield f"`{name}/`", " ".join(lines)
 
 
+def measured(page: str, heading: str = "", n_rows: int | None = None) -> str:
+    """Return the first table below a heading of a page of the benchmarks, or its first rows."""
+    text = (ROOT / "benchmarks" / page).read_text(encoding="utf-8")
+    lines = text[text.index(heading) :].splitlines()
+    start = next(number for number, line in enumerate(lines) if line.startswith("|"))
+    rows = list(takewhile(lambda line: line.startswith("|"), lines[start:]))
+    return "\n".join(rows[: n_rows and n_rows + 2])
+
+
 def table(header: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
     """Return a markdown table."""
     lines = [header, ("---",) * len(header), *rows]
@@ -205,6 +215,12 @@ GENERATED = {
         packages,
     )
 } | {f"{name}_flags": partial(flow_flags, name) for name in FLOWS}
+GENERATED |= {
+    "simulated_gate": partial(measured, "gate.md", "## Goals"),
+    "year_of_retrainings": partial(measured, "gate.md", "## A year"),
+    "photographs": partial(measured, "photos.md", n_rows=1),
+    "measured_audit": partial(measured, "audit.md"),
+}
 
 if __name__ == "__main__":
     main()

@@ -93,7 +93,7 @@ def test_a_suite_says_when_and_where_it_was_measured(benchmarks, results):
 @pytest.mark.parametrize(("flags", "rounds"), [([], [0, 1]), (["--resume"], [1])])
 def test_rounds_replace_those_of_before_unless_they_are_resumed(benchmarks, monkeypatch, results, flags, rounds):
     suite = benchmarks.suites.Suite("training", "standard", 2, {})
-    long = {**training("engine_best", [1.0], [0.99]), "suite": "long"}
+    long = {**training("best", [1.0], [0.99]), "suite": "long"}
     monkeypatch.setitem(benchmarks.suites.SUITES, "training", suite)
     monkeypatch.setattr(benchmarks.bench, "champion_store", lambda _: None)
     monkeypatch.setattr(
