@@ -19,11 +19,9 @@ import json
 import os
 import platform
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import cache
 from pathlib import Path
 
 import psutil
@@ -69,7 +67,6 @@ def parse(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short run of each case; write nothing")
     parser.add_argument("--render", action="store_true", help="measure nothing")
     parser.add_argument("--data", type=Path, help="keep the large data sets here (default: a temporary folder)")
-    parser.add_argument("--torch-python", default=sys.executable, help="an interpreter that has PyTorch")
     options = parser.parse_args(arguments)
     chosen = [] if options.render else options.suite
     options.suites = [name for suite in chosen for name in GROUPS.get(suite, [suite])]
@@ -102,36 +99,19 @@ def measure_suite(suite: Suite, number: int, flags: list[str], options: argparse
     measurements = []
     for name, case in suite.cases.items():
         if case.run and (not options.only or name in options.only):
-            python = options.torch_python if case.needs else sys.executable
-            if not case.needs or can_import(case.needs, python):
-                head = {
-                    "suite": suite.name,
-                    "case": name,
-                    "seed": number,
-                    "date": today(),
-                    "machine": describe_machine(),
-                }
-                measurements += [head | metrics for metrics in run_case(case, number, flags, python)]
+            head = {"suite": suite.name, "case": name, "seed": number, "date": today(), "machine": describe_machine()}
+            measurements += [head | metrics for metrics in run_case(case, number, flags)]
     return measurements
 
 
-def run_case(case: Case, seed: int, flags: list[str], python: str) -> list[Measurement]:
+def run_case(case: Case, seed: int, flags: list[str]) -> list[Measurement]:
     """Run a case's script in a process of its own; return the metrics that it prints and those of its process."""
-    finished = run(case.command(python, "--seed", str(seed), *flags), ENVIRONMENT)
+    finished = run(case.command(sys.executable, "--seed", str(seed), *flags), ENVIRONMENT)
     print(f"round {seed + 1}  {case.run[:80]:80} {finished.seconds:7.1f} s", file=sys.stderr, flush=True)
     printed = json.loads(finished.output.splitlines()[-1])
     if isinstance(printed, dict):
         printed = [{"process_seconds": finished.seconds, "peak_bytes": finished.peak_bytes} | printed]
     return [printed[0] | {"script_seconds": finished.seconds}, *printed[1:]]
-
-
-@cache
-def can_import(module: str, python: str) -> bool:
-    """Check whether an interpreter has a module; say so if not."""
-    found = subprocess.run([python, "-c", f"import {module}"], capture_output=True, check=False).returncode == 0
-    if not found:
-        print(f"skipped: cases that need {module}, which isn't installed", file=sys.stderr)
-    return found
 
 
 def today() -> str:

@@ -93,10 +93,6 @@ def _cache(one: Measurement) -> Metrics:
     return {f"{name}_rows_per_second": one["rows"] / one[f"{name}_seconds"] for name in ("first", "again", "read")}
 
 
-def _blocks(one: Measurement) -> Metrics:
-    return {"rows_per_second": [one["rows"] / seconds for seconds in one["warm_epoch_seconds"]]}
-
-
 def _workers(one: Measurement) -> Metrics:
     epochs = one["epoch_seconds"][1:]  # the first one compiles
     batches = math.ceil(one["rows"] / one["batch"])
@@ -115,6 +111,5 @@ DERIVED = {
     "prediction": _pace,
     "shards": _shards,
     "cache": _cache,
-    "blocks": _blocks,
     "workers": _workers,
 }

@@ -1,8 +1,6 @@
-"""Measure the HTTP service with the champion of a store: latency, throughput, a promotion under load, memory.
+"""Measure the HTTP service: latency, throughput, a promotion under load, memory; write `service.md`.
 
-The load comes from other processes on the same machine. Results are in benchmarks/service.md.
-
-.venv/bin/python benchmarks/service.py --store store
+`python benchmarks/service.py STORE` needs a store with two versions, and about ten minutes.
 """
 
 from __future__ import annotations
@@ -29,8 +27,21 @@ from PIL import Image
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from bench import describe_machine, today  # noqa: E402
+
 from artifacts.store.store import Store  # noqa: E402
 
+PAGE = Path(__file__).with_suffix(".md")
+TEMPLATE = """\
+# The HTTP service, measured
+
+`python benchmarks/service.py STORE` writes this page. The clients run on the same machine, and send MNIST's test digits
+as PNG files. Measured on {today}: {machine}.
+
+| what | goal | measured |
+| --- | --: | --: |
+{rows}
+"""
 IMAGES = np.load(ROOT / "data" / "mnist.npz")["x_test"]
 PNG, NPY = {"Content-Type": "image/png"}, {"Content-Type": "application/x-npy"}
 RATE, RATE_SECONDS = 50, 20
@@ -40,9 +51,9 @@ N_MEMORY = 100_000
 
 
 def main() -> None:
-    """Serve a copy of the store and print each measurement."""
+    """Serve a copy of the store, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--store", default="store")
+    parser.add_argument("store")
     store = parser.parse_args().store
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(shutil.copytree(store, Path(folder) / "store"))
@@ -52,28 +63,36 @@ def main() -> None:
             try:
                 print(next(iter(process.stdout or [])).decode().strip())
                 time.sleep(1)
-                measure(port, process.pid, Store(copy))
+                rows = measure(port, process.pid, Store(copy))
             finally:
                 process.terminate()
+    lines = "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    PAGE.write_text(TEMPLATE.format(today=today(), machine=describe_machine(), rows=lines))
+    print(PAGE.read_text())
 
 
-def measure(port: int, pid: int, store: Store) -> None:
-    """Print the measurements."""
+def measure(port: int, pid: int, store: Store) -> list[tuple[str, str, str]]:
+    """Return the rows of the table: what, goal, and measured value."""
     send(port, 200)  # warm up
-    paced = np.sort(pace(port))
-    print(f"one picture, {RATE} a second: p50 {1000 * paced[len(paced) // 2]:.1f} ms, "
-          f"p99 {1000 * paced[int(0.99 * len(paced))]:.1f} ms of {len(paced):,}")  # fmt: skip
+    p50, p99 = np.quantile(pace(port), [0.5, 0.99]) * 1000
     with ProcessPoolExecutor(N_CLIENTS) as pool:
         started = time.perf_counter()
         list(pool.map(send, [port] * N_CLIENTS, [500] * N_CLIENTS))
-        print(
-            f"single pictures, {N_CLIENTS} clients: {N_CLIENTS * 500 / (time.perf_counter() - started):,.0f} a second"
-        )
+        singles = N_CLIENTS * 500 / (time.perf_counter() - started)
         started = time.perf_counter()
         n_images = sum(pool.map(send_batches, [port] * 2, [8] * 2))
-        print(f"batches of {BATCH_ROWS:,} as .npy: {n_images / (time.perf_counter() - started):,.0f} images a second")
-        promote(port, store, pool)
-        memory(port, pid, pool)
+        batches = n_images / (time.perf_counter() - started)
+        delay, n_failed = promote(port, store, pool)
+        before, after = memory(port, pid, pool)
+    return [
+        (f"one picture, {RATE} requests a second, p50", "", f"{p50:.1f} ms"),
+        (f"the same, p99 of {RATE * RATE_SECONDS:,}", "at most 20 ms", f"{p99:.1f} ms"),
+        (f"single pictures, {N_CLIENTS} clients", "at least 400 a second", f"{singles:,.0f} a second"),
+        (f"batches of {BATCH_ROWS:,} as `.npy`", "at least 20,000 a second", f"{batches:,.0f} images a second"),
+        ("a promotion under load: picked up after", "at most 5 s", f"{delay:.1f} s"),
+        ("the same: failed of 10,000 requests", "0", f"{n_failed}"),
+        (f"memory after {N_MEMORY:,} requests, of that after 1,000", "at most 1.05", f"{after / before:.3f}"),
+    ]
 
 
 def pace(port: int) -> list[float]:
@@ -88,13 +107,10 @@ def pace(port: int) -> list[float]:
     return latencies
 
 
-def promote(port: int, store: Store, pool: ProcessPoolExecutor) -> None:
-    """Promote the version before the champion while 10,000 requests are sent; print the delay and the failures."""
+def promote(port: int, store: Store, pool: ProcessPoolExecutor) -> tuple[float, int]:
+    """Promote another version while 10,000 requests are sent; return the delay in seconds and the failures."""
     champion = store.champion()
     others = [version for version in store.versions() if version != champion]
-    if not others:
-        print("a promotion under load: the store has only one version")
-        return
     load = [pool.submit(send, port, 2500) for _ in range(N_CLIENTS)]
     time.sleep(1)
     store.promote(others[-1], replaced=champion, run="benchmark", reason="benchmark")
@@ -103,17 +119,16 @@ def promote(port: int, store: Store, pool: ProcessPoolExecutor) -> None:
     while served_version(connection) != others[-1]:
         time.sleep(0.05)
     delay = time.perf_counter() - started
-    failed = sum(clients.result() for clients in load)
-    print(f"a promotion under load: served after {delay:.1f} s, {failed} of 10,000 requests failed")
+    return delay, sum(clients.result() for clients in load)
 
 
-def memory(port: int, pid: int, pool: ProcessPoolExecutor) -> None:
-    """Print the service's memory after 1,000 and after 100,000 requests."""
+def memory(port: int, pid: int, pool: ProcessPoolExecutor) -> tuple[int, int]:
+    """Return the service's memory after 1,000 and after 100,000 requests."""
     process, sizes = psutil.Process(pid), []
     for n_requests in (1000, N_MEMORY - 1000):
         list(pool.map(send, [port] * N_CLIENTS, [n_requests // N_CLIENTS] * N_CLIENTS))
-        sizes.append(process.memory_info().rss / 2**20)
-    print(f"memory: {sizes[0]:,.0f} MiB after 1,000 requests, {sizes[1]:,.0f} MiB after {N_MEMORY:,}")
+        sizes.append(process.memory_info().rss)
+    return sizes[0], sizes[1]
 
 
 def send(port: int, n_requests: int) -> int:

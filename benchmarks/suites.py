@@ -17,7 +17,6 @@ class Case:
     name: str
     title: str
     run: str = ""
-    needs: str = ""
     reference: str = ""
 
     def command(self, python: str, *flags: str) -> list[str]:

@@ -5,8 +5,6 @@ What a user can run, `flow.py` runs as a user does; this is for what is measured
 
 from __future__ import annotations
 
-import dataclasses
-import math
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +14,11 @@ from timing import QUICK_EPOCHS
 
 from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.store import Store
-from schemas.images import Images, InMemoryImages
+from schemas.images import Images
 from schemas.recipe import Overrides, Recipe
 from schemas.results import Dataset, RawDataset
 from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
 from tasks.inference.start_up import import_tensorflow, preload
-from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB
 from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import datasets
 from tasks.validation import inspection, profiles
@@ -61,31 +58,10 @@ def validate(loaded: RawDataset, cache: Path | None = None) -> Dataset:
     return dataset
 
 
-def first_rows(dataset: Dataset, rows: int) -> Dataset:
-    """Return a data set with its first training rows."""
-    return dataclasses.replace(dataset, train=dataset.train.take(np.arange(min(rows, len(dataset.train)))))
-
-
-def in_memory(dataset: Dataset) -> Dataset:
-    """Return a data set whose training rows are in memory."""
-    pixels = InMemoryImages(dataset.train.read(slice(None)), dataset.train.labels)
-    return dataclasses.replace(dataset, train=pixels, memory=None)
-
-
-def in_blocks(dataset: Dataset, blocks: int, recipe: Recipe) -> Dataset:
-    """Return a data set on disk with the memory that makes an epoch have that many blocks."""
-    from tasks.training.sampling import IMAGE_BYTES, MEMORY_DIVISOR
-
-    rows = len(dataset.train)
-    block_rows = math.ceil(rows / blocks / recipe.batch_size) * recipe.batch_size
-    needed = rows * BYTES_PER_ROW + block_rows * MEMORY_DIVISOR * IMAGE_BYTES
-    return dataclasses.replace(dataset, memory=RESERVED_MIB + math.ceil(needed / 2**20))
-
-
 class Trainer:
-    """A training with the project's engine that runs epoch by epoch, with checkpoints only if there is a folder."""
+    """A training with the project's engine that runs epoch by epoch, without checkpoints."""
 
-    def __init__(self, dataset: Dataset, recipe: Recipe, checkpoint_dir: Path | None = None) -> None:
+    def __init__(self, dataset: Dataset, recipe: Recipe) -> None:
         from artifacts.processor import training_precision
         from tasks.inference.predictor import predictor
         from tasks.training.block_loader import BlockLoader
@@ -93,16 +69,9 @@ class Trainer:
         from tasks.training.trainer import Trainer as ProjectTrainer
 
         images, held_out = split(dataset, recipe)
-        self.plan = block_sampler(dataset, len(images), recipe)
-        self._loader = BlockLoader(images, self.plan, recipe.epochs)
+        self._loader = BlockLoader(images, block_sampler(dataset, len(images), recipe), recipe.epochs)
         self._trainer = ProjectTrainer(self._loader, held_out, recipe, training_precision(recipe.network))
         self._predict = predictor(self._trainer.network)
-        self._storage = FolderStorage(checkpoint_dir) if checkpoint_dir else None
-
-    @property
-    def weight_shapes(self) -> list[tuple[int, ...]]:
-        """The shapes of the trained weights."""
-        return [tuple(weight.shape) for weight in self._trainer.network.trainable_variables]
 
     @property
     def is_done(self) -> bool:
@@ -111,13 +80,8 @@ class Trainer:
 
     def run_epoch(self) -> None:
         """Train one epoch."""
-        from tasks.training import checkpoints
-
-        record = None
-        while record is None:
-            record = self._trainer.run_block()
-            if self._storage:
-                checkpoints.save(self._storage, self._trainer.state())
+        while self._trainer.run_block() is None:
+            pass
 
     def finish(self) -> None:
         """Leave the final weights in the network and stop reading ahead."""

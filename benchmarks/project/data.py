@@ -24,7 +24,7 @@ from timing import Digits, flag_parser, load_digits, seconds_of
 
 Cases = dict[str, Callable[[], object]]
 
-REPETITIONS = 5
+REPETITIONS = 3
 FEW_ROWS = 5_000
 SIDE = 28
 PIXELS = [f"pixel{number}" for number in range(SIDE * SIDE)]
@@ -68,8 +68,6 @@ def read_cases(digits: Digits, folder: Path) -> Cases:
         "reader, pictures, PNG": lambda: api.load(pictures),
         "`np.load` of the same npz": lambda: dict(np.load(npz)),
         "`pandas.read_csv` of the same csv": lambda: pd.read_csv(csv),
-        '`pandas.read_csv(dtype="uint8")`': lambda: pd.read_csv(csv, dtype="uint8"),
-        '`pandas.read_csv(engine="pyarrow")`': lambda: pd.read_csv(csv, engine="pyarrow"),
         "`pandas.read_parquet`": lambda: pd.read_parquet(parquet),
     }
 
