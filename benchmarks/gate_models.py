@@ -33,7 +33,7 @@ RECIPES: dict[str, tuple[list[str], int]] = {
     "fast": (["--recipe", "fast"], 12),
     "fast, 6 epochs": (["--recipe", "fast", "--epochs", "6"], 3),
     "fast, 1 epoch": (["--recipe", "fast", "--epochs", "1"], 2),
-    "best": (["--recipe", "best"], 5),
+    "best": (["--recipe", "best", "--epochs", "100", "--teacher-epochs", "0"], 5),
 }
 """The flags of each recipe, and the number of its seeds."""
 
