@@ -1,5 +1,6 @@
 """Shared fixtures: small data, a Prefect server, an object store, and flows run as scripts."""
 
+import json
 import logging
 import os
 import runpy
@@ -14,12 +15,18 @@ from types import MappingProxyType
 import numpy as np
 import pandas as pd
 import pytest
+from filelock import FileLock
 from samples import ROOT, clean_environment, draw_digits
 from serving import free_port
 
 from schemas.rules import DEFAULT_RULES
 from tasks.sources import datasets
 from tasks.validation import row_faults
+
+LONG_FILES = (
+    "test_faults.py", "test_ray.py", "test_up.py", "test_bench.py", "test_ui.py", "test_tutorial.py", "test_store.py",
+)  # fmt: skip
+"""Files that take minutes, the longest first."""
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -76,6 +83,25 @@ def run_flow(prefect_home: Path) -> Callable[..., subprocess.CompletedProcess[st
         )
 
     return run
+
+
+@pytest.fixture(scope="session")
+def mnist_run(
+    run_flow: Callable[..., subprocess.CompletedProcess[str]], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Return the folder and the output of `make train`, which runs once for all processes of xdist.
+
+    Tests that change its store copy it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "mnist"
+    folder.mkdir(exist_ok=True)
+    output = folder / "output.json"
+    with FileLock(folder / "lock"):
+        if not output.exists():
+            ran = run_flow("train", cwd=folder)
+            output.write_text(json.dumps([ran.args[1:], ran.returncode, ran.stdout, ran.stderr], default=str))
+    return folder, subprocess.CompletedProcess(*json.loads(output.read_text()))
 
 
 @pytest.fixture
@@ -151,6 +177,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure() -> None:
     """Handle SIGINT as in a terminal: shells let background processes, and so their children, ignore it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start with the files that take minutes: one that came last would keep a single process busy."""
+    items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

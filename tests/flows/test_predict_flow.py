@@ -18,22 +18,17 @@ from samples import ROOT, clean_environment, newest_artifact
 from artifacts.files import checksums
 from artifacts.store.store import Store
 from flows.predict_flow import check, predict_flow
-from flows.train_flow import train_flow
 from schemas.errors import InputError, StoreError
-from schemas.gate import GateRules
 from schemas.pixel_frame import labelled_frame, pixels_of
-from schemas.recipe import Overrides
 from tasks.prediction import stream
 
 pytestmark = [pytest.mark.prefect, pytest.mark.mnist, pytest.mark.usefixtures("prefect_server")]
 
 
 @pytest.fixture(scope="module")
-def store(prefect_server, tmp_path_factory):
-    """Return a store whose champion was trained on MNIST for two epochs."""
-    folder = tmp_path_factory.mktemp("champion") / "store"
-    train_flow(store=str(folder), overrides=Overrides(epochs=2), gate=GateRules(min_accuracy=0.9))
-    return folder
+def store(mnist_run):
+    """Return a store whose champion was trained on MNIST; not to be changed."""
+    return mnist_run[0] / "store"
 
 
 @pytest.fixture(scope="module")
