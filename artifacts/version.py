@@ -10,7 +10,7 @@ from typing import Any
 from artifacts.files import checksums
 from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown, environment
-from artifacts.store import reference_profile, training_rows
+from artifacts.store import reference_profile, review, training_rows
 from schemas.gate import Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import Resources, Run
@@ -50,6 +50,7 @@ def write(  # noqa: PLR0913, the contents of a version
     """Write a version's files beside its model; return its card, with the SHA-256 of all of them."""
     reference_profile.write(folder / reference_profile.NAME, dataset.profile)
     training_rows.write(folder, dataset.train_digests)
+    review.write_corrections(folder, dataset.validation.corrections)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n", "utf-8")
     (folder / "validation.json").write_text(json.dumps(run.validation.to_dict(), indent=2) + "\n", "utf-8")
     (folder / "report.md").write_text(training_report.training_report(run, number, markdown.as_links), "utf-8")

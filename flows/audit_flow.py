@@ -69,7 +69,7 @@ def audit_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         check(source, test_source=test_source, inbox=inbox, store=store)
     versions = open_store(store)
     raw = load(source, test_source or None, rules)
-    raw = read_inbox(raw, Path(inbox), rules, only_accepted=True) if inbox else raw
+    raw = read_inbox(raw, Path(inbox), rules, versions, only_accepted=True) if inbox else raw
     dataset, _ = validate(raw, rules, versions, LOCAL)
     audited = audit(dataset, network, folds, versions)
     return Completed(message=audited.summary, data=audited)

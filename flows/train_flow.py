@@ -123,7 +123,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         check(source, test_source, inbox, store, recipe, overrides, compute, export)
     preset, versions = recipe_file.read(recipe), open_store(store).recover()
     with stopwatch() as seconds, cluster(compute):
-        dataset, data_plots = validate(_read(source, test_source, inbox, rules), rules, versions, compute)
+        dataset, data_plots = validate(_read(source, test_source, inbox, rules, versions), rules, versions, compute)
         full_recipe = overrides.applied_to(preset, len(dataset.train))
         published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
         if published is None:
@@ -136,10 +136,10 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     return _finish(published, versions, dataset, export, inbox, watch)
 
 
-def _read(source: str, test_source: str, inbox: str, rules: Rules) -> RawDataset:
+def _read(source: str, test_source: str, inbox: str, rules: Rules, versions: Store) -> RawDataset:
     """Load the source; with an inbox, also read its files."""
     raw = load(source, test_source or None, rules)
-    return read_inbox(raw, Path(inbox), rules) if inbox else raw
+    return read_inbox(raw, Path(inbox), rules, versions) if inbox else raw
 
 
 def _finish(  # noqa: PLR0913, the inputs of all steps

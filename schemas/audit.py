@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from schemas.counts import count
-from schemas.validation import Part
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from schemas.validation import Part
 
 LABEL, DUPLICATE, OUTLIER = "label", "near-duplicate", "outlier"
 KINDS = {

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 from schemas.abstention import Abstention
 from schemas.counts import count
 from schemas.exports import Export
+from schemas.review import Correction
 from schemas.slices import CorruptedAnswers, Division, SliceMetrics
 from schemas.validation import Part, Validation
 
@@ -35,13 +36,14 @@ Plots = dict[str, bytes]
 class InboxFile:
     """A file of the inbox, accepted by an earlier run or waiting; only a waiting file has the `digest` of its content.
 
-    `frame` holds its rows, or `fault` the reason why they can't be read.
+    `frame` holds its rows, or `corrections` those of other rows, or `fault` the reason why it can't be read.
     """
 
     path: Path
     is_accepted: bool
     digest: str = ""
     frame: pd.DataFrame | None = None
+    corrections: tuple[Correction, ...] = ()
     fault: str = ""
 
 
@@ -50,8 +52,8 @@ class RawDataset:
     """The data of a source, unchanged: labels and pixels under the source's column names.
 
     The index holds each row's number, from 0, or its picture's name. A sharded source has only its manifest.
-    `inbox_files` are the files of `inbox` whose rows may be added, `added` the paths of those that were added.
-    `notes` say, a line each, what was guessed or left out of the source.
+    `inbox_files` are the files of `inbox` whose rows may be added, `added` the paths of those that were added,
+    `corrections` what the others of them correct. `notes` say, a line each, what was guessed or left out of the source.
     """
 
     name: str
@@ -60,6 +62,7 @@ class RawDataset:
     source: str = ""
     test_source: str | None = None
     added: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
     inbox: Path | None = None
     inbox_files: tuple[InboxFile, ...] = ()
     notes: tuple[str, ...] = ()

@@ -51,6 +51,9 @@ class Rules(InputRules):
     wrong_labels: Severity = Field(
         "error", description="Whether labels that contradict the images stop the run or are only reported."
     )
+    correct_test_labels: Annotated[bool, DATA] = Field(
+        default=False, description="Whether corrections change test rows, too; the accuracy then is of other labels."
+    )
     test_fraction: Annotated[float, DATA] = Field(
         0.15, gt=0, lt=1, description="Share of rows to test with, if the source has no test part."
     )

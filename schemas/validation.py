@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from schemas.review import Correction, summarize
 from schemas.rules import Severity
 
 if TYPE_CHECKING:
@@ -75,8 +76,8 @@ class Validation:
     `reasons` counts quarantined rows by failed check; a row may fail several. `quarantined` holds these rows unchanged
     (of shards, the first ones), with `part`, `item` and `reasons` before label and pixels. `means` are the mean images
     of the training part's classes (10 × 784), None if no image was valid. `label_agreement` has the parts, and the
-    inbox's files as `done/<name>`. `notes` say what readers guessed or left out. In cross-validation there is no test
-    part.
+    inbox's files as `done/<name>`. `corrections` have their outcomes. `notes` say what readers guessed or left out. In
+    cross-validation there is no test part.
     """
 
     name: str
@@ -98,6 +99,7 @@ class Validation:
     means: NDArray[np.float32] | None
     reference_means: NDArray[np.float32]
     notes: tuple[str, ...] = ()
+    corrections: tuple[Correction, ...] = ()
 
     @property
     def truncation_note(self) -> str:
@@ -121,6 +123,7 @@ class Validation:
             "source": self.source,
             "test_source": self.test_source,
             "added": list(self.added),
+            "corrections": summarize(self.corrections),
             "rules": self.rules,
             "rows": {"input": self.n_input, "valid": self.n_valid, "quarantined": self.reasons},
             "labels": self.label_counts,

@@ -8,6 +8,7 @@ from pathlib import Path
 from prefect import task
 from prefect.logging import get_run_logger
 
+from artifacts.store.store import Store
 from schemas.errors import InputError
 from schemas.results import InboxFile, RawDataset
 from schemas.rules import Rules
@@ -21,11 +22,13 @@ from tasks.orchestration.stopwatch import timed
 
 @task(task_run_name="read {inbox}", **RETRIED)
 @timed
-def read_inbox(raw: RawDataset, inbox: Path, rules: Rules, *, only_accepted: bool = False) -> RawDataset:
+def read_inbox(raw: RawDataset, inbox: Path, rules: Rules, store: Store, *, only_accepted: bool = False) -> RawDataset:
     """Return the source with the accepted and, by default, the waiting files of the inbox, read but not checked.
 
-    Raises InputError if the source is sharded, so that no files can be added, and the inbox isn't empty.
+    Images that corrections name are taken from the store's review queue. Raises InputError if the source is sharded, so
+    that no files can be added, and the inbox isn't empty.
     """
+    from artifacts.store import review
     from schemas.pixel_frame import labelled_column_fault
 
     folder = Inbox(inbox)
@@ -41,6 +44,7 @@ def read_inbox(raw: RawDataset, inbox: Path, rules: Rules, *, only_accepted: boo
         files += [_read(reader, path, is_accepted=False) for path in stable]
     for path in changing:
         get_run_logger().warning("%s: changed just now; left for the next run", printable(path))
+    files = [dataclasses.replace(file, corrections=review.complete(store, file.corrections)) for file in files]
     return dataclasses.replace(raw, inbox=inbox, inbox_files=tuple(files))
 
 

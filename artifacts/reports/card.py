@@ -18,6 +18,7 @@ from artifacts.store import reference_profile
 from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.results import Evaluation, rows_text
+from schemas.review import summarize
 from schemas.run import Run
 
 ROOT = Path(__file__).parents[2]
@@ -58,6 +59,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "source": validation.source,
             "test_source": validation.test_source,
             "added": list(validation.added),
+            "corrections": summarize(validation.corrections),
             "rules": validation.rules,
             "rows": rows,
             "folds": evaluation.n_folds,

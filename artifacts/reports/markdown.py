@@ -11,6 +11,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from schemas.digits import CLASSES
+from schemas.review import OUTCOMES
 from schemas.text import printable
 from schemas.validation import CheckResult, Drift
 
@@ -133,6 +134,14 @@ def findings(results: Sequence[CheckResult]) -> str:
     """Format the problems that the checks of the whole data found."""
     rows = [[bold(result.severity), result.check, result.message] for result in results]
     return table(["severity", "check", "finding"], rows, left=3) if rows else "No problems found."
+
+
+def corrections(files: Sequence[Mapping[str, object]]) -> str:
+    """Format what became of each file's corrections, with who wrote it and when."""
+    if not files:
+        return ""
+    rows = [[one["file"], one["by"], one["when"], *(one.get(outcome, 0) for outcome in OUTCOMES)] for one in files]
+    return table(["corrections in", "by", "when", *OUTCOMES], rows, left=3)
 
 
 def drift(drifts: Sequence[Drift], reference: str) -> str:

@@ -9,6 +9,7 @@ from artifacts.reports import markdown
 from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.counts import count
 from schemas.digits import CLASSES
+from schemas.review import summarize
 from schemas.row_checks import ROW_CHECKS
 from schemas.validation import Validation
 
@@ -80,6 +81,10 @@ def _label_agreement(validation: Validation, *_: object) -> str:
     )
 
 
+def _corrections(validation: Validation, *_: object) -> str:
+    return markdown.corrections(summarize(validation.corrections))
+
+
 def _means(validation: Validation, address: Address, _: object) -> str:
     return "" if validation.means is None else f"![The mean image of each class, and drift]({address(MEANS)})"
 
@@ -89,6 +94,7 @@ SECTIONS = (
     Section("How it was read", lambda v, *_: markdown.notes(v.notes)),
     Section("Rows", _rows),
     Section("Quarantined rows", _quarantine),
+    Section("Corrections", _corrections),
     Section("Repairs", lambda v, *_: f"Made on all images: {inert(', '.join(v.repairs))}." if v.repairs else ""),
     Section("Digits", _labels),
     Section("Labels", _label_agreement),

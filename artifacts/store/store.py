@@ -27,7 +27,7 @@ CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
 HISTORY, VERSIONS, CLAIMS, WORK = "history", "versions", "claims", "work"
-QUARANTINE, AUDITS, EXPORTS = "quarantine", "audits", "exports"
+QUARANTINE, AUDITS, REVIEW, EXPORTS = "quarantine", "audits", "review", "exports"
 LAYOUT_FILE, LAYOUT = "store.json", 2
 OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
 """Files of a store of layout 1, which has no `store.json`; `migrate` converts it."""
@@ -54,6 +54,7 @@ class Store:
         self.exports = Exports(self._root.child(EXPORTS))
         self.quarantine = self._root.child(QUARANTINE)
         self.audits = self._root.child(AUDITS)
+        self.review = self._root.child(REVIEW)
         self.work = self._root.child(WORK)
         self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
@@ -249,7 +250,7 @@ class Store:
             with contextlib.suppress(StoreError):
                 self._remove_work(self.card(version))
         self._root.tidy(DAY)
-        folders = (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, AUDITS)
+        folders = (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, AUDITS, REVIEW)
         for name in (*folders, *(f"{VERSIONS}/{n}" for n in self.versions())):
             self._root.child(name).tidy(DAY)
         self.exports.tidy(self.versions, DAY)

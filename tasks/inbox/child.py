@@ -20,6 +20,7 @@ from schemas.errors import InputError, first_line
 from schemas.pixel_frame import labelled_column_fault
 from schemas.results import InboxFile
 from schemas.rules import Rules
+from tasks.inbox import corrections
 from tasks.inbox.folder import WALK_ERRORS, check_file, digest_content, total_bytes
 from tasks.sources import datasets, formats
 
@@ -54,6 +55,8 @@ def read(path: Path, rules: Rules, *, is_accepted: bool) -> tuple[InboxFile, OSE
         check_file(path, rules.max_expanded_mib)
         if not is_accepted:
             digest = digest_content(path)
+        if corrections.is_corrections(path):
+            return InboxFile(path, is_accepted, digest, corrections=corrections.read(path)), None
         return InboxFile(path, is_accepted, digest, frame=read_file(path, rules)), None
     except InputError as error:
         return InboxFile(path, is_accepted, digest, fault=str(error)), _system_error(error)

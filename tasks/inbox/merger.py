@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from functools import cached_property
@@ -17,9 +18,11 @@ from schemas.errors import InputError
 from schemas.images import Images, InMemoryImages
 from schemas.profile import Profile
 from schemas.results import InboxFile, RawDataset
+from schemas.review import Correction
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from schemas.validation import LabelAgreement, Part
+from tasks.inbox import corrections
 from tasks.inbox.child import read_file
 from tasks.inbox.folder import DONE
 from tasks.validation import data_checks, labels, profiles, row_faults
@@ -30,10 +33,14 @@ from tasks.validation.row_faults import RowKeys
 
 Pair = tuple[int, ...]
 """The digest of a row's image, and its label."""
+Content = CheckedPart | tuple[Correction, ...]
+"""What a file adds: rows, or corrections of others."""
+CORRECTIONS = Path("corrections")
+"""Stands for a file of the images that corrections add."""
 
 
 class InboxMerger:
-    """Adds the new valid rows of files to a source's training part.
+    """Adds the new valid rows of files to a source's training part, and images that people gave a label.
 
     A row is new if no row so far has the same image and label. Invalid rows aren't added, so that they don't count
     towards the dataset's quarantine limit.
@@ -53,10 +60,13 @@ class InboxMerger:
         self._source_pairs = frozenset(_pairs(self._train.keys))
         self._known = set(self._source_pairs)
         self._added: dict[Path, CheckedPart] = {}
+        self._corrections: dict[Path, tuple[Correction, ...]] = {}
         self._measured: tuple[Images, LabelAgreement] | None = None
 
-    def check_rows(self, file: InboxFile) -> CheckedPart:
+    def check_rows(self, file: InboxFile) -> Content:
         """Check a file's rows one by one; raise InputError if it has none, or a scale other than the source's."""
+        if file.corrections:
+            return file.corrections
         if file.frame is None:
             raise InputError(file.fault)
         if not len(file.frame):
@@ -65,18 +75,24 @@ class InboxMerger:
             raise InputError(f"{file.path.name}: its pixels don't have the scale of the source's")
         return check_frame(file.frame, self._rules.repair, self._rules.relabel)
 
-    def check(self, file: InboxFile) -> CheckedPart:
-        """Check a file; return its checked rows, or raise InputError with all reasons why they can't be added."""
+    def check(self, file: InboxFile) -> Content:
+        """Check a file; return its checked content, or raise InputError with all reasons why it can't be added."""
         part = self.check_rows(file)
+        if not isinstance(part, CheckedPart):
+            self._check_corrections(file)
+            return part
         if errors := self._check_file(part):
             raise InputError(f"{file.path.name}: {'; '.join(errors)}")
         self._check_against_existing_rows(file.path.name, _take_new(part, self._known)[0].keys)
         return part
 
-    def add(self, path: Path, part: CheckedPart) -> int:
-        """Add the new rows of a file, unless it was already added; return their number."""
-        if path in self._added:
+    def add(self, path: Path, part: Content) -> int:
+        """Add the new rows, or the corrections, of a file, unless it was already added; return their number."""
+        if path in self._added or path in self._corrections:
             return 0
+        if not isinstance(part, CheckedPart):
+            self._corrections[path] = part
+            return len(part)
         self._added[path] = part
         new, pairs = _take_new(part, self._known)
         self._known.update(pairs)
@@ -91,15 +107,41 @@ class InboxMerger:
         Rows are in the order of the file names, regardless of which run accepted them.
         """
         paths = sorted(self._added)
-        if not paths:
-            return dataclasses.replace(self._raw, inbox_files=()), self._train
-        name = f"{self._raw.name} and {count(len(paths), 'file')} of the inbox"
+        name = f"{self._raw.name} and {count(len(paths), 'file')} of the inbox" if paths else self._raw.name
         raw = dataclasses.replace(self._raw, name=name, added=tuple(map(str, paths)), inbox_files=())
         known, added = set(self._source_pairs), {}
         for path in paths:
             added[path], pairs = _take_new(self._added[path], known)
             known.update(pairs)
-        return raw, _append(self._train, added)
+        if self._corrections:
+            raw, pictures = self._with_corrections(raw)
+            added |= {CORRECTIONS: check_frame(pictures, ())} if len(pictures) else {}
+        return raw, _append(self._train, added) if added else self._train
+
+    def _with_corrections(self, raw: RawDataset) -> tuple[RawDataset, pd.DataFrame]:
+        """Return the source with all corrections, and the images that they add to the training part."""
+        found = corrections.newest(itertools.chain(*self._corrections.values()))
+        found, frame = corrections.new_pictures(found, self._digests)
+        name = f"{raw.name} with {count(len(found), 'correction')}"
+        return dataclasses.replace(raw, name=name, corrections=found), frame
+
+    @property
+    def _digests(self) -> NDArray[np.uint64]:
+        """The first halves of the digests of all images so far."""
+        return np.concatenate([keys.digests[:, 0] for keys in (*self._source_keys.values(), self._keys)])
+
+    def _check_corrections(self, file: InboxFile) -> None:
+        """Raise InputError for a correction of an unknown image, or of one that can't be trained on."""
+        known = set(self._digests.tolist())
+        for correction in file.corrections:
+            if not correction.pixels and correction.digest not in known:
+                where = f"neither in {self._raw.name} nor in the review queue of the store"
+                raise InputError(f"{file.path.name}: {correction.item} is {where}; leave it out")
+        _, frame = corrections.new_pictures(file.corrections, self._digests)
+        faults = check_frame(frame, ()).faults if len(frame) else {}
+        for fault, positions in faults.items():
+            item = frame.index[positions[0]]
+            raise InputError(f"{file.path.name}: {item} can't be trained on ({fault}); leave it out")
 
     def _check_file(self, part: CheckedPart) -> list[str]:
         """Run the data checks on a single file; it may have few rows, and rows of one class only. Return the errors."""
@@ -158,9 +200,14 @@ def add_accepted(merger: InboxMerger) -> None:
         merger.add(file.path, merger.check_rows(file))
 
 
-def with_files(raw: RawDataset, files: Sequence[str], rules: Rules) -> RawDataset:
-    """Return a source with the accepted files of an existing version."""
-    accepted = (InboxFile(path, is_accepted=True, frame=read_file(path, rules)) for path in map(Path, files))
+def with_files(
+    raw: RawDataset, files: Sequence[str], rules: Rules, corrected: tuple[Correction, ...] = ()
+) -> RawDataset:
+    """Return a source with the accepted files, and the corrections, of an existing version."""
+    accepted = [InboxFile(path, is_accepted=True, frame=read_file(path, rules)) for path in map(Path, files)]
+    if corrected:
+        corrected = tuple(dataclasses.replace(correction, outcome="") for correction in corrected)
+        accepted.append(InboxFile(CORRECTIONS, is_accepted=True, corrections=corrected))
     return dataclasses.replace(raw, inbox_files=tuple(accepted))
 
 

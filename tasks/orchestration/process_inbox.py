@@ -73,7 +73,8 @@ def _accept_or_reject(merger: InboxMerger, inbox: Inbox, file: InboxFile) -> Fil
     if target is None:
         return _report_changed(file.path)
     n_rows = merger.add(target, part)
-    get_run_logger().info("inbox: %s: added, %s new rows", target.name, f"{n_rows:,}")
+    added = count(n_rows, "correction" if file.corrections else "new row")
+    get_run_logger().info("inbox: %s: added, %s", target.name, added)
     return _report(file.path, f"{DONE}/{target.name}", "", n_rows)
 
 

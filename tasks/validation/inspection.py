@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 import numpy as np
@@ -19,6 +19,7 @@ from schemas.row_checks import ROW_CHECKS
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
 from schemas.validation import CheckResult, Drift, LabelAgreement, Part, Validation
+from tasks.inbox import corrections
 from tasks.inbox.merger import InboxMerger, add_accepted
 from tasks.sharding import checked_shards
 from tasks.sharding.shard_cache import ShardCache
@@ -79,6 +80,8 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
             inspection.results += data_checks.check_scale(part, checked, rules)
         if all(checked.n_input for checked in inspection.parts.values()):
             _quarantine_copies_and_split(inspection.parts, rules)
+            if inspection.raw.corrections:
+                _correct(inspection)
             _check_data(inspection)
     validation = _validation(inspection)
     return validation, None if validation.errors else _dataset(inspection, validation)
@@ -115,6 +118,13 @@ def _quarantine_copies_and_split(parts: dict[Part, CheckedPart], rules: Rules) -
             parts["test"] = train
         else:
             parts["test"], parts["train"] = train.take(selected), train.take(~selected)
+
+
+def _correct(inspection: Inspection) -> None:
+    """Apply the corrections after the split, so that test rows are known; they weren't copies before either."""
+    raw, with_test = inspection.raw, inspection.rules.correct_test_labels
+    applied, inspection.parts = corrections.apply(raw.corrections, inspection.parts, with_test=with_test)
+    inspection.raw = replace(raw, corrections=applied)
 
 
 def select_test_rows(digests: NDArray[np.uint64], rules: Rules) -> NDArray[np.bool_]:
@@ -223,6 +233,7 @@ def _validation(inspection: Inspection) -> Validation:
         label_agreement=dict(sorted(inspection.label_agreement.items(), key=lambda item: item[0] not in parts)),
         means=None if profile is None else profile.class_means,
         reference_means=inspection.reference.class_means,
+        corrections=raw.corrections,
         notes=tuple(dict.fromkeys([*raw.notes, *(note for checked in parts.values() for note in checked.notes)])),
     )
 

@@ -19,12 +19,14 @@ from numpy.typing import NDArray
 
 from artifacts.processor import training_precision
 from artifacts.reports import card
+from artifacts.store import review
 from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.storage import Storage
 from artifacts.store.store import CARD, MODEL
 from schemas.errors import InputError, TrainingError
 from schemas.recipe import Recipe
 from schemas.results import Dataset, TrainingResult
+from schemas.review import Correction
 from schemas.rules import Rules
 from tasks.inbox import merger
 from tasks.inference.start_up import import_tensorflow
@@ -58,7 +60,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     from tasks.training import job, sampling
 
     stated = json.loads((folder / CARD).read_text("utf-8"))
-    dataset = read_data(stated["data"], work.child("shards"))
+    dataset = read_data(stated["data"], work.child("shards"), review.read_corrections(folder))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
     pairs = [
@@ -112,11 +114,14 @@ def _train(dataset: Dataset, recipe: Recipe, work: Storage) -> TrainingResult:
     return cross_validation.evaluate(dataset, trained, fit) if dataset.n_folds else trained
 
 
-def read_data(data: dict[str, Any], shards: Storage) -> Dataset:
-    """Read and validate the data of a card's `data` entry; raise InputError if it isn't available any more."""
+def read_data(data: dict[str, Any], shards: Storage, corrections: tuple[Correction, ...]) -> Dataset:
+    """Read and validate the data of a card's `data` entry, corrected.
+
+    Raises InputError if it isn't available any more.
+    """
     rules = Rules.model_validate(data["rules"])
     source = datasets.load(data["source"], data["test_source"], rules)
-    loaded = merger.with_files(source, data["added"], rules)
+    loaded = merger.with_files(source, data["added"], rules, corrections)
     rules = rules.model_copy(update={"wrong_labels": "warning"})  # they were checked against another reference
     validation, dataset = inspection.inspect(loaded, rules, profiles.load_embedded(), ShardCache(shards, in_threads))
     if dataset is None:

@@ -1,0 +1,69 @@
+"""Write and read a store's review queue, a file for each run that adds to it, and the corrections of a version."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import uuid
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from artifacts.store.store import Store
+from schemas.errors import StoreError
+from schemas.review import COLUMNS, Correction
+
+CORRECTIONS = "corrections.parquet"
+SUFFIX = ".parquet"
+KNOWN = ("item", "pixels", "part")
+
+
+def add(store: Store, entries: pd.DataFrame) -> None:
+    """Add entries (`schemas.review.COLUMNS`) to the queue, as a new file."""
+    if entries.empty:
+        return
+    content = io.BytesIO()
+    entries[[*COLUMNS]].to_parquet(content, index=False)
+    store.review.create(f"{datetime.now(tz=UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}{SUFFIX}", content.getvalue())
+
+
+def read(store: Store) -> pd.DataFrame:
+    """Read the queue; of several entries for an image and a reason, the newest is taken."""
+    names = sorted((name for name in store.review.names() if name.endswith(SUFFIX)), reverse=True)
+    frames = [_read_file(store, name) for name in names if not name.startswith(".")]
+    entries = pd.concat([*frames] or [pd.DataFrame(columns=[*COLUMNS])], ignore_index=True)
+    return entries.drop_duplicates(["item", "reason"], ignore_index=True)
+
+
+def _read_file(store: Store, name: str) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(io.BytesIO(store.review.read(name)), columns=[*COLUMNS])
+    except (ValueError, pa.ArrowException) as error:
+        message = f"{store.review.child(name)}: can't be read; remove it, and the queue is without its entries"
+        raise StoreError(message) from error
+
+
+def complete(store: Store, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
+    """Return corrections with the pixels and the part that the queue has for their images."""
+    if not corrections:
+        return ()
+    queue = read(store).sort_values("part", kind="stable")  # as a row of the data, if it was predicted, too
+    known: dict[str, Any] = {row["item"]: row for row in queue[[*KNOWN]].to_dict("records")}
+    return tuple(dataclasses.replace(one, **known.get(one.item, {})) for one in corrections)
+
+
+def write_corrections(folder: Path, corrections: Sequence[Correction]) -> None:
+    """Write the corrections of its data into a version's folder, if there are any."""
+    if corrections:
+        pq.write_table(pa.Table.from_pylist([dataclasses.asdict(one) for one in corrections]), folder / CORRECTIONS)
+
+
+def read_corrections(folder: Path) -> tuple[Correction, ...]:
+    """Read a version's corrections."""
+    path = folder / CORRECTIONS
+    return tuple(Correction(**row) for row in pq.read_table(path).to_pylist()) if path.exists() else ()
