@@ -79,6 +79,7 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     batch_size: Annotated[int, Field(ge=1, le=1_000_000), COMPUTE] = 16_384,
     version: Annotated[int, STORE] = 0,
     store: Annotated[str, STORE, ADDRESS] = "store",
+    review: Annotated[bool, STORE] = False,
 ) -> State[Prediction]:
     """Predict which digits images show, and flag the predictions not to trust.
 
@@ -92,13 +93,24 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
         batch_size: Images in memory at a time.
         version: Number of the version to use; 0: the champion.
         store: Folder of the versions, or an object store's address.
+        review: Add images that a person should look at to the store's review queue.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(input, output=output, version=version, store=store, archive=archive, format=format, strict=strict)
     versions = open_store(store)
     predictor = open_version(versions, versions.resolve_version(version or None))
     prediction = report_prediction(
-        predict(input, predictor, output, rules, batch_size, output_format=format, strict=strict, archive=archive)
+        predict(
+            input,
+            predictor,
+            output,
+            rules,
+            batch_size,
+            output_format=format,
+            strict=strict,
+            archive=archive,
+            queue=versions if review else None,
+        )
     )
     return Completed(message=prediction.summary, data=prediction)
 

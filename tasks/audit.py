@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 
 from artifacts.store.store import Store
 from schemas.audit import Audit
+from schemas.errors import StoreError
 from schemas.results import Dataset, TrainingResult
 from tasks.inference import start_up
 from tasks.orchestration.progress import Progress
@@ -53,9 +54,26 @@ def audit(dataset: Dataset, network: str, n_folds: int, store: Store) -> Audit:
         suspects=suspects.find_suspects(dataset, predicted),
         folder=str(store.audits.child(dataset.fingerprint)),
     )
+    _queue(result, dataset, store)
     result = _publish(result, dataset, store)
     store.work.remove_folder(work)
     return result
+
+
+def _queue(audit: Audit, dataset: Dataset, store: Store) -> None:
+    """Add the suspects to the review queue, and the labels that the champion contradicts."""
+    from artifacts.store import review
+    from tasks.auditing.suspects import audited_parts
+    from tasks.prediction import stream
+    from tasks.reviewing import entries
+
+    parts = audited_parts(dataset)
+    review.add(store, entries.of_audit(audit.suspects, parts))
+    if champion := store.champion():
+        try:
+            review.add(store, entries.of_version(dataset, parts, stream.predictor(store, champion)))
+        except StoreError as error:
+            get_run_logger().warning("the review queue is without the champion's disagreements: %s", error)
 
 
 def _publish(audit: Audit, dataset: Dataset, store: Store) -> Audit:

@@ -10,7 +10,9 @@ from prefect.logging import get_run_logger
 from prefect.runtime import flow_run
 from tqdm import tqdm
 
-from schemas.prediction import OutputFormat, Prediction, Predictor
+from artifacts.store.store import Store
+from schemas.counts import count
+from schemas.prediction import OutputFormat, Prediction, PredictionBatch, Predictor
 from schemas.rules import InputRules
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
@@ -28,17 +30,33 @@ def predict(  # noqa: PLR0913, the parameters of the flow
     output_format: OutputFormat,
     strict: bool,
     archive: str = "",
+    queue: Store | None = None,
 ) -> Prediction:
-    """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted."""
+    """Predict each image of a source; raise InputError, and write nothing, if it can't be read or has drifted.
+
+    The images that a person should look at are added to the review queue of the store `queue`, if there is one.
+    """
     from artifacts import predictions
+    from artifacts.store import review
     from tasks.inference.start_up import memory_errors
     from tasks.prediction import stream
+    from tasks.reviewing import entries
+
+    collector = entries.Collector()
+
+    def on_batch(batch: PredictionBatch) -> None:
+        bar.update(len(batch.items))
+        if queue is not None:
+            collector.add(entries.of_predictions(batch, predictor, source))
 
     with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():
         prediction = stream.predict(
-            source, predictor, output, rules, batch_size, bar.update, output_format=output_format, strict=strict
+            source, predictor, output, rules, batch_size, on_batch, output_format=output_format, strict=strict
         )
     logger = get_run_logger()
+    if queue is not None:
+        logger.info("added to the review queue: %s", count(collector.n_images, "image"))
+        review.add(queue, collector.take())
     if archive:
         logger.info("a copy is kept as %s", predictions.keep_copy(output, Path(archive), (flow_run.get_id() or "")[:8]))
     for note in prediction.notes:

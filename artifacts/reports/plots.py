@@ -161,6 +161,17 @@ def suspect_sheet(suspects: pd.DataFrame, parts: Mapping[Part, Images]) -> Figur
     return picture_sheet("Labels that may be wrong", pictures, captions) if rows else None
 
 
+def review_sheet(entries: pd.DataFrame) -> Figure | None:
+    """Draw the first images of the review queue, each with its label, if it has one, and the proposed one."""
+    rows = entries.to_dict("records")
+    captions = [
+        f"predicted {row['proposed']}" if row["label"] < 0 else f"label {row['label']}, or {row['proposed']}?"
+        for row in rows
+    ]
+    pictures = [np.frombuffer(row["pixels"], np.uint8).reshape(SIDE, SIDE) for row in rows]
+    return picture_sheet("Worth a look", pictures, captions) if rows else None
+
+
 def _pictures(rows: Sequence[int], images: Images) -> list[NDArray[np.uint8]]:
     return list(images.read(np.array(rows, np.intp)).reshape(-1, SIDE, SIDE))
 

@@ -65,8 +65,7 @@ class Inbox:
 
     def check_unused(self, source: str) -> None:
         """Raise InputError if the inbox has files, which can't be added to a sharded source."""
-        files = [path for folder in (self._path, self._done) if folder.is_dir() for path in self._entries(folder)]
-        if files:
+        if files := self.files():
             raise InputError(
                 f"--inbox {self._path}: {printable(files[0].name)} and other files in it can't be added to {source}, "
                 "which is shards; use an inbox without files, or none"
@@ -106,6 +105,10 @@ class Inbox:
                     f"--inbox {self._path}: it {relation} {path}, and everything in an inbox is moved; "
                     "use a folder for new files only"
                 )
+
+    def files(self) -> list[Path]:
+        """Return the files and folders that wait, and those that were accepted."""
+        return [path for folder in (self._path, self._done) if folder.is_dir() for path in self._entries(folder)]
 
     def accepted(self) -> list[Path]:
         """Return all accepted files and folders, sorted by name."""

@@ -62,12 +62,12 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
     output: Path,
     rules: InputRules,
     batch_size: int,
-    on_batch: Callable[[int], object] = lambda _n_rows: None,
+    on_batch: Callable[[PredictionBatch], object] = lambda _batch: None,
     *,
     output_format: OutputFormat = "predictions",
     strict: bool = False,
 ) -> Prediction:
-    """Predict each image of a source, one batch in memory at a time; `on_batch` gets the batch's number of images.
+    """Predict each image of a source, one batch in memory at a time; `on_batch` gets each batch.
 
     Raises InputError, and leaves the output unchanged, if the source can't be read (if `strict`, or for a submission,
     any of its files), is empty, would be overwritten, or has drifted and the rules make that an error.
@@ -85,7 +85,7 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
             batch, counts = predict_batch(frame, predictor, repairs)
             write(batch)
             stats.add(batch, counts, frame.attrs.get("notes", ()))
-            on_batch(len(frame))
+            on_batch(batch)
         prediction = stats.result(source, str(output), rules, time.perf_counter() - started)
         errors = [finding.message for finding in prediction.findings if finding.severity == "error"]
         if errors:

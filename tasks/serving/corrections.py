@@ -1,4 +1,4 @@
-"""Write corrected pictures into the inbox: each in a folder of its own, with a subfolder named after the label."""
+"""Write corrected pictures into the inbox, in folders named after the label, as `tasks.inbox.corrections` reads them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,15 @@ from PIL import Image
 
 from artifacts.files import new_folder
 from schemas.digits import SIDE
+from schemas.review import item_of
+from tasks.validation import row_faults
 
 
 def write_correction(inbox: Path, pixels: NDArray[np.uint8], label: int) -> str:
-    """Write an image (784 pixels) with the label that a person gave it; return its name in the inbox.
-
-    The next training checks it by itself, like each file in the inbox: a hundred corrections in one folder would look
-    like wrong labels.
-    """
+    """Write an image (784 pixels) with the label that a person gave it; return its name in the inbox."""
     folder = inbox / f"correction-{datetime.now(UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}"
-    name = Path(str(label), "digit.png")
+    item = item_of(int(row_faults.digests(pixels.reshape(1, -1))[0, 0]))
+    name = Path(str(label), f"{item}.png")
     inbox.mkdir(parents=True, exist_ok=True)
     with new_folder(folder) as temporary:
         (temporary / name).parent.mkdir()

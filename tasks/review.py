@@ -1,0 +1,41 @@
+"""Review: rank the images that a person should look at, and write the first of them into a folder."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import cast
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from artifacts.store.store import Store
+from schemas.review import REASONS, Review
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
+
+REVIEW_KEY = "review-queue"
+
+
+@task(task_run_name="review {output}", **RETRIED)
+@timed
+def review(store: Store, inbox: str, output: Path, limit: int) -> Review:
+    """Write the first images of the store's queue into a folder and publish the report; change nothing else."""
+    from artifacts.reports import markdown, plots, review_report
+    from artifacts.store import review as review_store
+    from tasks.reviewing import queue
+
+    corrections = queue.read_corrections(Path(inbox)) if inbox else ()
+    ranked = queue.rank(review_store.read(store), {correction.item for correction in corrections})
+    first = ranked.head(limit)
+    if len(first):
+        queue.write(first, output)
+    n_reasons = {reason: int(ranked["reasons"].str.contains(reason, regex=False).sum()) for reason in REASONS}
+    result = Review(store.uri, first, len(ranked), n_reasons, corrections, str(output))
+    pictures = plots.draw(review_report.SECTIONS, result)
+    text = review_report.review_report(result, markdown.as_data_uris(pictures))
+    artifact = create_markdown_artifact(text, key=REVIEW_KEY, description=markdown.inert(result.summary))
+    get_run_logger().info(result.summary)
+    return dataclasses.replace(result, artifact=cast("UUID", artifact))

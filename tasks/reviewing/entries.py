@@ -1,0 +1,137 @@
+"""Entries of the review queue: suspects of an audit, labels that a version contradicts, and doubtful predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from schemas.audit import OUTLIER
+from schemas.images import Images
+from schemas.prediction import PredictionBatch, Predictor
+from schemas.results import Dataset
+from schemas.review import ABSTAINED, COLUMNS, DISAGREEMENT, item_of
+from schemas.text import printable
+from schemas.validation import Part
+from tasks.validation import row_faults
+
+MAX_ENTRIES = 1000
+"""The worst of each reason that a run adds at most."""
+Rows = NDArray[np.int64]
+
+
+def of_audit(suspects: pd.DataFrame, parts: Mapping[Part, Images]) -> pd.DataFrame:
+    """Return the suspects of an audit as entries."""
+    renamed = suspects.rename(columns={"kind": "reason", "item": "origin", "reason": "text"})
+    worst = renamed.groupby("reason", sort=False).head(MAX_ENTRIES)  # each kind is in order already
+    pieces = [
+        _with_pixels(of_part, images.read(of_part["row"].to_numpy()))
+        for part, images in parts.items()
+        if len(of_part := worst[worst["part"] == part])
+    ]
+    return _joined(pieces)
+
+
+def of_version(dataset: Dataset, parts: Mapping[Part, Images], predictor: Predictor) -> pd.DataFrame:
+    """Return the labels of a dataset that a version contradicts as entries."""
+    pieces = []
+    for part, images in parts.items():
+        probabilities = np.concatenate([predictor.probabilities(images.read(piece)) for piece in images.pieces()])
+        predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
+        rows = np.sort(_worst(predicted != images.labels, confidence))
+        names = dataset.read_items(part, rows) if dataset.read_items else rows.astype(str).tolist()
+        entries = _disagreements(names, images.labels[rows], predicted[rows], confidence[rows], predictor.version)
+        pieces.append(_with_pixels(entries.assign(part=part), images.read(rows)))
+    return _joined(pieces)
+
+
+def of_predictions(batch: PredictionBatch, predictor: Predictor, source: str) -> pd.DataFrame:
+    """Return predictions that a person should look at: abstained, unlike the training data, or contradicted."""
+    valid, labels, ratios = batch.reason == "", batch.true_label, batch.distance / predictor.profile.outlier_threshold
+    differs = _worst(valid & (labels >= 0) & (labels != batch.label), batch.confidence)
+    abstained = _worst(valid & batch.abstained, 1 - batch.confidence)
+    outliers = _worst(valid & batch.unlike_training, ratios)
+    doubts = [
+        f"{batch.confidence[row]:.1%} sure of {batch.label[row]}; next is {batch.second[row]}" for row in abstained
+    ]
+    distances = [f"unlike all digits: {ratios[row]:.2f} times the distance of an outlier" for row in outliers]
+
+    def names(rows: Rows) -> list[str]:
+        return [printable(f"{source} {item}") for item in batch.items[rows]]
+
+    def frame(reason: str, rows: Rows, score: NDArray[np.float32], texts: Sequence[str]) -> pd.DataFrame:
+        return _frame(reason, names(rows), labels[rows], batch.label[rows], score[rows], texts)
+
+    frames = {
+        DISAGREEMENT: _disagreements(
+            names(differs), labels[differs], batch.label[differs], batch.confidence[differs], predictor.version
+        ),
+        ABSTAINED: frame(ABSTAINED, abstained, 1 - batch.confidence, doubts),
+        OUTLIER: frame(OUTLIER, outliers, ratios, distances),
+    }
+    rows_of = {DISAGREEMENT: differs, ABSTAINED: abstained, OUTLIER: outliers}
+    return _joined([_with_pixels(entries, batch.pixels[rows_of[reason]]) for reason, entries in frames.items()])
+
+
+class Collector:
+    """Collects entries of many batches, and keeps the worst of each reason."""
+
+    def __init__(self) -> None:
+        self._entries = _joined([])
+
+    @property
+    def n_images(self) -> int:
+        return self._entries["item"].nunique()
+
+    def add(self, entries: pd.DataFrame) -> None:
+        """Add entries; of the same image, the newest is kept."""
+        if len(entries):
+            entries = _joined([entries, self._entries]).drop_duplicates(["item", "reason"])
+            by_score = entries.sort_values("score", ascending=False, kind="stable")
+            self._entries = by_score.groupby("reason", sort=False).head(MAX_ENTRIES)
+
+    def take(self) -> pd.DataFrame:
+        """Return the entries, and forget them."""
+        entries, self._entries = self._entries, _joined([])
+        return entries
+
+
+def _disagreements(
+    names: Sequence[str], labels: NDArray[Any], predicted: NDArray[Any], confidence: NDArray[Any], version: int
+) -> pd.DataFrame:
+    texts = [
+        f"version {version} is {sure:.1%} sure of {digit}" for digit, sure in zip(predicted, confidence, strict=True)
+    ]
+    return _frame(DISAGREEMENT, names, labels, predicted, confidence, texts)
+
+
+def _frame(  # noqa: PLR0913, the columns
+    reason: str,
+    names: Sequence[str],
+    labels: NDArray[Any],
+    proposed: NDArray[Any],
+    score: NDArray[Any],
+    texts: Sequence[str],
+) -> pd.DataFrame:
+    columns = {"origin": names, "label": labels, "proposed": proposed, "score": score, "text": texts}
+    return pd.DataFrame(columns).assign(reason=reason, part="")
+
+
+def _with_pixels(entries: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:
+    items = [item_of(int(digest)) for digest in row_faults.digests(pixels)[:, 0]]
+    return entries.assign(item=items, pixels=[image.tobytes() for image in pixels])
+
+
+def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Return frames as one with the queue's columns and types, also without any rows."""
+    filled = [frame[[*COLUMNS]] for frame in frames if len(frame)]
+    joined = pd.concat(filled, ignore_index=True) if filled else pd.DataFrame(columns=[*COLUMNS])
+    return joined.astype({"label": np.int16, "proposed": np.uint8, "score": np.float64})
+
+
+def _worst(selected: NDArray[np.bool_], score: NDArray[np.float32]) -> Rows:
+    rows = np.flatnonzero(selected)
+    return rows[np.argsort(-score[rows], kind="stable")][:MAX_ENTRIES]

@@ -1,0 +1,89 @@
+"""Rank the review queue, and write its first images into a folder for a person: a CSV file, and pictures to move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from artifacts.files import new_folder
+from artifacts.uri import check_local, error_reason
+from schemas.digits import SIDE
+from schemas.errors import InputError
+from schemas.review import REASONS, Correction
+from tasks.inbox import corrections
+from tasks.inbox.folder import Inbox
+
+TABLE = "review.csv"
+SCALE = 8
+"""Enlargement of the pictures: 28 pixels are too few to look at."""
+
+
+def check(folder: Path) -> None:
+    """Raise InputError unless a folder can be created at a path."""
+    check_local(folder, "--output")
+    if folder.exists():
+        raise InputError(f"--output {folder}: exists; move it into the inbox or away, or choose another folder")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"--output {folder}: {folder.absolute().parent} isn't a folder; create it first")
+
+
+def rank(queue: pd.DataFrame, corrected: Iterable[str]) -> pd.DataFrame:
+    """Return an entry for each image that isn't corrected yet, in the order in which a person should look.
+
+    The worst of each reason take turns: scores of different reasons can't be compared. `reasons` has all of an image's.
+    """
+    waiting = queue[~queue["item"].isin([*corrected]) & queue["reason"].isin([*REASONS])]
+    by_score = waiting.sort_values("score", ascending=False, kind="stable")
+    kinds = by_score["reason"].map({reason: number for number, reason in enumerate(REASONS)})
+    ranked = by_score.iloc[np.lexsort((kinds, by_score.groupby("reason").cumcount()))]
+    reasons = ranked.groupby("item")["reason"].agg(", ".join)
+    first = ranked.drop_duplicates("item", ignore_index=True)
+    return first.assign(reasons=first["item"].map(reasons))
+
+
+def read_corrections(inbox: Path) -> tuple[Correction, ...]:
+    """Read all corrections of an inbox, those that wait included; faults are left to the training that reads them."""
+    found: list[Correction] = []
+    for path in Inbox(inbox).files():
+        with suppress(InputError, OSError):
+            found += corrections.read(path) if corrections.is_corrections(path) else ()
+    return corrections.newest(found)
+
+
+def write(entries: pd.DataFrame, folder: Path) -> None:
+    """Write the entries' pictures, the folders to move them into, and a CSV file for those who rather type."""
+    table = pd.DataFrame(
+        {
+            "item": entries["item"],
+            "label": "",
+            "given": entries["label"].astype(str).replace("-1", ""),
+            "proposed": entries["proposed"],
+            "reasons": entries["reasons"],
+            "text": entries["text"],
+            "origin": (entries["part"] + " " + entries["origin"]).str.strip(),
+        }
+    )
+    try:
+        with new_folder(folder) as temporary:
+            table.to_csv(temporary / TABLE, index=False)
+            for name in corrections.ANSWERS:
+                (temporary / name).mkdir()
+            for number, entry in enumerate(entries.itertuples(), 1):
+                _picture(entry).save(temporary / f"{number:04}-{_labels(entry)}-{entry.item}.png")
+    except OSError as error:
+        raise InputError(f"--output {folder}: can't be written ({error_reason(error)})") from error
+
+
+def _picture(entry: Any) -> Image.Image:  # noqa: ANN401, a row of a frame
+    image = np.frombuffer(entry.pixels, np.uint8).reshape(SIDE, SIDE)
+    return Image.fromarray(image.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
+
+
+def _labels(entry: Any) -> str:  # noqa: ANN401, a row of a frame
+    return f"predicted{entry.proposed}" if entry.label < 0 else f"given{entry.label}-or{entry.proposed}"
