@@ -9,6 +9,7 @@ import ipaddress
 import os
 import socket
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Thread
 from typing import Annotated, NoReturn
@@ -32,12 +33,13 @@ command = App(name="python deployment/serve.py", version_flags=(), exit_on_error
 
 
 @command.default
-def serve(
+def serve(  # noqa: PLR0913, each parameter is a flag
     *,
     store: str = "store",
     host: str = "127.0.0.1",
     port: Annotated[int, Parameter(env_var="PORT")] = 8000,
     inbox: Path | None = None,
+    review: Annotated[bool, Parameter(negative=())] = False,
     max_picture_pixels: int = 24_000_000,
 ) -> None:
     """Serve the champion over HTTP, with a page to draw digits on.
@@ -49,11 +51,14 @@ def serve(
         host: Address to listen on; 0.0.0.0 for all, so that other machines can use the service.
         port: Port to listen on.
         inbox: Folder that corrections are put into; without it, none are taken.
+        review: Add images that a person should look at to the store's review queue.
         max_picture_pixels: Maximum number of pixels of a picture.
     """
     versions = Store(store)
     if versions.champion() is None:
         raise InputError(f"{store}: there is no champion to serve; train a version, or promote one")
+    if review:
+        versions.check_writable()
     if inbox is not None:
         Inbox(inbox).check(local_path(store))
     with listen(host, port) as listener:
@@ -66,18 +71,22 @@ def serve(
         from tasks.serving.app import Settings, create_app  # noqa: PLC0415
         from tasks.serving.bodies import Limits  # noqa: PLC0415
         from tasks.serving.champion import Champion  # noqa: PLC0415
+        from tasks.serving.review import ReviewCollector  # noqa: PLC0415
 
         champion = Champion(versions)
-        limits = Limits(picture_pixels=max_picture_pixels)
-        settings = Settings(allowed_hosts(host), inbox, os.environ.get(TOKEN, ""), limits)
+        collector, token = ReviewCollector(versions) if review else None, os.environ.get(TOKEN, "")
+        settings = Settings(allowed_hosts(host), inbox, token, Limits(picture_pixels=max_picture_pixels), collector)
         Thread(target=champion.follow, args=(POLL_SECONDS, Event()), daemon=True).start()
-        version = champion.current.predictor.version
-        print(f"version {version} of {store}: http://{host}:{port}, until Ctrl-C", flush=True)
+        print(
+            f"version {champion.current.predictor.version} of {store}: http://{host}:{port}, until Ctrl-C", flush=True
+        )
         if "*" in settings.hosts and not settings.token:
             print(f"anybody who reaches this machine can use it; set {TOKEN} to ask for a token", file=sys.stderr)
-        app = create_app(champion, settings)
-        config = uvicorn.Config(app, log_level="warning", server_header=False, limit_concurrency=MAX_CONNECTIONS)
-        uvicorn.Server(config).run([listener])
+        config = uvicorn.Config(
+            create_app(champion, settings), log_level="warning", server_header=False, limit_concurrency=MAX_CONNECTIONS
+        )
+        with collector.writing() if collector else nullcontext():
+            uvicorn.Server(config).run([listener])
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -203,4 +203,4 @@ def _owner(path: Path) -> str:
 
 def _modified(*paths: Path) -> str:
     newest_time = max(path.stat().st_mtime for path in paths)
-    return datetime.fromtimestamp(newest_time, UTC).isoformat(timespec="seconds")
+    return datetime.fromtimestamp(newest_time, UTC).isoformat(timespec="milliseconds")

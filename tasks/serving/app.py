@@ -29,6 +29,7 @@ from tasks.serving.bodies import DEFAULT_LIMITS, JSON, BodyReader, Limits, parse
 from tasks.serving.champion import Champion
 from tasks.serving.corrections import write_correction
 from tasks.serving.metrics import Metrics
+from tasks.serving.review import ReviewCollector
 
 PAGE = Path(__file__).with_name("page.html")
 HEADERS = {
@@ -46,12 +47,16 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """What a service allows: host names that it answers to, the inbox for corrections, the token that it asks for."""
+    """What a service allows: host names that it answers to, the inbox for corrections, the token that it asks for.
+
+    `review` collects images that a person should look at.
+    """
 
     hosts: tuple[str, ...] = ("127.0.0.1", "localhost")
     inbox: Path | None = None
     token: str = ""
     limits: Limits = DEFAULT_LIMITS
+    review: ReviewCollector | None = None
 
 
 def create_app(champion: Champion, settings: Settings) -> FastAPI:
@@ -80,7 +85,7 @@ class Service:
     def __init__(self, champion: Champion, settings: Settings) -> None:
         self._champion, self._settings = champion, settings
         self._metrics = Metrics()
-        self._predictor = BatchPredictor(champion, self._metrics)
+        self._predictor = BatchPredictor(champion, self._metrics, settings.review)
         self._bodies = BodyReader(settings.limits)
         self._parsers = asyncio.Semaphore(MAX_PARSERS)
         self._clients = ClientLimit(settings.limits.requests_per_second)

@@ -18,6 +18,7 @@ from schemas.prediction import PredictionBatch
 from tasks.prediction.stream import predict_pixels
 from tasks.serving.champion import Champion
 from tasks.serving.metrics import Metrics
+from tasks.serving.review import ReviewCollector
 from tasks.sources.frames import compact
 
 MAX_ROWS = 16_384
@@ -44,8 +45,8 @@ class Job(NamedTuple):
 class BatchPredictor:
     """Predicts with the champion of the moment; one batch is one version's."""
 
-    def __init__(self, champion: Champion, metrics: Metrics) -> None:
-        self._champion, self._metrics = champion, metrics
+    def __init__(self, champion: Champion, metrics: Metrics, review: ReviewCollector | None = None) -> None:
+        self._champion, self._metrics, self._review = champion, metrics, review
         self._jobs: SimpleQueue[Job] = SimpleQueue()
         Thread(target=self._run, daemon=True, name="predict").start()
 
@@ -86,3 +87,5 @@ class BatchPredictor:
         for job in jobs:
             rows = slice(start, start := start + len(job.pixels))
             job.answer.set_result(Answer(predictor.version, predictor.threshold, batch, rows))
+        if self._review:
+            self._review.add(batch, predictor)

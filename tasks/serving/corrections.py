@@ -1,4 +1,4 @@
-"""Write corrected pictures into the inbox, in folders named after the label, as `tasks.inbox.corrections` reads them."""
+"""Write corrected pictures into the inbox, as `tasks.inbox.corrections` reads them."""
 
 from __future__ import annotations
 
