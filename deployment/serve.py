@@ -55,12 +55,7 @@ def serve(  # noqa: PLR0913, each parameter is a flag
         max_picture_pixels: Maximum number of pixels of a picture.
     """
     versions = Store(store)
-    if versions.champion() is None:
-        raise InputError(f"{store}: there is no champion to serve; train a version, or promote one")
-    if review:
-        versions.check_writable()
-    if inbox is not None:
-        Inbox(inbox).check(local_path(store))
+    check(versions, inbox, review=review)
     with listen(host, port) as listener:
         print("importing libraries, which takes some seconds", file=sys.stderr, flush=True)
         from tasks.inference.start_up import import_tensorflow  # noqa: PLC0415
@@ -87,6 +82,16 @@ def serve(  # noqa: PLR0913, each parameter is a flag
         )
         with collector.writing() if collector else nullcontext():
             uvicorn.Server(config).run([listener])
+
+
+def check(store: Store, inbox: Path | None, *, review: bool) -> None:
+    """Raise InputError for a store or an inbox that can't be used."""
+    if store.champion() is None:
+        raise InputError(f"{store.uri}: there is no champion to serve; train a version, or promote one")
+    if review:
+        store.check_writable()
+    if inbox is not None:
+        Inbox(inbox).check(local_path(store.uri))
 
 
 def listen(host: str, port: int) -> socket.socket:
