@@ -54,7 +54,7 @@ def fill(text: str) -> str:
     return BLOCK.sub(lambda block: f"{block[1]}\n{GENERATED[block[2]]()}\n\n{block[3]}", text)
 
 
-FLOWS = ("train", "predict", "promote", "verify", "tune", "audit", "export")
+FLOWS = ("train", "predict", "promote", "verify", "tune", "audit", "review", "export")
 
 
 def flow_flags(name: str) -> str:

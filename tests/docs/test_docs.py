@@ -19,7 +19,7 @@ MANUAL = sorted((ROOT / "docs").rglob("*.md"))
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *MANUAL]
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 MAX_README_LINES = 130
-FLOWS = ("train", "predict", "promote", "verify", "export", "audit", "tune")
+FLOWS = ("train", "predict", "promote", "verify", "export", "audit", "review", "tune")
 
 
 def relative(path: Path) -> str:

@@ -16,7 +16,7 @@ from samples import ROOT, draw_digits
 
 from schemas.pixel_frame import labelled_frame
 
-PAGES = ("own-data", "recipes", "predict", "audit", "promote", "mlflow")
+PAGES = ("own-data", "recipes", "predict", "audit", "review", "promote", "mlflow")
 QUICK = ["--epochs", "4", "--batch-size", "32", "--learning-rate", "0.01", "--min-accuracy", "0.5"]
 
 
@@ -72,7 +72,7 @@ def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script, mon
                 ended = run_script(flow, *flags)
                 assert ended.returncode == 0, f"{flow} {flags}: {ended.stderr}"
                 n_run += 1
-    assert n_run == 11
+    assert n_run == 15
     names = {"images": draw_digits(20, seed=5)[0]}
     exec(*code("mlflow", "python"), names)  # noqa: S102, the page's own
     assert names["labels"].shape == (20,)
