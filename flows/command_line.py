@@ -65,7 +65,8 @@ def run(
     """Run the flow with the command line's flags, print the summary of its result, and exit.
 
     Exit code 1 means bad input or a failed training, 2 bad flags, 130 Ctrl-C, and 143 SIGTERM. `check` raises
-    InputError for bad parameters before a server starts; `preload` imports heavy libraries while it starts.
+    InputError for bad parameters before a server starts; `preload` imports heavy libraries while it starts. Without
+    this wait, tasks import what they need.
     """
     try:
         parameters = parse(flow)
@@ -199,11 +200,11 @@ def _check_prefect_home() -> None:
 def _server(preload: Callable[[], None], interrupted: str) -> Iterator[dict[Any, object]]:
     """Yield the settings of a run; start a temporary server unless one is named, and preload meanwhile."""
     server = None if PREFECT_API_URL.value() else temporary_server.start()
-    start = "starting a temporary Prefect server and " if server else ""
-    print(f"{start}importing libraries, which takes some seconds", file=sys.stderr, flush=True)
-    preload()
     settings = _settings()
     if server:
+        message = "starting a temporary Prefect server and importing libraries, which takes some seconds"
+        print(message, file=sys.stderr, flush=True)
+        preload()
         temporary_server.await_ready(server)
         temporary_server.exit_with(server, interrupted)
         # An empty address: no page shows a run of a server that ends with it.

@@ -7,6 +7,7 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ from schemas.exports import ExportFormat
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION, WATCH
 from schemas.recipe import DEFAULT_NETWORK, PRESETS, Overrides
-from schemas.results import Dataset, PublishedVersion, RawDataset
+from schemas.results import Dataset, Plots, PublishedVersion, RawDataset, TrainingResult
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.watch import DEFAULT_WATCH, WatchRules
 from tasks.compare import compare
@@ -34,6 +35,7 @@ from tasks.evaluate import evaluate
 from tasks.export import export_version
 from tasks.exporting import formats
 from tasks.find_cached_version import find_cached_version
+from tasks.find_unchanged import find_unchanged
 from tasks.load import load
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
@@ -49,6 +51,7 @@ from tasks.tracking import mirror
 from tasks.train import preload, train
 from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
+from tasks.validation.input_digest import Inputs
 from tasks.watch_store import watch_store
 
 
@@ -122,17 +125,17 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute, export)
     preset, versions = recipe_file.read(recipe), open_store(store).recover()
+    inputs, must_train = Inputs(source, test_source, inbox, rules, preset, overrides, compute), bool(retrain or force)
+    unread = None if must_train or _missing(export, versions) else find_unchanged(inputs, versions)
+    if isinstance(unread, PublishedVersion):
+        return _finish(unread, versions, None, export, inbox, watch)
     with stopwatch() as seconds, cluster(compute):
         dataset, data_plots = validate(_read(source, test_source, inbox, rules, versions), rules, versions, compute)
         full_recipe = overrides.applied_to(preset, len(dataset.train))
-        published = None if retrain or force else find_cached_version(dataset, full_recipe, versions, compute)
+        published = None if must_train else find_cached_version(dataset, full_recipe, versions, compute, unread)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)
-            evaluation = evaluate(trained, dataset)
-            while published is None:  # again if another run's decision came first
-                decision = compare(trained, evaluation, dataset, versions, gate, force or None)
-                plots = plot(trained, evaluation, decision, dataset) | data_plots
-                published = publish(versions, recipe, dataset, trained, evaluation, decision, plots, seconds(), keep)
+            published = _publish(versions, recipe, dataset, trained, data_plots, gate, force, seconds, keep)
     return _finish(published, versions, dataset, export, inbox, watch)
 
 
@@ -142,10 +145,36 @@ def _read(source: str, test_source: str, inbox: str, rules: Rules, versions: Sto
     return read_inbox(raw, Path(inbox), rules, versions) if inbox else raw
 
 
+def _publish(  # noqa: PLR0913, the inputs of a version
+    versions: Store,
+    recipe: str,
+    dataset: Dataset,
+    trained: TrainingResult,
+    data_plots: Plots,
+    gate: GateRules,
+    force: str,
+    seconds: Callable[[], dict[str, float]],
+    keep: int,
+) -> PublishedVersion:
+    """Evaluate a network, compare it with the champion, and publish it; again if another run's decision came first."""
+    evaluation, published = evaluate(trained, dataset), None
+    while published is None:
+        decision = compare(trained, evaluation, dataset, versions, gate, force or None)
+        plots = plot(trained, evaluation, decision, dataset) | data_plots
+        published = publish(versions, recipe, dataset, trained, evaluation, decision, plots, seconds(), keep)
+    return published
+
+
+def _missing(export: tuple[ExportFormat, ...], versions: Store) -> list[ExportFormat]:
+    """Return the export formats that the champion lacks."""
+    champion = versions.champion() if export else None
+    return [] if champion is None else [each for each in export if each not in versions.exports.names(champion)]
+
+
 def _finish(  # noqa: PLR0913, the inputs of all steps
     published: PublishedVersion,
     versions: Store,
-    dataset: Dataset,
+    dataset: Dataset | None,
     export: tuple[ExportFormat, ...],
     inbox: str,
     watch: WatchRules,
@@ -153,8 +182,8 @@ def _finish(  # noqa: PLR0913, the inputs of all steps
     """Run the steps after the decision, none of which changes it; return the run's final state."""
     published = report_training(published, versions)
     update_leaderboard(versions)
-    missing = [each for each in export if each not in versions.exports.names(published.version)]
-    if missing and published.version == versions.champion():
+    missing = _missing(export, versions)
+    if missing and dataset and published.version == versions.champion():
         exports = export_version(versions, published.version, missing, dataset)
         published = dataclasses.replace(published, exports=exports)
     watch_store(versions, published.outcome, inbox, watch)

@@ -17,6 +17,7 @@ from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 SLOW_IMPORTS = (
+    "seaborn",
     "artifacts.reports.plots",
     "tasks.scoring.metrics",
     "tasks.scoring.gate",

@@ -71,6 +71,9 @@ def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
     If there is no champion, or its files have changed, return the embedded MNIST's profile and None.
     """
     from artifacts.store import reference_profile
+    from tasks.inference import start_up
+
+    start_up.import_tensorflow()
     from tasks.inference import model
     from tasks.validation import profiles
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import io
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
@@ -19,12 +18,16 @@ from artifacts.reports.leaderboard import ROLLED_BACK, VersionSummary
 from artifacts.reports.markdown import Section
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.gate import Comparison
-from schemas.images import Images
 from schemas.prediction import Example
 from schemas.results import Mistake
 from schemas.text import printable
 from schemas.training import EpochRecord
 from schemas.validation import Drift, Part, Validation
+
+if TYPE_CHECKING:  # the history of a store is drawn without pandas
+    import pandas as pd
+
+    from schemas.images import Images
 
 DPI = 110
 # Okabe and Ito's palette, which is safe for colour-blind readers.
@@ -58,10 +61,9 @@ def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
     figure = Figure(figsize=(7.2, 6.2), layout="constrained")
     axes = figure.subplots()
     share = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
-    sns.heatmap(
+    _heatmap(
+        axes,
         np.where(matrix > 0, share, np.nan),
-        ax=axes,
-        cmap="Blues",
         norm=LogNorm(vmin=3e-4, vmax=1),
         annot=np.where(matrix > 0, matrix.astype(str), ""),
         fmt="",
@@ -75,6 +77,12 @@ def confusion_heatmap(matrix: NDArray[np.int64], accuracy: float) -> Figure:
     return figure
 
 
+def _heatmap(axes: Axes, values: NDArray[np.floating], **options: Any) -> None:  # noqa: ANN401, as of seaborn's
+    import seaborn as sns  # noqa: PLC0415, takes most of a second, and few plots need it
+
+    sns.heatmap(values, ax=axes, cmap="Blues", **options)
+
+
 def robustness_heatmap(accuracies: Mapping[str, Mapping[str, float]]) -> Figure | None:
     """Draw the accuracy of each network (row) under each corruption (column)."""
     if not accuracies:
@@ -82,10 +90,9 @@ def robustness_heatmap(accuracies: Mapping[str, Mapping[str, float]]) -> Figure 
     values = np.array([list(by_corruption.values()) for by_corruption in accuracies.values()])
     figure = Figure(figsize=(9, 1.5 + 0.4 * len(accuracies)), layout="constrained")
     axes = figure.subplots()
-    sns.heatmap(
+    _heatmap(
+        axes,
         values,
-        ax=axes,
-        cmap="Blues",
         vmin=0,
         vmax=1,
         cbar=False,

@@ -124,6 +124,14 @@ class CardFile(Record):
     store: str = ""
 
 
+class InputsFile(Record):
+    """A file of `inputs/`: the digest of a run's inputs, the fingerprint that they gave, and the champion meanwhile."""
+
+    inputs: str
+    fingerprint: str
+    champion: int | None
+
+
 class EventFile(EventRecord):
     """An event such as `000012.json`. `store` is the store's id. Events of earlier releases lack it and `number`."""
 

@@ -27,7 +27,7 @@ CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
 HISTORY, VERSIONS, CLAIMS, WORK = "history", "versions", "claims", "work"
-QUARANTINE, AUDITS, REVIEW, EXPORTS = "quarantine", "audits", "review", "exports"
+QUARANTINE, AUDITS, REVIEW, EXPORTS, INPUTS = "quarantine", "audits", "review", "exports", "inputs"
 LAYOUT_FILE, LAYOUT = "store.json", 2
 OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
 """Files of a store of layout 1, which has no `store.json`; `migrate` converts it."""
@@ -55,6 +55,7 @@ class Store:
         self.quarantine = self._root.child(QUARANTINE)
         self.audits = self._root.child(AUDITS)
         self.review = self._root.child(REVIEW)
+        self.inputs = self._root.child(INPUTS)
         self.work = self._root.child(WORK)
         self.shards = storage_at(f"{self.work}/shards", keep_copies=True)
 
@@ -250,7 +251,7 @@ class Store:
             with contextlib.suppress(StoreError):
                 self._remove_work(self.card(version))
         self._root.tidy(DAY)
-        folders = (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, AUDITS, REVIEW)
+        folders = (HISTORY, VERSIONS, CLAIMS, WORK, QUARANTINE, AUDITS, REVIEW, INPUTS)
         for name in (*folders, *(f"{VERSIONS}/{n}" for n in self.versions())):
             self._root.child(name).tidy(DAY)
         self.exports.tidy(self.versions, DAY)

@@ -11,7 +11,6 @@ from artifacts.code_digest import ROOT, code_digest
 from artifacts.processor import training_precision
 from schemas.recipe import Recipe
 from schemas.results import Dataset
-from tasks.training.sampling import block_rows
 
 CODE = "tasks.training.trainer"
 """The module that determines the weights, together with all that it imports."""
@@ -28,6 +27,8 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
 
     The number of workers is part of it because it changes how sums are rounded.
     """
+    from tasks.training.sampling import block_rows  # slow to import, and `variables` is needed before
+
     parts = {
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
@@ -38,12 +39,12 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    if variables := _variables():
-        parts["variables"] = variables
+    if settings := variables():
+        parts["variables"] = settings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def _variables() -> dict[str, str]:
+def variables() -> dict[str, str]:
     """Return the environment variables that may change weights; usually none are set."""
     names = (name for name in os.environ if name.startswith(VARIABLES) and not name.startswith(HARMLESS))
     return {name: os.environ[name] for name in names}

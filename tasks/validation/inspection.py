@@ -87,6 +87,19 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
     return validation, None if validation.errors else _dataset(inspection, validation)
 
 
+def is_clean(dataset: Dataset) -> bool:
+    """Check whether validation had nothing to report, and wouldn't against the profile of the training rows either.
+
+    That is the reference of the next run if a version of this data becomes the champion.
+    """
+    validation = dataset.validation
+    if validation.findings or not validation.quarantined.empty:
+        return False
+    rules = Rules.model_validate(validation.rules)
+    test = profiles.compute_histograms(dataset.test, dataset.profile)
+    return not any(drift.exceeds_threshold for drift in drifts("test", test, dataset.profile, rules))
+
+
 def fingerprint(train: RowKeys, test: RowKeys) -> str:
     """Return the SHA-256 of both parts' names, lengths, labels and row digests, in row order.
 

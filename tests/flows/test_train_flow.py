@@ -1,5 +1,6 @@
 """The training flow with a Prefect server: the versions in the store, and the artifacts and events in Prefect."""
 
+import dataclasses
 import json
 import re
 from pathlib import Path
@@ -20,6 +21,7 @@ from schemas.gate import GateRules
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.recipe import Overrides
 from schemas.rules import Rules
+from tasks.sources import datasets
 from tasks.verification import rescore
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
@@ -165,6 +167,17 @@ def test_same_data_and_recipe_are_not_trained_again(published, local_dir, tiny_n
     assert "Nothing was trained" in newest_artifact("training-unchanged").data
     direct = train_flow(str(tiny_npz), store=str(local_dir.parents[1]), recipe="plain", overrides=QUICK)
     assert (direct.version, direct.unchanged) == (result.version, True)
+
+
+def test_an_unchanged_run_reads_no_data(store_copy, tiny_npz, monkeypatch):
+    arguments = {"source": str(tiny_npz), "store": str(store_copy), "recipe": "plain", "overrides": QUICK}
+    first = train_flow(**arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr(datasets, "load", lambda *_: pytest.fail("the source was read"))
+        second = train_flow(**arguments)
+    assert dataclasses.replace(second, artifact=None) == dataclasses.replace(first, artifact=None)
+    assert "weren't read again" in newest_artifact("training-unchanged").data
+    assert not train_flow(**arguments | {"overrides": QUICK.model_copy(update={"seed": 3})}).unchanged
 
 
 def test_worse_candidate_is_published_but_not_promoted(published, local_dir, tiny_npz):

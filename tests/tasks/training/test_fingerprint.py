@@ -76,8 +76,8 @@ def test_settings_of_keras_in_the_home_folder_have_no_effect(tmp_path):
     (tmp_path / "keras.json").write_text(json.dumps(settings))
     code = (
         "from tasks.inference.start_up import import_tensorflow; import_tensorflow()\n"
-        "from tasks.training.fingerprint import _variables; import keras; config = keras.config\n"
-        "print(config.floatx(), config.epsilon(), config.image_data_format(), config.backend(), _variables())"
+        "from tasks.training.fingerprint import variables; import keras; config = keras.config\n"
+        "print(config.floatx(), config.epsilon(), config.image_data_format(), config.backend(), variables())"
     )
     environment = clean_environment(tmp_path) | {"KERAS_HOME": str(tmp_path)}
     ended = subprocess.run(

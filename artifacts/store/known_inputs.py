@@ -1,0 +1,31 @@
+"""Remember which fingerprint the inputs of a run gave, so that the next run with the same inputs needn't read them."""
+
+from __future__ import annotations
+
+import json
+
+from artifacts.store.records import InputsFile, parse
+from artifacts.store.store import Store
+from schemas.errors import InputError, StoreError
+
+
+def read(store: Store, key: str, digest: str) -> str | None:
+    """Return the fingerprint that inputs with a digest gave; None if it isn't known, or another champion counts now.
+
+    The data was validated against the champion of that time. The version that it gave may be the champion since then:
+    its reference profile is that of the same data.
+    """
+    try:
+        record = parse(InputsFile, store.inputs.read(key))
+        champion = store.champion()
+        is_own = champion is not None and store.card(champion)["fingerprint"] == record["fingerprint"]
+    except (FileNotFoundError, ValueError, InputError, StoreError):  # what can't be read isn't known
+        return None
+    is_valid = record["inputs"] == digest and (is_own or record["champion"] == champion)
+    return str(record["fingerprint"]) if is_valid else None
+
+
+def write(store: Store, key: str, digest: str, fingerprint: str, champion: int | None) -> None:
+    """Replace the record of the last run with the same parameters."""
+    record = InputsFile(inputs=digest, fingerprint=fingerprint, champion=champion)
+    store.inputs.write(key, f"{json.dumps(record.model_dump())}\n".encode())

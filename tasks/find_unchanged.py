@@ -1,0 +1,71 @@
+"""Find unchanged: look for the version that the same inputs gave in an earlier run, without reading any rows."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple, cast
+from uuid import UUID
+
+from prefect import task
+from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
+
+from artifacts.store import known_inputs
+from artifacts.store.store import Store
+from schemas.results import PublishedVersion
+from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.stopwatch import timed
+
+if TYPE_CHECKING:
+    from tasks.validation.input_digest import Inputs
+
+UNCHANGED_KEY = "training-unchanged"
+NOT_READ = "; its files were validated by an earlier run, and weren't read again"
+
+
+class UnreadInputs(NamedTuple):
+    """The inputs of a run before they are read: their digest, None in doubt, and the champion to validate against."""
+
+    inputs: Inputs
+    digest: str | None
+    champion: int | None
+
+
+@task(task_run_name="find unchanged", **RETRIED)
+@timed
+def find_unchanged(inputs: Inputs, store: Store) -> PublishedVersion | UnreadInputs:
+    """Return the version that the same inputs gave, reported in Prefect; else the inputs, to be read."""
+    unread = look_at(inputs, store)
+    fingerprint = unread.digest and known_inputs.read(store, inputs.key, unread.digest)
+    return (fingerprint and report_cached(fingerprint, store, NOT_READ)) or unread
+
+
+def look_at(inputs: Inputs, store: Store) -> UnreadInputs:
+    """Digest the inputs, which takes as long as reading their files."""
+    from tasks.validation.input_digest import digest_inputs
+
+    return UnreadInputs(inputs, digest_inputs(inputs), store.champion())
+
+
+def report_cached(fingerprint: str, store: Store, note: str = "") -> PublishedVersion | None:
+    """Return the newest intact version with a fingerprint, or None; report it in Prefect."""
+    number = store.find_by_fingerprint(fingerprint)
+    if number is None:
+        return None
+    champion = store.champion()
+    published = dataclasses.replace(
+        PublishedVersion.from_card(store.card(number), store.version_uri(number)),
+        promoted=champion == number,
+        reason=f"the champion is version {champion}" if champion else "there is no champion",
+        unchanged=True,
+    )
+    get_run_logger().info("%s%s", published.decision_message, note)
+    lines = (
+        "# Unchanged",
+        "Nothing was trained.",
+        f"{published.decision_message}{note}.",
+        f"{published.metrics_message}.",
+    )
+    text = "\n\n".join(lines) + "\n"
+    artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
+    return dataclasses.replace(published, artifact=cast("UUID", artifact))

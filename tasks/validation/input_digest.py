@@ -1,0 +1,105 @@
+"""Digest everything that the fingerprint of a training is computed from, without reading rows.
+
+Equal digests mean that files, rules, recipe, code and libraries are the same, so that an unchanged run needs neither
+its data nor TensorFlow.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from artifacts.code_digest import ROOT
+from artifacts.processor import training_precision
+from schemas.compute import Compute
+from schemas.errors import InputError
+from schemas.recipe import Overrides, Preset
+from schemas.rules import Rules
+from tasks.inbox.folder import WALK_ERRORS, Inbox, digest_content, total_bytes
+from tasks.sources import datasets
+from tasks.training.fingerprint import variables
+
+CODE = ("schemas", "artifacts", "tasks", "requirements.txt")
+MAX_BYTES = 1 << 30
+"""Size of a source up to which it is hashed: a run with new data hashes it before reading it, and again after that."""
+
+
+class Inputs(NamedTuple):
+    """The parameters of a training that its fingerprint depends on."""
+
+    source: str
+    test_source: str
+    inbox: str
+    rules: Rules
+    preset: Preset
+    overrides: Overrides
+    compute: Compute
+
+    @property
+    def key(self) -> str:
+        """A digest of the parameters alone, which names the record of the last run with them."""
+        models = (self.rules, self.overrides.applied_to(self.preset), self.overrides, self.compute)
+        fields = [model.model_dump(mode="json") for model in models]
+        return _digest([self.source, self.test_source, self.inbox, self.preset.min_steps, fields])
+
+
+def digest_inputs(inputs: Inputs) -> str | None:
+    """Digest the parameters, the files that they name, the code, the libraries and the settings.
+
+    Returns None in doubt: for files that aren't on this machine, can't be read, are links or too large, and for files
+    of the inbox that aren't accepted yet.
+    """
+    try:
+        paths = _paths(inputs)
+        if None in paths:
+            return None
+        files = {str(path): _digest_path(path) for path in paths if path}
+    except (*WALK_ERRORS, InputError):
+        return None
+    if not all(files.values()):
+        return None
+    network = inputs.overrides.applied_to(inputs.preset).network
+    return _digest([inputs.key, files, _code(), _packages(), sys.version, training_precision(network), variables()])
+
+
+def are_all_added(inputs: Inputs, added: Sequence[str]) -> bool:
+    """Check whether the rows of all accepted files were added; each run reports those that can't be used any more."""
+    return not inputs.inbox or len(added) == len(Inbox(Path(inputs.inbox)).accepted())
+
+
+def _paths(inputs: Inputs) -> list[Path | None]:
+    """Return the paths of the files to hash; None among them if there are others."""
+    paths = [datasets.resolve_path(source) for source in (inputs.source, inputs.test_source) if source]
+    if not inputs.inbox:
+        return paths
+    inbox = Inbox(Path(inputs.inbox))
+    waiting = any(inbox.waiting())  # first: another run may move a file to done/ meanwhile
+    return [*paths, *inbox.accepted(), *([None] if waiting else [])]
+
+
+def _digest_path(path: Path) -> str | None:
+    """Digest a file, or a folder's files; None if it is missing, too large or has links, which may lead out of it."""
+    has_links = any(entry.is_symlink() for entry in path.rglob("*"))
+    return None if has_links or not 0 < total_bytes(path) <= MAX_BYTES else digest_content(path)
+
+
+def _code() -> list[str]:
+    files = (file for name in CODE for file in [ROOT / name, *sorted((ROOT / name).rglob("*"))] if file.is_file())
+    return [
+        f"{file.relative_to(ROOT)} {hashlib.sha256(file.read_bytes()).hexdigest()}"
+        for file in files
+        if file.suffix != ".pyc"
+    ]
+
+
+def _packages() -> list[str]:
+    """Return the names and versions of all installed packages; reading their metadata would take much longer."""
+    return sorted(path.name for folder in sys.path for path in Path(folder).glob("*.dist-info"))
+
+
+def _digest(parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
