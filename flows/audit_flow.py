@@ -19,7 +19,7 @@ from flows.source_checks import check_sources, with_headers
 from schemas.address import ADDRESS
 from schemas.audit import Audit
 from schemas.compute import LOCAL
-from schemas.panels import DATA, RECIPE, STORE, VALIDATION
+from schemas.panels import AUDIT, DATA, STORE, VALIDATION
 from schemas.recipe import DEFAULT_NETWORK, NetworkName
 from schemas.rules import Rules
 from tasks.audit import audit, preload
@@ -47,8 +47,8 @@ def run_name(source: str, network: str, folds: int, **_others: object) -> str:
 def audit_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI's form
     source: Annotated[str, DATA, ADDRESS] = "mnist",
     *,
-    network: Annotated[NetworkName, RECIPE] = DEFAULT_NETWORK,
-    folds: Annotated[int, Field(ge=2, le=20), RECIPE] = 5,
+    network: Annotated[NetworkName, AUDIT] = DEFAULT_NETWORK,
+    folds: Annotated[int, Field(ge=2, le=20), AUDIT] = 5,
     test_source: Annotated[str, DATA, ADDRESS] = "",
     inbox: Annotated[str, DATA, ADDRESS] = "",
     rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = AUDIT_RULES,

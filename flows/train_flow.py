@@ -7,7 +7,7 @@ import flows  # noqa: F401, before Prefect
 
 # isort: split
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +23,8 @@ from flows import command_line
 from flows.source_checks import check_sources, with_headers
 from schemas.address import ADDRESS
 from schemas.compute import LOCAL, Compute
-from schemas.exports import ExportFormat
+from schemas.errors import first_line
+from schemas.exports import Export, ExportFormat
 from schemas.gate import DEFAULT_GATE, GateRules
 from schemas.panels import COMPUTE, DATA, GATE, RECIPE, STORE, VALIDATION, WATCH
 from schemas.recipe import DEFAULT_NETWORK, PRESETS, Overrides
@@ -39,7 +40,7 @@ from tasks.find_unchanged import find_unchanged
 from tasks.load import load
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
-from tasks.orchestration.ray_cluster import check_engine, cluster
+from tasks.orchestration.ray_cluster import check_engine, check_shared_server, cluster
 from tasks.orchestration.stopwatch import stopwatch
 from tasks.plot import plot
 from tasks.publish import publish
@@ -69,6 +70,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
     """Raise InputError for bad parameters, within a second."""
     overrides.applied_to(recipe_file.read(recipe))
     check_engine(compute)
+    check_shared_server(compute)
     formats.check(export)
     check_sources(source, test_source, store, inbox)
 
@@ -184,12 +186,21 @@ def _finish(  # noqa: PLR0913, the inputs of all steps
     update_leaderboard(versions)
     missing = _missing(export, versions)
     if missing and dataset and published.version == versions.champion():
-        exports = export_version(versions, published.version, missing, dataset)
+        exports = _export(versions, published.version, missing, dataset)
         published = dataclasses.replace(published, exports=exports)
     watch_store(versions, published.outcome, inbox, watch)
     if mirror.is_configured():
         track(versions)
     return Completed(name=published.outcome, message=published.summary, data=published)
+
+
+def _export(versions: Store, version: int, formats: Sequence[ExportFormat], dataset: Dataset) -> tuple[Export, ...]:
+    """Export the champion; whatever error the task ends with is part of the result, since the version stands."""
+    result = export_version(versions, version, formats, dataset, return_state=True).result(raise_on_failure=False)
+    if isinstance(result, Exception):
+        fault, uri = first_line(result), versions.exports.uri
+        return tuple(Export(version, each, uri(version, each), {}, fault) for each in formats)
+    return result
 
 
 def summary(published: PublishedVersion) -> str:

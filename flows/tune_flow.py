@@ -20,8 +20,9 @@ from artifacts import recipe_file
 from flows import command_line
 from flows.source_checks import check_sources, with_headers
 from schemas.address import ADDRESS
-from schemas.compute import LOCAL
-from schemas.panels import COMPUTE, DATA, RECIPE, STORE, VALIDATION
+from schemas.compute import LOCAL, Compute, Engine
+from schemas.counts import count
+from schemas.panels import COMPUTE, DATA, RECIPE, SEARCH, STORE, VALIDATION
 from schemas.recipe import Overrides
 from schemas.rules import DEFAULT_RULES, Rules
 from schemas.tuning import Tuning
@@ -29,6 +30,7 @@ from tasks.confirm_recipes import confirm_recipes
 from tasks.load import load
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
+from tasks.orchestration.ray_cluster import check_engine, cluster
 from tasks.report_tuning import report_tuning
 from tasks.run_trial import run_trial
 from tasks.train import preload
@@ -39,9 +41,18 @@ MAX_WORKERS = 64
 
 
 def check(  # noqa: PLR0913, the parameters that can be checked without reading data
-    source: str, test_source: str, recipe: str, overrides: Overrides, output: Path, store: str, **_others: object
+    source: str,
+    test_source: str,
+    recipe: str,
+    overrides: Overrides,
+    engine: Engine,
+    ray_address: str,
+    output: Path,
+    store: str,
+    **_others: object,
 ) -> None:
     """Raise InputError for bad parameters, within a second."""
+    check_engine(Compute(engine=engine, ray_address=ray_address))
     overrides.applied_to(recipe_file.read(recipe))
     recipe_file.check_output(output)
     open_study.check(store)
@@ -50,7 +61,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
 
 def run_name(source: str, recipe: str, trials: int, **_others: object) -> str:
     """Return a name such as `tune fast on scans.csv, 30 trials`."""
-    return f"tune {run_names.source(recipe)} on {run_names.source(source)}, {trials} trials"
+    return f"tune {run_names.source(recipe)} on {run_names.source(source)}, {count(trials, 'trial')}"
 
 
 @flow(
@@ -65,7 +76,9 @@ def tune_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI'
     overrides: Annotated[Overrides, Parameter(name="*"), RECIPE] = Overrides(),  # noqa: B008, frozen
     test_source: Annotated[str, DATA, ADDRESS] = "",
     rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = DEFAULT_RULES,
-    trials: Annotated[int, Field(ge=1, le=10_000), COMPUTE] = 30,
+    trials: Annotated[int, Field(ge=1, le=10_000), SEARCH] = 30,
+    engine: Annotated[Engine, COMPUTE] = "local",
+    ray_address: Annotated[str, COMPUTE] = "",
     workers: Annotated[int, Field(ge=1, le=MAX_WORKERS), COMPUTE] = 1,
     output: Annotated[Path, STORE] = Path("tuned.toml"),
     store: Annotated[str, STORE, ADDRESS] = "store",
@@ -73,22 +86,27 @@ def tune_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI'
     """Search for a recipe that is more accurate on your data, and write it to a file if there is one.
 
     Args:
-        source: mnist, fashion-mnist, a file or a folder.
+        source: mnist, fashion-mnist, a file, a folder or shards.
         recipe: The recipe to start from: plain, fast, robust, best, or the path of a recipe file, .toml.
         overrides: Changes to the starting recipe. An empty field keeps the recipe's value.
         test_source: Source of the test rows, if not the source itself.
         rules: Rules that the data is validated against.
         trials: Recipes to try. The same command with more trials continues.
-        workers: Processes that try recipes at the same time and share the cores.
+        engine: Try recipes in processes of this machine, or on Ray.
+        ray_address: host:port of a Ray cluster's head, or auto; if empty, Ray starts on this machine.
+        workers: Recipes that are tried at the same time and share the cores.
         output: The recipe file to write, .toml; --recipe reads it.
-        store: Folder of the versions, which the study is kept in, too.
+        store: Folder of the versions, which the study is kept in, too, unless DIGITS_STUDIES names a database.
     """
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
-        check(source, test_source, recipe, overrides, output, store)
+        check(source, test_source, recipe, overrides, engine, ray_address, output, store)
     preset, versions = recipe_file.read(recipe), open_store(store)
     dataset, _ = validate(load(source, test_source or None, rules), rules, versions, LOCAL)
     start = overrides.applied_to(preset, len(dataset.train))
-    with open_study.open_study(store, dataset, start, workers) as (study, processes):
+    with (
+        cluster(Compute(engine=engine, ray_address=ray_address, workers=workers)),
+        open_study.open_study(store, dataset, start, workers, engine) as (study, processes),
+    ):
         for numbers in study.rounds(trials):
             round_ = run_trial.map(numbers, unmapped(study), unmapped(processes))
             wait(round_)

@@ -4,13 +4,15 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Engine = Literal["local", "ray"]
+
 
 class Compute(BaseModel):
     """Where shards are cached and the network is trained. Results don't depend on it, except for rounding."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    engine: Literal["local", "ray"] = Field("local", description="Train in this process, or as workers of Ray.")
+    engine: Engine = Field("local", description="Train in this process, or as workers of Ray.")
     ray_address: str = Field(
         "", description="host:port of a Ray cluster's head, or auto; if empty, Ray starts on this machine."
     )

@@ -49,7 +49,7 @@ class Recipe(BaseModel):
     epochs: Annotated[int, Range(0.5, 4, is_factor=True)] = Field(
         10, ge=1, le=10_000, description="Passes over the training rows; more on few rows."
     )
-    batch_size: Annotated[int, Range(1 / 8, 1, is_factor=True)] = Field(
+    batch_size: Annotated[int, Range(1 / 4, 1, is_factor=True)] = Field(
         32, ge=1, le=65_536, description="Rows per step, at most all training rows."
     )
     optimizer: Literal["adam", "muon", "sgd"] = Field(

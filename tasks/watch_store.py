@@ -9,22 +9,22 @@ from prefect import task
 from prefect.logging import get_run_logger
 
 from artifacts.store.store import Store
-from artifacts.uri import error_reason
+from schemas.errors import first_line
 from schemas.watch import WatchRules
 from tasks.orchestration import events
-from tasks.orchestration.retries import RETRIED
+from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
 
 
-@task(task_run_name="watch store", **RETRIED)
+@task(task_run_name="watch store", **ONCE)
 @timed
 def watch_store(store: Store, outcome: str, inbox: str, rules: WatchRules) -> None:
     """Write the metrics after a training that ended with an outcome, and raise the store's alarms."""
     now, warn = datetime.now(tz=UTC), get_run_logger().warning
     try:
         _watch(store, outcome, inbox, rules, now, warn)
-    except OSError as error:  # the run has ended well
-        warn("the store isn't watched: %s", error_reason(error))
+    except Exception as error:  # noqa: BLE001, the run has ended well
+        warn("the store isn't watched: %s", first_line(error))
 
 
 def _watch(  # noqa: PLR0913, the inputs of all alarms

@@ -143,7 +143,7 @@ class Store:
     def _known_versions(self) -> str:
         versions = self.versions()
         newest = ", ".join(map(str, versions[-MAX_LISTED:])) or "none"
-        return f"{'the newest' if len(versions) > MAX_LISTED else 'there'} are {newest}"
+        return f"{'newest ' if len(versions) > MAX_LISTED else ''}versions: {newest}"
 
     def faults(self, version: int) -> list[str]:
         """Return the differences between a version's files, its card and the history; hashes all files."""

@@ -24,7 +24,7 @@ NOT_RAY = "the server there isn't Ray"
 
 
 def check_engine(compute: Compute) -> None:
-    """Raise InputError if flags contradict each other, or if Ray or the Prefect server that it needs is missing."""
+    """Raise InputError if flags contradict each other, or if Ray is missing."""
     if compute.engine == "local":
         for flag, is_set in (("--ray-address", bool(compute.ray_address)), ("--workers", compute.workers > 1)):
             if is_set:
@@ -37,7 +37,11 @@ def check_engine(compute: Compute) -> None:
         )
     if not all(map(importlib.util.find_spec, ("ray", "prefect_ray"))):
         raise missing_extra("--engine ray", "Ray")
-    if not PREFECT_API_URL.value():
+
+
+def check_shared_server(compute: Compute) -> None:
+    """Raise InputError if processes of a Ray cluster are to run Prefect tasks, but no server is named."""
+    if compute.engine == "ray" and not PREFECT_API_URL.value():
         raise InputError(
             "--engine ray needs a Prefect server that all its processes reach: without one each would start its own; "
             "start one (`make up`) and set PREFECT_API_URL to its address"

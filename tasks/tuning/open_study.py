@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,22 +20,41 @@ if TYPE_CHECKING:
 
 STUDIES = "studies"
 """The folder of a store that holds the studies."""
+DATABASE = "DIGITS_STUDIES"
+"""The environment variable with the address of a database for studies, in place of files: it may have a password."""
 
 
 def check(store: str) -> None:
     """Raise InputError if a study can't be made here."""
     if not importlib.util.find_spec("optuna"):
         raise missing_extra("flows/tune_flow.py", "Optuna")
-    if local_path(store) is None:
-        raise InputError(f"--store {store}: a study needs a folder on this machine; the recipe fits any store")
+    if not os.environ.get(DATABASE) and local_path(store) is None:
+        raise InputError(
+            f"--store {store}: a study needs a folder on this machine, or a database whose address is in {DATABASE}; "
+            "the recipe fits any store"
+        )
 
 
 @contextmanager
-def open_study(store: str, dataset: Dataset, start: Recipe, n_workers: int) -> Iterator[tuple[Study, Workers]]:
-    """Yield the search's study, with the trials that are finished, and its workers."""
+def open_study(
+    store: str, dataset: Dataset, start: Recipe, n_workers: int, engine: str = "local"
+) -> Iterator[tuple[Study, Workers]]:
+    """Yield the search's study, with the trials that are finished, and its workers.
+
+    Raises InputError if the database can't be used.
+    """
     from tasks.tuning.study import Study
+
+    study = Study(os.environ.get(DATABASE) or Path(local_path(store) or store, STUDIES), dataset, start, n_workers)
+    with _workers(engine)(dataset, n_workers) as workers:
+        yield study, workers
+
+
+def _workers(engine: str) -> type[Workers]:
+    if engine == "ray":
+        from tasks.tuning.ray_workers import RayWorkers
+
+        return RayWorkers
     from tasks.tuning.workers import Workers
 
-    study = Study(Path(local_path(store) or store, STUDIES), dataset, start, n_workers)
-    with Workers(dataset, n_workers) as workers:
-        yield study, workers
+    return Workers

@@ -1,4 +1,4 @@
-"""The study: the finished trials of one search, in an SQLite file, from which it resumes.
+"""The study: the finished trials of one search, in an SQLite file or a database, from which it resumes.
 
 A round has one trial for each worker. A trial is sampled from those of earlier rounds, with its number
 as the seed. So a study that was killed ends with the same trials as one that wasn't; only those that ran are repeated.
@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import optuna
+from optuna.exceptions import StorageInternalError
 from optuna.trial import FrozenTrial
 from optuna.trial import TrialState as State
+from sqlalchemy.exc import SQLAlchemyError
 
-from schemas.errors import TrainingError
+from schemas.errors import InputError, TrainingError, first_line
 from schemas.recipe import Recipe
 from schemas.results import Dataset
 from schemas.tuning import Trial, TrialState
@@ -25,24 +27,27 @@ from tasks.tuning.search_space import search_space, to_recipe
 from tasks.tuning.trial import FAULT, NUMBER
 from tasks.tuning.workers import Workers
 
-NAME = "recipe"
 STATES: dict[State, TrialState] = {State.COMPLETE: "complete", State.PRUNED: "pruned", State.FAIL: "failed"}
 
 
 class Study:
-    """The trials of one search, in a folder's file that is named after all that determines them."""
+    """The trials of one search, in a file of a folder or in a database, under a name for all that determines them."""
 
-    def __init__(self, folder: Path, dataset: Dataset, start: Recipe, round_size: int) -> None:
+    def __init__(self, place: Path | str, dataset: Dataset, start: Recipe, round_size: int) -> None:
         self.start, self._round_size = start, round_size
         space = {name: repr(distribution) for name, distribution in search_space(start).items()}
         parts = [fingerprint(dataset, start), space, round_size, optuna.__version__]
-        name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
+        self.name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.path = folder / f"{name}.db"
-        self._study = optuna.create_study(
-            study_name=NAME, storage=f"sqlite:///{self.path.absolute()}", direction="maximize", load_if_exists=True
-        )
+        if isinstance(place, Path):
+            place.mkdir(parents=True, exist_ok=True)
+            place = f"sqlite:///{(place / self.name).absolute()}.db"
+        try:
+            self._study = optuna.create_study(
+                study_name=self.name, storage=place, direction="maximize", load_if_exists=True
+            )
+        except (ImportError, SQLAlchemyError, StorageInternalError) as error:
+            raise InputError(f"the database for studies can't be used: {first_line(error)}") from error
 
     def rounds(self, n_trials: int) -> Iterator[list[int]]:
         """Yield the numbers of the trials that each round still needs."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import logging
 import os
@@ -20,6 +21,7 @@ from tasks.inference.start_up import limit_threads
 
 R = TypeVar("R")
 T = TypeVar("T")
+PROCESS_ENDED = "its process ended; the system may have ended it for lack of memory"
 _dataset: Dataset
 """The dataset of a worker's process."""
 
@@ -28,7 +30,8 @@ class Workers:
     """Processes that train on a dataset, inside a `with`. A single worker is this process."""
 
     def __init__(self, dataset: Dataset, n_workers: int) -> None:
-        self._dataset, self.n_workers = dataset, n_workers
+        self.n_workers = n_workers
+        self._dataset = dataclasses.replace(dataset, read_items=None)  # it holds the source's rows, and can't be sent
         self._idle: SimpleQueue[ProcessPoolExecutor | None] = SimpleQueue()
 
     def __enter__(self) -> Self:
@@ -53,7 +56,7 @@ class Workers:
             return process.submit(_call, function, *arguments).result()
         except BrokenProcessPool as error:
             process = self._start()
-            raise TrainingError("its process ended; the system may have ended it for lack of memory") from error
+            raise TrainingError(PROCESS_ENDED) from error
         finally:
             self._idle.put(process)
 

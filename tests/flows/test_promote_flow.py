@@ -47,7 +47,7 @@ def test_tampered_version_is_refused_before_anything_starts(store):
     [
         (0, False, "r", "use either --version or --previous, not both"),
         (1, True, "r", "not both"),
-        (9, False, "r", "there is no version 9; there are 1, 2, 3"),
+        (9, False, "r", "there is no version 9; versions: 1, 2, 3"),
         (1, False, " ", "--reason is empty"),
     ],
 )
@@ -65,7 +65,7 @@ def test_bad_input_is_one_line(run_script, tmp_path):
     ended = run_script("promote", "--version", "7", "--store", tmp_path / "store")
     assert ended.returncode == 1
     assert ended.stderr.startswith("error: ")
-    assert "there is no version 7; there are none" in ended.stderr
+    assert "there is no version 7; versions: none" in ended.stderr
     assert not (tmp_path / "store").exists()
 
 

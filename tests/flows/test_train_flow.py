@@ -349,3 +349,34 @@ def test_no_field_of_a_form_is_of_type_none(flow):
     models = [schema, *schema["definitions"].values()]
     fields = {name: field for model in models for name, field in model.get("properties", {}).items()}
     assert [name for name, field in fields.items() if "anyOf" in field or field.get("default", "") is None] == []
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_faults_after_the_decision_leave_the_run_promoted(tiny_npz, tmp_path, monkeypatch, caplog):
+    """Exports, alarms and MLflow fail in ways that nobody foresaw."""
+    from tasks.exporting import exporter
+    from tasks.tracking import mirror
+    from tasks.watching import status
+
+    def fail(*_arguments):
+        raise RuntimeError("unforeseen")
+
+    for module, name in ((exporter, "export"), (status, "read"), (mirror, "mirror")):
+        monkeypatch.setattr(module, name, fail)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    state = train_flow(
+        str(tiny_npz),
+        store=str(tmp_path / "store"),
+        recipe="plain",
+        overrides=QUICK,
+        export=("savedmodel",),
+        return_state=True,
+    )
+    assert state.name == "Promoted"
+    (export,) = state.result().exports
+    assert export.summary == "savedmodel isn't exported: unforeseen"
+    for message in (
+        "the store isn't watched: unforeseen",
+        "not mirrored in MLflow, the next run catches up: unforeseen",
+    ):
+        assert message in caplog.text

@@ -530,7 +530,7 @@ def edit_card(folder):
         (lambda folder: (folder / "more").mkdir(), "more isn't listed on its card"),
         (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
         (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json can't be read"),
-        (lambda folder: (folder / "card.json").unlink(), "there is no version 3; there are 1, 2"),
+        (lambda folder: (folder / "card.json").unlink(), "there is no version 3; versions: 1, 2"),
         (copy_card, "the card is that of version 1"),
         (edit_card, r"card\.json differs from the history"),
     ],

@@ -10,7 +10,7 @@ import pytest
 from schemas.compute import LOCAL, Compute
 from schemas.errors import InputError, UnavailableError
 from tasks.orchestration import ray_cluster
-from tasks.orchestration.ray_cluster import check_engine, cluster
+from tasks.orchestration.ray_cluster import check_engine, check_shared_server, cluster
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_missing_prefect_server_names_prefect_api_url():
     from prefect.settings import PREFECT_API_URL, temporary_settings
 
     with temporary_settings({PREFECT_API_URL: None}), pytest.raises(InputError, match="PREFECT_API_URL"):
-        check_engine(Compute(engine="ray"))
+        check_shared_server(Compute(engine="ray"))
 
 
 def test_unreachable_cluster_is_a_transient_error(prefect_api_url):

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from schemas.errors import TrainingError
+from schemas.errors import InputError, TrainingError
 from tasks.tuning import trial
 from tasks.tuning.confirmation import finalists
 from tasks.tuning.study import Study
@@ -77,8 +77,8 @@ def test_poor_trials_are_ended_early_after_a_few_epochs(undisturbed):
 def test_other_data_recipe_or_number_of_workers_is_another_study(tmp_path, tiny, start):
     others = [Study(tmp_path, tiny, start, 2), Study(tmp_path, tiny, start.model_copy(update={"seed": 1}), 2)]
     others += [Study(tmp_path, tiny, start, 3)]
-    assert len({study.path for study in others}) == 3
-    assert Study(tmp_path, tiny, start, 2).path == others[0].path
+    assert len({study.name for study in others}) == 3
+    assert Study(tmp_path, tiny, start, 2).name == others[0].name
 
 
 @pytest.mark.parametrize("n_trials", [3, 5])
@@ -102,3 +102,23 @@ def test_trial_whose_process_ends_is_a_failed_one(tmp_path, tiny, start):
     assert not list(study.rounds(1))
     with pytest.raises(TrainingError, match="no trial was completed: its process ended"):
         finalists(study.trials(1), start)
+
+
+@pytest.mark.usefixtures("calculated")
+def test_studies_of_one_database_are_kept_apart_and_resumed(tmp_path, tiny, start):
+    database = f"sqlite:///{tmp_path}/studies.db"
+    other = start.model_copy(update={"seed": 1})
+    for recipe in (start, other):
+        study = Study(database, tiny, recipe, 1)
+        study.add(trial.run(tiny, recipe, [], 0))
+    assert [Study(database, tiny, recipe, 1).trials(9)[0].recipe for recipe in (start, other)] == [start, other]
+
+
+@pytest.mark.parametrize(
+    "database", ["sqlite:////no/such/folder/studies.db", "nonsense", "mariadb+nodriver://user:secret@127.0.0.1/studies"]
+)
+def test_database_that_cannot_be_used_is_one_line_without_its_password(tiny, start, database):
+    with pytest.raises(InputError, match="the database for studies can't be used: ") as raised:
+        Study(database, tiny, start, 1)
+    assert "secret" not in str(raised.value)
+    assert "\n" not in str(raised.value)
