@@ -17,6 +17,7 @@ from flows import command_line
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 OWN_VARIABLES = {"PORT": "deployment/up.py", "PROJECT": "prefect.yaml", "ARGS": "Makefile", "PYTHON": "Makefile"}
 OWN_VARIABLES |= {"DIGITS_TOKEN": "deployment/serve.py", "MLFLOW_TRACKING_URI": "tasks/tracking/mirror.py"}
+OWN_VARIABLES |= {"DIGITS_STUDIES": "tasks/tuning/open_study.py"}
 
 
 def commands() -> list[str]:
