@@ -110,7 +110,7 @@ CHECKS = {
     ".venv/bin/pre-commit": check_pre_commit,
 }
 RUN_BY_THE_TUTORIALS_TEST = ("mkdir", "cp")
-OF_OTHER_PROGRAMS = ("sudo -u postgres psql", "python3 -m venv .venv", "curl")
+OF_OTHER_PROGRAMS = ("sudo -u postgres psql", "python3 -m venv .venv", "curl", "docker")
 
 
 @pytest.mark.parametrize("command", commands())
