@@ -36,7 +36,8 @@ def introduction(setting: Setting) -> str:
 # The gate, simulated
 
 `python benchmarks/gate_simulation.py` writes this page from the answers of real models, which `gate_models.py` trains
-once:\n{";\n".join(real)}.
+once:
+{joined}.
 
 {method}
 

@@ -128,7 +128,7 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
         check(source, test_source, inbox, store, recipe, overrides, compute, export)
     preset, versions = recipe_file.read(recipe), open_store(store).recover()
     inputs, must_train = Inputs(source, test_source, inbox, rules, preset, overrides, compute), bool(retrain or force)
-    unread = None if must_train or _missing(export, versions) else find_unchanged(inputs, versions)
+    unread = None if must_train else find_unchanged(inputs, versions)
     if isinstance(unread, PublishedVersion):
         return _finish(unread, versions, None, export, inbox, watch)
     with stopwatch() as seconds, cluster(compute):
@@ -167,12 +167,6 @@ def _publish(  # noqa: PLR0913, the inputs of a version
     return published
 
 
-def _missing(export: tuple[ExportFormat, ...], versions: Store) -> list[ExportFormat]:
-    """Return the export formats that the champion lacks."""
-    champion = versions.champion() if export else None
-    return [] if champion is None else [each for each in export if each not in versions.exports.names(champion)]
-
-
 def _finish(  # noqa: PLR0913, the inputs of all steps
     published: PublishedVersion,
     versions: Store,
@@ -184,8 +178,8 @@ def _finish(  # noqa: PLR0913, the inputs of all steps
     """Run the steps after the decision, none of which changes it; return the run's final state."""
     published = report_training(published, versions)
     update_leaderboard(versions)
-    missing = _missing(export, versions)
-    if missing and dataset and published.version == versions.champion():
+    missing = [each for each in export if each not in versions.exports.names(published.version)]
+    if missing and published.version == versions.champion():
         exports = _export(versions, published.version, missing, dataset)
         published = dataclasses.replace(published, exports=exports)
     watch_store(versions, published.outcome, inbox, watch)
@@ -194,7 +188,9 @@ def _finish(  # noqa: PLR0913, the inputs of all steps
     return Completed(name=published.outcome, message=published.summary, data=published)
 
 
-def _export(versions: Store, version: int, formats: Sequence[ExportFormat], dataset: Dataset) -> tuple[Export, ...]:
+def _export(
+    versions: Store, version: int, formats: Sequence[ExportFormat], dataset: Dataset | None
+) -> tuple[Export, ...]:
     """Export the champion; whatever error the task ends with is part of the result, since the version stands."""
     result = export_version(versions, version, formats, dataset, return_state=True).result(raise_on_failure=False)
     if isinstance(result, Exception):
