@@ -49,6 +49,6 @@ def test_one_registered_function_adds_a_network(tiny_npz, tmp_path):
     found = json.loads(ended.stdout.splitlines()[-1])
     assert "Input should be 'mlp', 'cnn' or 'toy'" in found["error"]
     assert "toy: one layer." in found["help"][0]
-    assert "Default: plain 10, fast 14, robust 30, best 100; cnn:" in found["help"][1]  # as for all networks
+    assert "Default: plain 10, fast 14, robust 30, best 300; cnn:" in found["help"][1]  # as for all networks
     assert (found["epochs"], found["name"]) == (2, "toy")
     assert found["parameters"] == 785 * 16 + 17 * 10
