@@ -125,13 +125,13 @@ class Setting(NamedTuple):
         return [World(self.models, self.divisions, seed, n_rows) for seed in range(self.runs * factor)]
 
 
-def answers() -> dict[str, Answers]:
-    """Return the answers of each recipe's seeds; train the models that are missing."""
+def answers(*, trains: bool = True) -> dict[str, Answers]:
+    """Return the answers of each recipe's seeds; train the models that are missing, or leave them out."""
     ANSWERS.mkdir(parents=True, exist_ok=True)
     paths = {name: [ANSWERS / f"{name}-{seed}.npz" for seed in range(seeds)] for name, (_, seeds) in RECIPES.items()}
-    if missing := [path for seeds in paths.values() for path in seeds if not path.exists()]:
-        _train(missing)
-    return {name: _read(seeds) for name, seeds in paths.items()}
+    if trains:
+        _train([path for seeds in paths.values() for path in seeds if not path.exists()])
+    return {name: _read([path for path in seeds if path.exists()]) for name, seeds in paths.items()}
 
 
 def _read(paths: list[Path]) -> Answers:
@@ -149,6 +149,8 @@ def _mnist() -> api.Dataset:
 
 
 def _train(paths: list[Path]) -> None:
+    if not paths:
+        return
     api.import_tensorflow()
     dataset = _mnist()
     for path in paths:

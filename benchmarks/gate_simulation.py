@@ -36,8 +36,7 @@ def introduction(setting: Setting) -> str:
 # The gate, simulated
 
 `python benchmarks/gate_simulation.py` writes this page from the answers of real models, which `gate_models.py` trains
-once:
-{joined}.
+once:\n{joined}.
 
 {method}
 
@@ -297,9 +296,10 @@ def main() -> None:
     """Run all simulations, print the page and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=40, help="runs of each simulation (default 40)")
+    parser.add_argument("--trained", action="store_true", help="use the models that are there, train none")
     parser.add_argument("--only", choices=[part.__name__ for part in PARTS], help="print one part, write nothing")
     options = parser.parse_args()
-    setting = Setting(answers(), mnist_divisions(), options.runs)
+    setting = Setting(answers(trains=not options.trained), mnist_divisions(), options.runs)
     parts = [part for part in PARTS if options.only in (None, part.__name__)]
     page = "\n\n".join([introduction(setting), *(part(setting) for part in parts)]) + "\n"
     print(page)
