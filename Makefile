@@ -30,7 +30,7 @@ down: .venv/.installed
 serve: .venv/.installed
 	@$(BIN)/python deployment/serve.py $(ARGS)
 
-# About 23 minutes on two cores that do nothing else; ARGS="--suite long" for the long recipes instead, half an hour;
+# About 23 minutes on two cores that do nothing else; ARGS="--suite long" for the long recipes instead, over an hour;
 # ARGS="--resume" goes on after an interruption.
 bench: .venv/.installed
 	$(BIN)/python benchmarks/bench.py $(ARGS)
