@@ -97,7 +97,9 @@ def test_rounds_replace_those_of_before_unless_they_are_resumed(benchmarks, monk
     monkeypatch.setitem(benchmarks.suites.SUITES, "training", suite)
     monkeypatch.setattr(benchmarks.bench, "champion_store", lambda _: None)
     monkeypatch.setattr(
-        benchmarks.bench, "measure_suite", lambda _, number, *__: [training("new", [1.0], [0.98], seed=number)]
+        benchmarks.bench,
+        "measure_suite",
+        lambda _, number, *__: [training("new", [1.0], [0.98], seed=number, script_seconds=1)],
     )
     options = benchmarks.bench.parse(["--suite", "training", *flags])
     before = results.without(["training"]).with_measurements(
