@@ -217,10 +217,8 @@ GENERATED = {
 } | {f"{name}_flags": partial(flow_flags, name) for name in FLOWS}
 GENERATED |= {
     "simulated_gate": partial(measured, "gate.md", "## Goals"),
-    "simulated_slices": partial(measured, "gate.md", "## Slices"),
     "year_of_retrainings": partial(measured, "gate.md", "## A year"),
     "photographs": partial(measured, "photos.md", n_rows=1),
-    "measured_audit": partial(measured, "audit.md"),
 }
 
 if __name__ == "__main__":
