@@ -190,7 +190,10 @@ def package_lines() -> Iterator[tuple[str, str]]:
 
 def measured(page: str, heading: str = "", n_rows: int | None = None) -> str:
     """Return the first table below a heading of a page of the benchmarks, or its first rows."""
-    text = (ROOT / "benchmarks" / page).read_text(encoding="utf-8")
+    path = ROOT / "benchmarks" / page
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    if not text or heading not in text:
+        return "Not measured yet."
     lines = text[text.index(heading) :].splitlines()
     start = next(number for number, line in enumerate(lines) if line.startswith("|"))
     rows = list(takewhile(lambda line: line.startswith("|"), lines[start:]))
@@ -217,8 +220,10 @@ GENERATED = {
 } | {f"{name}_flags": partial(flow_flags, name) for name in FLOWS}
 GENERATED |= {
     "simulated_gate": partial(measured, "gate.md", "## Goals"),
+    "simulated_slices": partial(measured, "gate.md", "## Slices"),
     "year_of_retrainings": partial(measured, "gate.md", "## A year"),
     "photographs": partial(measured, "photos.md", n_rows=1),
+    "measured_audit": partial(measured, "audit.md"),
 }
 
 if __name__ == "__main__":
