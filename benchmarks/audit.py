@@ -34,8 +34,8 @@ are those that people found to be wrong (Northcutt, Athalye and Mueller 2021). M
 | wrong test labels among the first {n_first} test suspects | at least 14 of {n_known} | {n_found} of {n_known} |
 | the last of them is suspect number | | {last} |
 | flipped labels: recall at a precision of {precision:.0%} | at least 95% | {recall:.1%} |
-| the same, all suspects that are `confident`: recall | | {confident_recall:.1%} |
-| the same: precision | | {confident_precision:.1%} |
+| `confident` suspects: recall of flipped labels | | {confident_recall:.1%} |
+| `confident` suspects: precision | | {confident_precision:.1%} |
 | the whole audit of 70,000 rows, start of the process to its exit | at most 90 s | {seconds:.0f} s |
 | the same with flipped labels | | {flipped_seconds:.0f} s |
 
