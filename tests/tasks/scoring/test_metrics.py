@@ -11,6 +11,7 @@ from tasks.scoring.metrics import (
     evaluation,
     mistakes,
     wilson_interval,
+    without_suspects,
 )
 
 
@@ -75,3 +76,15 @@ def test_confusion_matrix_has_true_rows_and_predicted_columns():
     assert result.accuracy == 0.75
     assert result.errors == 1
     assert result.log_loss == pytest.approx((3 * -np.log(0.9) - np.log(0.1 / 9)) / 4, rel=1e-5)
+
+
+def test_accuracy_without_suspects_leaves_out_their_rows_only():
+    right = np.arange(20) >= 4
+    rows = {"probable label errors": np.array([0, 1]), "suspect labels": np.array([0, 1, 2, 19]), "none": np.array([])}
+    rest = without_suspects(right, {name: numbers.astype(int) for name, numbers in rows.items()})
+    assert [(one.left_out, one.n_left_out, one.n_rows, one.errors) for one in rest] == [
+        ("probable label errors", 2, 18, 2),
+        ("suspect labels", 4, 16, 1),
+    ]
+    assert rest[1].interval == pytest.approx(wilson_interval(15, 16))
+    assert without_suspects(right, {"all": np.arange(20)}) == ()
