@@ -28,6 +28,7 @@ from tasks.inference.start_up import import_tensorflow
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.models.model import ModelInfo
 
 URI, NAME, DEFAULT_NAME = "MLFLOW_TRACKING_URI", "MLFLOW_EXPERIMENT_NAME", "digits"
 """MLflow's own variables; the registered model has the experiment's name."""
@@ -35,6 +36,7 @@ DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
     "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
     "MLFLOW_DISABLE_TELEMETRY": "true",
 }
 """MLflow's variables that are set unless the user has set them: an outage must not hold up a run."""
@@ -143,8 +145,11 @@ def _add_version(client: MlflowClient, name: str, store: Store, version: int, fo
         for path in folder.iterdir():
             if path.suffix in REPORT_SUFFIXES:
                 client.log_artifact(run, str(path))
-        uri = _log_model(folder, card)
-    return str(client.create_model_version(name, uri, run, tags, description=card["decision"]["reason"]).version)
+        logged = _log_model(folder, card)
+    registered = client.create_model_version(  # a server needs the model's id, too
+        name, logged.model_uri, run, tags, description=card["decision"]["reason"], model_id=logged.model_id
+    )
+    return str(registered.version)
 
 
 def _log_results(client: MlflowClient, run: str, card: dict[str, Any], metrics: dict[str, Any], time_ms: int) -> None:
@@ -165,8 +170,8 @@ def _numbers(values: Mapping[str, Any]) -> dict[str, float]:
     return {key: float(value) for key, value in values.items() if isinstance(value, (int, float)) and key != "epoch"}
 
 
-def _log_model(folder: Path, card: dict[str, Any]) -> str:
-    """Log a version's network to the active run; return its URI.
+def _log_model(folder: Path, card: dict[str, Any]) -> ModelInfo:
+    """Log a version's network to the active run.
 
     Its input is 28 × 28 pixels from 0 to 255, the example the mean image of each digit. MLflow's Keras flavor can't
     save an example (3.17), so that it is the TensorFlow flavor.
@@ -185,14 +190,14 @@ def _log_model(folder: Path, card: dict[str, Any]) -> str:
     means = np.rint(reference_profile.read(folder / reference_profile.NAME).class_means).astype(np.uint8)
     libraries = card["environment"]["libraries"]
     with contextlib.redirect_stdout(None):  # MLflow predicts the example, with a progress bar
-        logged = mlflow.tensorflow.log_model(
+        logged: ModelInfo = mlflow.tensorflow.log_model(
             load_network(folder / MODEL),
             name="model",
             signature=ModelSignature(Schema([image]), Schema([probabilities])),
             input_example=means.reshape(-1, SIDE, SIDE),
             pip_requirements=[f"{name}=={libraries[name]}" for name in LIBRARIES],
         )
-    return str(logged.model_uri)
+    return logged
 
 
 def _set_aliases(client: MlflowClient, name: str, store: Store, mirrored: Mapping[int, str]) -> None:

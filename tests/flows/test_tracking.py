@@ -64,7 +64,9 @@ def test_mlflow_has_each_version_and_its_aliases_follow_the_store(store_copy, tr
     promote_flow(store=store.uri, previous=True)
     assert_version("champion", 1)
     assert mirror.mirror(store, pytest.fail) == []
-    assert len(client.search_model_versions("name = 'digits'")) == 2
+    found = client.search_model_versions("name = 'digits'")
+    assert len(found) == 2
+    assert all(each.model_id for each in found), "a server refuses a version of a model without its id"
 
 
 @pytest.mark.filterwarnings("ignore")
