@@ -2,6 +2,7 @@
 
 import math
 import tomllib
+from difflib import get_close_matches
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, Self
 
@@ -194,6 +195,8 @@ def _fault(fault: ErrorDetails) -> str:
     """Format what is wrong with a key: `epochs: Input should be greater than or equal to 1, got 0`."""
     key = fault["loc"][0]
     if fault["type"] == "extra_forbidden":
+        if similar := get_close_matches(str(key), [*_FileFields.model_fields, *NETWORKS], 1):
+            return f"{key}: unknown; did you mean {similar[0]}?"
         return f"{key}: unknown; expected {', '.join(_FileFields.model_fields)}, or a table of {', '.join(NETWORKS)}"
     return f"{key}: {fault['msg']}, got {fault['input']!r}"
 
