@@ -1,6 +1,7 @@
 """Trials on a real Ray cluster of this machine: the same as in this process, and a lost worker loses none."""
 
 import os
+import sys
 
 import pytest
 from samples import accepted
@@ -15,9 +16,12 @@ pytestmark = pytest.mark.ray
 
 @pytest.fixture(scope="module")
 def workers(tiny_npz):
+    from ray import cloudpickle
+
     from tasks.orchestration.ray_cluster import cluster
     from tasks.tuning.ray_workers import RayWorkers
 
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # Ray's processes can't import tests
     with cluster(Compute(engine="ray", workers=2)), RayWorkers(accepted(tiny_npz), 2) as workers:
         yield workers
 
