@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.colors import LogNorm
+from matplotlib.colors import LogNorm, to_rgb
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 
 from artifacts.reports.leaderboard import ROLLED_BACK, VersionSummary
 from artifacts.reports.markdown import Section
@@ -35,6 +36,11 @@ BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#999999"
 COLUMNS, MAX_QUARANTINED = 8, 48
 COLUMN_WIDTH, LINE_HEIGHT = SIDE + 3, SIDE + 13
 """Pixels of a picture in a sheet, with the space beside it and for its caption; a picture takes an inch."""
+
+LIGHT_INK = 700
+"""Brightness that would be drawn in black where colours lie on the ink: the brightest ink, 255, is a light grey."""
+SMOOTHING, TINY = 0.8, 1e-30
+"""Pixels over which an overlay is averaged, and a weight that is above none."""
 
 
 def png(figure: Figure) -> bytes:
@@ -140,11 +146,26 @@ def _percent(share: float, _position: int | None = None) -> str:
     return f"{100 * share:g}%"
 
 
-def mistake_sheet(mistakes: Sequence[Mistake], images: Images) -> Figure:
-    """Draw the most confident mistakes in a dataset's test images, with true label, predicted label and confidence."""
+def mistake_sheet(mistakes: Sequence[Mistake], images: Images, saliency: NDArray[np.float32] | None = None) -> Figure:
+    """Draw the most confident mistakes in a dataset's test images, with true label, predicted label and confidence.
+
+    `saliency` says how much each pixel speaks for the predicted digit and against the true one: it is drawn in colour.
+    """
     captions = [f"{m.label} predicted as {m.predicted}\n{m.confidence:.1%} confidence" for m in mistakes]
     title = "Most confident mistakes" if mistakes else "No mistakes"
-    return picture_sheet(title, _pictures([mistake.row for mistake in mistakes], images), captions)
+    pictures = _pictures([mistake.row for mistake in mistakes], images)
+    if saliency is None or not mistakes:
+        return picture_sheet(title, pictures, captions)
+    title = f"{title}: orange ink speaks for the predicted digit, blue ink for the true one"
+    return picture_sheet(title, pictures, captions, list(map(_overlay, saliency, pictures)))
+
+
+def _overlay(saliency: NDArray[np.float32], picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return the colours of an image's ink, 28 × 28 × 4: the more it matters, the more opaque."""
+    smooth = gaussian_filter(saliency, SMOOTHING)
+    colours = np.where((smooth > 0)[..., None], to_rgb(ORANGE), to_rgb(BLUE))
+    weight = np.sqrt(np.abs(smooth) / max(float(np.abs(smooth).max()), TINY)) * (picture / 255)
+    return np.concatenate([colours, weight[..., None]], axis=-1, dtype=np.float32)
 
 
 def change_sheet(comparison: Comparison | None, images: Images) -> Figure | None:
@@ -236,11 +257,20 @@ def confidence_histogram(confidences: NDArray[np.int64], threshold: float | None
     return figure
 
 
-def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions: Sequence[str]) -> Figure:
-    """Draw images (28 × 28, 0 to 255) as dark ink on white, each with a caption of up to two lines."""
+def picture_sheet(
+    title: str,
+    pictures: Sequence[NDArray[np.generic]],
+    captions: Sequence[str],
+    overlays: Sequence[NDArray[np.float32]] = (),
+) -> Figure:
+    """Draw images (28 × 28, 0 to 255) as dark ink on white, each with a caption of up to two lines.
+
+    With `overlays` (28 × 28 × 4, colour and opacity), the ink is light, so that their colours show.
+    """
     n_lines = max(1, -(-len(pictures) // COLUMNS))
     # One image and one axes with texts are drawn three times faster than an axes for each picture.
     mosaic = np.zeros((n_lines * LINE_HEIGHT, COLUMNS * COLUMN_WIDTH), np.float32)
+    colours = np.zeros((*mosaic.shape, 4), np.float32)
     height = 0.35 + len(mosaic) / SIDE
     figure = Figure(figsize=(9, height))
     figure.suptitle(title, fontsize=12, y=1 - 0.08 / height, va="top")
@@ -249,9 +279,14 @@ def picture_sheet(title: str, pictures: Sequence[NDArray[np.generic]], captions:
     for number, (picture, caption) in enumerate(zip(pictures, captions, strict=True)):
         top, left = LINE_HEIGHT * (number // COLUMNS), COLUMN_WIDTH * (number % COLUMNS)
         mosaic[top : top + SIDE, left : left + SIDE] = picture
+        if overlays:
+            colours[top : top + SIDE, left : left + SIDE] = overlays[number]
         # A file name may contain $.
         axes.text(left + SIDE / 2, top - 3, caption, fontsize=8, ha="center", parse_math=False)
-    axes.imshow(mosaic, cmap="gray_r", vmin=0, vmax=255, extent=(0, mosaic.shape[1], len(mosaic), 0))
+    extent = (0, mosaic.shape[1], len(mosaic), 0)
+    axes.imshow(mosaic, cmap="gray_r", vmin=0, vmax=LIGHT_INK if overlays else 255, extent=extent)
+    if overlays:
+        axes.imshow(colours, extent=extent)
     return figure
 
 

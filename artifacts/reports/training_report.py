@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from artifacts.reports import markdown, plots, validation_report
 from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.counts import count
@@ -21,12 +24,13 @@ ORIGINAL_ACCURACY = 0.9756
 
 
 class PlotInputs(NamedTuple):
-    """The arguments of the plot functions of a section."""
+    """The arguments of the plot functions of a section; `saliency` is that of the mistakes, n × 28 × 28."""
 
     training_result: TrainingResult
     evaluation: Evaluation
     decision: Decision
     dataset: Dataset
+    saliency: NDArray[np.float32] | None = None
 
 
 def training_report(run: Run, version: int, address: Address) -> str:
@@ -237,7 +241,11 @@ SECTIONS = (
             )
         },
     ),
-    Section("Mistakes", _mistakes, {"mistakes": lambda i: plots.mistake_sheet(i.evaluation.mistakes, i.dataset.test)}),
+    Section(
+        "Mistakes",
+        _mistakes,
+        {"mistakes": lambda i: plots.mistake_sheet(i.evaluation.mistakes, i.dataset.test, i.saliency)},
+    ),
     Section("Doubtful labels", _label_errors),
     Section("Data", _data),
     Section("Recipe", _recipe),

@@ -72,6 +72,16 @@ def test_the_sheet_shows_each_mistake_with_its_labels(count, images):
     assert shown(figure) == (["4 predicted as 9\n98.7% confidence"] * count, list(reversed(range(count))))
 
 
+def test_sheet_colours_the_ink_by_what_it_speaks_for(images):
+    saliency = np.zeros((1, 28, 28), np.float32)
+    saliency[0, 4], saliency[0, 24] = 1, -1
+    figure = plots.mistake_sheet([Mistake(23, 4, 9, 0.987)], images, saliency)
+    left, top = (int(place) for place in figure.axes[0].texts[0].get_position())
+    colours = figure.axes[0].images[1].get_array()[top + 3 : top + 31, left]
+    assert [max(zip(colours[row], "RGB", strict=False))[1] for row in (4, 24)] == ["R", "B"]
+    assert colours[4, 3] > colours[14, 3] == 0
+
+
 def test_the_sheet_shows_fixed_mistakes_before_new_ones(images):
     comparison = SimpleNamespace(fixed_rows=(3, 7), broken_rows=(15,))
     figure = plots.change_sheet(comparison, images)
