@@ -100,7 +100,7 @@ def _unwritable(path: Path, error: OSError) -> InputError:
 def _table(batch: PredictionBatch, *, is_csv: bool) -> pa.Table:
     """Return a batch as columns; an invalid image has only its name, `abstained` and the reason."""
     values = (batch.label, batch.confidence, batch.second, batch.unlike_training)
-    label, confidence, second, unlike = (pa.array(column, mask=batch.reason != "") for column in values)
+    label, confidence, second, unlike = (pa.array(column, mask=batch.fault != "") for column in values)
     items = [printable(str(item)) for item in batch.items]
     reason = pa.array(batch.reason, pa.string(), mask=batch.reason == "")
     table = pa.table([items, label, confidence, second, batch.abstained, unlike, reason], schema=COLUMNS)

@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from schemas.validation import CheckResult, Drift
 
 
-UNREADABLE = "unreadable"
-"""The reason why a file has no prediction, before a colon and the error."""
+UNREADABLE, SEVERAL_DIGITS = "unreadable", "several digits"
+FILE_FAULTS = {
+    UNREADABLE: "the file can't be read; the predictions file has the error",
+    SEVERAL_DIGITS: "the picture holds several digits; crop one per picture",
+}
+"""Why a file has no prediction; in a batch's `fault` with a colon and the error."""
 OutputFormat = Literal["predictions", "kaggle"]
 
 
@@ -44,8 +48,9 @@ class Predictor:
 class PredictionBatch:
     """A version's predictions for some images, one row each.
 
-    `reason` names the row checks that an image fails, or says why its file is unreadable; only where it is empty is the
-    prediction valid. `true_label` is -1 if it isn't known.
+    `fault` names the row checks that an image fails, or why its file has no image; only where it is empty is the
+    prediction valid. `reason` says in words why there is no prediction, or why not to trust it; empty if there is
+    nothing to say. `true_label` is -1 if it isn't known.
     """
 
     items: pd.Index
@@ -56,6 +61,7 @@ class PredictionBatch:
     abstained: NDArray[np.bool_]
     unlike_training: NDArray[np.bool_]
     distance: NDArray[np.float32]
+    fault: NDArray[np.object_]
     reason: NDArray[np.object_]
     true_label: NDArray[np.int16]
 
@@ -70,6 +76,7 @@ class Example:
     confidence: float
     second: int
     abstained: bool
+    reason: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # NumPy takes a tenth of a second, which `--help` would wait for
+    from collections.abc import Mapping
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -18,7 +20,8 @@ class Profile:
     (64 × 784, with `variances`) and by `residual_variance` in every other direction. `ink_counts` is the histogram of
     mean ink between the 9 `ink_edges`, its deciles. `score_counts` holds a histogram of the scores on each of the first
     8 components, between `score_edges` (8 × 9). At most one image in a thousand exceeds `outlier_threshold`, a
-    Mahalanobis distance.
+    Mahalanobis distance. `percentiles` holds the 1st to 99th percentile of each measure of `tasks/scoring/measures.py`;
+    a profile that an older release wrote has none.
     """
 
     name: str
@@ -33,6 +36,7 @@ class Profile:
     ink_counts: NDArray[np.int64]
     score_edges: NDArray[np.float32]
     score_counts: NDArray[np.int64]
+    percentiles: Mapping[str, NDArray[np.float32]]
 
     @property
     def n_rows(self) -> int:

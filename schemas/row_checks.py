@@ -191,6 +191,11 @@ def checks_of(subject: Subject) -> list[RowCheck]:
     return [check for check in ROW_CHECKS.values() if check.subject == subject]
 
 
+def explain(names: str) -> str:
+    """Return what row checks found, from their names joined by "; "."""
+    return "; ".join(f"{name}: {ROW_CHECKS[name].reason}" for name in names.split("; "))
+
+
 def failures(checks: Iterable[RowCheck], facts: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
     """Return a mask of the failing rows for each check that fails, by name; `facts` holds a column per check."""
     checks = tuple(checks)

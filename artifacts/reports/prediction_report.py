@@ -5,12 +5,14 @@ To add a section with its plots, add an entry to `SECTIONS`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from artifacts.reports import markdown, plots
 from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.digits import CLASSES
-from schemas.prediction import UNREADABLE, Prediction
+from schemas.prediction import FILE_FAULTS, Example, Prediction
 from schemas.results import ScoredPredictions
 from schemas.row_checks import ROW_CHECKS
 from schemas.text import printable
@@ -42,7 +44,7 @@ def _answers(prediction: Prediction) -> list[str]:
     examples = sorted(prediction.least_confident, key=lambda example: example.item)
     return [
         f"{example.item}: {example.label}, {example.confidence:.1%} sure"
-        + (f"; it abstains, as it may be {example.second}" if example.abstained else "")
+        + (f"; {'it abstains' if example.abstained else 'doubtful'}: {example.reason}" if example.reason else "")
         for example in examples
     ]
 
@@ -93,9 +95,7 @@ def _invalid(prediction: Prediction, _address: Address) -> str:
 
 
 def _meaning(reason: str) -> str:
-    if reason == UNREADABLE:
-        return "the file can't be read; the predictions file has the error"
-    return "; ".join(ROW_CHECKS[name].reason for name in reason.split("; "))
+    return FILE_FAULTS.get(reason) or "; ".join(ROW_CHECKS[name].reason for name in reason.split("; "))
 
 
 def _confidence(prediction: Prediction, address: Address) -> str:
@@ -109,8 +109,18 @@ def _confidence(prediction: Prediction, address: Address) -> str:
         )
     parts = [text, f"![Confidence]({address('confidence')})"]
     if prediction.least_confident:
-        parts.append(f"![Least confident]({address('least_confident')})")
+        parts += [f"![Least confident]({address('least_confident')})", *_reasons(prediction.least_confident)]
     return "\n\n".join(parts)
+
+
+def _reasons(examples: Sequence[Example]) -> list[str]:
+    """Return a table of those examples that aren't to be trusted, if any, with the reasons."""
+    rows = [
+        [example.item, f"{example.label} ({example.confidence:.1%})", example.reason]
+        for example in examples
+        if example.reason
+    ]
+    return [table(["image", "answer", "why not to trust it"], rows, left=3)] if rows else []
 
 
 def _similarity(prediction: Prediction, address: Address) -> str:
@@ -119,7 +129,9 @@ def _similarity(prediction: Prediction, address: Address) -> str:
         f"Unlike the training images: {count(prediction.unlike_training, 'image')} ({share:.2%}), further from their "
         "mean than all but one in a thousand of these, measured along the principal components and off them."
     )
-    return f"{text}\n\n![Least similar]({address('least_similar')})" if prediction.least_similar else text
+    if not prediction.least_similar:
+        return text
+    return "\n\n".join([text, f"![Least similar]({address('least_similar')})", *_reasons(prediction.least_similar)])
 
 
 def _drift(prediction: Prediction, address: Address) -> str:

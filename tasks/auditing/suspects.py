@@ -14,6 +14,7 @@ from schemas.results import Dataset
 from schemas.validation import Part
 from tasks.auditing import label_errors, similarity
 from tasks.auditing.out_of_fold import OutOfFold
+from tasks.scoring import reasons
 
 MIN_SELF_CONFIDENCE = 0.5
 """Rows whose label gets less of the probability are listed."""
@@ -52,13 +53,11 @@ def _label_errors(part: Part, images: Images, predicted: OutOfFold) -> pd.DataFr
     others = probabilities[rows].copy()
     others[np.arange(len(rows)), labels[rows]] = -1
     proposed = others.argmax(axis=1)
-    reasons = [
+    texts = [
         f"looks like {digit} ({other:.1%}), not like {label} ({own:.1%})"
         for digit, other, label, own in zip(proposed, others.max(axis=1), labels[rows], confidence[rows], strict=True)
     ]
-    return _frame(LABEL, part, rows, labels, proposed, 1 - confidence[rows], reasons).assign(
-        confident=is_confident[rows]
-    )
+    return _frame(LABEL, part, rows, labels, proposed, 1 - confidence[rows], texts).assign(confident=is_confident[rows])
 
 
 def _near_duplicates(part: Part, images: Images, predicted: OutOfFold, parts: dict[Part, Images]) -> pd.DataFrame:
@@ -75,30 +74,34 @@ def _near_duplicates(part: Part, images: Images, predicted: OutOfFold, parts: di
             best[query] = max(best[query], (float(cosine), other_part, int(row)))
     near = [query for query, (cosine, _, _) in enumerate(best) if cosine >= similarity.MIN_SIMILARITY]
     proposed = [int(parts[best[query][1]].labels[best[query][2]]) for query in near]  # type: ignore[index]
-    reasons = [
+    texts = [
         f"almost the same as row {best[query][2]} of the {best[query][1]} part, whose label is {digit}"
         for query, digit in zip(near, proposed, strict=True)
     ]
     scores = [best[query][0] for query in near]
-    return _frame(DUPLICATE, part, contradicted[near], images.labels, proposed, scores, reasons)
+    return _frame(DUPLICATE, part, contradicted[near], images.labels, proposed, scores, texts)
 
 
 def _outliers(part: Part, images: Images, predicted: OutOfFold, dataset: Dataset) -> pd.DataFrame:
     ratios = similarity.distance_ratios(images, dataset.profile)
     rows = np.flatnonzero(ratios > 1)
     proposed = predicted.probabilities[part][rows].argmax(axis=1)
-    reasons = [f"unlike all digits: {ratio:.2f} times the distance of an outlier" for ratio in ratios[rows]]
-    return _frame(OUTLIER, part, rows, images.labels, proposed, ratios[rows], reasons)
+    described = reasons.describe(images.read(rows), dataset.profile)
+    texts = [
+        "; ".join([f"unlike all digits: {ratio:.2f} times the distance of an outlier", *unusual])
+        for ratio, unusual in zip(ratios[rows], described, strict=True)
+    ]
+    return _frame(OUTLIER, part, rows, images.labels, proposed, ratios[rows], texts)
 
 
 def _frame(kind: str, part: Part, rows: Rows, labels: NDArray[np.uint8], *columns: Any) -> pd.DataFrame:  # noqa: ANN401
     """Return suspects; `columns` are proposed labels, scores and reasons."""
-    proposed, scores, reasons = columns
+    proposed, scores, texts = columns
     frame = pd.DataFrame(
         {"row": rows.astype(np.int64), "label": labels[rows], "proposed": np.array(proposed, np.uint8)}
     )
     return frame.assign(
-        score=np.array(scores, np.float64), reason=np.array(reasons, object), kind=kind, part=part, confident=False
+        score=np.array(scores, np.float64), reason=np.array(texts, object), kind=kind, part=part, confident=False
     )
 
 

@@ -50,10 +50,10 @@ class PredictionStats:
             self._counts = counts
         else:
             self._counts += counts
-        valid = batch.reason == ""
+        valid = batch.fault == ""
         first = np.flatnonzero(~valid)[: MAX_JOINED - len(self._unpredicted)]
         self._unpredicted += [f"{batch.items[row]}: {batch.reason[row]}" for row in first]
-        self._invalid.update(reason.partition(":")[0] for reason in batch.reason[~valid])
+        self._invalid.update(fault.partition(":")[0] for fault in batch.fault[~valid])
         self._abstained += np.bincount(batch.label[valid & batch.abstained], minlength=len(CLASSES))
         self._confidences += np.histogram(batch.confidence[valid], CONFIDENCE_BINS, (0, 1))[0]
         unlike = valid & batch.unlike_training
@@ -127,6 +127,7 @@ def _example(batch: PredictionBatch, row: int) -> Example:
         confidence=float(batch.confidence[row]),
         second=int(batch.second[row]),
         abstained=bool(batch.abstained[row]),
+        reason=batch.reason[row],
     )
 
 

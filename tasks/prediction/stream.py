@@ -16,13 +16,14 @@ from numpy.typing import NDArray
 from artifacts import predictions
 from artifacts.store import reference_profile
 from artifacts.store.store import Store
-from schemas import pixel_frame
+from schemas import pixel_frame, row_checks
 from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError, StoreError
-from schemas.prediction import UNREADABLE, OutputFormat, Prediction, PredictionBatch, Predictor
+from schemas.prediction import OutputFormat, Prediction, PredictionBatch, Predictor
 from schemas.rules import InputRules
 from tasks.inference import model
 from tasks.prediction.stats import PredictionStats
+from tasks.scoring import reasons
 from tasks.sources import inputs
 from tasks.validation import profiles, row_faults
 from tasks.validation.profiles import Histograms
@@ -126,7 +127,8 @@ def predict_batch(
     pixel_frame.validate(pixel_frame.UNLABELLED, checked_frame, "images to predict on")
     batch = replace(batch, items=frame.index, true_label=_true_labels(frame))
     if "fault" in frame.attrs:
-        batch = replace(batch, reason=np.array([f"{UNREADABLE}: {frame.attrs['fault']}"] * len(frame), object))
+        fault = np.array([frame.attrs["fault"]] * len(frame), object)
+        batch = replace(batch, fault=fault, reason=fault)
     return batch, histograms
 
 
@@ -144,6 +146,7 @@ def predict_pixels(values: NDArray[np.generic], predictor: Predictor) -> tuple[P
     stats = profiles.compute_stats(pixels[~is_invalid], best_two[~is_invalid, 0], predictor.profile)
     distance = np.full(len(pixels), np.inf, np.float32)
     distance[~is_invalid] = stats.distance
+    fault = row_faults.reasons(faults, len(pixels))
     batch = PredictionBatch(
         items=pd.RangeIndex(len(pixels)),
         pixels=pixels,
@@ -153,10 +156,26 @@ def predict_pixels(values: NDArray[np.generic], predictor: Predictor) -> tuple[P
         abstained=is_invalid | (confidence < threshold),
         unlike_training=is_invalid | (distance > predictor.profile.outlier_threshold),
         distance=distance,
-        reason=row_faults.reasons(faults, len(pixels)),
+        fault=fault,
+        reason=fault,
         true_label=np.full(len(pixels), -1, np.int16),
     )
+    batch = replace(batch, reason=_reasons(batch, probabilities, predictor))
     return batch, profiles.histograms_of_stats(stats, predictor.profile)
+
+
+def _reasons(batch: PredictionBatch, probabilities: NDArray[np.float32], predictor: Predictor) -> NDArray[np.object_]:
+    """Return in words why images have no prediction, or why not to trust it; "" for all others, which cost nothing."""
+    texts = np.full(len(batch.label), "", object)
+    is_valid = batch.fault == ""
+    for row in np.flatnonzero(~is_valid):
+        texts[row] = row_checks.explain(batch.fault[row])
+    doubtful = np.flatnonzero(is_valid & (batch.abstained | batch.unlike_training))
+    if len(doubtful):
+        pixels, distances = batch.pixels[doubtful], batch.distance[doubtful]
+        explained = reasons.explain(pixels, probabilities[doubtful], distances, predictor.threshold, predictor.profile)
+        texts[doubtful] = ["; ".join(each) for each in explained]
+    return texts
 
 
 def _as_uint8(

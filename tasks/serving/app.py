@@ -181,7 +181,7 @@ def to_json(answer: Answer, *, with_pixels: bool) -> bytes:
     batch, rows = answer.batch, answer.rows
     predictions: list[dict[str, Any]] = []
     for row in range(rows.start, rows.stop):
-        valid = not batch.reason[row]
+        valid = not batch.fault[row]
         prediction: dict[str, Any] = {
             "label": int(batch.label[row]) if valid else None,
             "confidence": float(batch.confidence[row]) if valid else None,

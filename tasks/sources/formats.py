@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 
 HEAD = 1024
 """Number of first bytes by which a file's format is recognised."""
+Image = tuple[str, Path, int | None]
+"""A file of one image: its name, path and, if it is known, label."""
+OnFault = Callable[[Image, InputError], "pd.DataFrame"]
+"""Returns the frame that takes the place of an image that can't be read, or raises the error."""
 
 
 @dataclass(frozen=True)
@@ -35,8 +39,8 @@ class Format:
     `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
     `check(path, rules)` raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)`
     yields frames to predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a
-    file is one image, `batches_of(files, rules, n_rows)` reads several files, given by name and path. If several
-    formats match a file, the first of them is used.
+    file is one image, `batches_of(images, rules, n_rows, on_fault)` takes its place, and `list_images(folder)` lists
+    those of a folder. If several formats match a file, the first of them is used.
     """
 
     name: str
@@ -77,9 +81,16 @@ class Format:
         """Read a source to predict on, about `n_rows` rows at a time."""
         return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches(self._locate(path), rules, n_rows))
 
-    def batches_of(self, images: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+    def list_images(self, folder: Path) -> Sequence[Image]:
+        """List the images of a folder to predict on."""
+        return cast("Sequence[Image]", import_module(self.reader).list_images(self._locate(folder)))
+
+    def batches_of(
+        self, images: Sequence[Image], rules: InputRules, n_rows: int, on_fault: OnFault
+    ) -> Iterator[pd.DataFrame]:
         """Read files of one image each to predict on, `n_rows` at a time."""
-        return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches_of(images, rules, n_rows))
+        read = import_module(self.reader).batches_of
+        return cast("Iterator[pd.DataFrame]", read(images, rules, n_rows, on_fault))
 
     def _locate(self, path: Path) -> Path:
         if self.download:
@@ -96,6 +107,17 @@ ARCHIVE = Format(
     may_be_compressed=True,
 )
 """It has no reader: it is unpacked, and its content is read."""
+PICTURES = Format(
+    "pictures",
+    "tasks.sources.pictures",
+    f"{picture_formats.NAMES} pictures in subfolders `0` to `9`, or those in `train` and `test` or the like",
+    file="picture",
+    folder="pictures",
+    matches_file=picture_formats.is_picture,
+    matches_folder=parts.is_picture_folder,
+    has_labels=False,
+    one_image=True,
+)
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
@@ -153,17 +175,7 @@ FORMATS: tuple[Format, ...] = (
         file=".h5",
         matches_file=files.is_hdf5,
     ),
-    Format(
-        "pictures",
-        "tasks.sources.pictures",
-        f"{picture_formats.NAMES} pictures in subfolders `0` to `9`, or those in `train` and `test` or the like",
-        file="picture",
-        folder="pictures",
-        matches_file=picture_formats.is_picture,
-        matches_folder=parts.is_picture_folder,
-        has_labels=False,
-        one_image=True,
-    ),
+    PICTURES,
     Format(
         "idx",
         "tasks.sources.idx",

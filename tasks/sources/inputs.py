@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, join_messages
+from schemas.prediction import SEVERAL_DIGITS, UNREADABLE
 from schemas.rules import InputRules
 from schemas.text import printable
 from tasks.sources import archives, datasets, formats, shards
 from tasks.sources.files import check_inside, entries, unreadable
-from tasks.sources.formats import Format
+from tasks.sources.formats import Format, Image
 from tasks.sources.parts import is_ignored, note_left_out
 
 if TYPE_CHECKING:
@@ -24,10 +25,11 @@ if TYPE_CHECKING:
 
 
 class InputFile(NamedTuple):
-    """A file; `name` is the first part of its images' names."""
+    """A file; `name` is the first part of its images' names, `label` that of a picture in a folder of labels."""
 
     name: str
     path: Path
+    label: int | None = None
 
 
 def check(source: str, output: Path, *, strict: bool = False) -> None:
@@ -59,9 +61,9 @@ def batches(source: str, rules: InputRules, n_rows: int, *, strict: bool = False
     """Yield images, unchanged, up to `n_rows` at a time; the index has their row numbers or the names of the pictures.
 
     Of a source with a test part, only that part is read. Labels are included if the source has them. `attrs` of a frame
-    may have `notes` on what was guessed or left out. Of several files, one that can't be read is a row without pixels,
-    in a frame with the `fault` in its `attrs`. Raises InputError, with the file and the position in it, for a single
-    such file, if all are, and if `strict`.
+    may have `notes` on what was guessed or left out. Of several files, one without a digit to read is a row without
+    pixels, in a frame whose `attrs` have the `fault`: one of FILE_FAULTS, a colon, and the error. Raises InputError,
+    with the file and the position in it, for a single such file, if all are, and if `strict`.
     """
     source = strip_file_scheme(source)
     for frame in _read_address(source, rules, n_rows) if SCHEME in source else _read(source, rules, n_rows, strict):
@@ -71,19 +73,20 @@ def batches(source: str, rules: InputRules, n_rows: int, *, strict: bool = False
 def _read(source: str, rules: InputRules, n_rows: int, strict: bool) -> Iterator[pd.DataFrame]:  # noqa: FBT001
     files = _list_files(source)
     if files is None:
-        for frame in datasets.find_format(source).batches(Path(source), rules, n_rows):
-            yield _check_columns(frame, source)
-        return
-    if strict or len(files) == 1:
-        yield from _read_files(files, rules, n_rows, several=len(files) > 1)
-        return
+        file_format = datasets.find_format(source)
+        if not file_format.one_image:
+            for frame in file_format.batches(Path(source), rules, n_rows):
+                yield _check_columns(frame, source)
+            return
+        files = [InputFile(*image) for image in file_format.list_images(Path(source))]
     first_fault, is_read = None, False
     path = Path(source)
     ignored = [entry.name for entry in path.iterdir() if is_ignored(entry)] if path.is_dir() else []
     notes = list(note_left_out(sorted(ignored), "no images"))
-    for frame in _read_readable(files, rules, n_rows):
+    for frame in _read_files(files, rules, n_rows, strict=strict):
         is_read = is_read or "fault" not in frame.attrs
-        first_fault = first_fault or frame.attrs.get("fault")
+        if "fault" in frame.attrs:
+            first_fault = first_fault or f"{frame.index[0]}: {frame.attrs['fault']}"
         if notes:
             frame.attrs["notes"], notes = [*notes, *frame.attrs.get("notes", ())], []
         yield frame
@@ -91,43 +94,53 @@ def _read(source: str, rules: InputRules, n_rows: int, strict: bool) -> Iterator
         raise InputError(f"{first_fault}; no file of {source} can be read")
 
 
-def _read_files(files: Sequence[InputFile], rules: InputRules, n_rows: int, *, several: bool) -> Iterator[pd.DataFrame]:
-    formats_by_file = {file: _find_format(file) for file in files}  # of all, before the first is read
-    for file_format, group in groupby(files, key=formats_by_file.__getitem__):
-        if file_format.one_image:
-            yield from file_format.batches_of(list(group), rules, n_rows)
+def _read_files(files: Sequence[InputFile], rules: InputRules, n_rows: int, *, strict: bool) -> Iterator[pd.DataFrame]:
+    """Read files, as many pictures at once as can be; unless `strict`, a bad one of several is a row without pixels."""
+    several = len(files) > 1
+    on_fault = _row_without_pixels if several and not strict else _raise
+    found = {file: _format_or_fault(file) for file in files}
+    faults = [fault for fault in found.values() if isinstance(fault, InputError)]
+    if faults and on_fault is _raise:  # before the first file is read
+        raise faults[0]
+    for file_format, group in groupby(files, key=found.__getitem__):
+        if isinstance(file_format, Format) and file_format.one_image:
+            yield from file_format.batches_of(list(group), rules, n_rows, on_fault)
             continue
         for file in group:
-            yield from _read_file(file, file_format, rules, n_rows, several=several)
-
-
-def _read_readable(files: Sequence[InputFile], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read several files, as many pictures at once as can be read; a file with a fault is a row without pixels."""
-    for start in range(0, len(files), n_rows):
-        some = files[start : start + n_rows]
-        try:
-            if all(_find_format(file).one_image for file in some):
-                yield from list(_read_files(some, rules, n_rows, several=True))
-                continue
-        except InputError:
-            pass  # the files are read one by one
-        for file in some:
             try:
-                yield from _read_files([file], rules, n_rows, several=True)
-            except ENVIRONMENT_ERRORS:
-                raise
+                if isinstance(file_format, InputError):
+                    raise file_format
+                frames = _read_content(file.path, file_format, rules, n_rows, strict=strict)
+                yield from _named(frames, file, several=several)
             except InputError as error:
-                yield _row_without_pixels(file, str(error))
+                yield on_fault(file, error)
 
 
-def _row_without_pixels(file: InputFile, fault: str) -> pd.DataFrame:
+def _format_or_fault(file: InputFile) -> Format | InputError:
+    try:
+        return _find_format(file)
+    except InputError as error:
+        return error
+
+
+def _raise(_image: Image, error: InputError) -> pd.DataFrame:
+    raise error
+
+
+def _row_without_pixels(image: Image, error: InputError) -> pd.DataFrame:
+    """Return a row in place of a file without a digit to read; raise an error that the file doesn't cause."""
     import numpy as np
     import pandas as pd
 
     from schemas.pixel_frame import PIXEL_COLUMNS
+    from tasks.sources.normalization import SeveralDigitsError
 
-    frame = pd.DataFrame(np.full((1, len(PIXEL_COLUMNS)), np.nan), index=[file.name], columns=list(PIXEL_COLUMNS))
-    frame.attrs["fault"] = fault
+    if isinstance(error, ENVIRONMENT_ERRORS):
+        raise error
+    name, path, _label = image
+    kind = SEVERAL_DIGITS if isinstance(error, SeveralDigitsError) else UNREADABLE
+    frame = pd.DataFrame(np.full((1, len(PIXEL_COLUMNS)), np.nan), index=[name], columns=list(PIXEL_COLUMNS))
+    frame.attrs["fault"] = f"{kind}: {str(error).removeprefix(f'{printable(path)}: ')}"
     return frame
 
 
@@ -138,28 +151,27 @@ def _read_address(source: str, rules: InputRules, n_rows: int) -> Iterator[pd.Da
     with tempfile.TemporaryDirectory(prefix="predict-") as folder:
         for shard in found_shards:  # downloaded one at a time
             with shards.local_copy(shard, Path(folder)) as path:
-                file = InputFile(shard.item, path)
-                yield from _read_file(
-                    file, formats.find_shard_format(path), rules, n_rows, several=len(found_shards) > 1
-                )
+                frames = formats.find_shard_format(path).batches(path, rules, n_rows)
+                yield from _named(frames, InputFile(shard.item, path), several=len(found_shards) > 1)
 
 
-def _read_file(
-    file: InputFile, file_format: Format, rules: InputRules, n_rows: int, *, several: bool
-) -> Iterator[pd.DataFrame]:
-    for frame in _read_content(file.path, file_format, rules, n_rows):
+def _named(frames: Iterator[pd.DataFrame], file: InputFile, *, several: bool) -> Iterator[pd.DataFrame]:
+    """Yield a file's frames; if there are several files, its name is the first part of the rows' names."""
+    for frame in frames:
         named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
         if several and "notes" in frame.attrs:
             named.attrs["notes"] = [f"{file.name}: {note}" for note in frame.attrs["notes"]]
         yield _check_columns(named, str(file.path))
 
 
-def _read_content(path: Path, file_format: Format, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def _read_content(
+    path: Path, file_format: Format, rules: InputRules, n_rows: int, *, strict: bool
+) -> Iterator[pd.DataFrame]:
     if file_format is not formats.ARCHIVE:
         yield from file_format.batches(path, rules, n_rows)
         return
     with archives.unpacked(path, rules.max_expanded_mib) as content:
-        yield from batches(str(content), rules, n_rows)
+        yield from batches(str(content), rules, n_rows, strict=strict)
 
 
 def _check_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:
@@ -207,6 +219,8 @@ def _find_files(source: str) -> list[InputFile] | None:
 
 
 def _find_format(file: InputFile) -> Format:
+    if file.label is not None:
+        return formats.PICTURES
     try:
         if file.path.is_dir():
             raise InputError(f"{file.path}: a folder; name its files by a pattern such as '{file.path}/*'")

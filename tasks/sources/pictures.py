@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -65,17 +65,37 @@ def check(folder: Path, rules: InputRules) -> None:
         read_picture(train[0].path, rules)
 
 
-def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read the pictures of a folder, or those of its test part if it has one."""
-    with listing(path):
-        parts = _parts(path)
-        pictures, _ = _list(path, next(parts[name] for name in PREDICTED_PARTS if name in parts))
-    return _read_batches(pictures, rules, n_rows)
+def list_images(folder: Path) -> list[Picture]:
+    """List the pictures of a folder to predict on: those of its test part if it has one."""
+    with listing(folder):
+        parts = _parts(folder)
+        pictures, _ = _list(folder, next(parts[name] for name in PREDICTED_PARTS if name in parts))
+    return pictures
 
 
-def batches_of(files: Sequence[tuple[str, Path]], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read pictures without labels, given by name and path."""
-    return _read_batches([Picture(*file) for file in files], rules, n_rows)
+def batches_of(
+    images: Sequence[tuple[str, Path, int | None]],
+    rules: InputRules,
+    n_rows: int,
+    on_fault: Callable[[Picture, InputError], pd.DataFrame],
+) -> Iterator[pd.DataFrame]:
+    """Read pictures, given by name, path and label; `on_fault` returns a frame in place of a bad one, or raises."""
+    pictures: list[Picture] = []
+    pixels: list[NDArray[np.uint8]] = []
+    for picture in (Picture(*image) for image in images):
+        fault = None
+        try:
+            pixels.append(read_picture(picture.path, rules))
+            pictures.append(picture)
+        except InputError as error:
+            fault = on_fault(picture, error)
+        if pictures and (fault is not None or len(pictures) == n_rows):
+            yield _to_frame(pictures, pixels)
+            pictures, pixels = [], []
+        if fault is not None:
+            yield fault
+    if pictures:
+        yield _to_frame(pictures, pixels)
 
 
 def _parts(folder: Path) -> dict[PartName, Path]:
@@ -134,10 +154,6 @@ def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
     return pictures, ignored
 
 
-def _read_batches(pictures: Sequence[Picture], rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    return (_read(pictures[start : start + n_rows], rules) for start in range(0, len(pictures), n_rows))
-
-
 def _read_single(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
     """Read pictures for a training; `attrs["several"]` names those that are left out, as they hold several digits."""
     single, pixels, several = [], [], []
@@ -152,10 +168,6 @@ def _read_single(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame
     frame = _to_frame(single, pixels)
     frame.attrs["several"] = several
     return frame
-
-
-def _read(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
-    return _to_frame(pictures, [read_picture(picture.path, rules) for picture in pictures])
 
 
 def _to_frame(pictures: Sequence[Picture], pixels: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:

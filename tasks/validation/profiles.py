@@ -21,6 +21,7 @@ from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.images import Images
 from schemas.pixel_frame import BLOCK_ROWS, blocks
 from schemas.profile import Profile
+from tasks.scoring import measures
 from tasks.sharding.memory import WORKERS
 
 Result = TypeVar("Result")
@@ -29,7 +30,7 @@ COMPONENTS = 64
 N_SCORES = 8
 """Components whose scores are counted in histograms; the distance uses all components."""
 MAX_FITTED_ROWS = 10_000
-"""Rows, evenly spread and at most half of all, that the components are fitted to; histograms count all rows."""
+"""Rows, evenly spread and at most half of all, that components and percentiles are computed from."""
 MAX_MEASURED_ROWS = 200_000
 """Rows, evenly spread, that the bin edges and the outlier threshold are computed from."""
 HISTOGRAM_BLOCK_ROWS = BLOCK_ROWS // 4
@@ -118,7 +119,8 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
     """
     fit_rows = slice(None, None, max(2, -(-len(images) // MAX_FITTED_ROWS)))
     measure_rows = slice(None, None, -(-len(images) // MAX_MEASURED_ROWS))
-    basis = _fit_basis(images.read(fit_rows).astype(np.float32))
+    sample = images.read(fit_rows)
+    basis = _fit_basis(sample.astype(np.float32))
     stats = compute_stats(images.read(measure_rows), images.labels[measure_rows], basis)
     # Only of rows that the components weren't fitted to, like future images.
     distances = stats.distance[np.arange(len(images))[measure_rows] % fit_rows.step != 0]
@@ -139,8 +141,17 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
         ink_counts=histograms.ink,
         score_edges=score_edges,
         score_counts=histograms.scores,
+        percentiles=_percentiles(sample),
     )
     return profile, by_others
+
+
+def _percentiles(sample: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+    """Return the percentiles of each measure of images."""
+    pieces = _map_in_threads(lambda piece: measures.measure(sample[piece]), blocks(len(sample)))
+    values = [np.concatenate(each) for each in zip(*pieces, strict=True)]
+    percentiles = np.percentile(values, measures.PERCENTS, axis=1).T.astype(np.float32)
+    return {measure.name: each for measure, each in zip(measures.MEASURES, percentiles, strict=True)}
 
 
 def compute_histograms(images: Images, profile: Profile) -> Histograms:

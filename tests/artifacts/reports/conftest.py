@@ -123,7 +123,9 @@ def run(validation) -> Run:
 @pytest.fixture(scope="session")
 def prediction() -> Prediction:
     """Return the totals of 1,003 images, three of which failed a row check."""
-    example = Example("scan.png", np.zeros((28, 28), np.uint8), 7, 0.53, 1, abstained=True)
+    example = Example(
+        "scan.png", np.zeros((28, 28), np.uint8), 7, 0.53, 1, abstained=True, reason="between 7 and 1: 53 % and 41 %"
+    )
     return Prediction(
         source="scans/",
         version=3,

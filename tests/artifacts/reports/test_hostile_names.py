@@ -182,6 +182,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
         abstained=column.astype(bool),
         unlike_training=column.astype(bool),
         distance=np.zeros(n_rows, np.float32),
+        fault=np.array(["", ""], object),
         reason=np.array(["", ""], object),
         true_label=np.zeros(n_rows, np.int16),
     )

@@ -23,6 +23,7 @@ def test_the_report_has_a_section_for_each_aspect(prediction):
         "| pixel missing | a pixel has no value | 2 |",
         "Below a confidence of 0.8000 the version abstains.",
         "It abstained from 45.",
+        "| scan.png | 7 (53.0%) | between 7 and 1: 53 % and 41 % |",
         "## Confusion matrix\n\n",
         "Unlike the training images: 20 images (2.00%)",
         "| input, ink | 0.300 | 0.250 | **exceeds the threshold** |",
@@ -48,12 +49,23 @@ def test_a_version_without_a_threshold_is_reported_as_such(prediction):
 
 def test_the_terminal_gets_a_line_for_each_of_a_few_images(prediction):
     examples = tuple(
-        Example(item, np.zeros((28, 28), np.uint8), label, sure, 1, abstained=sure < 0.8)
-        for item, label, sure in (("b.png", 7, 0.53), ("a.png", 3, 0.987))
+        Example(item, np.zeros((28, 28), np.uint8), label, sure, 1, abstained=sure < 0.8, reason=reason)
+        for item, label, sure, reason in (
+            ("b.png", 7, 0.53, "between 7 and 1: 53 % and 41 %"),
+            ("a.png", 3, 0.987, ""),
+            ("c.png", 3, 0.987, "touches the border"),
+        )
     )
-    few = dataclasses.replace(prediction, n_rows=2, labels=np.bincount([7, 3], minlength=10), least_confident=examples)
+    few = dataclasses.replace(
+        prediction, n_rows=3, labels=np.bincount([7, 3, 3], minlength=10), least_confident=examples
+    )
     lines = prediction_report.summary(few).splitlines()
-    assert lines[:3] == ["a.png: 3, 98.7% sure", "b.png: 7, 53.0% sure; it abstains, as it may be 1", ""]
+    assert lines[:4] == [
+        "a.png: 3, 98.7% sure",
+        "b.png: 7, 53.0% sure; it abstains: between 7 and 1: 53 % and 41 %",
+        "c.png: 3, 98.7% sure; doubtful: touches the border",
+        "",
+    ]
 
 
 def test_the_terminal_gets_a_short_table(prediction):

@@ -51,6 +51,15 @@ def test_label_and_second_are_the_two_most_probable_classes(digits, predictor):
     assert 0 < batch.abstained.sum() < len(digits)
 
 
+def test_doubtful_answers_have_a_reason_and_others_none(digits, predictor):
+    frame = digits.iloc[:100].copy()
+    frame.iloc[0, 1:] = 0  # blank
+    batch, _ = predict_batch(frame, predictor, ())
+    assert batch.reason[0] == "blank: no pixel reaches 64: no ink"
+    assert (batch.reason != "").tolist() == (batch.abstained | batch.unlike_training).tolist()
+    assert "less than the 50 % needed" in batch.reason[np.flatnonzero(batch.abstained)[1]]
+
+
 def test_a_version_without_a_threshold_abstains_from_all(digits, predictor):
     without = dataclasses.replace(predictor, threshold=None)
     batch, _ = predict_batch(digits, without, ())

@@ -8,8 +8,10 @@ import pytest
 from schemas.images import InMemoryImages
 from schemas.slices import Division
 from tasks.scoring import slices
+from tasks.scoring.measures import MEASURES, SLICED
+from tasks.validation import profiles
 
-MEASURES = {measure.name: measure.function for measure in slices.MEASURES}
+FUNCTIONS = {measure.name: measure.function for measure in MEASURES}
 
 
 def bar(width=4, length=16, lean=0.0):
@@ -30,12 +32,12 @@ def bar(width=4, length=16, lean=0.0):
     ],
 )
 def test_a_measure_grows_with_what_it_is_named_after(measure, low, high):
-    assert MEASURES[measure](low) < MEASURES[measure](high)
+    assert FUNCTIONS[measure](low) < FUNCTIONS[measure](high)
 
 
 def test_thickness_and_slant_are_those_of_a_bar():
-    assert MEASURES["stroke thickness"](bar(width=2, length=24))[0] == pytest.approx(2, rel=0.15)
-    assert MEASURES["slant"](bar(lean=0.4))[0] == pytest.approx(0.4, abs=0.05)
+    assert FUNCTIONS["stroke thickness"](bar(width=2, length=24))[0] == pytest.approx(2, rel=0.15)
+    assert FUNCTIONS["slant"](bar(lean=0.4))[0] == pytest.approx(0.4, abs=0.05)
 
 
 def test_quantiles_of_the_training_rows_divide_the_test_rows():
@@ -43,8 +45,9 @@ def test_quantiles_of_the_training_rows_divide_the_test_rows():
     train = InMemoryImages(np.repeat(widths, 25, axis=0), np.zeros(100, np.uint8))
     test = InMemoryImages(widths[[3, 0]], np.array([1, 7], np.uint8))
     origin = Division("file", ("a", "b"), np.array([0, 1]))
-    by_name = {each.name: each for each in slices.divide(SimpleNamespace(train=train, test=test, test_origin=origin))}
-    assert [*by_name] == ["digit", "file", *MEASURES]
+    dataset = SimpleNamespace(profile=profiles.fit_profile(train, "bars")[0], test=test, test_origin=origin)
+    by_name = {each.name: each for each in slices.divide(dataset)}
+    assert [*by_name] == ["digit", "file", *(measure.name for measure in SLICED)]
     thickness = by_name["stroke thickness"]
     assert [thickness.slices[number] for number in thickness.numbers] == ["thickest", "thinnest"]
 

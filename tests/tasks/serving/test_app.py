@@ -50,12 +50,12 @@ def test_all_kinds_of_bodies_get_the_answers_of_the_predict_flow(client, digits,
             "second": int(batch.second[row]),
             "abstained": bool(batch.abstained[row]),
             "unlike_training": bool(batch.unlike_training[row]),
-            "reason": "",
+            "reason": batch.reason[row],
         }
         for row in range(50)
     ]
     nothing = dict.fromkeys(("label", "confidence", "second", "unlike_training"))
-    expected[3] = nothing | {"abstained": True, "reason": "blank"}
+    expected[3] = nothing | {"abstained": True, "reason": "blank: no pixel reaches 64: no ink"}
     images = pixels.reshape(-1, 28, 28)
     for body, content_type in (
         (json.dumps(pixels.tolist()), JSON),
