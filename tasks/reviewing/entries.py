@@ -50,27 +50,23 @@ def of_version(dataset: Dataset, parts: Mapping[Part, Images], predictor: Predic
 
 def of_predictions(batch: PredictionBatch, predictor: Predictor, source: str) -> pd.DataFrame:
     """Return predictions that a person should look at: abstained, unlike the training data, or contradicted."""
-    valid, labels, ratios = batch.reason == "", batch.true_label, batch.distance / predictor.profile.outlier_threshold
+    valid, labels, ratios = batch.fault == "", batch.true_label, batch.distance / predictor.profile.outlier_threshold
     differs = _worst(valid & (labels >= 0) & (labels != batch.label), batch.confidence)
     abstained = _worst(valid & batch.abstained, 1 - batch.confidence)
     outliers = _worst(valid & batch.unlike_training, ratios)
-    doubts = [
-        f"{batch.confidence[row]:.1%} sure of {batch.label[row]}; next is {batch.second[row]}" for row in abstained
-    ]
-    distances = [f"unlike all digits: {ratios[row]:.2f} times the distance of an outlier" for row in outliers]
 
     def names(rows: Rows) -> list[str]:
         return [printable(f"{source} {item}") for item in batch.items[rows]]
 
-    def frame(reason: str, rows: Rows, score: NDArray[np.float32], texts: Sequence[str]) -> pd.DataFrame:
-        return _frame(reason, names(rows), labels[rows], batch.label[rows], score[rows], texts)
+    def frame(reason: str, rows: Rows, score: NDArray[np.float32]) -> pd.DataFrame:
+        return _frame(reason, names(rows), labels[rows], batch.label[rows], score[rows], batch.reason[rows].tolist())
 
     frames = {
         DISAGREEMENT: _disagreements(
             names(differs), labels[differs], batch.label[differs], batch.confidence[differs], predictor.version
         ),
-        ABSTAINED: frame(ABSTAINED, abstained, 1 - batch.confidence, doubts),
-        OUTLIER: frame(OUTLIER, outliers, ratios, distances),
+        ABSTAINED: frame(ABSTAINED, abstained, 1 - batch.confidence),
+        OUTLIER: frame(OUTLIER, outliers, ratios),
     }
     rows_of = {DISAGREEMENT: differs, ABSTAINED: abstained, OUTLIER: outliers}
     return _joined([_with_pixels(entries, batch.pixels[rows_of[reason]]) for reason, entries in frames.items()])

@@ -36,7 +36,8 @@ def batch():
         abstained=np.isin(rows, [1, 2, 5]),
         unlike_training=np.isin(rows, [2, 3, 5]),
         distance=(rows + 1).astype(np.float32),
-        reason=np.where(rows == 5, "blank", "").astype(object),
+        fault=np.where(rows == 5, "blank", "").astype(object),
+        reason=np.where(np.isin(rows, [1, 2, 3, 5]), "in 2 pieces", "").astype(object),
         true_label=np.where(rows == 4, 4, -1).astype(np.int16),
     )
 
@@ -60,6 +61,7 @@ def test_doubtful_and_contradicted_predictions_are_queued(of_batch):
         ("scans 3.png", "outlier", -1, 3),
         ("scans 2.png", "outlier", -1, 2),
     ]
+    assert of_batch["text"].tolist() == ["version 3 is 90.0% sure of 9", *["in 2 pieces"] * 4]
 
 
 def test_the_worst_of_each_reason_take_turns_and_corrected_ones_are_left_out(of_batch):
