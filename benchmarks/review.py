@@ -20,7 +20,7 @@ from artifacts.store.store import Store
 from schemas.images import Images, InMemoryImages
 from schemas.prediction import Predictor
 from schemas.recipe import Overrides
-from schemas.results import Dataset, TrainingResult
+from schemas.results import Dataset, InboxFile, TrainingResult
 from schemas.rules import DEFAULT_RULES
 from tasks.inbox import corrections, merger
 from tasks.inference.start_up import import_tensorflow
@@ -101,7 +101,8 @@ def correct(dataset: Dataset, trained: TrainingResult, pixels: Pixels, labels: N
         store, table = Store(Path(folder, "store")), Path(folder, "answers.csv")
         review.add(store, queued)
         first.assign(label=answers)[["item", "label"]].to_csv(table, index=False)
-        found = review.complete(store, corrections.read(table))
+        file = InboxFile(table, is_accepted=True, corrections=corrections.read(table))
+        found = review.complete(store, [file])[0].corrections
     source = datasets.load("mnist", None, DEFAULT_RULES)
     loaded = merger.with_files(source, [], DEFAULT_RULES, found)
     validation, corrected = inspection.inspect(loaded, DEFAULT_RULES, profiles.load_embedded())

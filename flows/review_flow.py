@@ -62,8 +62,9 @@ def review_flow(
 
 def summary(result: Review) -> str:
     """Format the number of images and the location of the report."""
-    todo = f"move pictures into 0 … 9 or none, then {result.folder} into the inbox" if result.n_waiting else "none"
-    return f"\n{result.summary}\nto do:      {todo}\nPrefect UI: {command_line.artifact_page(result.artifact)}"
+    next_step = f"move its pictures into 0 … 9 or none, then {result.folder} into the inbox"
+    todo = f"to do:      {next_step}\n" if result.n_waiting else ""
+    return f"\n{result.summary}\n{todo}Prefect UI: {command_line.artifact_page(result.artifact)}"
 
 
 if __name__ == "__main__":

@@ -100,7 +100,6 @@ class Review:
 
     @property
     def summary(self) -> str:
-        return (
-            f"{count(self.n_waiting, 'image')} of {self.store} to look at, the first {len(self.entries):,} in "
-            f"{self.folder}; {count(len(self.corrections), 'correction')} so far"
-        )
+        first = f", the first {len(self.entries):,} in {self.folder}" if self.n_waiting else ""
+        done = count(len(self.corrections), "correction")
+        return f"{count(self.n_waiting, 'image')} of {self.store} to look at{first}; {done} so far"

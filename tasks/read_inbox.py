@@ -44,8 +44,7 @@ def read_inbox(raw: RawDataset, inbox: Path, rules: Rules, store: Store, *, only
         files += [_read(reader, path, is_accepted=False) for path in stable]
     for path in changing:
         get_run_logger().warning("%s: changed just now; left for the next run", printable(path))
-    files = [dataclasses.replace(file, corrections=review.complete(store, file.corrections)) for file in files]
-    return dataclasses.replace(raw, inbox=inbox, inbox_files=tuple(files))
+    return dataclasses.replace(raw, inbox=inbox, inbox_files=review.complete(store, files))
 
 
 def _read(reader: Reader, path: Path, *, is_accepted: bool) -> InboxFile:

@@ -17,6 +17,7 @@ from schemas.compute import Compute
 from schemas.errors import InputError, StoreError, join_messages
 from schemas.profile import Profile
 from schemas.results import Dataset, Plots, RawDataset
+from schemas.review import count_outcomes
 from schemas.rules import Rules
 from schemas.validation import Validation
 from tasks.cache_shards import cache_shards
@@ -123,6 +124,9 @@ def _log(validation: Validation, raw: RawDataset, quarantine_uri: str | None) ->
         f"{validation.truncation_note} in {quarantine_uri}" if quarantine_uri else "",
         ", ".join(f"{d.part} {d.name} {d.value:.3f}" for d in validation.drifts) or "drift not measured",
     )
+    if validation.corrections:
+        counts = count_outcomes(validation.corrections)
+        logger.info("corrections: %s", ", ".join(f"{number:,} {outcome}" for outcome, number in counts.items()))
     for finding in validation.findings:
         if finding.severity == "warning":
             logger.warning("%s: %s", finding.check, finding.message)

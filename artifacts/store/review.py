@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 
 from artifacts.store.store import Store
 from schemas.errors import StoreError
+from schemas.results import InboxFile
 from schemas.review import COLUMNS, Correction
 
 CORRECTIONS = "corrections.parquet"
 SUFFIX = ".parquet"
-KNOWN = ("item", "pixels", "part")
 
 
 def add(store: Store, entries: pd.DataFrame) -> None:
@@ -48,13 +48,18 @@ def _read_file(store: Store, name: str) -> pd.DataFrame:
         raise StoreError(message) from error
 
 
-def complete(store: Store, corrections: Sequence[Correction]) -> tuple[Correction, ...]:
-    """Return corrections with the pixels and the part that the queue has for their images."""
-    if not corrections:
-        return ()
+def complete(store: Store, files: Sequence[InboxFile]) -> tuple[InboxFile, ...]:
+    """Return an inbox's files; corrections get the pixels and the part that the queue has for their images."""
+    if not any(file.corrections for file in files):
+        return tuple(files)
     queue = read(store).sort_values("part", kind="stable")  # as a row of the data, if it was predicted, too
-    known: dict[str, Any] = {row["item"]: row for row in queue[[*KNOWN]].to_dict("records")}
-    return tuple(dataclasses.replace(one, **known.get(one.item, {})) for one in corrections)
+    known: dict[str, Any] = {row["item"]: row for row in queue[["item", "pixels", "part"]].to_dict("records")}
+
+    def completed(file: InboxFile) -> InboxFile:
+        found = tuple(dataclasses.replace(one, **known.get(one.item, {})) for one in file.corrections)
+        return dataclasses.replace(file, corrections=found)
+
+    return tuple(map(completed, files))
 
 
 def write_corrections(folder: Path, corrections: Sequence[Correction]) -> None:

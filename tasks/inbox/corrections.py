@@ -43,6 +43,8 @@ from tasks.validation.check_rows import CheckedPart
 
 ANSWERS: dict[str, int | None] = {name: int(name) for name in DIGIT_NAMES} | {NOT_A_DIGIT: None}
 EXPECTED = f"a digit, or {NOT_A_DIGIT}"
+MAX_COLUMNS = 100
+"""Columns from which on a table has pixels of its own, such as corrected rows of the quarantine."""
 MAX_SIDE = 1024
 """Pixels of a picture's side; the queue's pictures have fewer."""
 
@@ -146,7 +148,8 @@ def _is_table(path: Path) -> bool:
         if not is_text(file.read(SAMPLE_BYTES)):
             return False
     _, lines = read_sample(path)
-    return {"item", "label"} <= {*_header(lines)}
+    names = _header(lines)
+    return {"item", "label"} <= {*names} and len(names) < MAX_COLUMNS
 
 
 def _header(lines: list[str]) -> list[str]:

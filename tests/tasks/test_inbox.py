@@ -86,7 +86,7 @@ class InProcess:
 
 
 def read(base, inbox, rules=DEFAULT_RULES):
-    return read_inbox.read_inbox.fn(base, inbox, rules)
+    return read_inbox.read_inbox.fn(base, inbox, rules, Store(inbox.parent / "store"))
 
 
 def process(raw, rules=DEFAULT_RULES):

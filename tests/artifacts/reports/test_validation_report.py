@@ -8,6 +8,7 @@ import pytest
 from artifacts.reports import markdown, validation_report
 from artifacts.reports.markdown import Section
 from schemas.results import RawDataset
+from schemas.review import Correction
 from schemas.rules import Rules
 from tasks.validation import inspection, profiles
 
@@ -32,7 +33,8 @@ def test_report_names_rows_outcome_and_quarantine(validation):
 
 
 def test_body_has_the_sections_without_titles(validation):
-    validation = dataclasses.replace(validation, repairs=("scale",), notes=("made.csv: no header",))
+    done = (Correction("image-" + "0" * 16, 4, "Ada", "2026-01-01", "a.csv", outcome="added"),)
+    validation = dataclasses.replace(validation, repairs=("scale",), notes=("made.csv: no header",), corrections=done)
     texts = validation_report.body(validation, markdown.as_links, None)
     assert len(texts) == len(validation_report.SECTIONS)
     assert texts[1] == "- made.csv: no header"

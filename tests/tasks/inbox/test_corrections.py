@@ -55,7 +55,8 @@ def write_csv(path: Path, rows: dict[str, str], seconds: int = 0) -> Path:
 def inspect(base, *paths: Path, rules=DEFAULT_RULES, store=None):
     """Validate the source with files of corrections; return the outcomes by item, and the dataset."""
     found = [corrections.read(path) for path in paths]
-    completed = [review.complete(store, each) if store else each for each in found]
+    files = [InboxFile(path, is_accepted=True, corrections=each) for path, each in zip(paths, found, strict=True)]
+    completed = [file.corrections for file in (review.complete(store, files) if store else files)]
     validation, dataset = inspection.inspect(
         with_files(base, [], rules, tuple(one for each in completed for one in each)), rules, REFERENCE
     )

@@ -14,7 +14,8 @@ from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
 from schemas.images import InMemoryImages
 from schemas.prediction import PredictionBatch, Predictor
-from schemas.review import COLUMNS, Review
+from schemas.results import InboxFile
+from schemas.review import COLUMNS, Correction, Review
 from tasks.inbox import corrections
 from tasks.reviewing import entries, queue
 from tasks.validation import profiles
@@ -122,8 +123,9 @@ def test_the_queue_is_kept_in_folders_and_object_stores(kind, of_batch, tmp_path
     review.add(store, of_batch.head(0))
     assert len(store.review.names()) == 1
     assert review.read(store).equals(of_batch[[*COLUMNS]])
-    (found,) = review.complete(store, [corrections.Correction(of_batch["item"][0], 4, "Ada", "", "a.csv")])
-    assert found.pixels == PIXELS[4].tobytes()
+    correction = Correction(of_batch["item"][0], 4, "Ada", "", "a.csv")
+    (file,) = review.complete(store, [InboxFile(tmp_path / "a.csv", is_accepted=True, corrections=(correction,))])
+    assert file.corrections[0].pixels == PIXELS[4].tobytes()
 
 
 def test_a_damaged_file_of_the_queue_is_named(tmp_path):
@@ -134,7 +136,7 @@ def test_a_damaged_file_of_the_queue_is_named(tmp_path):
 
 
 def test_the_report_has_reasons_pictures_and_corrections(of_batch):
-    done = corrections.Correction("image-" + "0" * 16, 4, "Ada", "2026-01-01", "a.csv", outcome="added")
+    done = Correction("image-" + "0" * 16, 4, "Ada", "2026-01-01", "a.csv", outcome="added")
     text = review_report(
         Review(
             "store",
