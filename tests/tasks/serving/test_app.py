@@ -13,6 +13,7 @@ from PIL import Image
 
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
+from tasks.inbox import corrections
 from tasks.prediction.stream import predict_batch
 from tasks.serving.app import Settings
 from tasks.serving.batches import BatchPredictor
@@ -232,6 +233,7 @@ def test_a_correction_is_a_labelled_picture_in_the_inbox(client, digits, inbox):
     frames = [pictures.read(folder, DEFAULT_RULES).train for folder in inbox.iterdir()]
     assert sorted(labels_of(frame).item() for frame in frames) == [4, 4, 9]
     assert all((pixels_of(frame) == pixels_of(digits)[5]).all() for frame in frames)
+    assert sorted(one.label for folder in inbox.iterdir() for one in corrections.read(folder)) == [4, 4, 9]
 
 
 def test_without_an_inbox_corrections_are_refused(strict_client, digits):
