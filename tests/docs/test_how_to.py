@@ -72,7 +72,7 @@ def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script, mon
                 ended = run_script(flow, *flags)
                 assert ended.returncode == 0, f"{flow} {flags}: {ended.stderr}"
                 n_run += 1
-    assert n_run == 15
+    assert n_run == 14
     names = {"images": draw_digits(20, seed=5)[0]}
     exec(*code("mlflow", "python"), names)  # noqa: S102, the page's own
     assert names["labels"].shape == (20,)
