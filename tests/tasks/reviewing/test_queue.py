@@ -65,7 +65,7 @@ def test_doubtful_and_contradicted_predictions_are_queued(of_batch):
     assert of_batch["text"].tolist() == ["version 3 is 90.0% sure of 9", *["in 2 pieces"] * 4]
 
 
-def test_the_worst_of_each_reason_take_turns_and_corrected_ones_are_left_out(of_batch):
+def test_the_worst_take_turns_and_corrected_ones_are_left_out(of_batch):
     ranked = queue.rank(of_batch, [])
     assert ranked["origin"].tolist() == ["scans 4.png", "scans 1.png", "scans 3.png", "scans 2.png"]
     assert ranked["reasons"].tolist() == ["disagreement", "abstained", "outlier", "abstained, outlier"]
