@@ -136,12 +136,11 @@ def findings(results: Sequence[CheckResult]) -> str:
     return table(["severity", "check", "finding"], rows, left=3) if rows else "No problems found."
 
 
-def corrections(files: Sequence[Mapping[str, object]]) -> str:
-    """Format what became of each file's corrections, with who wrote it and when."""
-    if not files:
-        return ""
-    rows = [[one["file"], one["by"], one["when"], *(one.get(outcome, 0) for outcome in OUTCOMES)] for one in files]
-    return table(["corrections in", "by", "when", *OUTCOMES], rows, left=3)
+def corrections(files: Sequence[Mapping[str, str | int]]) -> str:
+    """Format what became of each file's corrections, with who wrote it and when (UTC)."""
+    outcomes = [outcome for outcome in OUTCOMES if any(outcome in one for one in files)]
+    rows = [[one["file"], one["by"], str(one["when"])[:19], *(one.get(name, 0) for name in outcomes)] for one in files]
+    return table(["corrections in", "by", "when", *outcomes], rows, left=3) if files else ""
 
 
 def drift(drifts: Sequence[Drift], reference: str) -> str:

@@ -150,4 +150,4 @@ def test_the_report_has_reasons_pictures_and_corrections(of_batch):
     )
     assert "| abstained | the version that predicted it abstained | 2 |" in text
     assert "![The first images](review.png)" in text
-    assert "| a.csv | Ada | 2026-01-01 | 0 | 0 | 1 |" in text
+    assert "| a.csv | Ada | 2026-01-01 | 1 |" in text
