@@ -10,7 +10,7 @@ import argparse
 import io
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +27,7 @@ from tasks.sources.pictures import decode_picture
 
 PAGE = Path(__file__).with_suffix(".md")
 SEEDS = {"train": 7, "test": 2024}
-N_PICTURES, N_SEVERAL = 1000, 300
+N_PICTURES, N_SEVERAL, N_BLANK = 1000, 300, 300
 FINE = 6
 """Pixels of a drawing of which the pen's path is taken, for each of MNIST's."""
 INKED = 90
@@ -50,7 +50,7 @@ pictures have several. The conversion was tuned on training digits with another 
 {table}
 
 Of pictures of one digit, {alarms} are refused as several. Of pictures of two to four digits beside each other, some of
-which touch, {caught} are.
+which touch, {caught} are. Of papers without a digit or a frame, {blank} become blank images, which aren't predicted.
 """
 
 Floats = NDArray[np.float32]
@@ -101,6 +101,7 @@ def measure(store: Store, part: str) -> str:
     several = [
         _read(photograph(images[random.integers(len(images), size=n)], Kind.draw(random), random)) for n in counts
     ]
+    blank = [_read(photograph([], replace(Kind.draw(random), around="nothing"), random)) for _ in range(N_BLANK)]
     champion = predictor(store, store.resolve_version())
     pixels = np.stack([np.zeros(images[0].size, np.uint8) if isinstance(item, str) else item for item in found])
     probabilities = champion.probabilities(pixels)
@@ -121,6 +122,7 @@ def measure(store: Store, part: str) -> str:
         table="\n".join(lines),
         alarms=f"{n_alarms:,} of {N_PICTURES:,}",
         caught=f"{n_caught:,} of {N_SEVERAL:,}",
+        blank=f"{sum(not isinstance(item, str) and not item.any() for item in blank):,} of {N_BLANK:,}",
     )
 
 
@@ -208,7 +210,7 @@ def thin(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _draw_ink(paths: list[list[Floats]], side: int, kind: Kind, random: np.random.Generator) -> tuple[Floats, float]:
     """Return how much ink covers each pixel, and a digit's length."""
     on_table = kind.around == "table"
-    length = side * random.uniform(0.3, 0.45 if on_table else 0.75) / (1 if len(paths) == 1 else 1.05 * len(paths))
+    length = side * random.uniform(0.3, 0.45 if on_table else 0.75) / (1.05 * len(paths) if len(paths) > 1 else 1)
     narrow, wide = (int(word) for word in kind.pen.replace(" px", "").split(" to "))
     pen = min(math.exp(random.uniform(math.log(narrow), math.log(wide))), length * MAX_PEN)
     turn = math.radians(random.uniform(-10, 10))

@@ -181,6 +181,12 @@ def parquet_of_lists(frame: pd.DataFrame, folder: Path) -> Path:
     return path
 
 
+def parquet_of_bytes(frame: pd.DataFrame, folder: Path) -> Path:
+    path = folder / "rows.parquet"
+    pq.write_table(pa.table({"image": list(map(bytes, pixels_of(frame))), "label": labels_of(frame)}), path)
+    return path
+
+
 def parquet_of_pictures(frame: pd.DataFrame, folder: Path) -> Path:
     """Write what Hugging Face's datasets are; only digits like MNIST's are read as written."""
     path = folder / "rows.parquet"
@@ -224,6 +230,14 @@ def libsvm(frame: pd.DataFrame, folder: Path) -> Path:
     sklearn.datasets.dump_svmlight_file(
         pixels_of(frame).astype(float), labels_of(frame).astype(float), str(path), zero_based=False
     )
+    return path
+
+
+def libsvm_of_all_pixels(frame: pd.DataFrame, folder: Path) -> Path:
+    path = folder / "rows.libsvm"
+    rows = zip(labels_of(frame), pixels_of(frame), strict=True)
+    lines = [f"{label} {' '.join(f'{number}:{value}' for number, value in enumerate(row, 1))}\n" for label, row in rows]
+    path.write_text("".join(lines))
     return path
 
 
@@ -271,6 +285,8 @@ TABLES: dict[str, Callable[[pd.DataFrame, Path], Path]] = {
     "parquet": parquet,
     "parquet of int64": parquet_of_int64,
     "parquet of lists": parquet_of_lists,
+    "parquet of bytes": parquet_of_bytes,
+    "libsvm of all pixels": libsvm_of_all_pixels,
     "feather": feather,
     "arrow stream": arrow_stream,
     "idx": idx,

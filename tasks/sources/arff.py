@@ -16,7 +16,7 @@ from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.columns import Layout, find_layout
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, concatenate
+from tasks.sources.frames import Frames, collect
 
 BLOCK_BYTES = 8 << 20
 MAX_HEADER_BYTES = 1 << 20
@@ -25,7 +25,7 @@ NUMERIC = ("numeric", "real", "integer")
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    return Frames(concatenate(list(_read(path, rules, rules.max_expanded_mib))))
+    return collect(_read(path, rules, rules.max_expanded_mib))
 
 
 def check(path: Path, rules: InputRules) -> None:
@@ -34,10 +34,9 @@ def check(path: Path, rules: InputRules) -> None:
         find_layout(path, _read_header(path, file), rules).check_labelled(rules)
 
 
-def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a file block by block, without a limit on its expanded size."""
-    for frame in _read(path, rules, max_mib=None):
-        yield from (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
+    return _read(path, rules, max_mib=None)
 
 
 def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.DataFrame]:

@@ -19,7 +19,7 @@ from tasks.sources.files import check_expanded
 from tasks.sources.frames import Frames, image_batches, images_to_frame
 from tasks.sources.labels import parse_labels
 from tasks.sources.parts import WORDS, PartName, choose_parts, note_left_out, part_of
-from tasks.sources.sizes import SIDES, check_side
+from tasks.sources.sizes import SIDES, check_size
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
@@ -90,7 +90,7 @@ def array_batches(arrays: Arrays, rules: InputRules, n_rows: int) -> Iterator[pd
     elif _layout(shapes[pair.images]) is None:
         raise InputError(f"{arrays.path}: expected {pair.images} as (rows, 28, 28), got {shapes[pair.images]}")
     else:
-        check_side(f"{arrays.path}, {pair.images}", _side(shapes[pair.images]), rules)
+        check_size(f"{arrays.path}, {pair.images}", _n_pixels(shapes[pair.images]), rules)
     yield from image_batches(_image_rows(arrays, pair.images, shapes[pair.images], n_rows), labels)
 
 
@@ -173,14 +173,13 @@ def _check_shapes(path: Path, names: tuple[str, str], shapes: Mapping[str, Shape
     axis = _layout(pixels)
     if axis is None or not _are_labels(labels, pixels[axis]):
         raise InputError(f"{path}: {names[0]} is {pixels} and {names[1]} {labels}; expected (rows, 28, 28) and (rows,)")
-    check_side(f"{path}, {names[0]}", _side(pixels), rules)
+    check_size(f"{path}, {names[0]}", _n_pixels(pixels), rules)
     return pixels[axis]
 
 
-def _side(shape: Shape) -> int:
-    """Return the side of the images in an array."""
-    axis = _layout(shape)
-    return math.isqrt(math.prod(shape[:-1] if axis else shape[1:]))
+def _n_pixels(shape: Shape) -> int:
+    """Return the number of pixels of each image in an array."""
+    return math.prod(shape[:-1] if _layout(shape) else shape[1:])
 
 
 def _layout(shape: Shape) -> int | None:
@@ -210,7 +209,7 @@ def _to_rows(pixels: Array) -> Array:
 def _to_labels(labels: Array, n_rows: int, where: str) -> Array:
     """Return one label a row, given as a number or text, or in one-hot encoding."""
     if labels.dtype.kind in TEXT_KINDS:
-        labels = parse_labels(labels, where)
+        labels = parse_labels(labels.ravel().tolist(), where).reshape(labels.shape)
     if labels.size == n_rows:
         return labels.reshape(n_rows)
     one_hot = labels.squeeze()

@@ -13,12 +13,12 @@ from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.columns import find_layout
 from tasks.sources.files import ARROW, check_expanded, open_regular
-from tasks.sources.frames import Frames, concatenate
+from tasks.sources.frames import Frames, collect
 
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    return Frames(concatenate(list(_read(path, rules, rules.max_expanded_mib))))
+    return collect(_read(path, rules, rules.max_expanded_mib))
 
 
 def check(path: Path, rules: InputRules) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
@@ -29,7 +28,7 @@ from tasks.sources.frames import (
 )
 from tasks.sources.labels import parse_labels
 from tasks.sources.picture_formats import is_picture
-from tasks.sources.sizes import PIXEL_COUNTS, check_side
+from tasks.sources.sizes import PIXEL_COUNTS, check_size
 
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
 THREADS = 2
@@ -52,7 +51,7 @@ class Layout(NamedTuple):
     def check_labelled(self, rules: InputRules) -> None:
         """Raise InputError unless there is a label, and 784 pixels or an image."""
         if not self.has_images and self._has_other_size:
-            check_side(str(self.path), math.isqrt(len(self.names) - 1), rules)
+            check_size(str(self.path), len(self.names) - 1, rules)
         elif not self.has_images:
             check_labelled(self._standard_names, self.path)
         elif not self.has_label:
@@ -77,7 +76,7 @@ class Layout(NamedTuple):
         if self.has_text_label:
             batch = batch.set_column(0, self.names[0], pa.array(self._read_labels(batch)))
         if self._has_other_size:
-            check_side(str(self.path), math.isqrt(len(self.names) - 1), rules)
+            check_size(str(self.path), len(self.names) - 1, rules)
             labels, *pixels = (np.asarray(column, np.float64) for column in narrow(batch).columns)
             return images_to_frame(np.stack(pixels, axis=1), labels, index)
         return table_to_frame(narrow(batch).rename_columns(self._standard_names), first_row)
@@ -95,8 +94,7 @@ class Layout(NamedTuple):
         values = batch.column(0)
         if not self.has_text_label:
             return np.asarray(values)
-        texts = np.array(["nan" if text is None else str(text) for text in values.to_pylist()], np.str_)
-        return parse_labels(texts, f"{self.path}, column {self.names[0]}")
+        return parse_labels(values.to_pylist(), f"{self.path}, column {self.names[0]}")
 
 
 def find_layout(path: Path, schema: pa.Schema, rules: InputRules) -> Layout:
@@ -190,7 +188,7 @@ def _flatten(column: pa.Array, where: str, rules: InputRules) -> NDArray[np.gene
     if not _is_number(column.type) or (n_rows and n_values not in PIXEL_COUNTS):
         raise InputError(f"{where}: expected lists of {PIXEL_COUNT} numbers in every row, or of 28 lists of 28")
     n_values = n_values if n_rows else PIXEL_COUNT
-    check_side(where, math.isqrt(n_values), rules)
+    check_size(where, n_values, rules)
     return np.asarray(column.to_numpy(zero_copy_only=False)).reshape(n_rows, n_values)
 
 

@@ -79,7 +79,7 @@ class _Arrays(NamedTuple):
 @contextmanager
 def _open(path: Path, rules: InputRules) -> Iterator[_Arrays]:
     with open_regular(path) as file:
-        is_hdf5 = files.is_hdf5(file.read(1024))
+        is_hdf5 = files.is_hdf5(file.read(files.HEAD))
     try:
         if is_hdf5:
             with _open_hdf5(path) as datasets:

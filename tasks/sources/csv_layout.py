@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,8 +49,9 @@ MAX_LABELS = 100
 class Layout(NamedTuple):
     """The layout of a file.
 
-    `names` has all columns, `data` the positions of those to read: the label, if there is one, then the pixels. The
-    first `n_skip` lines aren't rows; `header` is the header's line. `note` says what was guessed.
+    `names` has all columns, `data` the positions of those to read: the label, if there is one, then the pixels. With
+    `has_text_label`, labels may be words. The first `n_skip` lines aren't rows; `header` is the header's line. `note`
+    says what was guessed.
     """
 
     form: TextForm
@@ -60,6 +62,7 @@ class Layout(NamedTuple):
     names: list[str]
     data: list[int]
     has_label: bool
+    has_text_label: bool
     note: str
 
     @property
@@ -107,6 +110,7 @@ def read_layout(path: Path, rules: InputRules) -> Layout:
         names=names,
         data=data,
         has_label=has_label,
+        has_text_label=has_label and _is_text(begin, data[0]),
         note=_note(begin, names, data, has_label=has_label),
     )
 
@@ -220,7 +224,7 @@ def _check_pixels(  # noqa: PLR0913, what is known of the columns
     data_names = [names[position] for position in data]
     pixel_names = data_names[has_label:]
     if len(pixel_names) in sizes.PIXEL_COUNTS and (is_set or is_pixel_order(pixel_names)):
-        sizes.check_side(str(path), math.isqrt(len(pixel_names)), rules)
+        sizes.check_size(str(path), len(pixel_names), rules)
         return
     hint = "" if has_label else ", or --label-column"
     if len(data) == PIXEL_COUNT + len(CLASSES):
@@ -289,6 +293,13 @@ def _cell(line: bytes, position: int, n_columns: int, separator: bytes) -> float
     text = cells[number].decode("ascii", "replace").strip(' "') if number < len(cells) else ""
     value = parse_number(text.replace(",", "."))
     return (np.inf if text else np.nan) if value is None else value
+
+
+def _is_text(begin: _Beginning, position: int) -> bool:
+    """Check whether a column's cell in the first row is text."""
+    row = next((line for line in islice(begin.lines, begin.n_skip, None) if line.strip()), "")
+    cell = _cell(row.encode("utf-8", "surrogateescape"), position, len(begin.fields), begin.separator.encode())
+    return math.isinf(cell)
 
 
 def _choose_label(*columns: NDArray[np.float64]) -> int | None:

@@ -21,7 +21,8 @@ from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
 from schemas.rules import InputRules, Rules
 from tasks.sources.csv_layout import Layout, parse_number, read_layout
 from tasks.sources.csv_text import read_blocks
-from tasks.sources.frames import Frames, concatenate, images_to_frame, table_to_frame
+from tasks.sources.frames import Frames, collect, images_to_frame, table_to_frame
+from tasks.sources.labels import parse_label, parse_labels
 
 THREAD_BYTES = 4 << 20
 """Bytes of a block that one of pyarrow's threads parses at a time."""
@@ -29,11 +30,7 @@ THREAD_BYTES = 4 << 20
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    frames = list(_read(path, rules, rules.max_expanded_mib))
-    notes = [note for frame in frames for note in frame.attrs.get("notes", ())]
-    for frame in frames:
-        frame.attrs.clear()
-    return Frames(concatenate(frames), notes=tuple(notes))
+    return collect(_read(path, rules, rules.max_expanded_mib))
 
 
 def check(path: Path, rules: InputRules) -> None:
@@ -85,7 +82,7 @@ def _parse(path: Path, block: bytes, layout: Layout, n_lines: int) -> tuple[pa.T
         table = _read_table(block, layout, pa.uint8(), threads=True)
         if len(table) == _count_rows(block) and not any(column.null_count for column in table.columns):
             return table, 0
-    except pa.ArrowInvalid:
+    except (pa.ArrowInvalid, InputError):
         pass  # other numbers than bytes, or a fault
     block, n_left_out = _blank_lines(block, layout)
     if n_left_out:
@@ -95,7 +92,7 @@ def _parse(path: Path, block: bytes, layout: Layout, n_lines: int) -> tuple[pa.T
         fault = (
             None if len(table) == _count_rows(block) else "lines without a row"
         )  # an open quotation mark swallows lines
-    except pa.ArrowException as error:
+    except (pa.ArrowException, InputError) as error:
         table, fault = None, first_line(error)
     if fault:
         raise InputError(f"{path}, {_locate_fault(block, layout, n_lines, fault)}")
@@ -118,19 +115,24 @@ def _count_rows(block: bytes) -> int:
 def _read_table(block: bytes, layout: Layout, dtype: pa.DataType, *, threads: bool) -> pa.Table:
     names = [f"{position}" for position in range(len(layout.names))]
     data = [names[position] for position in layout.data]
-    return pyarrow.csv.read_csv(
+    types = dict.fromkeys(data, dtype) | (dict.fromkeys(data[:1], pa.string()) if layout.has_text_label else {})
+    table = pyarrow.csv.read_csv(
         io.BytesIO(block),
         read_options=pyarrow.csv.ReadOptions(
             use_threads=threads, block_size=THREAD_BYTES if threads else len(block) + 1, column_names=names
         ),
         parse_options=pyarrow.csv.ParseOptions(delimiter=layout.separator),
         convert_options=pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(data, dtype),
+            column_types=types,
             include_columns=data,
             strings_can_be_null=True,
             decimal_point=layout.decimal_point,
         ),
     )
+    if layout.has_text_label:
+        labels = parse_labels(table[0].to_pylist(), "labels")
+        return table.set_column(0, data[0], pa.array(labels).cast(dtype))
+    return table
 
 
 def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str:
@@ -150,7 +152,8 @@ def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str
                 return f"line {number}: {expected}, got {len(fields)}"
             for position in layout.data:
                 value = fields[position]
-                is_number = parse_number(value.replace(layout.decimal_point, ".")) is not None
+                parse = parse_label if layout.has_text_label and position == layout.data[0] else parse_number
+                is_number = parse(value.replace(layout.decimal_point, ".")) is not None
                 if not (is_number or value.strip() in nulls):
                     return f"line {number}, column {names[position]}: expected a number, got {value[:40]!r}"
     return f"lines {n_lines + 1} to {n_lines + len(lines)}: not readable as CSV ({fault})"

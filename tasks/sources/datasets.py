@@ -81,7 +81,7 @@ def find_format(source: str, expected: str = "") -> Format:
             shards.check(source)
             return SHARDS
         if path.is_dir():
-            raise InputError(f"{path}: no known format; expected a folder with {formats.folder_layouts()}")
+            raise InputError(f"{path}: {formats.describe_folder(path)}")
         file_format = formats.find_file_format(path, expected)
     except OSError as error:
         raise InputError(f"{source}: {files.unreadable(error)}; {expected}") from error

@@ -34,6 +34,8 @@ IDX_NAME = re.compile(r"(?<![a-z])(train|t10k|test)[-_.]?(images?|labels?)[-_.]i
 DIGIT_NAMES = tuple(str(label) for label in CLASSES)
 SYSTEM_ENTRIES = {"Thumbs.db", "desktop.ini", "__MACOSX"}
 
+HEAD = 1024
+"""Number of first bytes by which a file's format is recognised."""
 PIECE_BYTES = 1 << 20
 DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""

@@ -42,6 +42,7 @@ FOREIGN: tuple[Foreign, ...] = (
     Foreign(matches(rb"\{\s*(\"|\})"), "JSON lines or a JSON object", f"{TO_CSV}(…, lines=True)"),
     Foreign(matches(rb"\[\s*[\[{\"\d]"), "JSON", TO_CSV),
     Foreign(starts(b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"), "a pickle, which may run code", ARRAYS),
+    Foreign(matches(rb"p[1-6]\s"), "a PBM, PGM or PPM picture", "save it as PNG"),
     Foreign(starts(b"%PDF"), "a PDF", "save its pictures as PNG"),
     Foreign(starts(b"\xd0\xcf\x11\xe0"), "an Excel or Word file of before 2007", "save the table as CSV"),
     Foreign(starts(b"SQLite format 3"), "an SQLite database", "export the table as CSV"),

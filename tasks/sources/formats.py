@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     from tasks.sources.frames import Frames
 
-HEAD = 1024
-"""Number of first bytes by which a file's format is recognised."""
 Image = tuple[str, Path, int | None]
 """A file of one image: its name, path and, if it is known, label."""
 OnFault = Callable[[Image, InputError], "pd.DataFrame"]
@@ -47,7 +45,7 @@ class Format:
     reader: str
     layout: str
     file: str = ""
-    """The word for such a file in help texts: `.npz`, as in "an .npz file". Empty if it is never a file."""
+    """The words for such a file in help texts: `.npz`, as in "an .npz file". Empty if it is never a file."""
     folder: str = ""
     """The word for the contents of such a folder in help texts. Empty if it is never a folder."""
     matches_file: Callable[[bytes], bool] | None = None
@@ -102,7 +100,7 @@ ARCHIVE = Format(
     "archive",
     "",
     "any of these in a zip or tar archive, or compressed by gzip, bzip2 or xz",
-    file=".zip",
+    file=".zip, .tar.gz",
     matches_file=files.is_archive,
     may_be_compressed=True,
 )
@@ -271,7 +269,7 @@ def find_file_format(path: Path, expected: str) -> Format:
     compressed = files.is_compressed(path)
     try:
         with files.open_expanded(path) as file:
-            head = file.read(HEAD)
+            head = file.read(files.HEAD)
     except files.DAMAGED:
         if not compressed:
             raise
@@ -295,10 +293,10 @@ def find_shard_format(path: Path) -> Format:
     return file_format
 
 
-def folder_layouts() -> str:
-    """Return the layouts of folders that can be trained on, for error messages."""
-    layouts = [fmt.layout.replace("`", "") for fmt in FORMATS if fmt.folder]
-    return _either([*layouts, SHARDS.name])
+def describe_folder(folder: Path) -> str:
+    """Return what a folder without a format holds, and what is needed instead, for error messages."""
+    expected = f"expected a folder of {_folders()}, or shards"
+    return parts.picture_fault(folder) or f"no known format; {expected}"
 
 
 def _built_in_names() -> str:
@@ -316,7 +314,7 @@ def _folders() -> str:
 def _source_cell(fmt: Format) -> str:
     if fmt.built_in:
         return f"`{fmt.name}`"
-    return f"a folder of {fmt.folder}" if fmt.folder else f"`{fmt.file}`"
+    return f"a folder of {fmt.folder}" if fmt.folder else f"`{fmt.file}`".replace(", ", "`, `")
 
 
 def _either(words: Sequence[str]) -> str:

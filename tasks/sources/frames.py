@@ -167,6 +167,13 @@ def image_batches(
         start = stop
 
 
+def collect(frames: Iterable[pd.DataFrame]) -> Frames:
+    """Return the rows of several frames to train on, with the notes in their `attrs`."""
+    frames = list(frames)
+    notes = [note for frame in frames for note in frame.attrs.pop("notes", ())]
+    return Frames(concatenate(frames), notes=tuple(notes))
+
+
 def concatenate(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """Return one frame with the rows of several; a single one isn't copied."""
     return frames[0] if len(frames) == 1 else pd.concat(frames)

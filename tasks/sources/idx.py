@@ -28,7 +28,7 @@ from tasks.sources.files import (
 )
 from tasks.sources.frames import Frames, image_batches, images_to_frame
 from tasks.sources.parts import PartName
-from tasks.sources.sizes import SIDES, check_side
+from tasks.sources.sizes import SIDES, check_size
 
 Array = NDArray[np.generic]
 Shape = tuple[int, ...]
@@ -70,7 +70,7 @@ def read(folder: Path, rules: Rules) -> Frames:
 def check(folder: Path, rules: InputRules) -> None:
     """Raise InputError unless there is one file for each role, with its header."""
     for files in _find_parts(folder):
-        _check_side(files[0], rules)
+        _check_size(files[0], rules)
         for path, content in zip(files, LAYOUTS, strict=True):
             with reading(path) as file:
                 _read_header(path, content, file)
@@ -87,7 +87,7 @@ def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame
         images = files[part, "images"]
         if labels_file := files.get((part, "labels")):
             labels = _read_labels(labels_file, images, n_rows)
-    _check_side(images, rules)
+    _check_size(images, rules)
     yield from image_batches(_read_rows(images, "images", n_rows), labels)
 
 
@@ -121,13 +121,13 @@ def _are_equal(path: Path, other: Path) -> bool:
         return have_equal_content(path, other)
 
 
-def _check_side(path: Path, rules: InputRules) -> None:
+def _check_size(path: Path, rules: InputRules) -> None:
     with reading(path) as file:
-        check_side(str(path), math.isqrt(math.prod(_read_header(path, "images", file).shape)), rules)
+        check_size(str(path), math.prod(_read_header(path, "images", file).shape), rules)
 
 
 def _read_part(images: Path, labels_file: Path, rules: Rules) -> pd.DataFrame:
-    _check_side(images, rules)
+    _check_size(images, rules)
     [pixels] = _read_rows(images, "images", max_mib=rules.max_expanded_mib)
     [labels] = _read_labels(labels_file, images, max_mib=rules.max_expanded_mib)
     return images_to_frame(pixels, labels)

@@ -13,7 +13,7 @@ from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, images_to_frame
+from tasks.sources.frames import Frames, collect, images_to_frame
 
 ROW_BYTES = PIXEL_COUNT * 8
 CENTRE = 14.0
@@ -24,26 +24,20 @@ MIN_MARGIN = 0.2
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    frame = _read(path, rules.max_expanded_mib)
-    return Frames(frame, notes=tuple(frame.attrs.pop("notes")))
+    return collect(batches(path, rules, 1))
 
 
 def check(path: Path, _rules: InputRules) -> None:
     """Do nothing: a file that is recognised has labels."""
 
 
-def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
     """Read a file at once; it is text, several times as large as its pixels."""
-    frame = _read(path, rules.max_expanded_mib)
-    return (frame.iloc[start : start + n_rows] for start in range(0, len(frame), n_rows))
-
-
-def _read(path: Path, max_mib: int) -> pd.DataFrame:
     from sklearn.datasets import load_svmlight_file
 
     with reading(path) as file:
         n_rows = sum(1 for _ in file)
-    check_expanded(path, n_rows * ROW_BYTES, max_mib)
+    check_expanded(path, n_rows * ROW_BYTES, rules.max_expanded_mib)
     try:
         with reading(path) as file:
             table, labels = load_svmlight_file(file, n_features=PIXEL_COUNT + 1, zero_based=True)
@@ -53,7 +47,7 @@ def _read(path: Path, max_mib: int) -> pd.DataFrame:
     first = _first_number(path, table.indices, np.abs(pixels).sum(axis=0))
     frame = images_to_frame(pixels[:, first : first + PIXEL_COUNT], np.asarray(labels))
     frame.attrs["notes"] = [f"pixels are counted from {first}"]
-    return frame
+    yield frame
 
 
 def _first_number(path: Path, numbers: NDArray[np.integer], ink: NDArray[np.float64]) -> int:

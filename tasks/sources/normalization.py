@@ -78,7 +78,7 @@ def _find_digit(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _digits(brightness: NDArray[np.float32]) -> list[photos.Mask]:
     ink = photos.subtract_background(photos.crop_to_paper(photos.resample(brightness)))
-    return photos.digits(photos.ink_mask(ink, MIN_CONTRAST / 255))
+    return photos.digits(ink, photos.ink_mask(ink, MIN_CONTRAST / 255))
 
 
 def _fit(digit: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.columns import Layout, find_layout
 from tasks.sources.files import check_declared, check_expanded
-from tasks.sources.frames import Frames, concatenate
+from tasks.sources.frames import Frames, collect
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 16
@@ -28,7 +28,7 @@ DAMAGED = pa.ArrowException, OSError, ValueError, KeyError, MemoryError
 
 def read(path: Path, rules: Rules) -> Frames:
     """Read all rows of a file."""
-    return Frames(concatenate(list(_read(path, BATCH_ROWS, rules, rules.max_expanded_mib, threads=True))))
+    return collect(_read(path, BATCH_ROWS, rules, rules.max_expanded_mib, threads=True))
 
 
 def check(path: Path, rules: InputRules) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Literal, TypeVar
 
 from schemas.counts import count
-from tasks.sources.files import DIGIT_NAMES, entries, has_label_folders, is_hidden
+from tasks.sources.files import DIGIT_NAMES, HEAD, entries, has_label_folders, is_hidden, open_regular
+from tasks.sources.picture_formats import is_picture
 
 PartName = Literal["train", "test", "validation"]
 WORDS: dict[PartName, str] = {
@@ -67,6 +68,26 @@ def part_folders(folder: Path) -> list[tuple[PartName, Path]]:
 def is_picture_folder(folder: Path) -> bool:
     """Check whether a folder, or one of its parts, has subfolders named 0 to 9."""
     return any(map(has_label_folders, (folder, *(root for _, root in part_folders(folder)))))
+
+
+def picture_fault(folder: Path) -> str:
+    """Return why pictures in a folder have no labels, and what to do; "" if there are none."""
+    root = root_of(folder)
+    for part in (root, *(part_root for _, part_root in part_folders(root))):
+        children = [child for child in entries(part) if not is_ignored(child)]
+        if any(map(_is_picture, children[:MAX_CHILDREN])):
+            return "pictures without labels; put them into subfolders named 0 to 9"
+        named = [child.name for child in children if child.is_dir() and any(map(_is_picture, entries(child)[:1]))]
+        if named:
+            return f"pictures in subfolders {', '.join(named[:3])}{', …' if named[3:] else ''}; name them 0 to 9"
+    return ""
+
+
+def _is_picture(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with open_regular(path) as file:
+        return is_picture(file.read(HEAD))
 
 
 def choose_parts(

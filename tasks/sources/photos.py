@@ -60,6 +60,10 @@ MAX_FRAME = 0.5
 """Share of a frame and what is in it that the frame itself covers at most."""
 MIN_LENGTH = 0.15
 """Length of a digit at least, as a share of the picture's, for what touches the picture's edge to be left out."""
+MIN_DIGIT = 0.07
+"""Length of a digit at least, as such a share: shorter pieces alone are grain."""
+MIN_EDGE = 0.03
+"""Change of ink from a pixel to the next at the edges of strokes at least; what light leaves of a shadow is softer."""
 SPECK = 0.12
 """Length of a speck at most, as a share of the longest piece."""
 DIGIT = 0.5
@@ -210,20 +214,29 @@ def ink_mask(ink: Floats, min_contrast: float) -> Mask:
     return ink > max(THRESHOLD * level, min(NOISE * grain, 0.7 * level))
 
 
-def digits(mask: Mask) -> list[Mask]:
-    """Return the mask of each digit, without specks, frames and what the picture's edge cuts off."""
+def digits(ink: Floats, mask: Mask) -> list[Mask]:
+    """Return the mask of each digit, without soft edges, specks, lines, frames and what the picture's edge cuts off."""
     pieces, n_pieces = ndimage.label(mask, np.ones((3, 3)))
     boxes = ndimage.find_objects(pieces)
     lengths = np.array([_length(box) for box in boxes])
-    kept = [number for number in range(n_pieces) if not _is_frame(pieces, number, boxes)]
+    sharp = _edges(ink, mask, pieces, n_pieces) >= MIN_EDGE
+    kept = [number for number in np.flatnonzero(sharp) if not _spans(boxes[number], mask.shape)]
+    kept = [number for number in kept if not _is_frame(pieces, number, boxes)]
     inside = [number for number in kept if not _touches(boxes[number], mask.shape)]
     if inside and lengths[inside].max() > MIN_LENGTH * max(mask.shape):
         kept = inside
-    if not kept:
+    longest = lengths[kept].max(initial=0)
+    if longest < MIN_DIGIT * max(mask.shape):
         return []
-    longest = lengths[kept].max()
     kept = [number for number in kept if lengths[number] >= SPECK * longest]
     return _group(np.isin(pieces, np.array(kept) + 1), longest)
+
+
+def _edges(ink: Floats, mask: Mask, pieces: NDArray[np.int32], n_pieces: int) -> NDArray[np.floating]:
+    """Return how much the ink changes at the edge of each piece."""
+    edge = np.where(mask & ~ndimage.binary_erosion(mask), pieces, 0)
+    change = ndimage.gaussian_gradient_magnitude(ink, 1)
+    return np.asarray(ndimage.median(change, edge, np.arange(1, n_pieces + 1)))
 
 
 def _group(mask: Mask, longest: float) -> list[Mask]:
@@ -264,6 +277,11 @@ def _length(box: Box) -> int:
 
 def _touches(box: Box, shape: tuple[int, ...]) -> bool:
     return any(part.start == 0 or part.stop == side for part, side in zip(box, shape, strict=True))
+
+
+def _spans(box: Box, shape: tuple[int, ...]) -> bool:
+    """Check whether a piece goes from edge to edge, as printed lines do; a digit cropped to its ink gets a margin."""
+    return any(part.start == 0 and part.stop == side for part, side in zip(box, shape, strict=True))
 
 
 def _is_frame(pieces: NDArray[np.int32], number: int, boxes: list[Box]) -> bool:

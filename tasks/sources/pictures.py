@@ -19,6 +19,7 @@ from schemas.rules import InputRules, Rules
 from schemas.text import printable
 from tasks.sources.files import (
     DIGIT_NAMES,
+    HEAD,
     MAX_RATIO,
     check_declared,
     check_inside,
@@ -35,7 +36,6 @@ from tasks.sources.normalization import SeveralDigitsError, normalize
 from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders
 from tasks.sources.picture_formats import HEIC, NAMES, PILLOW_NAMES
 
-HEAD = 1024
 PREDICTED_PARTS: tuple[PartName, ...] = ("test", "train", "validation")
 MAX_PIXELS_PER_BYTE = 8 * MAX_RATIO
 """Of one bit each, in a PNG."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,9 @@ SIDES = (8, 16, 20, SIDE, 32)
 PIXEL_COUNTS = {side * side for side in SIDES}
 
 
-def check_side(where: str, side: int, rules: InputRules) -> None:
+def check_size(where: str, n_pixels: int, rules: InputRules) -> None:
     """Raise InputError for images of another known size unless `--repair resize` is requested."""
+    side = math.isqrt(n_pixels)
     if side != SIDE and "resize" not in rules.repair:
         raise InputError(f"{where}: images of {side} × {side} pixels; 28 × 28 are needed: --repair resize")
 

@@ -416,7 +416,7 @@ SOURCES = {
     "nothing": ("", "the source is empty"),
     "an address of nothing": ("s3://", "incomplete address; write it like s3://bucket/digits"),
     "an address with a slash too few": ("s3:/bucket/digits", "incomplete address"),
-    "a folder without classes": ("folder", "no known format; expected a folder with .*IDX files"),
+    "a folder without classes": ("folder", "no known format; expected a folder of .*IDX files"),
     "a picture in place of a folder": ("picture.png", r"a file without labels \(picture\)"),
     "an old zip with other things": ("other.zip", "an archive without data"),
     "an empty zip": ("empty.zip", "an archive without data"),

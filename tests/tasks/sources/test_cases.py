@@ -4,12 +4,14 @@
 import gzip
 import io
 import pickle
+import struct
 import tarfile
 import zipfile
 from pathlib import Path
 
 import h5py
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -68,6 +70,8 @@ def idx(*names):
         for number, name in enumerate(names):
             (path / name).parent.mkdir(parents=True, exist_ok=True)
             content = contents[number % 4]
+            if "idx4" in name:
+                content = struct.pack(">5I", 0x804, *images(parts[0]).shape, 1) + content[16:]
             (path / name).write_bytes(gzip.compress(content) if name.endswith(".gz") else content)
 
     return write
@@ -80,6 +84,11 @@ def zipped(**members):
                 archive.writestr(name.replace("__", "/"), content)
 
     return write
+
+
+def table(change):
+    """Return a writer of a Parquet table."""
+    return lambda parts, path: change(parts[0]).to_parquet(path / "rows.parquet")
 
 
 IDX = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
@@ -131,6 +140,20 @@ READ = {
     "train and val": (pictures("train", "val"), 2),
     "an outer folder": (pictures("mnist_png/train", "mnist_png/test"), 2),
     "a folder in a part": (pictures("trainingSet/trainingSet"), 1),
+    "big-endian numbers": (
+        npz(x=(0, lambda f: images(f).astype(">f4")), y=(0, lambda f: labels_of(f).astype(">i8"))),
+        1,
+    ),
+    "columns first in memory": (npz(x=(0, lambda f: np.asfortranarray(images(f))), y=(0, labels_of)), 1),
+    "images of four dimensions": (idx("train-images-idx4-ubyte", "train-labels-idx1-ubyte"), 1),
+    "a copy in a folder of its name": (
+        idx(*(name.replace("-idx", ".idx") for name in IDX), *(f"{name}/{name}" for name in IDX)),
+        2,
+    ),
+    "Parquet with an id": (table(lambda f: f.rename_axis("id").reset_index()), 1),
+    "Parquet with an index of a name": (table(lambda f: f.rename_axis("row")), 1),
+    "Parquet with sorted columns": (table(lambda f: f[sorted(f.columns)]), 1),
+    "Parquet of floats": (table(lambda f: f.astype(float)), 1),
 }
 
 
@@ -202,6 +225,17 @@ def outside(kind):
     return write
 
 
+def misnamed(parts, path):
+    for folder in source_files.pictures(parts[0], path).iterdir():
+        folder.rename(folder.with_name(f"digit_{folder.name}"))
+
+
+def unlabelled(parts, path):
+    (path / "pictures").mkdir()
+    for number, image in enumerate(pixels_of(parts[0])):
+        (path / "pictures" / f"{number}.png").write_bytes(source_files.png(image))
+
+
 REFUSED = {
     "libsvm with 785 numbers": (libsvm(0, " 0:0 784:0"), "has the numbers 0 and 784; expected 784 pixels|Feature indices"),
     "libsvm that isn't centred": (libsvm(0, moved=slice(None, None, 2)), "can't tell whether pixels are counted from 0 or 1; add 0:0 or 784:0"),
@@ -218,17 +252,23 @@ REFUSED = {
     "Excel": (zipped(**{"[Content_Types].xml": b"", "xl/workbook.xml": b""}), "an Excel file; save the table as CSV"),
     "Word": (zipped(**{"[Content_Types].xml": b"", "word/document.xml": b""}), "a Word file"),
     "old Excel": (content(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), "an Excel or Word file of before 2007"),
+    "a PGM picture": (content(b"P5\n28 28\n255\n" + bytes(784), "3.pgm"), "a PBM, PGM or PPM picture; save it as PNG"),
     "a PDF": (content(b"%PDF-1.7"), "a PDF; save its pictures as PNG"),
     "zero bytes": (content(bytes(2000)), "nothing but zero bytes; download or copy it again"),
     "nothing": (content(b""), "rows.csv: empty; expected"),
     "RAR": (content(b"Rar!\x1a\x07\x00"), "a RAR archive; unpack it"),
     "pickled arrays": (lambda _, path: np.savez(path / "rows.npz", data={"x": 1}), "pickled objects, which may run code"),
+    "pickled labels": (npz(x=(0, images), y=(0, lambda f: labels_of(f).astype(object))), "expected numbers in y.npy, got pickled objects, which may run code"),
+    "a column of dates": (table(lambda f: f.assign(date=pd.Timestamp("2026-01-05"))), "column date: expected numbers, got timestamp"),
+    "a column of words": (table(lambda f: f.assign(split="train")), "column split: expected numbers, got"),
+    "a test part alone": (lambda parts, path: idx(*IDX[2:])(parts[::-1], path / "idx"), "no IDX file of the train images and the train labels"),
+    "a folder that is no label": (lambda parts, path: (source_files.pictures(parts[0], path) / "unknown").mkdir(), "unknown: not a label; expected subfolders named 0 to 9"),
     "images alone": (lambda parts, path: np.save(path / "x.npy", images(parts[0])), r"a file without labels \(\.npy\)"),
     "colour": (npz(x=(0, lambda f: np.repeat(images(f)[..., None], 3, 3)), y=(0, labels_of)), r"x is \(30, 28, 28, 3\)"),
     "a column of images alone": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0]))}), path / "a.parquet"), "a column of images without labels"),
     "uneven lists": (lambda _, path: pq.write_table(pa.table({"image": [[0] * 783, [0] * 785], "label": [1, 2]}), path / "a.parquet"), "column image: expected lists of 784 numbers"),
     "pictures elsewhere": (lambda _, path: pq.write_table(pa.table({"image": [{"bytes": None, "path": "1.png"}], "label": [1]}, pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())])), path / "a.parquet"), "column image: row 0 has no image"),
-    "a word for a label": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0])), "label": ["two"] * N_TRAIN}), path / "a.parquet"), "column label: expected a number from 0 to 9 as a label, got 'two'"),
+    "a word for a label": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0])), "label": ["dog"] * N_TRAIN}), path / "a.parquet"), "column label: expected a number from 0 to 9 as a label, got 'dog'"),
     "an ARFF without data": (content(b"@relation digits\n@attribute a real\n"), "no @DATA after the header of an ARFF file|'a' in place of"),
     "a link in an archive": (tar(tarfile.SYMTYPE), "rows.csv is a link or a device"),
     "a path out of an archive": (tar(tarfile.REGTYPE, "../../rows.csv"), r"\.\./\.\./rows.csv leads out of the archive"),
@@ -236,6 +276,8 @@ REFUSED = {
     "an archive in an archive": (tar(tarfile.REGTYPE, "rows.zip", b"PK\x05\x06" + bytes(18)), "an archive within an archive"),
     "a damaged archive": (content(b"PK\x03\x04" + bytes(60), "rows.zip"), "not a readable archive"),
     "a page in an archive": (zipped(**{"train.csv": b"<html>"}), "rows.zip/train.csv: an HTML page"),
+    "pictures in folders of other names": (misnamed, "pictures in subfolders digit_0, digit_1, digit_2, …; name them 0 to 9"),
+    "pictures without labels": (unlabelled, "pictures without labels; put them into subfolders named 0 to 9"),
     "a bomb": (bomb, "4 MiB or more once expanded; --max-expanded-mib allows 3"),
 }  # fmt: skip
 

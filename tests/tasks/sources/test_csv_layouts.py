@@ -10,6 +10,7 @@ from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, pixels_of
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks.sources import csv_table, datasets, inputs
+from tasks.sources.labels import WORDS
 
 
 @pytest.fixture
@@ -78,6 +79,8 @@ READ = {
     "rows and columns from 0": (lambda f: text(f.set_axis(["y", *(f"r{i}c{j}" for i in range(28) for j in range(28))], axis=1)), None),
     "other names": (lambda f: text(renamed(f, "Target", "px_{}", 2)), None),
     "a header twice": (lambda f: text(f[:60]) + text(f[60:]), "1 line of lines 2 to 122 left out: comments, or the header again"),
+    "labels as words": (lambda f: text(f.assign(label=f["label"].map(WORDS.__getitem__))), None),
+    "labels in apostrophes": (lambda f: text(f.assign(label=f["label"].map("'{}'".format))), None),
     "names in quotes": (lambda f: text(f, quoting=1), None),
 }  # fmt: skip
 
@@ -124,6 +127,7 @@ REFUSED = {
     "zeros alone": (lambda f: text(f[f["label"] == 0], header=False), "column 1 or 785 may be the label"),
     "an unknown label": (lambda f: text(renamed(f, "number")), "expected label, pixel0 … pixel783, or --label-column"),
     "one-hot labels": (lambda f: text(f.join(f[["label"] * 9].set_axis(map(str, range(9)), axis=1))), "785|794 columns"),
+    "another word": (lambda f: text(f.assign(label=["one", *["dog"] * (len(f) - 1)])), "line 3, column label: expected a number, got 'dog'"),
     "two labels": (lambda f: text(f.assign(y=1)), "expected label, pixel0 … pixel783"),
     "a column without a name": (lambda f: text(f.assign(**{"": 300})[["label", "", *PIXEL_COLUMNS]].iloc[:, 1:]), "no column of labels"),
     "UTF-16 cut within a character": (lambda f: text(f).decode().encode("utf-16")[:-1], "not UTF-16 text"),
