@@ -168,7 +168,7 @@ NPZ = {
     "eleven columns of labels": (lambda f: saved(**whole(f, y_train=np.eye(400, 11))), r"y_train \(400, 11\)"),
     "a pickle": (lambda f: saved(**whole(f, y_train=np.array([{}] * 400, object))), r"expected numbers in y_train.npy, got pickled objects"),
     "only pickles": (lambda _: saved(x=np.array([{}], object)), "pickled objects, which may run code; save arrays of numbers"),
-    "words": (lambda f: saved(**whole(f, y_train=np.array(["seven"] * 400))), "y_train: expected a number from 0 to 9 as a label, got 'seven'"),
+    "words": (lambda f: saved(**whole(f, y_train=np.array(["dog"] * 400))), "y_train: expected a number from 0 to 9 as a label, got 'dog'"),
     "complex numbers": (lambda f: saved(**whole(f, y_train=np.zeros(400, complex))), "got complex128"),
     "a header that promises more": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(10**12, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784,000,000,000,000 bytes"),
     "a header that promises less": (lambda _: zipped(x_npy=npy(np.zeros((2, 784), np.uint8), shape=(1, 784)), y_npy=npy(np.zeros(2, np.uint8))), "its header declares 784 bytes, it has 1,568"),
