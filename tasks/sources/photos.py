@@ -220,7 +220,7 @@ def digits(ink: Floats, mask: Mask) -> list[Mask]:
     boxes = ndimage.find_objects(pieces)
     lengths = np.array([_length(box) for box in boxes])
     sharp = _edges(ink, mask, pieces, n_pieces) >= MIN_EDGE
-    kept = [number for number in np.flatnonzero(sharp) if not _spans(boxes[number], mask.shape)]
+    kept = [number for number in np.flatnonzero(sharp).tolist() if not _spans(boxes[number], mask.shape)]
     kept = [number for number in kept if not _is_frame(pieces, number, boxes)]
     inside = [number for number in kept if not _touches(boxes[number], mask.shape)]
     if inside and lengths[inside].max() > MIN_LENGTH * max(mask.shape):
