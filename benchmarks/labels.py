@@ -94,10 +94,10 @@ def main() -> None:
 
 def champion_of(store: Store) -> labels.PredictDigits:
     """Return the champion's answers."""
-    from tasks.inference import model
+    from tasks.inference import loader
 
     version = store.resolve_version()
-    predict = model.load_version(store.verified_dir(version), version)
+    predict = loader.load_version(store.verified_dir(version), version)
     return lambda pixels: predict(pixels).argmax(axis=1)
 
 

@@ -58,9 +58,6 @@ def serve(  # noqa: PLR0913, each parameter is a flag
     check(versions, inbox, review=review)
     with listen(host, port) as listener:
         print("importing libraries, which takes some seconds", file=sys.stderr, flush=True)
-        from tasks.inference.start_up import import_tensorflow  # noqa: PLC0415
-
-        import_tensorflow()
         import uvicorn  # noqa: PLC0415
 
         from tasks.serving.app import Settings, create_app  # noqa: PLC0415

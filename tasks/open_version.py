@@ -14,9 +14,6 @@ from tasks.orchestration.stopwatch import timed
 @timed
 def open_version(store: Store, version: int) -> Predictor:
     """Return the predictor of a version; raise StoreError if its files have changed since it was published."""
-    from tasks.inference.start_up import import_tensorflow
-
-    import_tensorflow()
     from tasks.prediction import stream
 
     return stream.predictor(store, version)

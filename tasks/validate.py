@@ -72,10 +72,7 @@ def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
     If there is no champion, or its files have changed, return the embedded MNIST's profile and None.
     """
     from artifacts.store import reference_profile
-    from tasks.inference import start_up
-
-    start_up.import_tensorflow()
-    from tasks.inference import model
+    from tasks.inference import loader
     from tasks.validation import profiles
 
     champion = store.champion()
@@ -84,7 +81,7 @@ def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
     try:
         folder = store.verified_dir(champion)
         profile = reference_profile.read(folder / reference_profile.NAME)
-        predict = model.load_version(folder, champion)
+        predict = loader.load_version(folder, champion)
     except StoreError as error:
         get_run_logger().warning("the reference profile is that of the embedded MNIST: %s", error)
         return profiles.load_embedded(), None

@@ -16,16 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.files import new_file
-from artifacts.store.store import MODEL
-from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
+from schemas.digits import CLASSES, SIDE
 from schemas.errors import StoreError
 from schemas.images import Images
-from tasks.inference.predictor import Predict, predict_in_pieces, predictor
+from tasks.inference.predictor import predict_in_pieces, predictor
 
 MAX_MIB = 1024
 """Size of a model's file in MiB up to which it is loaded."""
 LATENCY_CALLS = 30
-ROUNDING = 1e-3
 NEW_KEYS = ("quantization_config", "input_axes", "output_axes")
 """Keys that Keras 3.15 writes even without a value; Keras 3.14 and older refuse them."""
 
@@ -91,18 +89,6 @@ def _count_weights(config: dict[str, Any]) -> int:
     with keras.StatelessScope(initialize_variables=False):
         network = keras.saving.deserialize_keras_object(config, safe_mode=True)
     return sum(math.prod(weight.shape) for weight in network.weights)
-
-
-def load_version(folder: Path, version: int) -> Predict:
-    """Load the model in a version's verified folder.
-
-    Raises StoreError if it can't be loaded, or its outputs aren't probabilities.
-    """
-    predict = predictor(load_network(folder / MODEL))
-    total = float(predict(np.zeros((1, PIXEL_COUNT), np.uint8)).sum())
-    if abs(total - 1) > ROUNDING:
-        raise StoreError(f"version {version}: its model's outputs aren't probabilities, they add up to {total:.3g}")
-    return predict
 
 
 def predict_images(network: keras.Model, images: Images) -> NDArray[np.float32]:

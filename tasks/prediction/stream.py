@@ -21,7 +21,7 @@ from schemas.digits import CLASSES, PIXEL_COUNT
 from schemas.errors import InputError, StoreError
 from schemas.prediction import OutputFormat, Prediction, PredictionBatch, Predictor
 from schemas.rules import InputRules
-from tasks.inference import model
+from tasks.inference import loader
 from tasks.prediction.stats import PredictionStats
 from tasks.scoring import reasons
 from tasks.sources import inputs
@@ -54,7 +54,7 @@ def predictor(store: Store, version: int) -> Predictor:
         )
     profile = reference_profile.read(folder / reference_profile.NAME)
     level = abstention.get("level") if isinstance(abstention, dict) else None
-    return Predictor(version, threshold, profile, model.load_version(folder, version), level)
+    return Predictor(version, threshold, profile, loader.load_version(folder, version), level)
 
 
 def predict(  # noqa: PLR0913, the parameters of a prediction

@@ -52,10 +52,10 @@ def answer(
 
 def _load(store: Store, version: int) -> tuple[Predict | None, NDArray[np.uint64], str]:
     """Return a version's network, the digests of its training rows, and why it can't be loaded, or ""."""
-    from tasks.inference import model
+    from tasks.inference import loader
 
     try:
         folder = store.verified_dir(version)
-        return model.load_version(folder, version), training_rows.read(folder), ""
+        return loader.load_version(folder, version), training_rows.read(folder), ""
     except StoreError as error:
         return None, np.empty(0, np.uint64), str(error)

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, reduce
+from functools import reduce
 from operator import iadd
 from pathlib import Path
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.decomposition import PCA
-from threadpoolctl import ThreadpoolController, threadpool_limits
+from threadpoolctl import threadpool_limits
 
 from artifacts.store import reference_profile
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
@@ -22,9 +20,7 @@ from schemas.images import Images
 from schemas.pixel_frame import BLOCK_ROWS, blocks
 from schemas.profile import Profile
 from tasks.scoring import measures
-from tasks.sharding.memory import WORKERS
-
-Result = TypeVar("Result")
+from tasks.validation.threads import map_in_threads
 
 COMPONENTS = 64
 N_SCORES = 8
@@ -148,7 +144,7 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
 
 def _percentiles(sample: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
     """Return the percentiles of each measure of images."""
-    pieces = _map_in_threads(lambda piece: measures.measure(sample[piece]), blocks(len(sample)))
+    pieces = map_in_threads(lambda piece: measures.measure(sample[piece]), blocks(len(sample)))
     values = [np.concatenate(each) for each in zip(*pieces, strict=True)]
     percentiles = np.percentile(values, measures.PERCENTS, axis=1).T.astype(np.float32)
     return {measure.name: each for measure, each in zip(measures.MEASURES, percentiles, strict=True)}
@@ -160,30 +156,11 @@ def compute_histograms(images: Images, profile: Profile) -> Histograms:
 
 
 def _compute_histograms(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
-    of_pieces = _map_in_threads(
+    of_pieces = map_in_threads(
         lambda piece: _histograms_of_pixels(edges, images.read(piece), images.labels[piece]),
         blocks(len(images), PIECE_ROWS),
     )
     return reduce(lambda total, piece: list(map(iadd, total, piece)), of_pieces)
-
-
-def _map_in_threads(function: Callable[[slice], Result], pieces: Iterable[slice]) -> list[Result]:
-    """Call a function on pieces in threads; return the results in the pieces' order.
-
-    BLAS is limited to one thread per product. Its own threads gain little on products so narrow, and wait for each
-    other by spinning, which takes several times as long when other processes are busy.
-    """
-    pieces = list(pieces)
-    with _blas_libraries().limit(limits=1, user_api="blas"):
-        if len(pieces) == 1:
-            return [function(pieces[0])]
-        with ThreadPoolExecutor(WORKERS) as pool:
-            return list(pool.map(function, pieces))
-
-
-@cache  # finding them takes a millisecond
-def _blas_libraries() -> ThreadpoolController:
-    return ThreadpoolController()
 
 
 def _histograms_of_pixels(
@@ -256,20 +233,22 @@ def compute_stats(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], basis: P
         distance[block] = squares @ (1 / basis.variances) + residual / basis.residual_variance
         return class_sums
 
-    for block_sums in _map_in_threads(process_block, blocks(n_rows)):
+    for block_sums in map_in_threads(process_block, blocks(n_rows)):
         sums += block_sums
     return ImageStats(labels, ink, scores, distance, bright, sums)
 
 
 def _fit_basis(sample: NDArray[np.float32]) -> PcaBasis:
     """Fit the principal components; with too few rows, the last components are 0 and have the residual variance."""
+    from sklearn.decomposition import PCA
+
     mean = sample.mean(axis=0)
     components = np.zeros((COMPONENTS, PIXEL_COUNT), np.float32)
     variances = np.zeros(COMPONENTS, np.float32)
     n_fitted = min(COMPONENTS, len(sample) - 1)
     if n_fitted:
         solver = "covariance_eigh" if len(sample) > PIXEL_COUNT else "full"
-        with threadpool_limits(1, "blas"):  # see _map_in_threads
+        with threadpool_limits(1, "blas"):  # see map_in_threads
             pca = PCA(n_fitted, svd_solver=solver).fit(sample)
         components[:n_fitted], variances[:n_fitted] = pca.components_, pca.explained_variance_
     residual = float(((sample - mean) ** 2).sum(axis=1).mean() - variances.sum())

@@ -32,9 +32,9 @@ def labels_by_alias(alias, pixels):
 
 
 def labels_of(store, version, pixels):
-    from tasks.inference import model
+    from tasks.inference import loader
 
-    return model.load_version(store.local_dir(version), version)(pixels.reshape(len(pixels), -1)).argmax(axis=1)
+    return loader.load_version(store.local_dir(version), version)(pixels.reshape(len(pixels), -1)).argmax(axis=1)
 
 
 @pytest.mark.prefect

@@ -10,7 +10,7 @@ from artifacts.store.history import State
 from schemas.errors import StoreError
 from schemas.images import InMemoryImages
 from schemas.slices import CorruptedAnswers
-from tasks.inference import model, predictor
+from tasks.inference import loader, predictor
 from tasks.scoring import champions, gate
 from tasks.scoring.corruptions import CORRUPTIONS
 
@@ -27,7 +27,7 @@ def always(digit):
 @pytest.fixture(autouse=True)
 def networks(monkeypatch):
     """Version n always predicts n."""
-    monkeypatch.setattr(model, "load_version", lambda _folder, version: always(version))
+    monkeypatch.setattr(loader, "load_version", lambda _folder, version: always(version))
     monkeypatch.setattr(predictor, "predictor", lambda network: network)
     monkeypatch.setattr(gate, "measure", lambda *_: {"accuracy": 0.1})
 

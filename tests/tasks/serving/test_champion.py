@@ -6,7 +6,7 @@ from samples import fill_version, promote
 from artifacts.store import reference_profile
 from artifacts.store.store import Store
 from schemas.errors import StoreError
-from tasks.inference import model
+from tasks.inference import loader
 from tasks.serving.champion import Champion
 
 
@@ -20,7 +20,7 @@ def store(tmp_path, monkeypatch, predictor):
             decision = {"after_event": store.state().event, "champion": store.champion(), "promoted": promoted}
             card = fill_version(number, folder, **decision) | {"abstention": {"threshold": 0.5, "level": 0.99}}
             assert store.publish(number, folder, card, keep=10)
-    monkeypatch.setattr(model, "load_version", lambda _folder, _version: predictor.probabilities)
+    monkeypatch.setattr(loader, "load_version", lambda _folder, _version: predictor.probabilities)
     return store
 
 
@@ -62,7 +62,7 @@ def test_a_version_that_cant_be_loaded_doesnt_end_the_following(store, monkeypat
     champion = Champion(Store(store.uri))
     promote(store, 2)
     with monkeypatch.context() as patch:
-        patch.setattr(model, "load_version", lambda _folder, _version: int("x"))
+        patch.setattr(loader, "load_version", lambda _folder, _version: int("x"))
         champion.refresh()
     assert (champion.current.predictor.version, "invalid literal" in champion.problem) == (1, True)
     champion.refresh()
