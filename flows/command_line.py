@@ -105,6 +105,7 @@ def command(flow: Flow[..., Any]) -> App:
     app = App(
         name=f"python flows/{Path(inspect.getfile(flow.fn)).name}",
         help=inspect.getdoc(flow.fn),
+        help_format="plaintext",
         version_flags=(),
         default_parameter=Parameter(negative=(), show_default=_format_default),
         exit_on_error=False,
