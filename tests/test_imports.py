@@ -124,7 +124,8 @@ def test_only_networks_exports_and_downloads_import_tensorflow(path):
 def test_ray_is_imported_only_where_it_computes(path):
     ray = {"ray", "prefect_ray"}
     may = relative(path) in {
-        "tasks/orchestration/ray_cluster.py", "tasks/cache_shards.py", "tasks/training/ray_engine.py"
+        "tasks/orchestration/ray_cluster.py", "tasks/cache_shards.py", "tasks/training/ray_engine.py",
+        "tasks/tuning/ray_workers.py",
     }  # fmt: skip
     assert may or not packages(path) & ray
     assert relative(path) == "tasks/training/ray_engine.py" or not packages(path, with_late=False) & ray

@@ -15,6 +15,7 @@ from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES
 from tasks.inbox import corrections
 from tasks.prediction.stream import predict_batch
+from tasks.serving import app
 from tasks.serving.app import Settings
 from tasks.serving.batches import BatchPredictor
 from tasks.serving.bodies import DEFAULT_LIMITS
@@ -201,6 +202,17 @@ def test_an_error_of_the_model_is_answered_and_the_next_request_too(client, digi
     assert post(client, npy(pixels_of(digits)[:1]), NPY).status_code == 200
 
 
+def test_images_that_need_more_memory_than_there_is_are_refused(client, digits, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(app, "parse_images", fail)
+        answer = post(client, npy(pixels_of(digits)[:1]), NPY)
+    assert (answer.status_code, answer.json()) == (413, {"detail": "the images take more memory than there is"})
+    assert post(client, npy(pixels_of(digits)[:1]), NPY).status_code == 200
+
+
 def test_a_cancelled_request_leaves_the_others_their_answers(champion, digits):
     predictor = BatchPredictor(champion, Metrics())
     answers = [predictor.submit(pixels_of(digits)[:1]) for _ in range(20)]
@@ -234,6 +246,11 @@ def test_a_correction_is_a_labelled_picture_in_the_inbox(client, digits, inbox):
     assert sorted(labels_of(frame).item() for frame in frames) == [4, 4, 9]
     assert all((pixels_of(frame) == pixels_of(digits)[5]).all() for frame in frames)
     assert sorted(one.label for folder in inbox.iterdir() for one in corrections.read(folder)) == [4, 4, 9]
+
+
+def test_a_correction_of_several_pictures_is_refused(client, digits):
+    answer = post(client, npy(pixels_of(digits)[:2]), NPY, "/corrections?label=4")
+    assert (answer.status_code, answer.json()) == (422, {"detail": "a correction is one picture"})
 
 
 def test_without_an_inbox_corrections_are_refused(strict_client, digits):

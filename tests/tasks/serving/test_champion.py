@@ -1,5 +1,7 @@
 """The service follows promotions, and serves no version that can't be verified."""
 
+from types import SimpleNamespace
+
 import pytest
 from samples import fill_version, promote
 
@@ -31,6 +33,21 @@ def test_a_promotion_and_a_rollback_are_followed(store):
         promote(store, version)
         champion.refresh()
         assert champion.current.predictor.version == champion.current.card["version"] == version
+
+
+def test_the_champion_is_followed_until_the_service_ends(store):
+    waits = []
+
+    def wait(seconds):
+        """Promote version 2 during the first wait, and end the service after the second one."""
+        waits.append(seconds)
+        if len(waits) == 1:
+            promote(store, 2)
+        return len(waits) == 2
+
+    champion = Champion(Store(store.uri))
+    champion.follow(3.0, SimpleNamespace(wait=wait))
+    assert (champion.current.predictor.version, waits) == (2, [3.0, 3.0])
 
 
 def test_a_champion_that_was_changed_isnt_served(store):
