@@ -123,12 +123,10 @@ def test_only_networks_exports_and_downloads_import_tensorflow(path):
 @pytest.mark.parametrize("path", MODULES, ids=relative)
 def test_ray_is_imported_only_where_it_computes(path):
     ray = {"ray", "prefect_ray"}
-    may = relative(path) in {
-        "tasks/orchestration/ray_cluster.py", "tasks/cache_shards.py", "tasks/training/ray_engine.py",
-        "tasks/tuning/ray_workers.py",
-    }  # fmt: skip
-    assert may or not packages(path) & ray
-    assert relative(path) == "tasks/training/ray_engine.py" or not packages(path, with_late=False) & ray
+    workers = {"tasks/training/ray_engine.py", "tasks/tuning/ray_workers.py"}
+    may = {*workers, "tasks/orchestration/ray_cluster.py", "tasks/cache_shards.py"}
+    assert relative(path) in may or not packages(path) & ray
+    assert relative(path) in workers or not packages(path, with_late=False) & ray
 
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.parent.name in {"tasks", "flows"}], ids=relative)
