@@ -21,7 +21,7 @@ from schemas.audit import Audit
 from schemas.compute import LOCAL
 from schemas.panels import AUDIT, DATA, STORE, VALIDATION
 from schemas.recipe import DEFAULT_NETWORK, NetworkName
-from schemas.rules import Rules
+from schemas.rules import Rules, Severity
 from tasks.audit import audit, preload
 from tasks.load import load
 from tasks.orchestration import run_names
@@ -29,8 +29,14 @@ from tasks.orchestration.open_store import open_store
 from tasks.read_inbox import read_inbox
 from tasks.validate import validate
 
-AUDIT_RULES = Rules(wrong_labels="warning")
-"""Labels that contradict the images are what an audit is for."""
+
+class AuditRules(Rules):
+    """Rules of an audit. It is for labels that contradict the images, which are no reason to stop it."""
+
+    wrong_labels: Severity = Field("warning", description=Rules.model_fields["wrong_labels"].description)
+
+
+AUDIT_RULES = AuditRules()
 
 
 def check(source: str, *, test_source: str, inbox: str, store: str, **_others: object) -> None:
@@ -51,7 +57,7 @@ def audit_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     folds: Annotated[int, Field(ge=2, le=20), AUDIT] = 5,
     test_source: Annotated[str, DATA, ADDRESS] = "",
     inbox: Annotated[str, DATA, ADDRESS] = "",
-    rules: Annotated[Rules, Parameter(name="*"), VALIDATION] = AUDIT_RULES,
+    rules: Annotated[AuditRules, Parameter(name="*"), VALIDATION] = AUDIT_RULES,
     store: Annotated[str, STORE, ADDRESS] = "store",
 ) -> State[Audit]:
     """List the rows whose labels may be wrong, near-duplicates with other labels, and outliers. Changes no data.

@@ -1,11 +1,14 @@
 """The audit flow: wrong labels are listed, nothing changes, and the training report has the accuracy without them."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
 from samples import QUICK, draw_digits, newest_artifact
 
 from artifacts.store.store import Store
+from flows import command_line
 from flows.audit_flow import audit_flow, check
 from flows.train_flow import train_flow
 from schemas.errors import InputError
@@ -46,3 +49,9 @@ def test_wrong_labels_are_listed_and_reported_with_the_accuracy(source, tmp_path
 def test_missing_source_is_refused_before_anything_starts(tmp_path):
     with pytest.raises(InputError, match=r"absent\.csv"):
         check(str(tmp_path / "absent.csv"), test_source="", inbox="", store=str(tmp_path / "store"))
+
+
+@pytest.mark.parametrize("flags", [[], ["--test-seed", "1"]])
+def test_wrong_labels_do_not_stop_an_audit_whatever_other_rule_is_set(monkeypatch, flags):
+    monkeypatch.setattr(sys, "argv", ["audit_flow.py", *flags])
+    assert command_line.parse(audit_flow)["rules"].wrong_labels == "warning"
