@@ -224,6 +224,7 @@ GENERATED |= {
     "year_of_retrainings": partial(measured, "gate.md", "## A year"),
     "photographs": partial(measured, "photos.md", n_rows=1),
     "measured_audit": partial(measured, "audit.md"),
+    "measured_corrections": partial(measured, "review.md"),
 }
 
 if __name__ == "__main__":

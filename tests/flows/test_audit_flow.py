@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from samples import QUICK, draw_digits, newest_artifact
 
+from artifacts.store import review
 from artifacts.store.store import Store
 from flows import command_line
 from flows.audit_flow import audit_flow, check
@@ -35,6 +36,7 @@ def test_wrong_labels_are_listed_and_reported_with_the_accuracy(source, tmp_path
         suspects[["part", "row", "label", "proposed"]].itertuples(index=False, name=None)
     )
     assert "data:image/png;base64," in newest_artifact("label-audit").data
+    assert {"7", "11"} <= set(review.read(store).query("reason == 'label'")["origin"])
     assert source.read_bytes() == before
     assert not [name for name in store.work.names() if name.startswith("audit-")]
     again = audit_flow(str(source), store=store.uri, folds=2)  # replaces the first
