@@ -160,12 +160,13 @@ def predict_pixels(values: NDArray[np.generic], predictor: Predictor) -> tuple[P
         reason=fault,
         true_label=np.full(len(pixels), -1, np.int16),
     )
-    batch = replace(batch, reason=_reasons(batch, probabilities, predictor))
+    if batch.abstained.any() or batch.unlike_training.any():
+        batch = replace(batch, reason=_reasons(batch, probabilities, predictor))
     return batch, profiles.histograms_of_stats(stats, predictor.profile)
 
 
 def _reasons(batch: PredictionBatch, probabilities: NDArray[np.float32], predictor: Predictor) -> NDArray[np.object_]:
-    """Return in words why images have no prediction, or why not to trust it; "" for all others, which cost nothing."""
+    """Return in words why images have no prediction, or why not to trust it; "" for all others."""
     texts = np.full(len(batch.label), "", object)
     is_valid = batch.fault == ""
     for row in np.flatnonzero(~is_valid):
