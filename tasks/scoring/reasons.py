@@ -90,7 +90,7 @@ def unusual_shape(answer: Answer) -> str:
     """Name the distance of an image that is further from the training images than an outlier."""
     if answer.distance <= 1:
         return ""
-    return f"an unusual shape: {answer.distance:.1f} times as far from the training digits as an outlier"
+    return f"an unusual shape: {answer.distance:.2f} times the distance of an outlier"
 
 
 def _percent(share: float) -> str:

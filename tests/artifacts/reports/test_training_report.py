@@ -32,7 +32,7 @@ def plot_inputs(run: Run) -> tuple:
         SimpleNamespace(history=run.history, recipe=run.recipe),
         run.evaluation,
         run.decision,
-        SimpleNamespace(test=images),
+        SimpleNamespace(test=images, n_folds=5),  # of the mistakes of other networks, there is no saliency
     )
 
 

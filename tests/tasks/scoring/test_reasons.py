@@ -78,7 +78,7 @@ def explained(image, *, probabilities=(), distance=0.5, threshold=0.9):
         ({"probabilities": {4: 1}, "threshold": None}, "too few held-out rows prove how often this version is right"),
         (
             {"probabilities": {4: 1}, "distance": 1.42},
-            "an unusual shape: 1.4 times as far from the training digits as an outlier",
+            "an unusual shape: 1.42 times the distance of an outlier",
         ),
     ],
 )
