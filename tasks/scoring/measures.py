@@ -75,9 +75,9 @@ def _size(pixels: Floats) -> Floats:
 
 
 def _offset(pixels: Floats) -> Floats:
-    """Return the distance of the ink's mean position from the centre, in pixels."""
+    """Return the distance of the ink's mean position from the centre, in whole pixels: less can't be seen."""
     x, y, *_ = _moments(pixels)
-    return np.hypot(x - _CENTRE, y - _CENTRE)
+    return np.rint(np.hypot(x - _CENTRE, y - _CENTRE))
 
 
 def _contrast(pixels: Floats) -> Floats:
@@ -119,7 +119,7 @@ MEASURES = (
     Measure("contrast", _contrast, f"low contrast: fainter{_THAN}", ""),
     Measure("pieces", _pieces, "", "in {value:.0f} pieces"),
     Measure("border", _border_ink, "", "touches the border"),
-    Measure("offset", _offset, "", "off-centre by {value:.1f} pixels"),
+    Measure("offset", _offset, "", "off-centre by {value:.0f} pixels"),
 )  # fmt: skip
 SLICED = tuple(measure for measure in MEASURES if measure.slices)
 

@@ -39,7 +39,7 @@ EXAMPLES = {
     "low contrast: fainter than 99 % of the training digits": ring(brightness=90),
     "in 2 pieces": without(ring(), np.s_[13:16]),
     "touches the border": ring(middle=(14, 3)),
-    "off-centre by 4.0 pixels": ring(middle=(18, 14)),
+    "off-centre by 4 pixels": ring(middle=(18, 14)),
 }
 
 
@@ -90,7 +90,7 @@ def test_a_picture_may_have_several_reasons():
     assert explained(ring(middle=(18, 14)), probabilities={0: 0.5, 6: 0.5}) == [
         "between 6 and 0: 50 % and 50 %",
         "touches the border",
-        "off-centre by 4.0 pixels",
+        "off-centre by 4 pixels",
     ]
 
 
