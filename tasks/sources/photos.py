@@ -219,7 +219,7 @@ def digits(ink: Floats, mask: Mask) -> list[Mask]:
     pieces, n_pieces = ndimage.label(mask, np.ones((3, 3)))
     boxes = ndimage.find_objects(pieces)
     lengths = np.array([_length(box) for box in boxes])
-    sharp = _edges(ink, mask, pieces, n_pieces) >= MIN_EDGE
+    sharp = _edges(ink, pieces, n_pieces) >= MIN_EDGE
     kept = [number for number in np.flatnonzero(sharp).tolist() if not _spans(boxes[number], mask.shape)]
     kept = [number for number in kept if not _is_frame(pieces, number, boxes)]
     inside = [number for number in kept if not _touches(boxes[number], mask.shape)]
@@ -232,9 +232,15 @@ def digits(ink: Floats, mask: Mask) -> list[Mask]:
     return _group(np.isin(pieces, np.array(kept) + 1), longest)
 
 
-def _edges(ink: Floats, mask: Mask, pieces: NDArray[np.int32], n_pieces: int) -> NDArray[np.floating]:
+def _edges(ink: Floats, pieces: NDArray[np.int32], n_pieces: int) -> NDArray[np.floating]:
     """Return how much the ink changes at the edge of each piece."""
-    edge = np.where(mask & ~ndimage.binary_erosion(mask), pieces, 0)
+    if not n_pieces:
+        return np.empty(0)
+    around = tuple(
+        slice(max(part.start - 4, 0), part.stop + 4) for part in ndimage.find_objects((pieces > 0).astype(np.uint8))[0]
+    )
+    ink, pieces = ink[around], pieces[around]  # a part takes less time
+    edge = np.where(ndimage.binary_erosion(pieces), 0, pieces)
     change = ndimage.gaussian_gradient_magnitude(ink, 1)
     return np.asarray(ndimage.median(change, edge, np.arange(1, n_pieces + 1)))
 
