@@ -128,10 +128,11 @@ def narrow(batch: Batch) -> Batch:
 
 
 def _find_image_column(path: Path, schema: pa.Schema, label: int | None) -> Layout | None:
+    if sum(_is_number(field.type) for field in schema) >= PIXEL_COUNT:
+        return None
     images = [field.name for field in schema if _is_image(field.type)]
     labels = [field.name for field in schema if is_label_name(field.name)] if label is None else [schema.names[label]]
-    n_numbers = sum(_is_number(field.type) for field in schema)
-    if not images or n_numbers >= PIXEL_COUNT:
+    if not images:
         return None
     if len(images) > 1 or len(labels) > 1:
         raise InputError(f"{path}: several columns of images or labels: {', '.join([*images, *labels][:8])}")
