@@ -44,7 +44,7 @@ def look_at(inputs: Inputs, store: Store) -> UnreadInputs:
     """Digest the inputs, which takes as long as reading their files."""
     from tasks.validation.input_digest import digest_inputs
 
-    return UnreadInputs(inputs, digest_inputs(inputs), store.champion())
+    return UnreadInputs(inputs, digest_inputs(inputs, store.review.sizes()), store.champion())
 
 
 def report_cached(fingerprint: str, store: Store, note: str = "") -> PublishedVersion | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,8 +47,11 @@ class Inputs(NamedTuple):
         return _digest([self.source, self.test_source, self.inbox, self.preset.min_steps, fields])
 
 
-def digest_inputs(inputs: Inputs) -> str | None:
+def digest_inputs(inputs: Inputs, queue: Mapping[str, int]) -> str | None:
     """Digest the parameters, the files that they name, the code, the libraries and the settings.
+
+    `queue` has the sizes of the files of the review queue, whose images corrections in the inbox may name; none of
+    these files is ever changed.
 
     Returns None in doubt: for files that aren't on this machine, can't be read, are links or too large, and for files
     of the inbox that aren't accepted yet.
@@ -63,7 +66,8 @@ def digest_inputs(inputs: Inputs) -> str | None:
     if not all(files.values()):
         return None
     network = inputs.overrides.applied_to(inputs.preset).network
-    return _digest([inputs.key, files, _code(), _packages(), sys.version, training_precision(network), variables()])
+    settings = [sys.version, training_precision(network), variables()]
+    return _digest([inputs.key, files, queue if inputs.inbox else {}, _code(), _packages(), *settings])
 
 
 def are_all_added(inputs: Inputs, added: Sequence[str]) -> bool:

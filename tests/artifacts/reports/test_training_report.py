@@ -96,7 +96,11 @@ def test_a_new_section_appears_in_the_report_with_its_plot(run, plot_inputs, pic
         {"toy": lambda inputs: Figure() if inputs.evaluation else None},
     )
     monkeypatch.setattr(training_report, "SECTIONS", (*training_report.SECTIONS, section))
-    dataset = SimpleNamespace(profile=profiles.load_embedded(), train_digests=np.arange(3, dtype=np.uint64))
+    dataset = SimpleNamespace(
+        profile=profiles.load_embedded(),
+        train_digests=np.arange(3, dtype=np.uint64),
+        validation=SimpleNamespace(corrections=()),
+    )
     version.write(tmp_path, 1, "a run", run, dataset, plot.fn(*plot_inputs))
     assert (tmp_path / "report.md").read_text().endswith("## Toy\n\n57000 rows\n\n![Toy](toy.png)\n")
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")

@@ -51,38 +51,44 @@ DOUBTS = {
 
 
 def test_equal_inputs_have_equal_digests(inputs, monkeypatch):
-    digest = digest_inputs(inputs)
+    digest = digest_inputs(inputs, {})
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # as importing TensorFlow does
-    assert digest == digest_inputs(inputs)
+    assert digest == digest_inputs(inputs, {})
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_of_what_is_read_changes_it(inputs, monkeypatch, change):
-    digest = digest_inputs(inputs)
+    digest = digest_inputs(inputs, {})
     change(monkeypatch)
-    assert digest_inputs(inputs) not in {digest, None}
+    assert digest_inputs(inputs, {}) not in {digest, None}
+
+
+def test_the_review_queue_counts_only_with_an_inbox(inputs):
+    assert digest_inputs(inputs, {"a": 1}) not in {digest_inputs(inputs, {}), None}
+    without = inputs._replace(inbox="")
+    assert digest_inputs(without, {"a": 1}) == digest_inputs(without, {})
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_changed_parameter_changes_it(inputs, field):
     other = inputs._replace(**{field: FIELDS[field]})
-    assert digest_inputs(other) not in {digest_inputs(inputs), None}
+    assert digest_inputs(other, {}) not in {digest_inputs(inputs, {}), None}
 
 
 @pytest.mark.parametrize("doubt", DOUBTS.values(), ids=DOUBTS)
 def test_there_is_none_in_doubt(inputs, doubt):
     doubt()
-    assert digest_inputs(inputs) is None
+    assert digest_inputs(inputs, {}) is None
 
 
 @pytest.mark.parametrize("source", ["s3://bucket/digits", "fashion-mnist", "*.npz"])
 def test_there_is_none_of_sources_elsewhere(inputs, source):
-    assert digest_inputs(inputs._replace(source=source)) is None
+    assert digest_inputs(inputs._replace(source=source), {}) is None
 
 
 def test_large_sources_are_not_hashed(inputs, monkeypatch):
     monkeypatch.setattr(input_digest, "MAX_BYTES", 10)
-    assert digest_inputs(inputs) is None
+    assert digest_inputs(inputs, {}) is None
 
 
 def test_a_record_counts_for_its_champion_and_digest_only(tmp_path):
