@@ -41,6 +41,13 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     return files
 
 
+def on_page_markdown(markdown: str, **_page: Any) -> str:  # noqa: ANN401, of MkDocs
+    """Let links to files of the top-level folder, which work in the repository, lead to their pages."""
+    for page, name in TOP_LEVEL_PAGES.items():
+        markdown = markdown.replace(f"](../{name})", f"]({page})")
+    return markdown
+
+
 def main() -> None:
     """Update the tables of all pages."""
     for page in DOCS.rglob("*.md"):
