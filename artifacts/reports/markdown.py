@@ -137,7 +137,7 @@ def findings(results: Sequence[CheckResult]) -> str:
 
 
 def corrections(files: Sequence[Mapping[str, str | int]]) -> str:
-    """Format what became of each file's corrections, with who wrote it and when (UTC)."""
+    """Format the outcome of each file's corrections, with who wrote it and when (UTC)."""
     outcomes = [outcome for outcome in OUTCOMES if any(outcome in one for one in files)]
     rows = [[one["file"], one["by"], str(one["when"])[:19], *(one.get(name, 0) for name in outcomes)] for one in files]
     return table(["corrections in", "by", "when", *outcomes], rows, left=3) if files else ""

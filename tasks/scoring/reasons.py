@@ -74,7 +74,7 @@ def describe(pixels: NDArray[np.uint8], profile: Profile) -> list[list[str]]:
 @reason
 def undecided(answer: Answer) -> str:
     """Name the two digits that share most of the probability, or the only one and the confidence that is needed."""
-    second, best = np.argsort(answer.probabilities, kind="stable")[-2:]
+    best, second = np.argsort(-answer.probabilities, kind="stable")[:2]
     confidence, other = answer.probabilities[best], answer.probabilities[second]
     if answer.threshold is None:
         return "too few held-out rows prove how often this version is right"

@@ -93,7 +93,7 @@ def _is_picture(path: Path) -> bool:
 def choose_parts(
     found: Mapping[PartName, Content], sizes: Mapping[PartName, str]
 ) -> tuple[Content, Content | None, tuple[str, ...]]:
-    """Return the part to train on, that to test with, if there is one, and notes on what became of the others.
+    """Return the part to train on, that to test with, if there is one, and notes on the others.
 
     Without a test part, the validation part is tested with. A part alone is trained on, whatever its name. `sizes`
     describe the parts for the notes.

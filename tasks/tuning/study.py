@@ -33,20 +33,20 @@ STATES: dict[State, TrialState] = {State.COMPLETE: "complete", State.PRUNED: "pr
 class Study:
     """The trials of one search, in a file of a folder or in a database, under a name for all that determines them."""
 
-    def __init__(self, place: Path | str, dataset: Dataset, start: Recipe, round_size: int) -> None:
+    def __init__(self, storage: Path | str, dataset: Dataset, start: Recipe, round_size: int) -> None:
         self.start, self._round_size = start, round_size
         space = {name: repr(distribution) for name, distribution in search_space(start).items()}
         parts = [fingerprint(dataset, start), space, round_size, optuna.__version__]
         self.name = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]
         optuna.logging.set_verbosity(optuna.logging.WARNING)
-        if isinstance(place, Path):
-            place.mkdir(parents=True, exist_ok=True)
-            place = f"sqlite:///{(place / self.name).absolute()}.db"
+        if isinstance(storage, Path):
+            storage.mkdir(parents=True, exist_ok=True)
+            storage = f"sqlite:///{(storage / self.name).absolute()}.db"
         try:
             self._study = optuna.create_study(
-                study_name=self.name, storage=place, direction="maximize", load_if_exists=True
+                study_name=self.name, storage=storage, direction="maximize", load_if_exists=True
             )
-        except (ImportError, SQLAlchemyError, StorageInternalError) as error:
+        except (ImportError, ValueError, SQLAlchemyError, StorageInternalError) as error:
             raise InputError(f"the database for studies can't be used: {first_line(error)}") from error
 
     def rounds(self, n_trials: int) -> Iterator[list[int]]:

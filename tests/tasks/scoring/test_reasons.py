@@ -88,7 +88,7 @@ def test_an_answer_is_explained_by_probabilities_and_distance(answer, text):
 
 def test_a_picture_may_have_several_reasons():
     assert explained(ring(middle=(18, 14)), probabilities={0: 0.5, 6: 0.5}) == [
-        "between 6 and 0: 50 % and 50 %",
+        "between 0 and 6: 50 % and 50 %",
         "touches the border",
         "off-centre by 4 pixels",
     ]

@@ -115,7 +115,14 @@ def test_studies_of_one_database_are_kept_apart_and_resumed(tmp_path, tiny, star
 
 
 @pytest.mark.parametrize(
-    "database", ["sqlite:////no/such/folder/studies.db", "nonsense", "mariadb+nodriver://user:secret@127.0.0.1/studies"]
+    "database",
+    [
+        "sqlite:////no/such/folder/studies.db",
+        "nonsense",
+        "mariadb+nodriver://user:secret@127.0.0.1/studies",
+        "postgresql://user:secret@127.0.0.1:port/studies",
+        "redis://user:secret@127.0.0.1/studies",
+    ],
 )
 def test_database_that_cannot_be_used_is_one_line_without_its_password(tiny, start, database):
     with pytest.raises(InputError, match="the database for studies can't be used: ") as raised:
