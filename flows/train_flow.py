@@ -52,7 +52,7 @@ from tasks.tracking import mirror
 from tasks.train import preload, train
 from tasks.update_leaderboard import update_leaderboard
 from tasks.validate import validate
-from tasks.validation.input_digest import Inputs
+from tasks.validation.input_digest import Inputs, take_snapshot
 from tasks.watch_store import watch_store
 
 
@@ -127,14 +127,14 @@ def train_flow(  # noqa: PLR0913, each parameter is a flag and a field of the UI
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(source, test_source, inbox, store, recipe, overrides, compute, export)
     preset, versions = recipe_file.read(recipe), open_store(store).recover()
-    inputs, must_train = Inputs(source, test_source, inbox, rules, preset, overrides, compute), bool(retrain or force)
-    unread = None if must_train else find_unchanged(inputs, versions)
-    if isinstance(unread, PublishedVersion):
-        return _finish(unread, versions, None, export, inbox, watch)
+    inputs = Inputs(source, test_source, inbox, rules, preset, overrides, compute)
+    snapshot = None if retrain or force else take_snapshot(inputs, versions)
+    if unchanged := snapshot and find_unchanged(snapshot, versions):
+        return _finish(unchanged, versions, None, export, inbox, watch)
     with stopwatch() as seconds, cluster(compute):
         dataset, data_plots = validate(_read(source, test_source, inbox, rules, versions), rules, versions, compute)
         full_recipe = overrides.applied_to(preset, len(dataset.train))
-        published = None if must_train else find_cached_version(dataset, full_recipe, versions, compute, unread)
+        published = snapshot and find_cached_version(dataset, full_recipe, versions, compute, snapshot)
         if published is None:
             trained = train(dataset, full_recipe, versions.work, compute)
             published = _publish(versions, recipe, dataset, trained, data_plots, gate, force, seconds, keep)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from prefect import task
@@ -17,34 +17,18 @@ from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
-    from tasks.validation.input_digest import Inputs
+    from tasks.validation.input_digest import Snapshot
 
 UNCHANGED_KEY = "training-unchanged"
 NOT_READ = "; its files were validated by an earlier run, and weren't read again"
 
 
-class UnreadInputs(NamedTuple):
-    """The inputs of a run before they are read: their digest, None in doubt, and the champion to validate against."""
-
-    inputs: Inputs
-    digest: str | None
-    champion: int | None
-
-
 @task(task_run_name="find unchanged", **RETRIED)
 @timed
-def find_unchanged(inputs: Inputs, store: Store) -> PublishedVersion | UnreadInputs:
-    """Return the version that the same inputs gave, reported in Prefect; else the inputs, to be read."""
-    unread = look_at(inputs, store)
-    fingerprint = unread.digest and known_inputs.read(store, inputs.key, unread.digest)
-    return (fingerprint and report_cached(fingerprint, store, NOT_READ)) or unread
-
-
-def look_at(inputs: Inputs, store: Store) -> UnreadInputs:
-    """Digest the inputs, which takes as long as reading their files."""
-    from tasks.validation.input_digest import digest_inputs
-
-    return UnreadInputs(inputs, digest_inputs(inputs, store.review.sizes()), store.champion())
+def find_unchanged(snapshot: Snapshot, store: Store) -> PublishedVersion | None:
+    """Return the version that the same inputs gave in an earlier run, or None; report it in Prefect."""
+    fingerprint = snapshot.digest and known_inputs.read(store, snapshot.inputs.key, snapshot.digest)
+    return report_cached(fingerprint, store, NOT_READ) if fingerprint else None
 
 
 def report_cached(fingerprint: str, store: Store, note: str = "") -> PublishedVersion | None:

@@ -11,6 +11,7 @@ from artifacts.code_digest import ROOT, code_digest
 from artifacts.processor import training_precision
 from schemas.recipe import Recipe
 from schemas.results import Dataset
+from schemas.training import Precision
 
 CODE = "tasks.training.trainer"
 """The module that determines the weights, together with all that it imports."""
@@ -33,7 +34,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
-        "precision": training_precision((recipe.teacher or recipe).network),
+        "precision": precision(recipe),
         "recipe": recipe.model_dump(mode="json"),
         "code": code_digest(CODE),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
@@ -42,6 +43,11 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
     if settings := variables():
         parts["variables"] = settings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def precision(recipe: Recipe) -> Precision:
+    """Return the precision in which this machine trains a recipe: that of the teacher, if there is one."""
+    return training_precision((recipe.teacher or recipe).network)
 
 
 def variables() -> dict[str, str]:

@@ -9,19 +9,19 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from artifacts.code_digest import ROOT
-from artifacts.processor import training_precision
+from artifacts.store.store import Store
 from schemas.compute import Compute
 from schemas.errors import InputError
 from schemas.recipe import Overrides, Preset
 from schemas.rules import Rules
 from tasks.inbox.folder import WALK_ERRORS, Inbox, digest_content, total_bytes
 from tasks.sources import datasets
-from tasks.training.fingerprint import variables
+from tasks.training.fingerprint import precision, variables
 
 CODE = ("schemas", "artifacts", "tasks", "requirements.txt")
 MAX_BYTES = 1 << 30
@@ -47,11 +47,21 @@ class Inputs(NamedTuple):
         return _digest([self.source, self.test_source, self.inbox, self.preset.min_steps, fields])
 
 
-def digest_inputs(inputs: Inputs, queue: Mapping[str, int]) -> str | None:
-    """Digest the parameters, the files that they name, the code, the libraries and the settings.
+class Snapshot(NamedTuple):
+    """The inputs of a run, with their digest, None in doubt, and the champion that the data is validated against."""
 
-    `queue` has the sizes of the files of the review queue, whose images corrections in the inbox may name; none of
-    these files is ever changed.
+    inputs: Inputs
+    digest: str | None
+    champion: int | None
+
+
+def take_snapshot(inputs: Inputs, store: Store) -> Snapshot:
+    """Return the state of the inputs now; this reads all of their files."""
+    return Snapshot(inputs, digest_inputs(inputs), store.champion())
+
+
+def digest_inputs(inputs: Inputs) -> str | None:
+    """Digest the parameters, the files that they name, the code, the libraries and the settings.
 
     Returns None in doubt: for files that aren't on this machine, can't be read, are links or too large, and for files
     of the inbox that aren't accepted yet.
@@ -65,13 +75,16 @@ def digest_inputs(inputs: Inputs, queue: Mapping[str, int]) -> str | None:
         return None
     if not all(files.values()):
         return None
-    network = inputs.overrides.applied_to(inputs.preset).network
-    settings = [sys.version, training_precision(network), variables()]
-    return _digest([inputs.key, files, queue if inputs.inbox else {}, _code(), _packages(), *settings])
+    settings = [sys.version, precision(inputs.overrides.applied_to(inputs.preset)), variables()]
+    return _digest([inputs.key, files, _code(), _packages(), *settings])
 
 
 def are_all_added(inputs: Inputs, added: Sequence[str]) -> bool:
-    """Check whether the rows of all accepted files were added; each run reports those that can't be used any more."""
+    """Check whether the rows of all accepted files were added.
+
+    Each run reports files that can't be used any more. And corrections depend on more than their content: the time of
+    their file, and the review queue.
+    """
     return not inputs.inbox or len(added) == len(Inbox(Path(inputs.inbox)).accepted())
 
 

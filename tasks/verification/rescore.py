@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from artifacts.processor import training_precision
 from artifacts.reports import card
 from artifacts.store import review
 from artifacts.store.folder_storage import FolderStorage
@@ -57,7 +56,7 @@ def main() -> None:
 def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     """Evaluate the model on the card's data, with `reproduce` also train again; return the differences."""
     from tasks.inference import model
-    from tasks.training import job, sampling
+    from tasks.training import fingerprint, job, sampling
 
     stated = json.loads((folder / CARD).read_text("utf-8"))
     dataset = read_data(stated["data"], work.child("shards"), review.read_corrections(folder))
@@ -74,8 +73,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     if reproduce:
         if (workers := stated["environment"].get("workers", 1)) > 1:
             raise InputError(f"it was trained by {workers} workers; a single worker rounds their sums differently")
-        precision = stated["environment"].get("precision", "float32")
-        own = training_precision((recipe.teacher or recipe).network)
+        precision, own = stated["environment"].get("precision", "float32"), fingerprint.precision(recipe)
         if precision != own:
             raise InputError(f"it was trained with {precision}; this processor trains with {own}")
         trained = _train(dataset, recipe, work)

@@ -4,14 +4,16 @@ import os
 from pathlib import Path
 
 import pytest
+from samples import publish
 
+from artifacts import processor
 from artifacts.store import known_inputs
 from artifacts.store.store import Store
 from schemas.compute import LOCAL
 from schemas.recipe import PRESETS, Overrides
 from schemas.rules import Rules
 from tasks.validation import input_digest
-from tasks.validation.input_digest import Inputs, digest_inputs
+from tasks.validation.input_digest import Inputs, are_all_added, digest_inputs
 
 
 @pytest.fixture
@@ -51,44 +53,55 @@ DOUBTS = {
 
 
 def test_equal_inputs_have_equal_digests(inputs, monkeypatch):
-    digest = digest_inputs(inputs, {})
+    digest = digest_inputs(inputs)
     monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # as importing TensorFlow does
-    assert digest == digest_inputs(inputs, {})
+    assert digest == digest_inputs(inputs)
 
 
 @pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES)
 def test_a_change_of_what_is_read_changes_it(inputs, monkeypatch, change):
-    digest = digest_inputs(inputs, {})
+    digest = digest_inputs(inputs)
     change(monkeypatch)
-    assert digest_inputs(inputs, {}) not in {digest, None}
+    assert digest_inputs(inputs) not in {digest, None}
 
 
-def test_the_review_queue_counts_only_with_an_inbox(inputs):
-    assert digest_inputs(inputs, {"a": 1}) not in {digest_inputs(inputs, {}), None}
-    without = inputs._replace(inbox="")
-    assert digest_inputs(without, {"a": 1}) == digest_inputs(without, {})
+@pytest.mark.parametrize("recipe", ["best", "fast"])
+def test_the_precision_of_the_training_counts(inputs, monkeypatch, recipe):
+    """`best` trains its network in float32 on every processor, and its teacher in bfloat16 on some."""
+    inputs = inputs._replace(preset=PRESETS[recipe])
+    monkeypatch.setattr(processor, "_field", lambda _: "")
+    digest = digest_inputs(inputs)
+    monkeypatch.setattr(processor, "_field", lambda _: "avx512_bf16")
+    assert (digest_inputs(inputs) != digest) is (recipe == "best")
+
+
+def test_a_file_that_added_no_rows_is_noticed(inputs):
+    accepted = str(Path("inbox/done/more.csv").resolve())
+    assert are_all_added(inputs, [accepted])
+    assert not are_all_added(inputs, [])
+    assert are_all_added(inputs._replace(inbox=""), [])
 
 
 @pytest.mark.parametrize("field", FIELDS)
 def test_a_changed_parameter_changes_it(inputs, field):
     other = inputs._replace(**{field: FIELDS[field]})
-    assert digest_inputs(other, {}) not in {digest_inputs(inputs, {}), None}
+    assert digest_inputs(other) not in {digest_inputs(inputs), None}
 
 
 @pytest.mark.parametrize("doubt", DOUBTS.values(), ids=DOUBTS)
 def test_there_is_none_in_doubt(inputs, doubt):
     doubt()
-    assert digest_inputs(inputs, {}) is None
+    assert digest_inputs(inputs) is None
 
 
 @pytest.mark.parametrize("source", ["s3://bucket/digits", "fashion-mnist", "*.npz"])
 def test_there_is_none_of_sources_elsewhere(inputs, source):
-    assert digest_inputs(inputs._replace(source=source), {}) is None
+    assert digest_inputs(inputs._replace(source=source)) is None
 
 
 def test_large_sources_are_not_hashed(inputs, monkeypatch):
     monkeypatch.setattr(input_digest, "MAX_BYTES", 10)
-    assert digest_inputs(inputs, {}) is None
+    assert digest_inputs(inputs) is None
 
 
 def test_a_record_counts_for_its_champion_and_digest_only(tmp_path):
@@ -100,4 +113,13 @@ def test_a_record_counts_for_its_champion_and_digest_only(tmp_path):
     known_inputs.write(store, "key", "digest", "fingerprint", champion=1)
     assert known_inputs.read(store, "key", "digest") is None
     store.inputs.write("key", b"{")
+    assert known_inputs.read(store, "key", "digest") is None
+
+
+def test_the_champion_of_the_same_data_is_no_other_champion(tmp_path):
+    store = Store(tmp_path / "store")
+    known_inputs.write(store, "key", "digest", "own", champion=None)
+    publish(store, "own", promoted=True)
+    assert known_inputs.read(store, "key", "digest") == "own"
+    publish(store, "other", promoted=True)
     assert known_inputs.read(store, "key", "digest") is None
