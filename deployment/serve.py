@@ -9,7 +9,6 @@ import ipaddress
 import os
 import socket
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from threading import Event, Thread
 from typing import Annotated, NoReturn
@@ -77,8 +76,7 @@ def serve(  # noqa: PLR0913, each parameter is a flag
         config = uvicorn.Config(
             create_app(champion, settings), log_level="warning", server_header=False, limit_concurrency=MAX_CONNECTIONS
         )
-        with collector.writing() if collector else nullcontext():
-            uvicorn.Server(config).run([listener])
+        uvicorn.Server(config).run([listener])
 
 
 def check(store: Store, inbox: Path | None, *, review: bool) -> None:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Literal, Self
 
 from schemas.counts import count
 
@@ -64,6 +64,9 @@ class PredictionBatch:
     fault: NDArray[np.object_]
     reason: NDArray[np.object_]
     true_label: NDArray[np.int16]
+
+    def take(self, rows: NDArray[np.int64]) -> Self:
+        return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,8 @@ def create_app(champion: Champion, settings: Settings) -> FastAPI:
     """Return the application; requests for anything but the page and `/health` need the token, if there is one."""
     service = Service(champion, settings)
     # No description of the addresses either: its page loads scripts from another server.
-    app = FastAPI(title="digits", openapi_url=None)
+    lifespan = settings.review.lifespan if settings.review else None
+    app = FastAPI(title="digits", openapi_url=None, lifespan=lifespan)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(settings.hosts))
     app.middleware("http")(service.count)
     app.exception_handler(InputError)(refuse)

@@ -83,9 +83,9 @@ class BatchPredictor:
         predictor = self._champion.current.predictor
         batch, histograms = predict_pixels(compact(np.concatenate([job.pixels for job in jobs])), predictor)
         self._metrics.count_answers(predictor, batch, histograms)
+        if self._review:
+            self._review.add(batch, predictor)
         start = 0
         for job in jobs:
             rows = slice(start, start := start + len(job.pixels))
             job.answer.set_result(Answer(predictor.version, predictor.threshold, batch, rows))
-        if self._review:
-            self._review.add(batch, predictor)
