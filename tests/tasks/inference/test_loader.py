@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from pathlib import Path
 
 import h5py
 import keras
@@ -17,6 +18,7 @@ from tasks.inference.predictor import predictor
 from tasks.training.networks import build_network
 
 RECIPES = PRESETS["fast"].recipes
+ELSEWHERE = Path("elsewhere.h5")
 
 
 def dense_network(*layers, offset=0.0, activation="softmax"):
@@ -52,7 +54,20 @@ def replace_matrix(group, *arguments, **options):
 
 def link_elsewhere(group):
     del group["0"]
-    group["0"] = h5py.ExternalLink("/etc/weights.h5", "/0")
+    group["0"] = h5py.ExternalLink(ELSEWHERE.absolute(), "/0")
+
+
+def store_elsewhere(group):
+    matrix = group["0"][()]
+    ELSEWHERE.write_bytes(matrix.tobytes())
+    replace_matrix(group, matrix.shape, "f4", external=[(ELSEWHERE.absolute(), 0, matrix.nbytes)])
+
+
+def assemble_from_elsewhere(group):
+    del group["0"]
+    layout = h5py.VirtualLayout((784, 128), "f4")
+    layout[:] = h5py.VirtualSource(ELSEWHERE.absolute(), "0", (784, 128))
+    group.create_virtual_dataset("0", layout)
 
 
 def with_config(old, new):
@@ -74,7 +89,9 @@ UNUSUAL = {
         "model.weights.h5",
         changed_weights(lambda g: replace_matrix(g, (784, 128), "f4", compression="gzip")),
     ),
-    "a matrix in another file": ("model.weights.h5", changed_weights(link_elsewhere)),
+    "a link to another file": ("model.weights.h5", changed_weights(link_elsewhere)),
+    "a matrix in another file": ("model.weights.h5", changed_weights(store_elsewhere)),
+    "a matrix made of another file's": ("model.weights.h5", changed_weights(assemble_from_elsewhere)),
     "a member that expands": ("assets", lambda _: bytes(1 << 24)),
 }  # fmt: skip
 
@@ -105,7 +122,10 @@ def test_other_networks_are_loaded_by_keras(tmp_path, digits):
 
 
 @pytest.mark.parametrize("name", UNUSUAL)
-def test_unusual_files_are_left_to_keras(name, tmp_path):
+def test_unusual_files_are_left_to_keras(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with h5py.File(ELSEWHERE, "w") as file:
+        file["0"] = np.zeros((784, 128), "f4")
     path = tmp_path / MODEL
     save_network(build_network(RECIPES["mlp"]), path)
     rewrite(path, *UNUSUAL[name])
