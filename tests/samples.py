@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import struct
 import time
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +42,9 @@ DAMAGED = [
     b"\0" * 500,
 ]
 """Contents of a file that was damaged or edited by hand."""
+_HEADER = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
+HUGE_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\r" + _HEADER + struct.pack(">I", zlib.crc32(_HEADER)) + b"\0\0\0\0IDAT"
+"""The head of a PNG picture of 3.6 billion pixels, which Pillow refuses."""
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
 """The files that `fill_version` writes."""
 

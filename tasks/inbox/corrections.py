@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError
@@ -53,7 +53,7 @@ def is_corrections(path: Path) -> bool:
     """Check whether a file, or a folder, of the inbox has corrections."""
     if not path.is_dir():
         return _is_table(path)
-    return any(_is_table(file) for file in entries(path) if file.is_file()) or any(_pictures(path))
+    return any(_is_table(file) for file in entries(path) if file.is_file()) or bool(_pictures(path))
 
 
 def read(path: Path) -> tuple[Correction, ...]:
@@ -157,40 +157,59 @@ def _header(lines: list[str]) -> list[str]:
 
 
 def _read_table(path: Path) -> Iterator[Correction]:
-    encoding = "utf-16" if read_sample(path)[0].encoding == "utf-16" else "utf-8-sig"
     when = _modified(path)
+    for line, row in _table_rows(path):
+        label = row.get("label", "").strip().lower().removesuffix(".0")
+        if not label:
+            continue
+        if label not in ANSWERS:
+            raise InputError(f'{path.name}, line {line}, column label: expected {EXPECTED}, got "{label}"')
+        item = row.get("item", "").strip()
+        if not re.fullmatch(ITEM, item):
+            expected = "expected image-…, as in the file that `review` wrote"
+            raise InputError(f'{path.name}, line {line}, column item: {expected}, got "{item}"')
+        yield Correction(item, ANSWERS[label], row.get("by", "").strip() or _owner(path), when, path.name)
+
+
+def _table_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the number and the fields of each line. Lines are parsed one by one: no stray quote can hide the next."""
+    encoding = "utf-16" if read_sample(path)[0].encoding == "utf-16" else "utf-8-sig"
     with path.open(encoding=encoding, errors="replace", newline="") as file:
         first = file.readline()
         separator = max(",;\t", key=first.count)
         names = _header([first.strip()])
-        for row in (reader := csv.DictReader(file, names, delimiter=separator, restval="")):
-            label, line = str(row["label"]).strip().lower().removesuffix(".0"), reader.line_num + 1
-            if not label:
-                continue
-            if label not in ANSWERS:
-                raise InputError(f'{path.name}, line {line}, column label: expected {EXPECTED}, got "{label}"')
-            item = str(row["item"]).strip()
-            if not re.fullmatch(ITEM, item):
-                expected = "expected image-…, as in the file that `review` wrote"
-                raise InputError(f'{path.name}, line {line}, column item: {expected}, got "{item}"')
-            yield Correction(item, ANSWERS[label], str(row.get("by") or "").strip() or _owner(path), when, path.name)
+        for number, line in enumerate(file, 2):
+            try:
+                (fields,) = csv.reader([line], delimiter=separator, strict=True)
+            except csv.Error as error:
+                advice = "remove a quote without its pair, and line breaks between quotes"
+                raise InputError(f"{path.name}, line {number}: can't be read ({error}); {advice}") from error
+            yield number, dict(zip(names, fields, strict=False))
 
 
-def _pictures(folder: Path) -> Iterator[tuple[Path, int | None]]:
-    """Yield the queue's pictures in subfolders that name an answer."""
-    for name, label in ANSWERS.items():
-        if (folder / name).is_dir():
-            yield from ((path, label) for path in entries(folder / name) if re.search(ITEM, path.name))
+def _pictures(folder: Path) -> list[tuple[Path, int | None]]:
+    """Return what is in subfolders that name an answer; nothing if none of it has the name of a queue's picture."""
+    found = [
+        (path, label) for name, label in ANSWERS.items() if (folder / name).is_dir() for path in entries(folder / name)
+    ]
+    return found if any(re.search(ITEM, path.name) for path, _ in found) else []
 
 
 def _read_picture(path: Path, label: int | None) -> Correction:
     """Read a picture of the queue, which is enlarged, and compare its pixels with its name."""
     name = "/".join(path.parts[-3:])
-    with open_regular(path) as file, Image.open(file, formats=["PNG"]) as picture:
-        side = picture.width
-        if picture.mode != "L" or picture.height != side or side % SIDE or side > MAX_SIDE:
-            raise InputError(f"{name}: was changed: it isn't the picture of the review queue; add it as new data")
-        pixels = np.asarray(picture)[:: side // SIDE, :: side // SIDE]
+    if not re.search(ITEM, path.name):
+        advice = "give it the name back that `review` gave it, or drop it in another folder, as new data"
+        raise InputError(f"{name}: expected a name with image-…; {advice}")
+    changed = f"{name}: was changed: it isn't the picture of the review queue; add it as new data"
+    try:
+        with open_regular(path) as file, Image.open(file, formats=["PNG"]) as picture:
+            side = picture.width
+            if picture.mode != "L" or picture.height != side or side % SIDE or side > MAX_SIDE:
+                raise InputError(changed)
+            pixels = np.asarray(picture)[:: side // SIDE, :: side // SIDE]
+    except (UnidentifiedImageError, Image.DecompressionBombError) as error:
+        raise InputError(changed) from error
     item = item_of(int(row_faults.digests(pixels.reshape(1, -1))[0, 0]))
     if item not in path.name:
         raise InputError(f"{name}: was changed: its pixels are those of {item}; add it as new data")

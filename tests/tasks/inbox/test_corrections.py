@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from samples import draw_digits
+from samples import HUGE_PNG, draw_digits
 
 from artifacts.store import review
 from artifacts.store.store import Store
@@ -98,12 +98,15 @@ def test_test_rows_change_only_if_asked_by_name(base, tmp_path):
     assert (outcomes, dataset.test.labels[0]) == ([(name, 7, "relabelled")], 7)
 
 
+def queue(store: Store, *images) -> None:
+    """Add predicted images to the review queue of a store."""
+    rows = [(item(image), "abstained", 0.5, "", "x.png", -1, 9, "", image.tobytes()) for image in images]
+    review.add(store, pd.DataFrame(rows, columns=[*COLUMNS]))
+
+
 def test_a_predicted_image_is_added_with_its_label(base, new_image, tmp_path):
     store = Store(tmp_path / "store")
-    entry = dict(
-        zip(COLUMNS, (item(new_image), "abstained", 0.5, "", "x.png", -1, 9, "", new_image.tobytes()), strict=True)
-    )
-    review.add(store, pd.DataFrame([entry]))
+    queue(store, new_image)
     outcomes, dataset = inspect(base, write_csv(tmp_path / "a.csv", {item(new_image): "4"}), store=store)
     assert outcomes == [(item(new_image), 4, "added")]
     assert (len(dataset.train), dataset.train.labels[-1]) == (601, 4)
@@ -151,6 +154,10 @@ FAULTS = {
     ),
     "two labels": (f"{IMAGE},7\n{IMAGE},8", f"{IMAGE} has two labels, 7 and 8; one is needed"),
     "no labels": (f"{IMAGE},", "all labels are empty"),
+    "a stray quote": (f'{IMAGE},8,"open\n{IMAGE},7', "line 2: can't be read (unexpected end of data); remove a quote"),
+    "two stray quotes": (f'{IMAGE},8,"open\n{IMAGE},7,"', "line 2: can't be read (unexpected end of data)"),
+    "a quoted row": (f'"{IMAGE},7', "line 2: can't be read"),
+    "a huge field": (f"{IMAGE},7,{'x' * 131_073}", "line 2: can't be read (field larger than field limit"),
 }
 
 
@@ -166,6 +173,25 @@ def test_a_picture_that_was_edited_is_rejected(folder):
     Image.fromarray(np.zeros((224, 224), np.uint8)).save(path)
     with pytest.raises(InputError, match="was changed: its pixels are those of image-"):
         corrections.read(folder)
+
+
+def test_what_is_no_picture_of_the_queue_is_named(folder):
+    (folder / "4" / "mine.png").write_bytes(next((folder / "4").iterdir()).read_bytes())
+    with pytest.raises(InputError, match=r"^review/4/mine\.png: expected a name with image-…; give it the name back"):
+        corrections.read(folder)
+
+
+@pytest.mark.parametrize("content", [b"no picture", HUGE_PNG], ids=["no picture", "of 3.6 billion pixels"])
+def test_what_pillow_refuses_is_rejected_by_name(content, folder):
+    next((folder / "4").iterdir()).write_bytes(content)
+    with pytest.raises(InputError, match=r"^review/4/0001-predicted9-image-.*: was changed: it isn't the picture"):
+        corrections.read(folder)
+
+
+def test_pictures_of_other_names_alone_are_new_data(folder):
+    (folder / "review.csv").unlink()
+    next((folder / "4").iterdir()).rename(folder / "4" / "mine.png")
+    assert not corrections.is_corrections(folder)
 
 
 def test_a_correction_of_an_unknown_image_is_rejected(base, tmp_path):
