@@ -27,15 +27,16 @@ def review(store: Store, inbox: str, output: Path, limit: int) -> Review:
     from artifacts.store import review as review_store
     from tasks.reviewing import queue
 
-    corrections = queue.read_corrections(Path(inbox)) if inbox else ()
+    log = get_run_logger()
+    corrections = queue.read_corrections(Path(inbox), log.warning) if inbox else ()
     ranked = queue.rank(review_store.read(store), {correction.item for correction in corrections})
     first = ranked.head(limit)
-    if len(first):
-        queue.write(first, output)
     n_reasons = {reason: int(ranked["reasons"].str.contains(reason, regex=False).sum()) for reason in REASONS}
     result = Review(store.uri, first, len(ranked), n_reasons, corrections, str(output))
     pictures = plots.draw(review_report.SECTIONS, result)
     text = review_report.review_report(result, markdown.as_data_uris(pictures))
     artifact = create_markdown_artifact(text, key=REVIEW_KEY, description=markdown.inert(result.summary))
-    get_run_logger().info(result.summary)
+    if len(first):
+        queue.write(first, output)  # last, since a retry couldn't write it again
+    log.info(result.summary)
     return dataclasses.replace(result, artifact=cast("UUID", artifact))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,11 @@ from artifacts.uri import check_local, error_reason
 from schemas.digits import SIDE
 from schemas.errors import InputError
 from schemas.review import REASONS, Correction
+from schemas.rules import DEFAULT_RULES
+from schemas.text import printable
 from tasks.inbox import corrections
-from tasks.inbox.folder import Inbox
+from tasks.inbox.folder import WALK_ERRORS, Inbox
+from tasks.inbox.reader import Reader
 
 TABLE = "review.csv"
 SCALE = 8
@@ -47,12 +50,17 @@ def rank(queue: pd.DataFrame, corrected: Iterable[str]) -> pd.DataFrame:
     return first.assign(reasons=first["item"].map(reasons))
 
 
-def read_corrections(inbox: Path) -> tuple[Correction, ...]:
-    """Read all corrections of an inbox, those that wait included; faults are left to the training that reads them."""
+def read_corrections(inbox: Path, warn: Callable[[str], None]) -> tuple[Correction, ...]:
+    """Read all corrections of an inbox, those that wait included; warn of those that can't be read."""
     found: list[Correction] = []
-    for path in Inbox(inbox).files():
-        with suppress(InputError, OSError):
-            found += corrections.read(path) if corrections.is_corrections(path) else ()
+    with Reader(DEFAULT_RULES) as reader:
+        for path in Inbox(inbox).files():
+            with suppress(*WALK_ERRORS, InputError):  # a training with this inbox names what isn't readable at all
+                if corrections.is_corrections(path):
+                    file, _ = reader.read(path, is_accepted=True)
+                    found += file.corrections
+                    if file.fault:
+                        warn(f"{printable(file.fault)}; left out")
     return corrections.newest(found)
 
 

@@ -1,12 +1,16 @@
 """The review queue: what is added by audits and predictions, in which order it is shown, and as which folder."""
 
-import dataclasses
+from types import SimpleNamespace
+from unittest.mock import Mock
+from uuid import uuid4
 
+import httpx
 import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from samples import draw_digits
+from prefect.logging import disable_run_logger
+from samples import HUGE_PNG, draw_digits
 
 from artifacts.reports.review_report import review_report
 from artifacts.store import review
@@ -17,6 +21,7 @@ from schemas.prediction import PredictionBatch, Predictor
 from schemas.results import InboxFile
 from schemas.review import COLUMNS, Correction, Review
 from tasks.inbox import corrections
+from tasks.review import review as review_task
 from tasks.reviewing import entries, queue
 from tasks.validation import profiles
 
@@ -74,7 +79,7 @@ def test_the_worst_take_turns_and_corrected_ones_are_left_out(of_batch):
 
 def test_labels_that_a_version_contradicts_are_queued(predictor):
     parts = {"test": InMemoryImages(PIXELS, LABELS)}
-    dataset = dataclasses.make_dataclass("Dataset", [("read_items", object, None)])()
+    dataset = SimpleNamespace(read_items=None, validation=SimpleNamespace(corrections=()))
     found = entries.of_version(dataset, parts, predictor)
     assert found["origin"].tolist() == [str(row) for row in range(9)]
     assert set(found["part"]) == {"test"}
@@ -108,6 +113,29 @@ def test_the_folder_has_pictures_to_move_and_a_table(of_batch, tmp_path):
         assert (np.asarray(picture)[::8, ::8] == PIXELS[4].reshape(28, 28)).all()
     (tmp_path / "review" / names[0]).rename(tmp_path / "review" / "4" / names[0])
     assert [(one.item, one.label) for one in corrections.read(tmp_path / "review")] == [(table["item"][0], 4)]
+
+
+def test_a_retry_after_an_outage_of_the_server_writes_the_folder(of_batch, tmp_path, monkeypatch):
+    store = Store(tmp_path / "store")
+    review.add(store, of_batch)
+    publish = Mock(side_effect=[httpx.ConnectError("the server is down"), uuid4()])
+    monkeypatch.setattr("tasks.review.create_markdown_artifact", publish)
+    with disable_run_logger():
+        with pytest.raises(httpx.ConnectError):
+            review_task.fn(store, "", tmp_path / "review", 10)
+        assert review_task.fn(store, "", tmp_path / "review", 10).n_waiting == 4
+    assert len(list((tmp_path / "review").glob("*.png"))) == 4
+
+
+def test_corrections_that_cannot_be_read_are_left_out_with_a_warning(tmp_path):
+    name, warnings = "image-" + "0" * 16, []
+    (tmp_path / "done" / "bad" / "4").mkdir(parents=True)
+    (tmp_path / "done" / "bad" / "4" / f"{name}.png").write_bytes(HUGE_PNG)
+    (tmp_path / "good.csv").write_text(f"item,label\n{name},4\n")
+    assert [one.file for one in queue.read_corrections(tmp_path, warnings.append)] == ["good.csv"]
+    (warning,) = warnings
+    assert warning.startswith(f"bad/4/{name}.png: was changed: ")
+    assert warning.endswith("; left out")
 
 
 def test_an_existing_folder_is_never_overwritten(tmp_path):
