@@ -68,7 +68,7 @@ def _queue(audit: Audit, dataset: Dataset, store: Store) -> None:
     from tasks.reviewing import entries
 
     parts = audited_parts(dataset)
-    review.add(store, entries.of_audit(audit.suspects, parts))
+    review.add(store, entries.of_audit(audit.suspects, dataset, parts))
     if champion := store.champion():
         try:
             review.add(store, entries.of_version(dataset, parts, stream.predictor(store, champion)))

@@ -13,7 +13,7 @@ from schemas.audit import OUTLIER
 from schemas.images import Images
 from schemas.prediction import PredictionBatch, Predictor
 from schemas.results import Dataset
-from schemas.review import ABSTAINED, COLUMNS, DISAGREEMENT, item_of
+from schemas.review import ABSTAINED, ADDED, COLUMNS, DISAGREEMENT, item_of
 from schemas.text import printable
 from schemas.validation import Part
 from tasks.validation import row_faults
@@ -23,7 +23,7 @@ MAX_ENTRIES = 1000
 Rows = NDArray[np.int64]
 
 
-def of_audit(suspects: pd.DataFrame, parts: Mapping[Part, Images]) -> pd.DataFrame:
+def of_audit(suspects: pd.DataFrame, dataset: Dataset, parts: Mapping[Part, Images]) -> pd.DataFrame:
     """Return the suspects of an audit as entries."""
     renamed = suspects.rename(columns={"kind": "reason", "item": "origin", "reason": "text"})
     worst = renamed.groupby("reason", sort=False).head(MAX_ENTRIES)  # each kind is in order already
@@ -32,7 +32,7 @@ def of_audit(suspects: pd.DataFrame, parts: Mapping[Part, Images]) -> pd.DataFra
         for part, images in parts.items()
         if len(of_part := worst[worst["part"] == part])
     ]
-    return _joined(pieces)
+    return _of_data(pieces, dataset)
 
 
 def of_version(dataset: Dataset, parts: Mapping[Part, Images], predictor: Predictor) -> pd.DataFrame:
@@ -45,7 +45,7 @@ def of_version(dataset: Dataset, parts: Mapping[Part, Images], predictor: Predic
         names = dataset.read_items(part, rows) if dataset.read_items else rows.astype(str).tolist()
         entries = _disagreements(names, images.labels[rows], predicted[rows], confidence[rows], predictor.version)
         pieces.append(_with_pixels(entries.assign(part=part), images.read(rows)))
-    return _joined(pieces)
+    return _of_data(pieces, dataset)
 
 
 def of_predictions(batch: PredictionBatch, predictor: Predictor, source: str) -> pd.DataFrame:
@@ -114,6 +114,13 @@ def _frame(  # noqa: PLR0913, the columns
 ) -> pd.DataFrame:
     columns = {"origin": names, "label": labels, "proposed": proposed, "score": score, "text": texts}
     return pd.DataFrame(columns).assign(reason=reason, part="")
+
+
+def _of_data(frames: Sequence[pd.DataFrame], dataset: Dataset) -> pd.DataFrame:
+    """Return entries of a dataset's rows; images that corrections added stay of no part, or the next run drops them."""
+    entries = _joined(frames)
+    added = {one.item for one in dataset.validation.corrections if one.outcome == ADDED}
+    return entries.assign(part=entries["part"].mask(entries["item"].isin(added), ""))
 
 
 def _with_pixels(entries: pd.DataFrame, pixels: NDArray[np.uint8]) -> pd.DataFrame:

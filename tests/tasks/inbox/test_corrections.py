@@ -13,12 +13,14 @@ from samples import HUGE_PNG, draw_digits
 from artifacts.store import review
 from artifacts.store.store import Store
 from schemas.errors import InputError
+from schemas.prediction import Predictor
 from schemas.results import InboxFile
 from schemas.review import COLUMNS, item_of
 from schemas.rules import DEFAULT_RULES, Rules
 from tasks.inbox import corrections
 from tasks.inbox.child import read as read_inbox_file
 from tasks.inbox.merger import InboxMerger, with_files
+from tasks.reviewing import entries
 from tasks.sources import datasets
 from tasks.validation import inspection, profiles, row_faults
 from tasks.validation.check_rows import check_frame
@@ -112,6 +114,23 @@ def test_a_predicted_image_is_added_with_its_label(base, new_image, tmp_path):
     assert (len(dataset.train), dataset.train.labels[-1]) == (601, 4)
     assert (dataset.train.read(slice(600, 601)) == new_image.reshape(1, -1)).all()
     assert dataset.read_items("train", np.array([600])) == [f"corrections:{item(new_image)}"]
+
+
+def test_an_added_image_stays_after_an_audit(base, new_image, tmp_path):
+    store, path = Store(tmp_path / "store"), write_csv(tmp_path / "a.csv", {item(new_image): "4"})
+    queue(store, new_image)
+    _, before = inspect(base, path, store=store)
+    contradicts = Predictor(1, 0.5, REFERENCE, lambda pixels: np.eye(10, dtype=np.float32)[[9] * len(pixels)])
+    suspects = pd.DataFrame(
+        [("train", 600, "600", 4, 9, "label", 1.0, "", False)],
+        columns=["part", "row", "item", "label", "proposed", "kind", "score", "reason", "confident"],
+    )
+    parts = {"train": before.train}
+    audited = entries.of_audit(suspects, before, parts), entries.of_version(before, parts, contradicts)
+    assert all(item(new_image) in set(found["item"]) for found in audited)
+    for found in audited:
+        review.add(store, found)
+    assert inspect(base, path, store=store)[1].fingerprint == before.fingerprint
 
 
 def test_an_image_of_other_data_is_not_added(base, new_image, tmp_path):
