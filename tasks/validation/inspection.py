@@ -15,6 +15,7 @@ from schemas.digits import CLASSES
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.profile import Profile
 from schemas.results import Dataset, RawDataset
+from schemas.review import ADDED, Correction
 from schemas.row_checks import ROW_CHECKS
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
@@ -79,7 +80,7 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
             inspection.results += data_checks.check_shards(part, checked, rules)
             inspection.results += data_checks.check_scale(part, checked, rules)
         if all(checked.n_input for checked in inspection.parts.values()):
-            _quarantine_copies_and_split(inspection.parts, rules)
+            _quarantine_copies_and_split(inspection.parts, rules, inspection.raw.corrections)
             if inspection.raw.corrections:
                 _correct(inspection)
             _check_data(inspection)
@@ -121,12 +122,16 @@ def _check_rows(rows: pd.DataFrame | ShardManifest, rules: Rules, cache: ShardCa
     return checked_shards.of_manifest(rows, rules, cache)
 
 
-def _quarantine_copies_and_split(parts: dict[Part, CheckedPart], rules: Rules) -> None:
+def _quarantine_copies_and_split(
+    parts: dict[Part, CheckedPart], rules: Rules, corrected: tuple[Correction, ...]
+) -> None:
+    """Quarantine copies; split off a test part if there is none, without images that corrections added."""
     for part, faults in row_faults.copy_faults({part: checked.keys for part, checked in parts.items()}).items():
         parts[part] = parts[part].quarantine(faults)
     if "test" not in parts:
         train = parts["train"]
-        selected = select_test_rows(train.digests, rules)
+        added = np.array([one.digest for one in corrected if one.outcome == ADDED], np.uint64)
+        selected = select_test_rows(train.digests, rules) & ~np.isin(train.digests[:, 0], added)
         if selected.sum() < rules.min_test_rows:
             parts["test"] = train
         else:

@@ -1,5 +1,6 @@
 """Corrections: what people answered on images changes training rows, adds images, and spares test rows."""
 
+import dataclasses
 import os
 import shutil
 from pathlib import Path
@@ -131,6 +132,17 @@ def test_an_added_image_stays_after_an_audit(base, new_image, tmp_path):
     for found in audited:
         review.add(store, found)
     assert inspect(base, path, store=store)[1].fingerprint == before.fingerprint
+
+
+def test_added_images_are_never_split_off_as_test_rows(base, tmp_path):
+    store, images = Store(tmp_path / "store"), draw_digits(40, seed=77)[0]
+    queue(store, *images)
+    path = write_csv(tmp_path / "a.csv", {item(image): str(n % 10) for n, image in enumerate(images)})
+    rules = Rules(min_test_rows=50)
+    source = dataclasses.replace(base, test=None)
+    n_test = len(inspect(source, rules=rules)[1].test)
+    _, dataset = inspect(source, path, rules=rules, store=store)
+    assert (len(dataset.train), len(dataset.test)) == (640 - n_test, n_test)
 
 
 def test_an_image_of_other_data_is_not_added(base, new_image, tmp_path):
