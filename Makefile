@@ -7,16 +7,15 @@ BIN := .venv/bin
 train: .venv/.installed
 	@$(BIN)/python flows/train_flow.py $(ARGS)
 
-# In several processes, each file in one of them, since the tests of a file share what takes long to start; ARGS="-n 0" for
-# one. The longest files, of deployments, mostly wait, so that two cores run three processes.
-PYTEST := $(BIN)/python -m pytest --dist loadfile --no-loadscope-reorder
+# In two processes, each file in one of them, since the tests of a file share what takes long to start; ARGS="-n 0" for one.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Without the tests that take minutes or need Chromium.
 test: .venv/.installed-dev
-	$(PYTEST) -n 2 -m "not (browser or deployment or mnist or ray or registry)" $(ARGS)
+	$(PYTEST) -m "not (browser or deployment or mnist or ray or registry)" $(ARGS)
 
 test-all: .venv/.installed-dev
-	$(PYTEST) -n 3 $(ARGS)
+	$(PYTEST) $(ARGS)
 
 # Runs a Prefect server on 127.0.0.1, the deployments of prefect.yaml and a worker until Ctrl-C; PORT=4300 sets the port.
 up: .venv/.installed
