@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -18,21 +19,31 @@ from schemas.training import Precision
 SGD_MOMENTUM = 0.9
 MUON_STEPS = 3  # Newton-Schulz iterations: as accurate here as Keras' default of 5, at 60 % of the cost
 MUON_ADAM_RATIO = 0.3  # the biases' learning rate as a share of the matrices'
+MAX_SEED = 1_000_000_000  # as Keras draws them
 TINY = 1e-14  # the square of what Keras adds to a norm, because a gradient may be 0
 
 
 def build_network(recipe: Recipe) -> keras.Model:
     """Build the network for 28 × 28 pixels from 0 to 255 and ten probabilities, with initial weights from the seed."""
-    keras.utils.set_random_seed(recipe.seed)
-    return keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE), name="pixels"),
-            layers.Rescaling(1 / 255),
-            *NETWORKS[recipe.network].layers(layers),
-            layers.Dense(len(CLASSES), activation="softmax", name="probabilities"),
-        ],
-        name=recipe.network,
-    )
+    all_layers = [
+        layers.Rescaling(1 / 255),
+        *NETWORKS[recipe.network].layers(layers),
+        layers.Dense(len(CLASSES), activation="softmax", name="probabilities"),
+    ]
+    # Keras would draw seeds from Python's global generator, which the threads of Prefect's client use, too.
+    seeds = random.Random(recipe.seed)  # noqa: S311, not for cryptography
+    seeded = [type(layer).from_config(_with_seeds(layer.get_config(), seeds)) for layer in all_layers]
+    return keras.Sequential([keras.Input((SIDE, SIDE), name="pixels"), *seeded], name=recipe.network)
+
+
+def _with_seeds(config: Any, seeds: random.Random) -> Any:  # noqa: ANN401, any part of a configuration
+    """Return a layer's configuration with a seed wherever Keras would choose one."""
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: seeds.randint(1, MAX_SEED) if key == "seed" and value is None else _with_seeds(value, seeds)
+        for key, value in config.items()
+    }
 
 
 @contextmanager

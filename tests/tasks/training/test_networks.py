@@ -1,10 +1,28 @@
-"""What networks.py changes of Keras: the way to compute Muon's update, and the precision of the hidden layers."""
+"""What networks.py changes of Keras: seeds, the computation of Muon's update, the precision of the hidden layers."""
+
+import dataclasses
+import random
 
 import numpy as np
 import pytest
 
+from schemas.networks import NETWORKS
 from schemas.recipe import Overrides
 from tasks.training import networks
+
+
+def test_random_numbers_of_other_threads_do_not_change_initial_weights(monkeypatch):
+    recipe = Overrides().applied_to("fast")
+    expected = networks.build_network(recipe).get_weights()
+
+    def disturbed(layers):
+        random.random()  # noqa: S311, as another thread would meanwhile
+        return mlp.layers(layers)
+
+    mlp = NETWORKS["mlp"]
+    monkeypatch.setitem(NETWORKS, "mlp", dataclasses.replace(mlp, layers=disturbed))
+    for weight, other in zip(expected, networks.build_network(recipe).get_weights(), strict=True):
+        np.testing.assert_array_equal(weight, other)
 
 
 @pytest.mark.parametrize(
