@@ -84,7 +84,7 @@ def fill(readme: str, page: str) -> str:
 
 
 def render_line(results: Results, line: str) -> list[str]:
-    """Return the lines of the page that a line of the template stands for."""
+    """Return the lines of the page that a line of the template stands for; none if all of its values are unknown."""
     if row := ROW.fullmatch(line):
         suite, cases, columns = row.groups()
         return table_rows(results, suite, cases.split(", ") if cases else None, columns.split(" | "))
@@ -92,7 +92,10 @@ def render_line(results: Results, line: str) -> list[str]:
         return [goal_row(results, *goal.groups())]
     line = MEASURED.sub(lambda found: describe(results, found[1]), line)
     line = MINUTES.sub(lambda found: minutes(results, found[1]), line)
-    return [VALUE.sub(lambda found: cell(results, *found.groups()), line)]
+    values = [cell(results, *found.groups()) for found in VALUE.finditer(line)]
+    if values and all(value == UNKNOWN for value in values):
+        return []
+    return [VALUE.sub(lambda _: values.pop(0), line)]
 
 
 def table_rows(results: Results, suite: str, cases: list[str] | None, columns: list[str]) -> list[str]:
