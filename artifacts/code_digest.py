@@ -6,6 +6,7 @@ The digest may differ between Python versions, which may unparse the same tree d
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -13,8 +14,8 @@ from pathlib import Path
 from threading import Lock
 
 ROOT = Path(__file__).parents[1]
+PARSE_ATTEMPTS = 5
 _PARSER = Lock()
-"""In Python 3.11, `ast.parse` in several threads at once may raise SystemError."""
 
 
 @cache
@@ -33,10 +34,18 @@ def covered_modules(*modules: str) -> dict[str, ast.Module]:
     while pending:
         name = pending.pop()
         if name not in trees and (path := _path(name)):
-            with _PARSER:
-                trees[name] = ast.parse(path.read_text(encoding="utf-8"))
+            trees[name] = _parse(path.read_text(encoding="utf-8"))
             pending += _imported(trees[name])
     return trees
+
+
+def _parse(text: str) -> ast.Module:
+    """Parse a module. In Python 3.11, SystemError is raised if another thread, maybe of a library, parses meanwhile."""
+    with _PARSER:
+        for _ in range(PARSE_ATTEMPTS - 1):
+            with contextlib.suppress(SystemError):
+                return ast.parse(text)
+        return ast.parse(text)
 
 
 def _path(module: str) -> Path | None:

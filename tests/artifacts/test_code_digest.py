@@ -49,3 +49,19 @@ def test_imports_for_type_checking_do_not_count(project):
     (project / "entry.py").write_text(text)
     before, after = digest_after(project / "other.py", "X = 3\n")
     assert after == before
+
+
+def test_a_parser_that_another_thread_disturbs_is_called_again(project, monkeypatch):
+    expected = code_digest("tasks.entry")
+    code_digest.cache_clear()
+    faults = [SystemError("AST constructor recursion depth mismatch")] * 2
+
+    def parse(text):
+        if faults:
+            raise faults.pop()
+        return original(text)
+
+    original = module.ast.parse
+    monkeypatch.setattr(module.ast, "parse", parse)
+    assert code_digest("tasks.entry") == expected
+    assert not faults
