@@ -22,12 +22,12 @@ from tasks.inbox.folder import Inbox
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
 from tasks.review import review
-from tasks.reviewing import queue
+from tasks.reviewing import output as review_folder
 
 
 def check(*, output: Path, inbox: str, store: str, **_others: object) -> None:
     """Raise InputError for bad parameters, within a second."""
-    queue.check(output)
+    review_folder.check(output)
     if inbox:
         Inbox(Path(inbox)).check(local_path(store), output)
     Store(store).state()

@@ -12,7 +12,7 @@ import pandas as pd
 from PIL import Image
 
 from artifacts.files import new_folder
-from artifacts.uri import check_local, error_reason
+from artifacts.uri import error_reason
 from schemas.digits import SIDE
 from schemas.errors import InputError
 from schemas.review import REASONS, Correction
@@ -25,15 +25,6 @@ from tasks.inbox.reader import Reader
 TABLE = "review.csv"
 SCALE = 8
 """Enlargement of the pictures: 28 pixels are too few to look at."""
-
-
-def check(folder: Path) -> None:
-    """Raise InputError unless a folder can be created at a path."""
-    check_local(folder, "--output")
-    if folder.exists():
-        raise InputError(f"--output {folder}: exists; move it into the inbox or away, or choose another folder")
-    if not folder.absolute().parent.is_dir():
-        raise InputError(f"--output {folder}: {folder.absolute().parent} isn't a folder; create it first")
 
 
 def rank(queue: pd.DataFrame, corrected: Iterable[str]) -> pd.DataFrame:
@@ -65,7 +56,7 @@ def read_corrections(inbox: Path, warn: Callable[[str], None]) -> tuple[Correcti
 
 
 def write(entries: pd.DataFrame, folder: Path) -> None:
-    """Write the entries' pictures, the folders to move them into, and a CSV file for those who rather type."""
+    """Write the entries' pictures, the folders to move them into, and a CSV file to type into."""
     table = pd.DataFrame(
         {
             "item": entries["item"],
