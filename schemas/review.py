@@ -36,7 +36,7 @@ NOT_A_DIGIT = "none"
 RELABELLED, CONFIRMED, ADDED, LEFT_OUT = "relabelled", "confirmed", "added", "left out"
 TEST, REPLACED, ABSENT = "test rows, unchanged", "replaced by a newer one", "not in this data"
 OUTCOMES = (RELABELLED, CONFIRMED, ADDED, LEFT_OUT, TEST, REPLACED, ABSENT)
-"""What became of a correction. `left out` are images that show no digit, `added` those that were in no part."""
+"""Outcomes of a correction. `left out` are images that show no digit, `added` those that were in no part."""
 
 
 def item_of(digest: int) -> str:
