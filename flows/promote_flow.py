@@ -30,7 +30,7 @@ from tasks.update_leaderboard import update_leaderboard
 def check(*, version: int, previous: bool, reason: str, store: str) -> None:
     """Raise InputError for bad parameters, such as a version that isn't intact."""
     if bool(version) == previous:
-        raise FlagError("use either --version or --previous, not both")
+        raise FlagError("choose a version with --version or --previous" + (", not both" if previous else ""))
     if not reason.strip():
         raise FlagError("--reason is empty; give a reason for the history")
     versions = Store(store)

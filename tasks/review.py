@@ -31,7 +31,7 @@ def review(store: Store, inbox: str, output: Path, limit: int) -> Review:
     corrections = queue.read_corrections(Path(inbox), log.warning) if inbox else ()
     ranked = queue.rank(review_store.read(store), {correction.item for correction in corrections})
     first = ranked.head(limit)
-    n_reasons = {reason: int(ranked["reasons"].str.contains(reason, regex=False).sum()) for reason in REASONS}
+    n_reasons = {reason: sum(reason in reasons for reasons in ranked["reasons"]) for reason in REASONS}
     result = Review(store.uri, first, len(ranked), n_reasons, corrections, str(output))
     pictures = plots.draw(review_report.SECTIONS, result)
     text = review_report.review_report(result, markdown.as_data_uris(pictures))

@@ -45,7 +45,7 @@ def test_tampered_version_is_refused_before_anything_starts(store):
 @pytest.mark.parametrize(
     ("version", "previous", "reason", "message"),
     [
-        (0, False, "r", "use either --version or --previous, not both"),
+        (0, False, "r", "choose a version with --version or --previous$"),
         (1, True, "r", "not both"),
         (9, False, "r", "there is no version 9; versions: 1, 2, 3"),
         (1, False, " ", "--reason is empty"),

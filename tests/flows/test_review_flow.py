@@ -49,3 +49,10 @@ def test_pictures_that_were_moved_are_trained_on_and_reported(tiny_npz, tmp_path
     assert dataset.train.labels[-1] == 4
     assert np.array_equal(dataset.train.read(slice(600, 601))[0], image.reshape(-1))
     assert review_flow(output=output, inbox=str(inbox), store=store.uri).n_waiting == 0
+
+
+def test_an_empty_queue_is_reported_and_writes_no_folder(tmp_path):
+    result = review_flow(output=tmp_path / "review", store=str(tmp_path / "store"))
+    assert (result.n_waiting, sum(result.n_reasons.values())) == (0, 0)
+    assert "0 images" in newest_artifact("review-queue").data
+    assert not (tmp_path / "review").exists()
