@@ -65,26 +65,15 @@ def test_the_memory_of_a_program_is_sampled_while_it_runs(benchmarks):
     assert 200 * 2**20 < finished.sampled_bytes <= finished.peak_bytes
 
 
-@pytest.mark.mnist
-def test_trainings_can_be_measured():
-    page = measure("--only", "engine_peak", "sklearn_mlp", "--suite", "training")
-    assert "Not measured: Keras, plain script" in page
-    assert "GFLOP/s" in page
-
-
-@pytest.mark.mnist
-def test_caching_can_be_measured(tmp_path):
-    assert "| 1,000,000 rows | 1 |" in measure("--suite", "cache", "--data", tmp_path)
-    assert {path.name for path in tmp_path.iterdir()} == {"digits-6000", "digits-6000.json"}
-
-
 @pytest.mark.prefect
-@pytest.mark.mnist
-def test_the_flow_can_be_measured_on_shards():
-    assert "| 1,000,000 rows | 1 |" in measure("--only", "flow_1000000", "--suite", "shards")
-
-
 @pytest.mark.ray
 @pytest.mark.mnist
-def test_workers_can_be_measured():
-    assert "| one Ray worker | 6,000 |" in measure("--suite", "workers", "--only", "mlp_plain_1")
+def test_cases_of_several_suites_can_be_measured(tmp_path):
+    """Scripts in one process, on a data set that is made once, and a flow on it with a server and Ray."""
+    cases = ("engine_peak", "sklearn_mlp", "rows_1000000", "mlp_plain_1")
+    page = measure("--suite", "training", "cache", "workers", "--only", *cases, "--data", tmp_path)
+    assert "Not measured: Keras, plain script" in page
+    assert "GFLOP/s" in page
+    assert "| 1,000,000 rows | 1 |" in page
+    assert "| one Ray worker | 6,000 |" in page
+    assert {path.name for path in tmp_path.iterdir()} == {"digits-6000", "digits-6000.json"}

@@ -386,7 +386,7 @@ def test_permissions_of_a_version_follow_the_umask(tmp_path, umask, expected):
 
 # Many processes
 
-N_EACH = 50
+N_EACH = 12
 
 
 def _work(path: Path, queue: multiprocessing.Queue) -> None:
