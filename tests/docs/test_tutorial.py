@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from prefect.settings import PREFECT_API_URL
 from samples import ROOT, clean_environment
 
 TUTORIAL = (ROOT / "docs" / "tutorial.md").read_text()
@@ -60,11 +61,12 @@ def is_printed(shown: str, printed: list[str]) -> bool:
 
 @pytest.mark.mnist
 @pytest.mark.prefect
-def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path, prefect_home, mnist_run):
+def test_the_tutorial_runs_and_prints_what_it_shows(tmp_path, prefect_home, prefect_server, mnist_run):
+    """Follow it while a server runs, which spares each command but `make train` the start of one."""
     shutil.copytree(mnist_run[0] / "store", tmp_path / "store")
     for name, target in {"flows": ROOT / "flows", "docs": ROOT / "docs", ".venv": Path(sys.prefix)}.items():
         (tmp_path / name).symlink_to(target)
-    environment = clean_environment(prefect_home)
+    environment = clean_environment(prefect_home) | {"PREFECT_API_URL": PREFECT_API_URL.value()}
     n_compared = 0
     for commands, shown in steps():
         if "make up" in commands:

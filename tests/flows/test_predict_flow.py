@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from prefect.settings import PREFECT_API_URL
 from samples import ROOT, clean_environment, newest_artifact
 
 from artifacts.files import checksums
@@ -161,7 +162,10 @@ def test_ctrl_c_leaves_the_old_predictions_file(store, prefect_home, tmp_path):
     command = [sys.executable, ROOT / "flows" / "predict_flow.py", "--input", tmp_path / "many.npz"]
     command += ["--store", store, "--output", tmp_path / "out.csv", "--batch-size", "32"]
     with subprocess.Popen(
-        list(map(str, command)), env=clean_environment(prefect_home), stderr=subprocess.PIPE, start_new_session=True
+        list(map(str, command)),
+        env=clean_environment(prefect_home) | {"PREFECT_API_URL": PREFECT_API_URL.value()},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
     ) as process:
         while not list(tmp_path.glob(".new-*-out.csv")):
             time.sleep(0.05)

@@ -2,8 +2,7 @@
 
 import importlib.util
 import socket
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
+import sys
 
 import pytest
 
@@ -61,24 +60,29 @@ def test_unreachable_cluster_is_a_transient_error(prefect_api_url):
         pass
 
 
-def test_server_that_is_not_ray_is_refused(prefect_api_url):
-    with HTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as other:
-        Thread(target=other.serve_forever, daemon=True).start()
-        address = f"127.0.0.1:{other.server_port}"
-        with (
-            pytest.raises(UnavailableError, match=rf"--ray-address {address}: no Ray cluster answers there \(\S"),
-            cluster(Compute(engine="ray", ray_address=address)),
-        ):
-            pass
-        other.shutdown()
+@pytest.fixture
+def silent_server():
+    """Return the address of a server that takes connections and answers none."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        yield "{}:{}".format(*other.getsockname())
 
 
-def test_server_that_never_answers_is_refused(prefect_api_url, monkeypatch):
+def join(address):
+    with cluster(Compute(engine="ray", ray_address=address)):
+        pass
+
+
+def test_server_that_never_answers_is_refused(prefect_api_url, silent_server, monkeypatch):
     monkeypatch.setattr(ray_cluster, "HEALTH_CHECK_SECONDS", 1)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        address = f"127.0.0.1:{other.getsockname()[1]}"
-        message = rf"--ray-address {address}: no Ray cluster answers there \(the server there isn't Ray\)"
-        with pytest.raises(UnavailableError, match=message), cluster(Compute(engine="ray", ray_address=address)):
-            pass
+    message = rf"--ray-address {silent_server}: no Ray cluster answers there \(the server there isn't Ray\)"
+    with pytest.raises(UnavailableError, match=message):
+        join(silent_server)
+
+
+def test_last_line_of_a_failed_health_check_is_the_reason(prefect_api_url, silent_server, monkeypatch, tmp_path):
+    program = tmp_path / "python"
+    program.write_text("#!/bin/sh\necho Traceback >&2\necho 'RpcError: no such method' >&2\nexit 1\n")
+    program.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(program))
+    with pytest.raises(UnavailableError, match=r"no Ray cluster answers there \(RpcError: no such method\)"):
+        join(silent_server)

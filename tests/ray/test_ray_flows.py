@@ -1,0 +1,163 @@
+"""The training flow on Ray clusters with nodes: it survives the loss of a node, of itself, and of its machine."""
+
+import contextlib
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from samples import ROOT, clean_environment, write_shards
+from serving import descendants, free_port, kill
+
+from artifacts.store.store import Store
+
+pytestmark = pytest.mark.ray
+TIMEOUT_SECONDS = 240
+LOST = "a worker was lost ("
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """Run a Prefect server; yield the environment that leads to it."""
+    home, port = tmp_path_factory.mktemp("home"), free_port()
+    environment = clean_environment(home)
+    command = [Path(sys.executable).with_name("prefect"), "server", "start", "--host", "127.0.0.1", "--port", str(port)]
+    with (
+        (home / "server.log").open("wb") as log,
+        subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
+    ):
+        import httpx
+
+        api = f"http://127.0.0.1:{port}/api"
+        for _ in range(TIMEOUT_SECONDS):
+            try:
+                httpx.get(f"{api}/health", timeout=5).raise_for_status()
+                break
+            except httpx.HTTPError:
+                time.sleep(0.5)
+        else:
+            raise AssertionError((home / "server.log").read_text())
+        yield environment | {"PREFECT_API_URL": api}
+        process.send_signal(signal.SIGINT)
+
+
+@pytest.fixture
+def shards(tmp_path):
+    return write_shards(tmp_path / "shards", rows=2400, count=12)
+
+
+def start_flow(environment, folder, *flags):
+    return subprocess.Popen(
+        [sys.executable, ROOT / "flows" / "train_flow.py", "--engine", "ray", *map(str, flags)],
+        env=environment,
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+
+
+@contextlib.contextmanager
+def ray_cluster(environment, folder):
+    """Start a Ray cluster with nodes on loopback; yield its address and a function that adds a node."""
+    ray, address = Path(sys.executable).with_name("ray"), f"127.0.0.1:{free_port()}"
+    started = []
+
+    def add(*flags):
+        log = folder / f"node{len(started)}.log"
+        with log.open("wb") as output:
+            command = [ray, "start", "--node-ip-address", "127.0.0.1", "--num-cpus", "2", "--block", *flags]
+            started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
+        _wait(lambda: "Ray runtime started" in log.read_text())
+        return started[-1]
+
+    # A short path: Ray puts sockets there, whose paths may have 107 bytes.
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as temporary:
+        try:
+            add("--head", "--port", address.split(":")[1], "--include-dashboard=false", "--temp-dir", temporary)
+            yield address, lambda: add("--address", address)
+        finally:
+            for node in reversed(started):
+                _end(node)
+
+
+def test_runs_survive_the_loss_of_a_node_and_of_the_flow(server, shards, tmp_path):
+    """Kill a node while shards are cached, then the flow while it trains, then a node while the next flow trains."""
+    environment = server | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+    with ray_cluster(environment, tmp_path) as (address, add_node):
+        store = tmp_path / "store"
+        flags = ("--source", shards, "--store", store, "--ray-address", address, "--epochs", 120, "--batch-size", 64)
+        cached, n_cached = store / "work" / "shards", []
+
+        def kill_while_caching(node):
+            _wait(lambda: any(cached.glob("[!.]*")))
+            n_cached.append(len(list(cached.glob("[!.]*"))))
+            _end(node)
+
+        killing = threading.Thread(target=kill_while_caching, args=(add_node(),))
+        killing.start()
+        driver = start_flow(environment, tmp_path, *flags, "--workers", 2)
+        _until("epoch  20/120", driver, driver.kill)
+        killing.join()
+        assert 0 < n_cached[0] < 12, "some were cached, others not yet"
+        second = add_node()
+        process = start_flow(environment, tmp_path, *flags, "--workers", 2)
+        output = _until("epoch  40/120", process, lambda: _end(second))
+        assert process.returncode == 0, output[-3000:]
+        assert "resuming after epoch" in output
+        assert output.count(LOST) == 1
+        assert "waiting for free CPUs" not in output, "for CPUs that are gone"
+        assert "version 1" in output
+
+
+def test_workers_share_shards_and_checkpoints_in_an_object_store(server, shards, tmp_path, bucket, object_store):
+    """End a run by SIGTERM; the next one resumes without any local copy."""
+    store = f"{bucket}/models"
+    flags = ("--source", shards, "--store", store, "--workers", 2, "--epochs", 60, "--batch-size", 64)
+    environment = server | object_store
+    first = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags)
+    output = _until("epoch  4/60", first, first.terminate)
+    assert first.returncode == 143, f"Ray's own SIGTERM handler would end it without a message: {output[-3000:]}"
+    assert output.splitlines()[-1].startswith("error: interrupted; the same command ")
+    assert len(Store(store).shards.names()) == 12
+    with start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
+        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 0, output[-3000:]
+    assert f"from the checkpoint in {Store(store).work}" in output
+    card = Store(store).card(1)
+    assert card["environment"]["workers"] == 2
+    assert Store(store).work.names() == ["shards"]
+    assert len(list((tmp_path / "second").rglob("pixels.npy"))) == 12, "each shard was fetched, none cached again"
+
+
+def _until(line_with, process, end):
+    """Call `end` once a flow prints a text, which it has to within the timeout; return its whole output."""
+    output, timeout = "", threading.Timer(TIMEOUT_SECONDS, process.kill)
+    timeout.start()
+    with process:
+        for line in process.stdout:
+            output += line
+            if line_with in line:
+                end()
+    timeout.cancel()
+    assert line_with in output, output[-3000:]
+    return output
+
+
+def _wait(condition):
+    for _ in range(20 * TIMEOUT_SECONDS):
+        if condition():
+            return
+        time.sleep(0.05)
+    raise AssertionError("timed out")
+
+
+def _end(node):
+    """Kill a node and all processes that it has started."""
+    kill(descendants(node))
+    node.kill()
+    node.wait(30)
