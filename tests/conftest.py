@@ -24,7 +24,8 @@ from tasks.sources import datasets
 from tasks.validation import row_faults
 
 LONG_FILES = (
-    "test_faults.py", "test_ray.py", "test_up.py", "test_bench.py", "test_ui.py", "test_tutorial.py", "test_store.py",
+    "test_faults.py", "test_ray_flows.py", "test_up.py", "test_ui.py", "test_ray.py", "test_tutorial.py",
+    "test_bench.py",
 )  # fmt: skip
 """Files that take minutes, the longest first."""
 

@@ -142,6 +142,23 @@ def promote(store: Store, version: int) -> None:
     store.promote(version, replaced=store.champion(), run="test", reason="better")
 
 
+def store_of_three(path: Path | str) -> Store:
+    """Return a new store of three versions, the second of them the champion, after the first."""
+    from artifacts.store.store import Store
+
+    store = Store(path)
+    for _ in range(3):
+        publish(store)
+    promote(store, 1)
+    promote(store, 2)
+    return store
+
+
+def visible_files(store: Store, version: int) -> set[str]:
+    """Return the names of a version's files, those that the store itself keeps there left out."""
+    return {file.name for file in store.local_dir(version).iterdir() if not file.name.startswith(".")}
+
+
 def accepted(source: object) -> Dataset:
     """Return the dataset of a source that passes the default rules."""
     from schemas.rules import DEFAULT_RULES

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from samples import QUICK, newest_artifact, promote, publish
+from samples import QUICK, newest_artifact, publish, store_of_three
 
 from artifacts.store.store import Store
 from flows.promote_flow import check, promote_flow
@@ -12,13 +12,7 @@ from schemas.errors import InputError, StoreError
 
 @pytest.fixture
 def store(tmp_path):
-    """Return a store of three versions, the second of them the champion, after the first."""
-    store = Store(tmp_path / "store")
-    for _ in range(3):
-        publish(store)
-    promote(store, 1)
-    promote(store, 2)
-    return store
+    return store_of_three(tmp_path / "store")
 
 
 @pytest.mark.prefect

@@ -4,8 +4,7 @@ import json
 import shutil
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem
-from samples import DAMAGED, promote, publish
+from samples import DAMAGED, promote, publish, store_of_three
 
 from artifacts.reports import leaderboard
 from artifacts.store.store import Store
@@ -14,15 +13,7 @@ from schemas.errors import StoreError
 
 @pytest.fixture(params=["folder", "memory"])
 def store(request, tmp_path) -> Store:
-    """Return a store of three versions, the second of them the champion, after the first."""
-    MemoryFileSystem.store.clear()
-    MemoryFileSystem.pseudo_dirs[:] = [""]
-    store = Store(tmp_path / "store" if request.param == "folder" else "memory://damage")
-    for _ in range(3):
-        publish(store)
-    promote(store, 1)
-    promote(store, 2)
-    return store
+    return store_of_three(tmp_path / "store" if request.param == "folder" else request.getfixturevalue("memory"))
 
 
 def put(store: Store, path: str, content: bytes) -> None:

@@ -7,7 +7,7 @@ import shutil
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from samples import VERSION_FILES, fill_version, promote, publish
+from samples import VERSION_FILES, fill_version, promote, publish, store_of_three, visible_files
 
 from artifacts.store import storage as storage_module
 from artifacts.store.storage import ObjectStorage
@@ -24,20 +24,6 @@ def forget_copies():
         storage_module._process_folder.cache_clear()
 
     return forget
-
-
-@pytest.fixture
-def memory(monkeypatch):
-    """Return the URI of fsspec's own object store, that of this process."""
-    monkeypatch.setattr(storage_module, "RETRY_SECONDS", (0, 0))
-    MemoryFileSystem.store.clear()
-    MemoryFileSystem.pseudo_dirs[:] = [""]
-    yield "memory://digits"
-    MemoryFileSystem.store.clear()
-
-
-def visible_files(store: Store, version: int) -> set[str]:
-    return {file.name for file in store.local_dir(version).iterdir() if not file.name.startswith(".")}
 
 
 def test_a_published_version_is_visible_to_another_process(bucket, forget_copies):
@@ -112,11 +98,7 @@ def fail_requests(monkeypatch: pytest.MonkeyPatch, point: int, error: type[BaseE
 @pytest.mark.parametrize(("error", "n_failing"), [(Killed, 1_000_000), (ConnectionError, 4)])
 def test_killed_or_interrupted_at_any_request_the_store_is_whole(memory, monkeypatch, forget_copies, error, n_failing):
     for point in range(1000):
-        store = Store(f"{memory}/{point}")
-        for _ in range(3):
-            publish(store)
-        promote(store, 1)
-        promote(store, 2)
+        store = store_of_three(f"{memory}/{point}")
         failed = True
         with monkeypatch.context() as patch:
             fail_requests(patch, point, error, n_failing)

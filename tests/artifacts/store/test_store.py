@@ -1,48 +1,24 @@
-"""The store of versions in a folder: numbers, decisions, races, kills and tampering."""
+"""The store of versions in a folder: numbers, decisions, races, what is removed, and the history."""
 
-import errno
-import io
 import json
-import multiprocessing
 import os
-import resource
 import shutil
-import signal
 import stat
-import subprocess
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from samples import ROOT, VERSION_FILES, fill_version, promote, publish
+from samples import VERSION_FILES, fill_version, promote, publish, visible_files
 
-from artifacts import files
 from artifacts.store import store as store_module
 from artifacts.store.records import State
 from artifacts.store.store import Store
-from schemas.errors import InputError, StorageError, StoreError
-
-
-@pytest.fixture
-def store(tmp_path) -> Store:
-    """Return a store of three versions, the second of them the champion, after the first."""
-    store = Store(tmp_path / "store")
-    for _ in range(3):
-        publish(store)
-    promote(store, 1)
-    promote(store, 2)
-    return store
+from schemas.errors import StoreError
 
 
 @pytest.fixture
 def folder(store) -> Path:
     return Path(store.uri)
-
-
-def visible_files(store: Store, version: int) -> set[str]:
-    return {file.name for file in store.local_dir(version).iterdir() if not file.name.startswith(".")}
 
 
 def test_versions_count_from_one(tmp_path):
@@ -79,12 +55,8 @@ def test_number_of_a_failed_publication_is_not_given_again(tmp_path):
 
 def test_empty_store_has_no_champion_and_reading_creates_nothing(tmp_path):
     store = Store(tmp_path / "store")
-    assert (store.champion(), store.state().previous_champion, store.history(), store.state().refusals) == (
-        None,
-        None,
-        [],
-        0,
-    )
+    assert (store.champion(), store.state().previous_champion, store.state().refusals) == (None, None, 0)
+    assert store.history() == []
     store.recover()
     assert not (tmp_path / "store").exists()
 
@@ -210,136 +182,7 @@ def test_promotion_by_hand_succeeds_despite_a_concurrent_refusal(store, monkeypa
     assert (store.champion(), store.state().refusals, store.versions()) == (3, 4, [1, 2, 3, 4])
 
 
-# Kills
-
-
-class Killed(BaseException):
-    """Raised by every file operation of a process that was killed: none of its clean-up happens either."""
-
-
-OPERATIONS = ("open", "fsync", "mkdir", "rename", "replace", "link", "chmod", "unlink", "rmdir")
-
-
-def killed() -> BaseException:
-    return Killed()
-
-
-def disk_gone() -> BaseException:
-    return OSError(errno.EIO, os.strerror(errno.EIO))
-
-
-def count_operations(monkeypatch: pytest.MonkeyPatch, point: int, error: Callable[[], BaseException]) -> None:
-    """Raise an error at the file operation of a number, and at all later ones."""
-    count = 0
-
-    def counted(operation):
-        def call(*args, **kwargs):
-            nonlocal count
-            count += 1
-            if count > point:
-                raise error()
-            return operation(*args, **kwargs)
-
-        return call
-
-    for name in OPERATIONS:
-        monkeypatch.setattr(os, name, counted(getattr(os, name)))
-    monkeypatch.setattr(io, "open", counted(io.open))
-
-
-KILLED = """
-import os, signal, sys
-sys.path.insert(0, "tests/artifacts/store")
-sys.path.insert(0, "tests")
-import pytest
-import test_store
-from artifacts.store.store import Store
-
-class Sigkill(BaseException):
-    def __init__(self):
-        os.kill(os.getpid(), signal.SIGKILL)
-
-store = Store(sys.argv[1])
-with pytest.MonkeyPatch.context() as patch:
-    test_store.count_operations(patch, int(sys.argv[2]), Sigkill)
-    test_store.use(store)
-"""
-
-
-def use(store: Store) -> None:
-    """Publish, promote, publish a champion and remove old versions."""
-    promote(store, publish(store))
-    publish(store, promoted=True, keep=2)
-
-
-def prepared(path: Path) -> Store:
-    store = Store(path)
-    for _ in range(3):
-        publish(store)
-    promote(store, 1)
-    promote(store, 2)
-    return store
-
-
-def check_after_kill(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Check that a store is whole, and that the next run can use it."""
-    versions, champion = store.versions(), store.champion()
-    assert champion in versions
-    for version in versions:
-        assert visible_files(store, version) == VERSION_FILES
-        assert store.faults(version) == []
-    history = store.history()
-    promoted = [event["version"] for event in history if event["event"] == "promotion"]
-    assert promoted == [1, 2, 4, 5][: len(promoted)]
-    assert promoted[-1] == champion
-    assert len(history) == store.state().event
-    assert store.unreported() == versions, "no report is forgotten"
-    published = [event["version"] for event in history if "card" in event]
-    number = publish(store)
-    assert number > max(published)
-    promote(store, number)
-    assert [event["version"] for event in store.history() if event["event"] == "promotion"] == [*promoted, number]
-    publish(store, keep=1)
-    monkeypatch.setattr(store_module, "DAY", -1)
-    store.recover()
-    assert store.versions() == sorted({champion, number, store.state().last_version})
-    folder = Path(store.uri)
-    assert {path.name for path in folder.glob("versions/*")} == set(map(str, store.versions()))
-    assert not list(folder.rglob(".*")), "nothing half written is left"
-
-
-@pytest.mark.parametrize("error", [killed, disk_gone])
-def test_killed_at_any_file_operation_the_store_is_whole(tmp_path, monkeypatch, error):
-    template = Path(prepared(tmp_path / "template").uri)
-    for point in range(1000):
-        store = Store(shutil.copytree(template, tmp_path / str(point)))
-        with monkeypatch.context() as patch:
-            count_operations(patch, point, error)
-            try:
-                use(store)
-                ended = True
-            except (Killed, InputError):  # a disk's error is one line
-                ended = False
-        with monkeypatch.context() as patch:
-            check_after_kill(Store(store.uri), patch)
-        if ended:
-            break
-        shutil.rmtree(store.uri)
-    assert 50 < point < 999, "the kills reached every operation, the last run none"
-
-
-def test_killed_by_sigkill_the_store_is_whole(tmp_path, monkeypatch):
-    template = Path(prepared(tmp_path / "template").uri)
-    for point in range(0, 1000, 25):
-        store = Store(shutil.copytree(template, tmp_path / str(point)))
-        command = [sys.executable, "-c", KILLED, store.uri, str(point)]
-        ended = subprocess.run(command, cwd=ROOT, check=False)
-        with monkeypatch.context() as patch:
-            check_after_kill(Store(store.uri), patch)
-        if ended.returncode == 0:
-            break
-        assert ended.returncode == -signal.SIGKILL
-    assert 50 < point < 999
+# Removing versions
 
 
 def test_card_of_a_version_whose_run_was_killed_is_written_by_the_next(store, monkeypatch):
@@ -382,51 +225,6 @@ def test_permissions_of_a_version_follow_the_umask(tmp_path, umask, expected):
         os.umask(before)
     assert stat.S_IMODE(folder.stat().st_mode) == expected
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {expected & 0o666}
-
-
-# Many processes
-
-N_EACH = 12
-
-
-def _work(path: Path, queue: multiprocessing.Queue) -> None:
-    store, numbers = Store(path), []
-    for _ in range(N_EACH):
-        number = publish(store)
-        numbers.append(number)
-        while True:  # as a flow that is run again
-            try:
-                promote(store, number)
-            except StoreError:
-                continue
-            break
-    queue.put(numbers)
-
-
-def test_eight_processes_that_publish_and_promote_lose_nothing(tmp_path):
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
-    processes = [context.Process(target=_work, args=(tmp_path, queue)) for _ in range(8)]
-    for process in processes:
-        process.start()
-    numbers = sorted(number for _ in processes for number in queue.get(timeout=500))
-    for process in processes:
-        process.join()
-    store = Store(tmp_path)
-    assert len(set(numbers)) == 8 * N_EACH, "no number is given twice"
-    assert store.versions() == numbers
-    history = store.history()
-    assert len(history) == 16 * N_EACH, "each decision and promotion is there once"
-    published = [event["version"] for event in history if event["event"] == "decision"]
-    assert published == numbers, "versions are published in the order of their numbers"
-    promoted = [event for event in history if event["event"] != "decision"]
-    assert sorted(event["version"] for event in promoted) == numbers
-    replaced = [event["state"]["previous_champion"] for event in promoted]
-    assert replaced == [None, *(event["version"] for event in promoted[:-1])], "each replaced the one before it"
-    assert store.champion() == promoted[-1]["version"]
-
-
-# Removing versions
 
 
 def test_oldest_versions_go_but_not_the_champion_and_the_previous_one(store):
@@ -496,77 +294,7 @@ def test_versions_are_unreported_until_they_are_marked(store):
     assert store.unreported() == [4]
 
 
-# Tampering
-
-
-def change(folder, name):
-    (folder / name).write_bytes(b"changed")
-
-
-def swap(folder):
-    shutil.copy(folder / "metrics.json", folder / "model.keras")
-
-
-def copy_card(folder):
-    shutil.copy(folder.parent / "1" / "card.json", folder / "card.json")
-
-
-def edit_card(folder):
-    card = json.loads((folder / "card.json").read_text())
-    card["figures"]["accuracy"] = 0.9999
-    (folder / "card.json").write_text(json.dumps(card))
-
-
-@pytest.mark.parametrize(
-    ("tamper", "message"),
-    [
-        *(
-            (lambda folder, name=name: change(folder, name), f"{name} was changed")
-            for name in ("model.keras", "metrics.json")
-        ),
-        (swap, "model.keras was changed"),
-        (lambda folder: (folder / "metrics.json").unlink(), "metrics.json is missing"),
-        (lambda folder: (folder / "notes.txt").write_text(""), "notes.txt isn't listed on its card"),
-        (lambda folder: (folder / "more").mkdir(), "more isn't listed on its card"),
-        (lambda folder: (folder / "card.json").write_text("{"), r"card\.json can't be read"),
-        (lambda folder: (folder / "card.json").write_text("[]"), r"card\.json can't be read"),
-        (lambda folder: (folder / "card.json").unlink(), "there is no version 3; versions: 1, 2"),
-        (copy_card, "the card is that of version 1"),
-        (edit_card, r"card\.json differs from the history"),
-    ],
-)
-def test_tampered_version_is_named_and_not_promoted(store, tamper, message):
-    tamper(store.local_dir(3))
-    with pytest.raises(StoreError, match=message):
-        promote(store, 3)
-    assert store.champion() == 2
-    assert store.find_by_fingerprint("f") == 2
-
-
-def test_verified_version_is_hashed_once(store, monkeypatch):
-    hashed = []
-    checksums = store_module.checksums
-    monkeypatch.setattr(store_module, "checksums", lambda path: (hashed.append(path.name), checksums(path))[1])
-    assert store.verified_dir(3) == store.verified_dir(3) == store.local_dir(3)
-    assert hashed == ["3"]
-    change(store.local_dir(3), "model.keras")
-    with pytest.raises(StoreError, match=r"model\.keras was changed"):
-        Store(store.uri).verified_dir(3)
-
-
-@pytest.mark.parametrize("n_hashed", [0, 1])
-def test_version_removed_while_it_is_verified_is_reported_as_removed(store, monkeypatch, n_hashed):
-    sha256, hashed = files._sha256, []
-
-    def late(path):
-        hashed.append(path)
-        if len(hashed) == n_hashed + 1:
-            publish(Store(store.uri), keep=1)
-        return sha256(path)
-
-    monkeypatch.setattr(files, "_sha256", late)
-    message = "version 3: was removed meanwhile, as it is older than the versions to --keep; choose another one"
-    assert store.faults(3) == [message]
+# The history
 
 
 def test_unchanged_training_is_found_by_its_fingerprint(store):
@@ -574,9 +302,6 @@ def test_unchanged_training_is_found_by_its_fingerprint(store):
     assert store.find_by_fingerprint("f") == 3
     assert store.find_by_fingerprint("other") == 4
     assert store.find_by_fingerprint("none") is None
-
-
-# The history
 
 
 @pytest.mark.parametrize("hint", [None, b"", b"two", b"0", b"2", b"99"])
@@ -620,124 +345,3 @@ def test_store_of_a_later_release_is_refused(store, folder):
     (folder / "store.json").write_text('{"layout": 3}')
     with pytest.raises(StoreError, match="its layout is 3, this release reads 2"):
         Store(folder).champion()
-
-
-# Disks that fail
-
-
-WRITES = ("mkdir", "rename", "replace", "link", "chmod", "unlink", "rmdir", "fsync")
-
-
-def fail_writes(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    """Make each operation that changes a disk fail: root ignores permissions, so no folder is read-only to it."""
-
-    def fail(*_args, **_options):
-        raise OSError(number, os.strerror(number))
-
-    for name in WRITES:
-        monkeypatch.setattr(os, name, fail)
-
-
-@pytest.mark.parametrize(
-    ("number", "remedy"),
-    [
-        (errno.ENOSPC, "free some space, then run the same command again"),
-        (errno.EDQUOT, "free some space, then run the same command again"),
-        (errno.EROFS, "give this user access, or use another place"),
-        (errno.EACCES, "give this user access, or use another place"),
-        (errno.EPERM, "use a folder of this user, on a disk with hard links"),
-        (errno.EFBIG, r"raise the limit on the size of files \(ulimit -f\)"),
-        (errno.EMFILE, r"raise the limit on the number of open files \(ulimit -n\)"),
-    ],
-)
-def test_disk_that_takes_nothing_is_one_line_with_what_to_do(store, monkeypatch, number, remedy):
-    reason = f"{os.strerror(number)}\\)?\\); {remedy}$"
-    with monkeypatch.context() as patch:
-        fail_writes(patch, number)
-        for use in (lambda: promote(store, 3), lambda: publish(store)):
-            with pytest.raises(StorageError, match=rf"^{store.uri}/\S+: can't be used \({reason}"):
-                use()
-        with pytest.raises(InputError, match=rf"^{store.uri}/versions: can't be written \(.*: {reason}"):
-            store.check_writable()
-    assert store.champion() == 2
-    promote(store, 3)
-
-
-def test_version_in_a_read_only_store_is_verified(store, monkeypatch):
-    fail_writes(monkeypatch, errno.EROFS)
-    fresh = Store(store.uri)
-    assert (fresh.champion(), fresh.versions(), fresh.faults(2), fresh.ignored()) == (2, [1, 2, 3], [], [])
-    assert fresh.verified_dir(3).name == "3"
-
-
-def test_version_that_cant_be_filled_is_one_line(store):
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))  # a disk of 10 kB, for root, too
-    try:
-        with pytest.raises(StorageError, match=r"versions/4: can't be used \(File too large\); raise the limit"):
-            write_large_version(store)
-        with pytest.raises(InputError, match=r"can't be written \(.*: File too large\)"):
-            store.check_writable()
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert publish(store) == 5
-
-
-def write_large_version(store: Store) -> None:
-    with store.new_version() as (_, folder):
-        (folder / "model.keras").write_bytes(bytes(100_000))
-
-
-@pytest.mark.parametrize("name", ["model.keras", "metrics.json", "card.json"])
-def test_file_of_a_version_that_cant_be_read_is_named(store, monkeypatch, name):
-    opened = io.open
-
-    def deny(path, *args, **options):
-        if str(path).endswith(f"versions/3/{name}"):
-            raise PermissionError(errno.EACCES, "Permission denied", str(path))
-        return opened(path, *args, **options)
-
-    monkeypatch.setattr(io, "open", deny)
-    message = rf"^version 3: \S*{name}.* can't be (read|used) \(Permission denied\); give this user access"
-    with pytest.raises(StoreError, match=message):
-        promote(store, 3)
-    assert store.find_by_fingerprint("f") == 2
-
-
-# Paths that can't be used
-
-
-def test_check_of_a_new_folder_creates_nothing(tmp_path):
-    Store(tmp_path / "a" / "b").check_writable()
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_file_in_place_of_the_store_is_refused(tmp_path):
-    (tmp_path / "store").write_text("")
-    with pytest.raises(InputError, match="can't be written"):
-        Store(tmp_path / "store").check_writable()
-
-
-def test_folder_without_permission_is_refused(monkeypatch, tmp_path):
-    def forbidden(_path, **_):
-        raise PermissionError(13, "Permission denied")
-
-    monkeypatch.setattr(Path, "stat", forbidden)
-    with pytest.raises(InputError, match=r"Permission denied\); give this user access"):
-        Store(tmp_path / "store").check_writable()
-
-
-def test_disk_without_hard_links_is_refused(monkeypatch, tmp_path):
-    def unsupported(*_):
-        raise OSError(95, "Operation not supported")
-
-    monkeypatch.setattr(os, "link", unsupported)
-    with pytest.raises(
-        InputError, match=r"Operation not supported\); use a folder of this user, on a disk with hard links"
-    ):
-        Store(tmp_path / "store").check_writable()
-
-
-def test_folder_that_takes_no_files_is_refused():
-    with pytest.raises(InputError, match="can't be written"):
-        Store(Path("/proc/store")).check_writable()
