@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import psutil
@@ -69,20 +69,25 @@ def read_password(home: Path) -> str:
     return (home / "make-up-password").read_text().strip()
 
 
+def make_up(environment: Mapping[str, str], output: int | IO[bytes] = subprocess.PIPE) -> subprocess.Popen[str]:
+    """Start `make up` in a process group of its own."""
+    # The worker polls every second instead of every ten, since tests wait for their runs.
+    return subprocess.Popen(
+        [sys.executable, ROOT / "deployment" / "up.py"],
+        env={"PREFECT_WORKER_QUERY_SECONDS": "1", **environment},
+        stdout=output,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
 @contextlib.contextmanager
 def served(home: Path) -> Iterator[httpx.Client]:
     """Run `make up` with its database and log in a folder; yield a client of the API; end it by Ctrl-C."""
     port, log = free_port(), home / "make-up.log"
-    # The worker polls every second instead of every ten, since tests wait for their runs.
-    environment = clean_environment(home) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with log.open("wb") as output:  # no pipe, which the worker's output would fill
-        process = subprocess.Popen(
-            [sys.executable, ROOT / "deployment" / "up.py"],
-            env=environment,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        process = make_up(clean_environment(home) | {"PORT": str(port)}, output)
     try:
         _await_ready(process, log)
         with api_client(f"http://127.0.0.1:{port}/api", read_password(home)) as api:
@@ -92,7 +97,7 @@ def served(home: Path) -> Iterator[httpx.Client]:
         process.wait(TIMEOUT_SECONDS)
 
 
-def _await_ready(process: subprocess.Popen[bytes], log: Path) -> None:
+def _await_ready(process: subprocess.Popen[str], log: Path) -> None:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while "Ctrl-C stops" not in log.read_text():
         if process.poll() is not None or time.monotonic() > deadline:
@@ -131,9 +136,15 @@ def set_predict_output(api: httpx.Client, store: str, output: Path) -> None:
 
 def run(api: httpx.Client, name: str, parameters: Mapping[str, object]) -> dict[str, Any]:
     """Run a deployment as the UI does; return the run when it has ended."""
+    return wait_for_run(api, trigger(api, name, parameters))
+
+
+def trigger(api: httpx.Client, name: str, parameters: Mapping[str, object]) -> str:
+    """Start a run of a deployment; return its id."""
     deployment_id = deployment(api, name)["id"]
     created = api.post(f"/deployments/{deployment_id}/create_flow_run", json={"parameters": parameters})
-    return wait_for_run(api, created.raise_for_status().json()["id"])
+    run_id: str = created.raise_for_status().json()["id"]
+    return run_id
 
 
 def wait_for_run(api: httpx.Client, run_id: str) -> dict[str, Any]:

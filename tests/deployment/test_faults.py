@@ -22,6 +22,7 @@ from serving import (
     kill,
     run,
     set_predict_output,
+    trigger,
     wait_for_run,
 )
 
@@ -79,11 +80,6 @@ class Deployed:
         processes = psutil.process_iter(["environ"])
         ours = [p for p in processes if (p.info["environ"] or {}).get("PREFECT_API_URL") == self.url]
         return [p for p in ours if "PREFECT__FLOW_RUN_ID" in p.info["environ"]]
-
-    def trigger(self, parameters, name="train/retrain"):
-        deployment_id = deployment(self.api, name)["id"]
-        created = self.api.post(f"/deployments/{deployment_id}/create_flow_run", json={"parameters": parameters})
-        return created.raise_for_status().json()["id"]
 
     def state(self, run_id):
         return self.api.get(f"/flow_runs/{run_id}").raise_for_status().json()["state"]
@@ -188,7 +184,7 @@ def checkpoints(parameters):
 
 def start_training(deployed, parameters):
     """Return the run when it has written a checkpoint."""
-    run_id = deployed.trigger(parameters)
+    run_id = trigger(deployed.api, "train/retrain", parameters)
     deployed.wait_for(lambda: checkpoints(parameters), "a checkpoint")
     return run_id
 
@@ -231,7 +227,7 @@ def test_run_with_a_killed_process_crashes_and_resumes_on_retry(deployed, traini
 
 def test_next_run_resumes_after_the_worker_is_killed(deployed, training, endless):
     deployed.kill(deployed.worker)
-    following = deployed.trigger(endless)
+    following = trigger(deployed.api, "train/retrain", endless)
     deployed.start_worker()
     assert wait_for_run(deployed.api, training)["state_name"] == "Crashed", "its output went to the worker"
     assert_resumes(deployed, following)
@@ -240,7 +236,7 @@ def test_next_run_resumes_after_the_worker_is_killed(deployed, training, endless
 def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed, training, endless):
     deployed.kill(deployed.worker)
     kill(deployed.flow_processes())
-    following = deployed.trigger(endless)
+    following = trigger(deployed.api, "train/retrain", endless)
     deployed.deploy()  # as `make up` does; the server has to remember the last heartbeat
     deployed.start_worker()
     assert_resumes(deployed, following)
@@ -277,7 +273,7 @@ def test_server_outage_loses_neither_model_nor_report(deployed, long_training):
 
 def test_simultaneous_runs_are_queued_and_publish_a_version_each(deployed, parameters):
     seeded = [parameters | {"overrides": parameters["overrides"] | {"seed": seed}} for seed in range(N_SIMULTANEOUS)]
-    run_ids = [deployed.trigger(parameters) for parameters in seeded]
+    run_ids = [trigger(deployed.api, "train/retrain", parameters) for parameters in seeded]
     max_running = 0
 
     def have_all_ended():
@@ -346,7 +342,7 @@ def test_missed_deadline_raises_an_alarm(deployed, short_deadline, parameters):
         return deployed.api.post("/events/filter", json={"filter": wanted}).raise_for_status().json()["events"]
 
     time.sleep(1)  # the server reads its automations again
-    missed = deployed.trigger(parameters)
+    missed = trigger(deployed.api, "train/retrain", parameters)
     deployed.wait_for(alarms, "an alarm", DEADLINE_SECONDS + 20)
     (alarm,) = alarms()
     assert alarm["payload"]["triggering_event"]["event"] == "prefect.flow-run.Late"

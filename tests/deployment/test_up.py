@@ -11,24 +11,24 @@ from pathlib import Path
 
 import httpx
 import pytest
-import serving
 from samples import ROOT, clean_environment, write_shards
-from serving import api_client, deployment, descendants, free_port, kill, read_password, run, wait_for_run
+from serving import (
+    api_client,
+    deployment,
+    descendants,
+    enable_predict_trigger,
+    free_port,
+    kill,
+    make_up,
+    read_password,
+    run,
+    trigger,
+    wait_for_run,
+)
 
 from artifacts.store.store import Store
 
 pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
-
-
-def start(environment):
-    return subprocess.Popen(
-        [sys.executable, ROOT / "deployment" / "up.py"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
 
 
 def await_ready(process):
@@ -55,8 +55,7 @@ def home():
 def api(home):
     """Run `make up`; yield a client of the API; end it by Ctrl-C."""
     port = free_port()
-    environment = clean_environment(home) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    process = start(environment)
+    process = make_up(clean_environment(home) | {"PORT": str(port)})
     lines = await_ready(process)
     assert any(f"Prefect UI:  http://127.0.0.1:{port}/v2" in line for line in lines)
     assert any(f'PREFECT_API_AUTH_STRING="$(cat {home}/make-up-password)"' in line for line in lines)
@@ -195,7 +194,7 @@ def test_deploying_again_keeps_what_was_changed_in_the_ui(api, home):
     added = {"schedule": {"cron": "0 6 1 1 *", "timezone": "Etc/UTC"}, "active": True}
     api.post(f"/deployments/{verify['id']}/schedules", json=[added]).raise_for_status()
     api.patch(f"/deployments/{verify['id']}", json={"parameters": {"store": "other"}}).raise_for_status()
-    serving.enable_predict_trigger(api, enabled=False)
+    enable_predict_trigger(api, enabled=False)
     assert deploy(api, home) == ""
     kept = deployment(api, "verify/verify")
     schedules = {one["schedule"]["cron"]: one["active"] for one in kept["schedules"]}
@@ -213,21 +212,22 @@ def test_deploying_again_keeps_what_was_changed_in_the_ui(api, home):
 
 def test_make_up_ends_lost_runs_and_make_down_ends_a_killed_make_up(tmp_path, parameters):
     port = free_port()
-    environment = clean_environment(tmp_path) | {"PORT": str(port), "PREFECT_WORKER_QUERY_SECONDS": "1"}
-    process = start(environment)
+    environment = clean_environment(tmp_path) | {"PORT": str(port)}
+    process = make_up(environment)
     await_ready(process)
     with api_client(f"http://127.0.0.1:{port}/api", read_password(tmp_path)) as api:
-        lost = trigger(api, parameters | {"overrides": parameters["overrides"] | {"epochs": 10_000, "batch_size": 4}})
+        endless = parameters["overrides"] | {"epochs": 10_000, "batch_size": 4}
+        lost = trigger(api, "train/retrain", parameters | {"overrides": endless})
         await_state(api, lost, "RUNNING")
         name = api.get(f"/flow_runs/{lost}").json()["name"]
         children = descendants(process)
         process.kill()
         kill(children)
         process.wait()
-        process = start(environment)
+        process = make_up(environment)
         assert f"ended, since its process is gone: {name}\n" in await_ready(process)
         assert api.get(f"/flow_runs/{lost}").json()["state_name"] == "Crashed"
-        following = trigger(api, parameters)
+        following = trigger(api, "train/retrain", parameters)
         await_state(api, following, "RUNNING")
         assert wait_for_run(api, following)["state_type"] == "COMPLETED"
     process.kill()
@@ -240,13 +240,6 @@ def test_make_up_ends_lost_runs_and_make_down_ends_a_killed_make_up(tmp_path, pa
         socket.create_connection(("127.0.0.1", port), timeout=1)
     again = subprocess.run(down, env=environment, capture_output=True, text=True, check=True, timeout=120)
     assert again.stdout == "no process of make up is running\n"
-
-
-def trigger(api, parameters):
-    """Return the id of a new run of retrain."""
-    retrain = deployment(api, "train/retrain")["id"]
-    created = api.post(f"/deployments/{retrain}/create_flow_run", json={"parameters": parameters})
-    return created.raise_for_status().json()["id"]
 
 
 def await_state(api, run_id, state):
@@ -269,7 +262,7 @@ def await_state(api, run_id, state):
     ],
 )
 def test_bad_port_or_server_address_is_a_one_line_error(environment, message, tmp_path):
-    process = start(clean_environment(tmp_path) | environment)
+    process = make_up(clean_environment(tmp_path) | environment)
     output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output.startswith(message)
@@ -278,7 +271,7 @@ def test_bad_port_or_server_address_is_a_one_line_error(environment, message, tm
 
 def test_wrong_password_of_another_server_is_a_one_line_error(api, tmp_path):
     url = str(api.base_url).rstrip("/")
-    process = start(clean_environment(tmp_path) | {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": "admin:wrong"})
+    process = make_up(clean_environment(tmp_path) | {"PREFECT_API_URL": url, "PREFECT_API_AUTH_STRING": "admin:wrong"})
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 1
     reason = f"PREFECT_API_URL={url}: wrong or no password in PREFECT_API_AUTH_STRING\n"
@@ -290,7 +283,7 @@ def test_port_in_use_is_a_one_line_error(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        process = start(clean_environment(tmp_path) | {"PORT": str(port)})
+        process = make_up(clean_environment(tmp_path) | {"PORT": str(port)})
         output, _ = process.communicate(timeout=60)
     assert process.returncode == 1
     assert output == f"error: port {port} is in use; choose another one with PORT=4300 make up\n"

@@ -5,7 +5,6 @@ import json
 import re
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pytest
 from samples import QUICK, awaited_events, draw_digits, newest_artifact
@@ -13,14 +12,8 @@ from samples import QUICK, awaited_events, draw_digits, newest_artifact
 from artifacts.store.storage import storage_at
 from artifacts.store.store import Store
 from flows.predict_flow import predict_flow
-from flows.promote_flow import promote_flow
 from flows.train_flow import train_flow
-from flows.verify_flow import verify_flow
-from schemas.errors import InputError, TrainingError
 from schemas.gate import GateRules
-from schemas.pixel_frame import LABELLED_COLUMNS
-from schemas.recipe import Overrides
-from schemas.rules import Rules
 from tasks.sources import datasets
 from tasks.verification import rescore
 
@@ -200,63 +193,11 @@ def test_worse_candidate_is_published_but_not_promoted(published, local_dir, tin
     assert store.history()[-1]["reason"] == "forced: a test"
 
 
-def test_damaged_champion_can_be_replaced_by_force(store_copy, tiny_npz):
-    arguments = {"store": str(store_copy), "recipe": "plain", "overrides": QUICK, "retrain": True}
-    (store_copy / "versions" / "1" / "model.keras").write_bytes(b"another model")
-    refused = train_flow(str(tiny_npz), **arguments)
-    assert not refused.promoted
-    assert "the champion, version 1, can't be compared with: version 1: model.keras was changed" in refused.reason
-    assert train_flow(str(tiny_npz), **arguments, force="version 1 was damaged").promoted
-
-
 def test_drift_is_measured_against_the_champions_data(published, local_dir, tiny_npz, tmp_path):
     train_flow(str(tiny_npz), store=str(local_dir.parents[1]), recipe="plain", overrides=QUICK)
     report = newest_artifact("data-validation").data
     assert re.search(r"Drift from the reference, tiny\.npz of version \d+, 600 rows", report)
     assert "No problems found." in report, "compared with MNIST it would have drifted"
-
-
-def test_next_run_publishes_a_report_that_failed(prefect_server, tmp_path, tiny_npz, monkeypatch):
-    from tasks import report_training
-
-    def fail(*_args, **_kwargs):
-        raise httpx.ConnectError("the server is down")
-
-    run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
-    with monkeypatch.context() as patch:
-        patch.setattr(report_training, "create_markdown_artifact", fail)
-        patch.setattr(report_training.report_training, "retries", 0)
-        with pytest.raises(httpx.ConnectError):
-            train_flow(**run)
-    store = Store(tmp_path / "store")
-    assert store.champion() == 1, "the model is promoted nevertheless"
-    assert store.unreported() == [1]
-    assert train_flow(**run).unchanged
-    assert store.unreported() == []
-    report = newest_artifact("training-report").data
-    assert report.startswith("# Version 1: ")
-    assert "data:image/png;base64," in report
-    assert "](confusion_matrix.png)" not in report
-
-
-def test_run_that_was_killed_after_its_decision_is_finished_by_the_next(
-    prefect_server, tmp_path, tiny_npz, monkeypatch
-):
-    run = {"source": str(tiny_npz), "store": str(tmp_path / "store"), "recipe": "plain", "overrides": QUICK}
-    store = Store(tmp_path / "store")
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "_remove_work", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
-        with pytest.raises(KeyboardInterrupt):
-            train_flow(**run)
-    assert (store.versions(), store.champion(), store.unreported()) == ([1], 1, [1])
-    assert store.work.names()
-    again = train_flow(**run)
-    assert again.unchanged
-    assert again.promoted
-    assert store.champion() == 1
-    assert not store.work.names()
-    event = awaited_events("digits.version.promoted", f"digits.store.{Path(store.uri).resolve()}")[0]["payload"]
-    assert event["version"] == 1
 
 
 def test_old_versions_are_removed_except_the_champion(tmp_path, tiny_npz):
@@ -266,44 +207,6 @@ def test_old_versions_are_removed_except_the_champion(tmp_path, tiny_npz):
         quick = QUICK.model_copy(update={"seed": seed, "epochs": 1})
         train_flow(str(tiny_npz), **arguments, overrides=quick, gate=gate)
     assert Store(tmp_path / "store").versions() == [1, 3]
-
-
-def test_refused_data_fails_the_run_and_publishes_nothing(tmp_path, tiny_npz):
-    with np.load(tiny_npz) as whole:
-        arrays = dict(whole)
-    arrays["y_train"][17] = 12
-    np.savez(tmp_path / "label-12.npz", **arrays)
-    with pytest.raises(
-        InputError, match=r"label-12\.npz: 1 of 600 train rows .*1 label unknown.*--max-quarantined allows 0\.001"
-    ):
-        train_flow(str(tmp_path / "label-12.npz"), store=str(tmp_path / "store"), rules=Rules(max_quarantined=0.001))
-    assert [entry.name for entry in (tmp_path / "store").iterdir()] == ["quarantine"]
-    (kept,) = (tmp_path / "store" / "quarantine").iterdir()
-    assert {file.name for file in kept.iterdir()} == {"rows.parquet", "sheet.png"}
-    report = newest_artifact("data-validation")
-    assert report.data.startswith("# label-12.npz: 800 rows, refused, 1 error")
-    assert "| label unknown | the label isn't one of 0 to 9 | 1 | 0 |" in report.data
-    (event,) = awaited_events("digits.data.refused", "digits.data.label-12.npz")
-    assert "1 label unknown" in event["payload"]["reason"]
-    assert str(kept) in report.data
-    assert report.data.count("data:image/png;base64,") == 2
-
-
-def test_unreadable_data_is_reported(tmp_path):
-    path = tmp_path / "cut.csv"
-    path.write_text(",".join(LABELLED_COLUMNS) + "\n" + "1," * 784 + "1\n3\n")
-    state = train_flow(str(path), store=str(tmp_path / "store"), return_state=True)
-    assert state.name == "Failed"
-    assert "line 3: expected 785 columns, as in line 1, got 1" in state.message
-    assert not (tmp_path / "store").exists()
-    assert "line 3: expected 785 columns, as in line 1, got 1" in newest_artifact("data-validation").data
-
-
-def test_training_that_does_not_converge_publishes_nothing(tmp_path, tiny_npz):
-    hopeless = Overrides(epochs=40, batch_size=32, learning_rate=1e-9)
-    with pytest.raises(TrainingError, match="no better than guessing"):
-        train_flow(str(tiny_npz), store=str(tmp_path / "store"), recipe="plain", overrides=hopeless)
-    assert not (tmp_path / "store" / "versions").exists()
 
 
 @pytest.fixture
@@ -331,52 +234,3 @@ def test_few_rows_are_cross_validated_from_training_to_prediction(few_rows, tmp_
     assert rescore.rescore(Path(first.folder), storage_at(tmp_path / "work"), reproduce=True) == []
     prediction = predict_flow(str(few_rows), output=tmp_path / "predictions.csv", store=run["store"])
     assert (prediction.n_rows, prediction.level) == (250, card["abstention"]["level"])
-
-
-def test_form_has_every_parameter_with_description_and_bounds():
-    schema = train_flow.parameters.model_dump()
-    assert {"source", "store", "recipe", "overrides", "rules", "gate", "keep"} <= set(schema["properties"])
-    for model in (schema, *schema["definitions"].values()):
-        fields = model.get("properties", {})
-        assert [name for name, field in fields.items() if not field.get("description")] == []
-    epochs = schema["definitions"]["Overrides"]["properties"]["epochs"]
-    assert {"type": "integer", "minimum": 1, "maximum": 10_000}.items() <= epochs.items()
-
-
-@pytest.mark.parametrize("flow", [train_flow, predict_flow, promote_flow, verify_flow])
-def test_no_field_of_a_form_is_of_type_none(flow):
-    schema = flow.parameters.model_dump()
-    models = [schema, *schema["definitions"].values()]
-    fields = {name: field for model in models for name, field in model.get("properties", {}).items()}
-    assert [name for name, field in fields.items() if "anyOf" in field or field.get("default", "") is None] == []
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_faults_after_the_decision_leave_the_run_promoted(tiny_npz, tmp_path, monkeypatch, caplog):
-    """Exports, alarms and MLflow fail in ways that nobody foresaw."""
-    from tasks.exporting import exporter
-    from tasks.tracking import mirror
-    from tasks.watching import status
-
-    def fail(*_arguments):
-        raise RuntimeError("unforeseen")
-
-    for module, name in ((exporter, "export"), (status, "read"), (mirror, "mirror")):
-        monkeypatch.setattr(module, name, fail)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
-    state = train_flow(
-        str(tiny_npz),
-        store=str(tmp_path / "store"),
-        recipe="plain",
-        overrides=QUICK,
-        export=("savedmodel",),
-        return_state=True,
-    )
-    assert state.name == "Promoted"
-    (export,) = state.result().exports
-    assert export.summary == "savedmodel isn't exported: unforeseen"
-    for message in (
-        "the store isn't watched: unforeseen",
-        "not mirrored in MLflow, the next run catches up: unforeseen",
-    ):
-        assert message in caplog.text

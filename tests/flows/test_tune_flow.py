@@ -1,8 +1,7 @@
 """The tune flow, on tiny data: its report, the recipe file, and a search that finds nothing."""
 
-import asyncio
-
 import pytest
+from samples import newest_artifact
 
 from artifacts import recipe_file
 from flows.tune_flow import tune_flow
@@ -10,20 +9,6 @@ from schemas.recipe import Overrides
 
 pytestmark = pytest.mark.prefect
 SLOW_START = Overrides(epochs=2, batch_size=64, learning_rate=0.0004)
-
-
-def newest_report() -> str:
-    from prefect.client.orchestration import get_client
-    from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey
-
-    async def read():
-        async with get_client() as client:
-            found = await client.read_artifacts(
-                artifact_filter=ArtifactFilter(key=ArtifactFilterKey(any_=["tuning-report"]))
-            )
-            return max(found, key=lambda artifact: artifact.created).data
-
-    return asyncio.run(read())
 
 
 def test_better_recipe_is_written_to_a_file_and_reported(prefect_server, tiny_npz, tmp_path):
@@ -35,7 +20,7 @@ def test_better_recipe_is_written_to_a_file_and_reported(prefect_server, tiny_np
     assert [trial.recipe == tuning.start for trial in tuning.trials] == [True, False]
     assert tuning.test.gain > 0
     assert Overrides().applied_to(recipe_file.read(str(output))) == tuning.winner
-    report = newest_report()
+    report = newest_artifact("tuning-report").data
     for part in ("# A better recipe: tiny", "## Confirmation", "## Trials", "data:image/png", str(output)):
         assert part in report
 
@@ -46,4 +31,4 @@ def test_search_that_finds_nothing_better_says_so_and_writes_nothing(prefect_ser
     assert state.name == "NotBetter"
     assert "no recipe is better than what you have" in state.message
     assert not output.exists()
-    assert "# Not better than what you have" in newest_report()
+    assert "# Not better than what you have" in newest_artifact("tuning-report").data

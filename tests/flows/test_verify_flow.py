@@ -5,11 +5,15 @@ import re
 import sys
 
 import pytest
+from inboxes import put
+from samples import QUICK, draw_digits, newest_artifact
 
 from artifacts.files import checksums
 from artifacts.store.store import Store
+from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
 from schemas.errors import InputError, StoreError
+from tasks.inbox import folder
 from tasks.verification import rescore
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
@@ -108,6 +112,23 @@ def test_weights_of_another_precision_are_not_compared(store, rescored):
         "it can't be evaluated (it was trained with bfloat16; this processor trains with float32)"
     ]
     assert rescored() == []
+
+
+def test_a_version_with_an_inbox_is_verified_and_reused(tiny_npz, tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "STABLE_SECONDS", -60.0)
+    inbox = tmp_path / "inbox"
+    inbox.mkdir()
+    put(inbox / "more.npz", *draw_digits(100, seed=5))
+    store = str(tmp_path / "store")
+    run = {"source": str(tiny_npz), "inbox": str(inbox), "store": store, "recipe": "plain", "overrides": QUICK}
+    assert train_flow(**run).version == 1
+    card = Store(tmp_path / "store").card(1)
+    assert card["data"]["rows"]["training"] + card["data"]["rows"]["held out"] == 700
+    assert '"file": "more.npz"' in newest_artifact("inbox").data
+    assert verify_flow(store=store).version == 1
+    assert train_flow(**run).unchanged
+    put(inbox / "again.npz", *draw_digits(50, seed=6))
+    assert train_flow(**run).version == 2
 
 
 @pytest.mark.parametrize("refuse", [check, verify_flow])

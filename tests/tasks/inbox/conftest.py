@@ -1,0 +1,42 @@
+"""An inbox, a source, and the step that reads both, without Prefect."""
+
+import logging
+
+import pytest
+from inboxes import InProcess
+
+from schemas.rules import DEFAULT_RULES
+from tasks import read_inbox
+from tasks.inbox import folder
+from tasks.orchestration import process_inbox
+from tasks.sources import datasets
+
+
+@pytest.fixture
+def inbox(tmp_path):
+    (tmp_path / "inbox").mkdir()
+    return tmp_path / "inbox"
+
+
+@pytest.fixture
+def base(tiny_npz):
+    return datasets.load(str(tiny_npz), None, DEFAULT_RULES)
+
+
+@pytest.fixture
+def stable(monkeypatch):
+    """Treat all files as stable: the change time of a file can't be set."""
+    monkeypatch.setattr(folder, "STABLE_SECONDS", -60.0)
+
+
+@pytest.fixture
+def tables(monkeypatch):
+    """Run the step without Prefect; return the tables that it reports."""
+    tables = []
+    for step in (read_inbox, process_inbox):
+        monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
+    monkeypatch.setattr(process_inbox, "create_table_artifact", lambda table, **_: tables.append(table))
+    monkeypatch.setattr(process_inbox.events, "emit_refused_data", lambda *_: None)
+    monkeypatch.setattr(process_inbox.events, "raise_data_alarm", lambda *_: None)
+    monkeypatch.setattr(read_inbox, "Reader", InProcess)
+    return tables
