@@ -151,9 +151,8 @@ def report_sections() -> str:
 HOSTILE_LISTS = {
     "names of files, columns, labels and runs": ("hostile.py", ["NAMES"]),
     "addresses with a secret": ("hostile.py", ["ADDRESSES"]),
-    "damaged sources and rows": (
-        "tasks/test_bad_data.py", ["IDX", "NPZ", "CSV", "GZIPPED", "PARQUET", "PICTURES", "SOURCES", "DATA"],
-    ),
+    "damaged tables": ("tasks/test_bad_tables.py", ["CSV", "GZIPPED", "PARQUET"]),
+    "other damaged sources, and wrong data": ("tasks/test_bad_data.py", ["IDX", "NPZ", "PICTURES", "SOURCES", "DATA"]),
     "files of another kind, archives, and tables that can be read in two ways": (
         "tasks/sources/test_cases.py", ["REFUSED"],
     ),
