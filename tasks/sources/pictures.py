@@ -196,7 +196,8 @@ def decode_picture(file: IO[bytes], name: str, rules: InputRules) -> NDArray[np.
         with Image.open(file, formats=formats) as picture:
             check_declared(name, n_bytes, picture.width * picture.height, "pixels", MAX_PIXELS_PER_BYTE)
             _check_size(picture, name, rules)
-            brightness = _to_grey(ImageOps.exif_transpose(picture))
+            ImageOps.exif_transpose(picture, in_place=True)
+            brightness = _to_grey(picture)
     except InputError:
         raise
     except Exception as error:  # damaged content makes Pillow's decoders raise many kinds
@@ -241,7 +242,7 @@ def _to_grey(picture: Image.Image) -> NDArray[np.float32]:
         values = np.asarray(picture, np.float32)
         return values * np.float32(1 / 257 if values.max() > 255 else 1)  # noqa: PLR2004, 65535 becomes 255
     if not picture.has_transparency_data:
-        return np.asarray(picture.convert("L"), np.float32)
+        return np.asarray(picture if picture.mode == "L" else picture.convert("L"), np.float32)
     both = np.asarray(picture.convert("LA"), np.float32)
     brightness, opacity = both[..., 0], both[..., 1] / 255
     ink = float((brightness * opacity).sum() / max(float(opacity.sum()), 1.0))
