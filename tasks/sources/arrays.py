@@ -1,19 +1,24 @@
-"""Find the images and labels among named arrays, and read them, from any container of such: .npz, .npy, .mat, HDF5."""
+"""Find the images and labels among named arrays, and read them, from any container of such: .npz, .mat, HDF5, IDX.
+
+To add a container, write a function that opens it as a mapping of `StoredArray`, and make an `ArrayReader` of it.
+"""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
-from schemas.errors import InputError
+from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded
 from tasks.sources.frames import Frames, image_batches, images_to_frame
@@ -33,127 +38,162 @@ OTHER_WORDS = {"set", "dataset", "mnist", "emnist", "qmnist", "usps"}
 NUMBER_KINDS, TEXT_KINDS = "biuf", "US"
 
 
-class Arrays(Protocol):
-    """The arrays of a file or folder, by name."""
+class StoredArray(ABC):
+    """An array in a file, which is read when it is needed: as a whole, or some rows at a time."""
+
+    def __init__(self, path: Path, name: str, shape: Shape, dtype: np.dtype[np.generic]) -> None:
+        self.path, self.name, self.shape, self.dtype = path, name, shape, dtype
 
     @property
-    def path(self) -> Path:
-        """The path, for messages."""
+    def where(self) -> str:
+        """The beginning of error messages."""
+        return f"{self.path}, {self.name}"
 
-    def shapes(self) -> dict[str, Shape]:
-        """Return the shape of every array."""
+    @property
+    def n_bytes(self) -> int:
+        """The size in memory that the file declares."""
+        return self.dtype.itemsize * math.prod(self.shape)
 
-    def n_bytes(self, name: str) -> int:
-        """Return the size of an array in memory."""
+    def check(self) -> None:
+        """Raise InputError unless the array is of numbers or text."""
+        if self.dtype.kind not in NUMBER_KINDS + TEXT_KINDS:
+            raise InputError(f"{self.path}: expected numbers in {self.name}, got {self.dtype}")
 
-    def check(self, name: str) -> None:
-        """Raise InputError unless an array is of numbers or text."""
+    @abstractmethod
+    def read(self) -> Array:
+        """Read the array."""
 
-    def read(self, name: str) -> Array:
-        """Read an array."""
+    @abstractmethod
+    def read_rows(self, n_rows: int) -> Iterator[Array]:
+        """Read the array `n_rows` rows at a time; an empty one once."""
 
-    def read_rows(self, name: str, n_rows: int) -> Iterator[Array]:
-        """Read an array `n_rows` rows at a time."""
+
+class SlicedArray(StoredArray):
+    """An array in memory, or a dataset of HDF5, which is read when it is sliced."""
+
+    def __init__(self, path: Path, name: str, values: Any) -> None:  # noqa: ANN401, h5py has no types
+        super().__init__(path, name, tuple(values.shape), values.dtype)
+        self._values = values
+
+    def read(self) -> Array:
+        return np.asarray(self._values[()])
+
+    def read_rows(self, n_rows: int) -> Iterator[Array]:
+        return (np.asarray(self._values[start : start + n_rows]) for start in range(0, max(self.shape[0], 1), n_rows))
+
+
+Arrays: TypeAlias = Mapping[str, StoredArray]
 
 
 class Pair(NamedTuple):
-    """The names of an array of images and, if there is one, that of their labels."""
+    """An array of images and, if there is one, that of their labels."""
 
-    images: str
-    labels: str | None = None
+    images: StoredArray
+    labels: StoredArray | None = None
 
+    def read(self) -> pd.DataFrame:
+        """Read the images and their labels."""
+        pixels = _to_rows(self.images.read())
+        labels = _to_labels(self.labels.read(), len(pixels), self.labels.where) if self.labels else None
+        return images_to_frame(pixels, labels)
 
-def read_arrays(arrays: Arrays, rules: Rules) -> Frames:
-    """Read the part to train on and, if there is one, that to test with. Error messages name the array."""
-    train, test, notes = _labelled_parts(arrays, rules)
-    pairs = [pair for pair in (train, test) if pair]
-    check_expanded(arrays.path, sum(arrays.n_bytes(name) for pair in pairs for name in pair), rules.max_expanded_mib)
-    return Frames(*(_read_pair(arrays, *pair) for pair in pairs), notes=notes)  # type: ignore[misc, arg-type]
-
-
-def check_arrays(arrays: Arrays, rules: InputRules) -> None:
-    """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
-    _labelled_parts(arrays, rules)
+    def batches(self, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Read the images and their labels `n_rows` rows at a time."""
+        labels = _label_rows(self.labels, _n_rows(self.images.shape), n_rows) if self.labels else None
+        return image_batches(_image_rows(self.images, n_rows), labels)
 
 
-def array_batches(arrays: Arrays, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read the test part, if there is one, or all rows, with labels if there are some."""
-    shapes = arrays.shapes()
-    parts = _find_pairs(shapes)
-    pair = next((parts[part] for part in ("test", None, "train", "validation") if part in parts), None)
-    if pair is None:
-        raise InputError(f"{arrays.path}: no array x_test, x or x_train; found {_summary(shapes)}")
-    labels = None
-    if pair.labels:
-        n_images = _check_shapes(arrays.path, (pair.images, pair.labels), shapes, rules)
-        labels = _label_rows(arrays, pair.labels, shapes[pair.labels], n_images, n_rows)
-    elif _layout(shapes[pair.images]) is None:
-        raise InputError(f"{arrays.path}: expected {pair.images} as (rows, 28, 28), got {shapes[pair.images]}")
-    else:
-        check_size(f"{arrays.path}, {pair.images}", _n_pixels(shapes[pair.images]), rules)
-    yield from image_batches(_image_rows(arrays, pair.images, shapes[pair.images], n_rows), labels)
+class ArrayReader(NamedTuple):
+    """Reads files of named arrays, which `open` opens; `kind` names such a file in messages."""
+
+    kind: str
+    open: Callable[[Path, InputRules], AbstractContextManager[Arrays]]
+
+    def read(self, path: Path, rules: Rules) -> Frames:
+        """Read the part to train on and, if there is one, that to test with."""
+        with self._opened(path, rules) as arrays:
+            train, test, notes = _labelled_parts(path, arrays, rules)
+            pairs = [pair for pair in (train, test) if pair]
+            n_bytes = sum(array.n_bytes for pair in pairs for array in pair if array)
+            check_expanded(path, n_bytes, rules.max_expanded_mib)
+            return Frames(train.read(), test and test.read(), notes)
+
+    def check(self, path: Path, rules: InputRules) -> None:
+        """Raise InputError unless the names and shapes of the arrays are those of labelled images."""
+        with self._opened(path, rules) as arrays:
+            _labelled_parts(path, arrays, rules)
+
+    def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Read the test part, if there is one, or all rows, with labels if there are some; one may have any name."""
+        with self._opened(path, rules) as arrays:
+            parts = _find_pairs(arrays)
+            pair = next((parts[part] for part in ("test", None, "train", "validation") if part in parts), None)
+            if pair is None:
+                raise InputError(f"{path}: no array x_test, x or x_train; found {_summary(arrays)}")
+            _check_pair(pair, rules)
+            yield from pair.batches(n_rows)
+
+    @contextmanager
+    def _opened(self, path: Path, rules: InputRules) -> Iterator[Arrays]:
+        try:
+            with self.open(path, rules) as arrays:
+                yield arrays
+        except InputError:
+            raise
+        except Exception as error:  # damaged content makes zipfile, NumPy, SciPy and h5py raise many kinds
+            raise InputError(f"{path}: not a readable {self.kind} file ({first_line(error)})") from error
 
 
-def _read_pair(arrays: Arrays, images: str, labels: str) -> pd.DataFrame:
-    pixels = _to_rows(arrays.read(images))
-    return images_to_frame(pixels, _to_labels(arrays.read(labels), len(pixels), f"{arrays.path}, {labels}"))
+def _image_rows(images: StoredArray, n_rows: int) -> Iterator[Array]:
+    if _layout(images.shape) == 0:
+        return images.read_rows(n_rows)
+    return _cut(_to_rows(images.read()), n_rows)
 
 
-def _image_rows(arrays: Arrays, name: str, shape: Shape, n_rows: int) -> Iterator[Array]:
-    if _layout(shape) == 0:
-        yield from arrays.read_rows(name, n_rows)
-        return
-    pixels = _to_rows(arrays.read(name))
-    yield from (pixels[start : start + n_rows] for start in range(0, max(len(pixels), 1), n_rows))
+def _label_rows(labels: StoredArray, n_images: int, n_rows: int) -> Iterator[Array]:
+    if labels.shape[:1] == (n_images,):
+        return (_to_labels(rows, len(rows), labels.where) for rows in labels.read_rows(n_rows))
+    return _cut(_to_labels(labels.read(), n_images, labels.where), n_rows)
 
 
-def _label_rows(arrays: Arrays, name: str, shape: Shape, n_images: int, n_rows: int) -> Iterator[Array]:
-    where = f"{arrays.path}, {name}"
-    if shape[:1] == (n_images,):
-        return (_to_labels(rows, len(rows), where) for rows in arrays.read_rows(name, n_rows))
-    labels = _to_labels(arrays.read(name), n_images, where)
-    return (labels[start : start + n_rows] for start in range(0, max(n_images, 1), n_rows))
+def _cut(rows: Array, n_rows: int) -> Iterator[Array]:
+    return (rows[start : start + n_rows] for start in range(0, max(len(rows), 1), n_rows))
 
 
-def _labelled_parts(
-    arrays: Arrays, rules: InputRules
-) -> tuple[tuple[str, str], tuple[str, str] | None, tuple[str, ...]]:
-    """Return the names of the arrays to read, and notes; raise InputError if there are none, or for their shapes."""
-    shapes = arrays.shapes()
-    labelled = {part: (pair.images, pair.labels) for part, pair in _find_pairs(shapes).items() if pair.labels}
+def _labelled_parts(path: Path, arrays: Arrays, rules: InputRules) -> tuple[Pair, Pair | None, tuple[str, ...]]:
+    """Return the arrays to read, and notes; raise InputError if there are none, or for their shapes."""
+    labelled = {part: pair for part, pair in _find_pairs(arrays).items() if pair.labels}
     pairs = {part: pair for part, pair in labelled.items() if part}
     if "train" not in pairs and None in labelled:
         pairs["train"] = labelled[None]
     if "train" not in pairs:
-        raise InputError(
-            f"{arrays.path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {_summary(shapes)}"
-        )
-    sizes = {part: f"{_check_shapes(arrays.path, pair, shapes, rules):,} rows" for part, pair in pairs.items()}
-    for name in {name for pair in pairs.values() for name in pair}:
-        arrays.check(name)
-    train, test, notes = choose_parts(pairs, sizes)
-    unread = [name for name in shapes if name not in {name for pair in pairs.values() for name in pair}]
-    return train, test, notes + note_left_out(sorted(unread), "no images or labels", "array")
+        raise InputError(f"{path}: no arrays x_train, y_train, x_test, y_test, or x, y; found {_summary(arrays)}")
+    for pair in pairs.values():
+        _check_pair(pair, rules)
+    train, test, notes = choose_parts(
+        pairs, {part: f"{_n_rows(pair.images.shape):,} rows" for part, pair in pairs.items()}
+    )
+    used = {array for pair in pairs.values() for array in pair}
+    unread = sorted(name for name, array in arrays.items() if array not in used)
+    return train, test, notes + note_left_out(unread, "no images or labels", "array")
 
 
-def _find_pairs(shapes: Mapping[str, Shape]) -> dict[PartName | None, Pair]:
+def _find_pairs(arrays: Arrays) -> dict[PartName | None, Pair]:
     """Find images and labels by part: by name or, if no name is known, the only ones that their shapes allow."""
     named: dict[tuple[PartName | None, bool], list[tuple[int, str]]] = {}
-    for name in shapes:
+    for name in arrays:
         if role := _role(name):
             part, is_label, preference = role
             named.setdefault((part, is_label), []).append((preference, name))
-    first = {key: min(candidates)[1] for key, candidates in named.items()}
-    pairs = {part: Pair(name, first.get((part, True))) for (part, is_label), name in first.items() if not is_label}
-    return pairs or _pair_by_shape(shapes)
+    first = {key: arrays[min(candidates)[1]] for key, candidates in named.items()}
+    pairs = {part: Pair(images, first.get((part, True))) for (part, is_label), images in first.items() if not is_label}
+    return pairs or _pair_by_shape(arrays)
 
 
-def _pair_by_shape(shapes: Mapping[str, Shape]) -> dict[PartName | None, Pair]:
-    images = [name for name, shape in shapes.items() if _layout(shape) is not None]
-    others = [name for name in shapes if name not in images]
-    if len(images) != 1 or len(others) > 1:
-        return {}
-    return {None: Pair(images[0], others[0] if others else None)}
+def _pair_by_shape(arrays: Arrays) -> dict[PartName | None, Pair]:
+    images = [array for array in arrays.values() if _layout(array.shape) is not None]
+    others = [array for array in arrays.values() if array not in images]
+    return {None: Pair(*images, *others)} if len(images) == 1 and len(others) <= 1 else {}
 
 
 def _role(name: str) -> tuple[PartName | None, bool, int] | None:
@@ -167,19 +207,33 @@ def _role(name: str) -> tuple[PartName | None, bool, int] | None:
     return None
 
 
-def _check_shapes(path: Path, names: tuple[str, str], shapes: Mapping[str, Shape], rules: InputRules) -> int:
-    """Return the number of images; raise InputError unless these are images and a label for each."""
-    pixels, labels = (shapes[name] for name in names)
-    axis = _layout(pixels)
-    if axis is None or not _are_labels(labels, pixels[axis]):
-        raise InputError(f"{path}: {names[0]} is {pixels} and {names[1]} {labels}; expected (rows, 28, 28) and (rows,)")
-    check_size(f"{path}, {names[0]}", _n_pixels(pixels), rules)
-    return pixels[axis]
+def _check_pair(pair: Pair, rules: InputRules) -> None:
+    """Raise InputError unless these are images of numbers and, if there are labels, one for each."""
+    images, labels = pair
+    axis = _layout(images.shape)
+    if axis is None or (labels and not _are_labels(labels.shape, images.shape[axis])):
+        raise InputError(_shape_fault(images, labels))
+    check_size(images.where, _n_pixels(images.shape), rules)
+    for array in filter(None, pair):
+        array.check()
 
 
-def _n_pixels(shape: Shape) -> int:
+def _shape_fault(images: StoredArray, labels: StoredArray | None) -> str:
+    if labels is None:
+        return f"{images.path}: expected {images.name} as (rows, 28, 28), got {images.shape}"
+    if _layout(images.shape) == 0 and len(labels.shape) == 1:
+        return f"{labels.where}: {labels.shape[0]:,} labels for the {images.shape[0]:,} images of {images.name}"
+    shapes = f"{images.name} is {images.shape} and {labels.name} {labels.shape}"
+    return f"{images.path}: {shapes}; expected (rows, 28, 28) and (rows,)"
+
+
+def _n_rows(images: Shape) -> int:
+    return images[_layout(images) or 0]
+
+
+def _n_pixels(images: Shape) -> int:
     """Return the number of pixels of each image in an array."""
-    return math.prod(shape[:-1] if _layout(shape) else shape[1:])
+    return math.prod(images[:-1] if _layout(images) else images[1:])
 
 
 def _layout(shape: Shape) -> int | None:
@@ -221,5 +275,5 @@ def _to_labels(labels: Array, n_rows: int, where: str) -> Array:
     return np.asarray(one_hot.argmax(axis=1), np.uint8)
 
 
-def _summary(shapes: Mapping[str, Shape]) -> str:
-    return ", ".join(sorted(shapes)[:8]) or "none"
+def _summary(arrays: Arrays) -> str:
+    return ", ".join(sorted(arrays)[:8]) or "none"

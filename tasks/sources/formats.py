@@ -135,7 +135,7 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "npy",
-        "tasks.sources.npz",
+        "tasks.sources.npy",
         "`.npy` files named as the arrays of an `.npz` file are",
         file=".npy",
         folder=".npy files",
@@ -161,14 +161,14 @@ FORMATS: tuple[Format, ...] = (
     ),
     Format(
         "mat",
-        "tasks.sources.containers",
+        "tasks.sources.mat",
         "the arrays of an `.npz` file, in structures or not",
         file=".mat",
         matches_file=lambda head: head.startswith(files.MAT),
     ),
     Format(
         "hdf5",
-        "tasks.sources.containers",
+        "tasks.sources.hdf5",
         "the arrays of an `.npz` file, in groups or not",
         file=".h5",
         matches_file=files.is_hdf5,
