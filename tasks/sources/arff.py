@@ -5,71 +5,45 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import IO
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from schemas.errors import InputError, first_line
-from schemas.rules import InputRules, Rules
-from tasks.sources.columns import Layout, find_layout
+from schemas.errors import InputError
+from schemas.rules import InputRules
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, collect
+from tasks.sources.tables import Batch, Layout, Table, TableReader, find_layout
 
 BLOCK_BYTES = 8 << 20
 MAX_HEADER_BYTES = 1 << 20
 NUMERIC = ("numeric", "real", "integer")
 
 
-def read(path: Path, rules: Rules) -> Frames:
-    """Read all rows of a file."""
-    return collect(_read(path, rules, rules.max_expanded_mib))
-
-
-def check(path: Path, rules: InputRules) -> None:
-    """Raise InputError unless the attributes are those of labelled images."""
+@contextmanager
+def _open(path: Path, rules: InputRules) -> Iterator[Table]:
     with reading(path) as file:
-        find_layout(path, _read_header(path, file), rules).check_labelled(rules)
-
-
-def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read a file block by block, without a limit on its expanded size."""
-    return _read(path, rules, max_mib=None)
-
-
-def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.DataFrame]:
-    with reading(path) as file, _located(path):
         schema = _read_header(path, file)
         layout = find_layout(path, schema, rules)
-        n_rows = 0
-        for batch in _read_rows(file, schema, layout):
-            check_expanded(path, file.tell(), max_mib)
-            yield layout.to_frame(batch.select(layout.names), n_rows, rules)
-            n_rows += batch.num_rows
-    if not n_rows:
-        raise InputError(f"{path}: no rows")
+        yield Table(layout, partial(_read, file, schema, layout), [])
 
 
-def _read_rows(file: IO[bytes], schema: pa.Schema, layout: Layout) -> Iterator[pa.RecordBatch]:
+def _read(
+    file: IO[bytes], schema: pa.Schema, layout: Layout, _n_rows: int | None, max_mib: int | None
+) -> Iterator[Batch]:
     types = {name: pa.string() if schema.field(name).type == pa.string() else pa.float64() for name in layout.names}
-    yield from pyarrow.csv.open_csv(
+    for batch in pyarrow.csv.open_csv(
         file,
         read_options=pyarrow.csv.ReadOptions(use_threads=False, block_size=BLOCK_BYTES, column_names=schema.names),
         parse_options=pyarrow.csv.ParseOptions(quote_char="'"),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types, include_columns=layout.names, null_values=["?"], strings_can_be_null=True
         ),
-    )
-
-
-@contextmanager
-def _located(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (pa.ArrowException, StopIteration) as error:
-        raise InputError(f"{path}: not a readable ARFF file ({first_line(error)})") from error
+    ):
+        check_expanded(layout.path, file.tell(), max_mib)
+        yield batch
 
 
 def _read_header(path: Path, file: IO[bytes]) -> pa.Schema:
@@ -94,3 +68,7 @@ def _parse_attribute(path: Path, text: str) -> tuple[str, pa.DataType]:
     if not kind:
         raise InputError(f"{path}: an attribute without a type, {text[:40]!r}")
     return words[0], pa.float64() if kind in NUMERIC else pa.string()
+
+
+READER = TableReader("ARFF", _open)
+read, check, batches = READER.read, READER.check, READER.batches

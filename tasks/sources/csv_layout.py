@@ -14,14 +14,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from schemas.digits import CLASSES, PIXEL_COUNT
+from schemas.digits import CLASSES
 from schemas.errors import InputError, first_line
-from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
 from schemas.rules import InputRules
-from tasks.sources import sizes
 from tasks.sources.csv_text import SAMPLE_BYTES, TextForm, read_blocks, read_sample
 from tasks.sources.frames import (
     check_unique,
@@ -29,10 +26,10 @@ from tasks.sources.frames import (
     find_named_label,
     is_known_layout,
     is_label_name,
-    is_pixel_order,
     is_sequence,
-    standard_names,
 )
+from tasks.sources.sizes import PIXEL_COUNTS
+from tasks.sources.tables import Layout
 
 SEPARATORS = {";": "semicolon", "\t": "tab", "|": "|", ",": "comma", " ": "space"}
 """Names of separators. The first that is in a line is its separator: a comma may be decimal, a space follow one."""
@@ -46,29 +43,24 @@ BORDER_SHARE = 0.9
 MAX_LABELS = 100
 
 
-class Layout(NamedTuple):
+class CsvLayout(NamedTuple):
     """The layout of a file.
 
-    `names` has all columns, `data` the positions of those to read: the label, if there is one, then the pixels. With
-    `has_text_label`, labels may be words. The first `n_skip` lines aren't rows; `header` is the header's line. `note`
-    says what was guessed.
+    `columns` has the positions of the table's columns among those that are named by `names`. With `has_text_label`,
+    labels may be words. The first `n_skip` lines aren't rows; `header` is the header's line. `note` says what was
+    guessed.
     """
 
+    table: Layout
     form: TextForm
     separator: str
     decimal_point: str
     n_skip: int
     header: bytes
     names: list[str]
-    data: list[int]
-    has_label: bool
+    columns: list[int]
     has_text_label: bool
     note: str
-
-    @property
-    def side(self) -> int:
-        """The side of the images in pixels."""
-        return math.isqrt(len(self.data) - self.has_label)
 
 
 class _Beginning(NamedTuple):
@@ -95,35 +87,40 @@ class _Beginning(NamedTuple):
         return not self.has_header or all(map(str.isdecimal, filter(None, self.fields)))
 
 
-def read_layout(path: Path, rules: InputRules) -> Layout:
-    """Return a file's layout; raise InputError, with the flags that help, if it isn't that of digits."""
+def read_layout(path: Path, rules: InputRules) -> CsvLayout:
+    """Return a file's layout; raise InputError, with the flags that help, if it can be read in two ways."""
     begin = _read_beginning(path, rules)
     names = begin.fields if begin.has_header else [f"column {number}" for number in range(1, len(begin.fields) + 1)]
-    data, has_label = _find_data(path, begin, names, rules)
+    label = find_named_label(str(path), names, rules.label_column)
+    columns, has_label = _find_columns(path, begin, names, label)
+    data_names = [names[position] for position in columns]
+    n_pixels = len(columns) - has_label
+    if n_pixels in PIXEL_COUNTS and (begin.is_nameless or label is not None):  # the names needn't say so
+        data_names = ["label"] * has_label + [f"pixel{number}" for number in range(n_pixels)]
     rows = "" if begin.separator == "," else "".join(begin.lines[begin.n_skip :])
-    return Layout(
+    return CsvLayout(
+        table=Layout(path, data_names, has_label),
         form=begin.form,
         separator=begin.separator,
         decimal_point="," if "," in rows and "." not in rows else ".",
         n_skip=begin.n_skip,
         header=begin.lines[begin.n_skip - 1].encode("utf-8", "surrogateescape") if begin.has_header else b"",
         names=names,
-        data=data,
-        has_label=has_label,
-        has_text_label=has_label and _is_text(begin, data[0]),
-        note=_note(begin, names, data, has_label=has_label),
+        columns=columns,
+        has_text_label=has_label and _is_text(begin, columns[0]),
+        note=_note(begin, names, columns, has_label=has_label),
     )
 
 
-def _note(begin: _Beginning, names: list[str], data: list[int], *, has_label: bool) -> str:
+def _note(begin: _Beginning, names: list[str], columns: list[int], *, has_label: bool) -> str:
     """Return what was guessed, in words; "" if names and commas leave nothing to guess."""
-    used = set(data)
+    used = set(columns)
     left_out = [name or f"column {number}" for number, name in enumerate(names, 1) if number - 1 not in used]
     is_plain = begin.separator == "," and not begin.form.encoding and not begin.n_preamble
     if is_plain and not begin.is_nameless and not left_out and is_known_layout(names):
         return ""
     parts = [
-        f"label: column {data[0] + 1}" if has_label else "label: none",
+        f"label: column {columns[0] + 1}" if has_label else "label: none",
         f"header: {'yes' if begin.has_header else 'no'}",
     ]
     if begin.separator != ",":
@@ -198,45 +195,19 @@ def parse_number(field: str) -> float | None:
     return number if field.isascii() and "_" not in field else None  # as pyarrow
 
 
-def _find_data(path: Path, begin: _Beginning, names: list[str], rules: InputRules) -> tuple[list[int], bool]:
+def _find_columns(path: Path, begin: _Beginning, names: list[str], label: int | None) -> tuple[list[int], bool]:
     """Return the positions of the columns to read, and whether the first of them is the label."""
-    label = find_named_label(str(path), names, rules.label_column)
     data = data_columns(names, label)
     has_label = label is not None or is_label_name(names[data[0]]) if data else False
     if not (label is None and begin.has_header and is_known_layout(names)):
         edges = _Edges(path, begin)
         pixels = edges.trim(data[has_label:], nameless=begin.is_nameless)
-        if not has_label and begin.is_nameless and len(pixels) - 1 in sizes.PIXEL_COUNTS:
-            data = edges.put_label_first(pixels)
-            has_label = True
-        else:
-            data = [*data[:has_label], *pixels]
+        if not has_label and begin.is_nameless and len(pixels) - 1 in PIXEL_COUNTS:
+            return edges.put_label_first(pixels), True
+        data = [*data[:has_label], *pixels]
     if not begin.is_nameless:
         check_unique([names[position] for position in data], f"{path}, line {begin.n_skip}")
-    _check_pixels(path, names, data, rules, has_label=has_label, is_set=begin.is_nameless or label is not None)
     return data, has_label
-
-
-def _check_pixels(  # noqa: PLR0913, what is known of the columns
-    path: Path, names: list[str], data: list[int], rules: InputRules, *, has_label: bool, is_set: bool
-) -> None:
-    """Raise InputError unless there is a column for each pixel; `is_set`: their names needn't say so."""
-    data_names = [names[position] for position in data]
-    pixel_names = data_names[has_label:]
-    if len(pixel_names) in sizes.PIXEL_COUNTS and (is_set or is_pixel_order(pixel_names)):
-        sizes.check_size(str(path), len(pixel_names), rules)
-        return
-    hint = "" if has_label else ", or --label-column"
-    if len(data) == PIXEL_COUNT + len(CLASSES):
-        hint = "; one column of labels is needed, not ten (one-hot)"
-    raise InputError(f"{path}: {_column_fault(data_names, has_label)}; expected label, pixel0 … pixel783{hint}")
-
-
-def _column_fault(names: list[str], has_label: bool) -> str | None:  # noqa: FBT001, as in the layout
-    if not has_label and len(names) not in {PIXEL_COUNT, PIXEL_COUNT + 1}:
-        return f"{len(names):,} columns"
-    frame = pd.DataFrame(columns=standard_names(names))
-    return (unlabelled_column_fault if len(names) == PIXEL_COUNT and not has_label else labelled_column_fault)(frame)
 
 
 class _Edges:

@@ -6,74 +6,46 @@ import csv
 import io
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
 from schemas.counts import count
-from schemas.digits import SIDE
 from schemas.errors import InputError, first_line
-from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS
-from schemas.rules import InputRules, Rules
-from tasks.sources.csv_layout import Layout, parse_number, read_layout
+from schemas.rules import InputRules
+from tasks.sources.csv_layout import CsvLayout, parse_number, read_layout
 from tasks.sources.csv_text import read_blocks
-from tasks.sources.frames import Frames, collect, images_to_frame, table_to_frame
 from tasks.sources.labels import parse_label, parse_labels
+from tasks.sources.tables import Table, TableReader
 
 THREAD_BYTES = 4 << 20
 """Bytes of a block that one of pyarrow's threads parses at a time."""
 
 
-def read(path: Path, rules: Rules) -> Frames:
-    """Read all rows of a file."""
-    return collect(_read(path, rules, rules.max_expanded_mib))
-
-
-def check(path: Path, rules: InputRules) -> None:
-    """Raise InputError unless the beginning is that of labelled images."""
-    if not read_layout(path, rules).has_label:
-        raise InputError(f"{path}: no column of labels; label, pixel0 … pixel783 are needed")
-
-
-def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read a file block by block, without a limit on its expanded size."""
-    return _read(path, rules, max_mib=None)
-
-
-def _read(path: Path, rules: InputRules, max_mib: int | None) -> Iterator[pd.DataFrame]:
-    """Read a file block by block; the frames' `attrs` hold notes on what was guessed or left out."""
+@contextmanager
+def _open(path: Path, rules: InputRules) -> Iterator[Table]:
     layout = read_layout(path, rules)
-    notes, n_rows = [layout.note] * bool(layout.note), 0
+    notes = [layout.note] if layout.note else []
+    yield Table(layout.table, partial(_read, path, layout, notes), notes)
+
+
+def _read(
+    path: Path, layout: CsvLayout, notes: list[str], _n_rows: int | None, max_mib: int | None
+) -> Iterator[pa.Table]:
+    """Read a file block by block; add notes on what was left out."""
     for n_lines, block in read_blocks(path, layout.form, layout.n_skip, max_mib):
         table, n_left_out = _parse(path, block, layout, n_lines)
         if n_left_out:
             lines = f"{count(n_left_out, 'line')} of lines {n_lines + 1:,} to {n_lines + len(block.splitlines()):,}"
             notes.append(f"{lines} left out: comments, or the header again")
-        frame = _to_frame(table, layout, n_rows)
-        n_rows += len(frame)
-        if len(frame):
-            frame.attrs["notes"], notes = notes, []
-            yield frame
-    if not n_rows:
-        raise InputError(f"{path}: no rows")
+        if len(table):
+            yield table.rename_columns(layout.table.names)
 
 
-def _to_frame(table: pa.Table, layout: Layout, first_row: int) -> pd.DataFrame:
-    if layout.side == SIDE:
-        return table_to_frame(
-            table.rename_columns(list(LABELLED_COLUMNS if layout.has_label else PIXEL_COLUMNS)), first_row
-        )
-    columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]
-    pixels = np.stack(columns[layout.has_label :], axis=1)
-    index = pd.RangeIndex(first_row, first_row + table.num_rows)
-    return images_to_frame(pixels, columns[0] if layout.has_label else None, index)
-
-
-def _parse(path: Path, block: bytes, layout: Layout, n_lines: int) -> tuple[pa.Table, int]:
+def _parse(path: Path, block: bytes, layout: CsvLayout, n_lines: int) -> tuple[pa.Table, int]:
     """Parse a block that follows `n_lines` lines: as `uint8` if all of it is, else as `float64`.
 
     Also return the number of its lines that are comments or the header again.
@@ -99,7 +71,7 @@ def _parse(path: Path, block: bytes, layout: Layout, n_lines: int) -> tuple[pa.T
     return table, 0
 
 
-def _blank_lines(block: bytes, layout: Layout) -> tuple[bytes, int]:
+def _blank_lines(block: bytes, layout: CsvLayout) -> tuple[bytes, int]:
     """Empty the lines that are comments or the header again, which keeps the numbers of the others."""
     header = rb"|" + re.escape(layout.header.strip()) if layout.header.strip() else b""
     return re.subn(rb"(?m)^(?:#[^\n\r]*" + header + rb")(?=\r?$)", b"", block)
@@ -112,9 +84,9 @@ def _count_rows(block: bytes) -> int:
     return block.count(b"\n") + (not block.endswith(b"\n"))
 
 
-def _read_table(block: bytes, layout: Layout, dtype: pa.DataType, *, threads: bool) -> pa.Table:
+def _read_table(block: bytes, layout: CsvLayout, dtype: pa.DataType, *, threads: bool) -> pa.Table:
     names = [f"{position}" for position in range(len(layout.names))]
-    data = [names[position] for position in layout.data]
+    data = [names[position] for position in layout.columns]
     types = dict.fromkeys(data, dtype) | (dict.fromkeys(data[:1], pa.string()) if layout.has_text_label else {})
     table = pyarrow.csv.read_csv(
         io.BytesIO(block),
@@ -135,7 +107,7 @@ def _read_table(block: bytes, layout: Layout, dtype: pa.DataType, *, threads: bo
     return table
 
 
-def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str:
+def _locate_fault(block: bytes, layout: CsvLayout, n_lines: int, fault: str) -> str:
     """Return the line, the column and the reason of a block's first fault, which pyarrow describes as `fault`."""
     lines, names = block.splitlines(), layout.names
     nulls = set(pyarrow.csv.ConvertOptions().null_values)
@@ -150,10 +122,14 @@ def _locate_fault(block: bytes, layout: Layout, n_lines: int, fault: str) -> str
             if len(fields) != len(names):
                 expected = f"expected {len(names)} columns, as in line {max(layout.n_skip, 1)}"
                 return f"line {number}: {expected}, got {len(fields)}"
-            for position in layout.data:
+            for position in layout.columns:
                 value = fields[position]
-                parse = parse_label if layout.has_text_label and position == layout.data[0] else parse_number
+                parse = parse_label if layout.has_text_label and position == layout.columns[0] else parse_number
                 is_number = parse(value.replace(layout.decimal_point, ".")) is not None
                 if not (is_number or value.strip() in nulls):
                     return f"line {number}, column {names[position]}: expected a number, got {value[:40]!r}"
     return f"lines {n_lines + 1} to {n_lines + len(lines)}: not readable as CSV ({fault})"
+
+
+READER = TableReader("CSV", _open)
+read, check, batches = READER.read, READER.check, READER.batches

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import product, repeat
 from math import prod
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import InputError
-from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_column_fault, labelled_frame
+from schemas.pixel_frame import LABELLED_COLUMNS, PIXEL_COLUMNS, labelled_frame
 
 QUARANTINE_COLUMNS = ("part", "item", "reasons")
 """Columns of the quarantine. Readers ignore them, so that a file of corrected rows can be used as a source."""
@@ -117,13 +116,6 @@ def standard_names(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def check_labelled(names: Sequence[str], path: Path) -> None:
-    """Raise InputError unless these are the columns of a known layout with labels."""
-    columns = standard_names([names[position] for position in data_columns(names)])
-    if fault := labelled_column_fault(pd.DataFrame(columns=columns)):
-        raise InputError(f"{path}: {fault}; label, pixel0 … pixel783 are needed, or --label-column")
-
-
 def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataFrame:
     """Build a frame from a table whose columns are all `uint8` or all `float64`; rows are numbered from `first_row`."""
     dtype = np.uint8 if all(column == "uint8" for column in table.schema.types) else np.float64
@@ -132,7 +124,7 @@ def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataF
     for start in range(0, len(columns), COLUMN_BLOCK):
         values[:, start : start + COLUMN_BLOCK] = np.stack(columns[start : start + COLUMN_BLOCK]).T
     index = pd.RangeIndex(first_row, first_row + table.num_rows)
-    return pd.DataFrame(values, index=index, columns=standard_names(table.schema.names), copy=False)
+    return pd.DataFrame(values, index=index, columns=table.schema.names, copy=False)
 
 
 def images_to_frame(

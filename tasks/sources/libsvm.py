@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
-from schemas.rules import InputRules, Rules
+from schemas.rules import InputRules
 from tasks.sources.files import check_expanded, reading
-from tasks.sources.frames import Frames, collect, images_to_frame
+from tasks.sources.frames import compact
+from tasks.sources.tables import Batch, Layout, Table, TableReader
 
 ROW_BYTES = PIXEL_COUNT * 8
 CENTRE = 14.0
@@ -22,22 +25,21 @@ MIN_MARGIN = 0.2
 """Columns by which one count must be nearer to the centre than the other."""
 
 
-def read(path: Path, rules: Rules) -> Frames:
-    """Read all rows of a file."""
-    return collect(batches(path, rules, 1))
+@contextmanager
+def _open(path: Path, rules: InputRules) -> Iterator[Table]:
+    """Open a file; one that is recognised has labels."""
+    notes: list[str] = []
+    layout = Layout(path, ["label", "pixels"], has_label=True, has_images=True)
+    yield Table(layout, partial(_read, path, rules.max_expanded_mib, notes), notes)
 
 
-def check(path: Path, _rules: InputRules) -> None:
-    """Do nothing: a file that is recognised has labels."""
-
-
-def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFrame]:
+def _read(path: Path, max_mib: int, notes: list[str], *_bounds: int | None) -> Iterator[Batch]:
     """Read a file at once; it is text, several times as large as its pixels."""
     from sklearn.datasets import load_svmlight_file
 
     with reading(path) as file:
         n_rows = sum(1 for _ in file)
-    check_expanded(path, n_rows * ROW_BYTES, rules.max_expanded_mib)
+    check_expanded(path, n_rows * ROW_BYTES, max_mib)
     try:
         with reading(path) as file:
             table, labels = load_svmlight_file(file, n_features=PIXEL_COUNT + 1, zero_based=True)
@@ -45,9 +47,9 @@ def batches(path: Path, rules: InputRules, _n_rows: int) -> Iterator[pd.DataFram
         raise InputError(f"{path}: not readable as libsvm's text of 784 pixels ({first_line(error)})") from error
     pixels = np.asarray(table.toarray())
     first = _first_number(path, table.indices, np.abs(pixels).sum(axis=0))
-    frame = images_to_frame(pixels[:, first : first + PIXEL_COUNT], np.asarray(labels))
-    frame.attrs["notes"] = [f"pixels are counted from {first}"]
-    yield frame
+    notes.append(f"pixels are counted from {first}")
+    images = pa.FixedSizeListArray.from_arrays(compact(pixels[:, first : first + PIXEL_COUNT]).ravel(), PIXEL_COUNT)
+    yield pa.record_batch([pa.array(labels), images], ["label", "pixels"])
 
 
 def _first_number(path: Path, numbers: NDArray[np.integer], ink: NDArray[np.float64]) -> int:
@@ -68,3 +70,7 @@ def _first_number(path: Path, numbers: NDArray[np.integer], ink: NDArray[np.floa
 def _mean_column(ink: NDArray[np.float64]) -> float:
     columns = np.arange(PIXEL_COUNT) % SIDE
     return float((ink * columns).sum() / max(ink.sum(), 1))
+
+
+READER = TableReader("libsvm", _open)
+read, check, batches = READER.read, READER.check, READER.batches

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 
-from schemas.errors import InputError, first_line
-from schemas.rules import InputRules, Rules
-from tasks.sources.columns import Layout, find_layout
+from schemas.errors import InputError
+from schemas.rules import InputRules
 from tasks.sources.files import check_declared, check_expanded
-from tasks.sources.frames import Frames, collect
+from tasks.sources.tables import DAMAGED, Batch, Layout, Table, TableReader, find_layout
 
 BATCH_ROWS = 65_536
 BUFFER_BYTES = 1 << 16
@@ -23,23 +22,6 @@ MIN_GROUP_ROWS, MAX_GROUP_BYTES = 8192, 128 << 20
 """Row groups of at least these rows and at most these bytes of values are read one by one, column by column."""
 COLUMN_BLOCK = 64
 """Columns that are read together: while it is read, a column uses several times the memory of its values."""
-DAMAGED = pa.ArrowException, OSError, ValueError, KeyError, MemoryError
-
-
-def read(path: Path, rules: Rules) -> Frames:
-    """Read all rows of a file."""
-    return collect(_read(path, BATCH_ROWS, rules, rules.max_expanded_mib, threads=True))
-
-
-def check(path: Path, rules: InputRules) -> None:
-    """Raise InputError unless the columns are those of labelled images."""
-    with _opened(path) as file:
-        _check_columns(path, file, rules, None).check_labelled(rules)
-
-
-def batches(path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
-    """Read a file in the caller's thread, which may be one of several that read."""
-    return _read(path, n_rows, rules, max_mib=None, threads=False)
 
 
 def batch_rows(path: Path, rules: InputRules, n_rows: int) -> int:
@@ -51,34 +33,32 @@ def batch_rows(path: Path, rules: InputRules, n_rows: int) -> int:
         with pyarrow.parquet.ParquetFile(path) as file:
             if file.metadata.num_rows <= n_rows:
                 return n_rows
-            layout = _check_columns(path, file, rules, None)
             schema = file.schema_arrow  # pyarrow builds it on every access
+            layout = find_layout(path, schema, rules)
             all_bytes = all(schema.field(name).type == pa.uint8() for name in layout.names) and _is_complete(file)
             return n_rows * 8 if all_bytes and _is_read_by_groups(file, layout, n_rows) else n_rows
     except (*DAMAGED, InputError):
         return n_rows  # reading reports what is wrong
 
 
-def _read(path: Path, n_rows: int, rules: InputRules, max_mib: int | None, *, threads: bool) -> Iterator[pd.DataFrame]:
-    with _opened(path) as file:
-        layout = _check_columns(path, file, rules, max_mib)
-        start = 0
-        for batch in _read_batches(file, layout, n_rows, threads=threads):
-            yield layout.to_frame(batch, start, rules)
-            start += len(batch)
-        if start != file.metadata.num_rows:
-            raise InputError(f"{path}: ends after {start:,} rows; its footer declares {file.metadata.num_rows:,}")
-        if not start:
-            yield layout.to_frame(file.schema_arrow.empty_table().select(layout.names), start, rules)
-
-
 @contextmanager
-def _opened(path: Path) -> Iterator[pyarrow.parquet.ParquetFile]:
-    try:
-        with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
-            yield file
-    except DAMAGED as error:
-        raise InputError(f"{path}: not a readable Parquet file ({first_line(error)})") from error
+def _open(path: Path, rules: InputRules) -> Iterator[Table]:
+    with pyarrow.parquet.ParquetFile(path, buffer_size=BUFFER_BYTES, pre_buffer=False) as file:
+        layout = find_layout(path, file.schema_arrow, rules)
+        check_declared(str(path), path.stat().st_size, file.metadata.num_rows, "rows")
+        yield Table(layout, partial(_read_checked, path, file, layout), [])
+
+
+def _read_checked(
+    path: Path, file: pyarrow.parquet.ParquetFile, layout: Layout, n_rows: int | None, max_mib: int | None
+) -> Iterator[Batch]:
+    n_declared, n_read = file.metadata.num_rows, 0
+    check_expanded(path, n_declared * layout.row_bytes, max_mib)
+    for batch in _read_batches(file, layout, n_rows or BATCH_ROWS, threads=n_rows is None):
+        n_read += batch.num_rows
+        yield batch
+    if n_read != n_declared:
+        raise InputError(f"{path}: ends after {n_read:,} rows; its footer declares {n_declared:,}")
 
 
 def _read_batches(
@@ -114,10 +94,5 @@ def _is_complete(file: pyarrow.parquet.ParquetFile) -> bool:
     return all(column.statistics is not None and column.statistics.null_count == 0 for column in columns)
 
 
-def _check_columns(path: Path, file: pyarrow.parquet.ParquetFile, rules: InputRules, max_mib: int | None) -> Layout:
-    """Return the columns to read, which are known and not too large."""
-    layout = find_layout(path, file.schema_arrow, rules)
-    n_rows = file.metadata.num_rows
-    check_expanded(path, n_rows * layout.row_bytes, max_mib)
-    check_declared(str(path), path.stat().st_size, n_rows, "rows")
-    return layout
+READER = TableReader("Parquet", _open)
+read, check, batches = READER.read, READER.check, READER.batches

@@ -1,9 +1,16 @@
-"""Convert batches of a table of columns to frames: a label and 784 pixels, or a label and an image in one column."""
+"""Read tables of one image per row: a label and 784 pixels, or a label and an image in one column.
+
+To add a format, write a function that opens it as a `Table`, and make a `TableReader` of it.
+"""
 
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -13,17 +20,20 @@ import pyarrow as pa
 import pyarrow.compute
 from numpy.typing import NDArray
 
-from schemas.digits import PIXEL_COUNT
-from schemas.errors import InputError
-from schemas.rules import InputRules
+from schemas.digits import CLASSES, PIXEL_COUNT
+from schemas.errors import InputError, first_line
+from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
+from schemas.rules import InputRules, Rules
 from tasks.sources.frames import (
-    check_labelled,
+    Frames,
     check_unique,
+    collect,
     data_columns,
     find_named_label,
     images_to_frame,
     is_label_name,
     is_pixel_order,
+    standard_names,
     table_to_frame,
 )
 from tasks.sources.labels import parse_labels
@@ -31,42 +41,112 @@ from tasks.sources.picture_formats import is_picture
 from tasks.sources.sizes import PIXEL_COUNTS, check_size
 
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
+DAMAGED = pa.ArrowException, OSError, ValueError, KeyError, MemoryError
+ROW_BYTES = PIXEL_COUNT + 1
+"""Size of a label and an image in memory."""
 THREADS = 2
 """Threads that decode pictures; with more, they wait for each other."""
 SMALL_BYTES = 4096
 """Mean size of pictures below which one thread decodes them: for most of the time, they need Python's lock."""
 
 
-class Layout(NamedTuple):
+class Table(NamedTuple):
+    """An open table.
+
+    `batches(n_rows, max_mib)` reads the layout's columns, `n_rows` rows at a time, or as many as are read fastest
+    (None), and checks their size in memory, unless `max_mib` is None. It adds to `notes` what was guessed or left out.
+    """
+
+    layout: Layout
+    batches: Callable[[int | None, int | None], Iterator[Batch]]
+    notes: list[str]
+
+
+class TableReader(NamedTuple):
+    """Reads tables, which `open` opens; `kind` names such a file in messages."""
+
+    kind: str
+    open: Callable[[Path, InputRules], AbstractContextManager[Table]]
+
+    def read(self, path: Path, rules: Rules) -> Frames:
+        """Read all rows of a file."""
+        return collect(self._read(path, rules, None, rules.max_expanded_mib))
+
+    def check(self, path: Path, rules: InputRules) -> None:
+        """Raise InputError unless the columns are those of labelled images."""
+        with self._opened(path, rules) as table:
+            table.layout.check_labelled(rules)
+
+    def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
+        """Read a file in the caller's thread, which may be one of several that read."""
+        return self._read(path, rules, n_rows, None)
+
+    def _read(self, path: Path, rules: InputRules, n_rows: int | None, max_mib: int | None) -> Iterator[pd.DataFrame]:
+        with self._opened(path, rules) as table:
+            start = 0
+            for batch in table.batches(n_rows, max_mib):
+                frame = table.layout.to_frame(batch, start, rules)
+                start += len(frame)
+                if table.notes:
+                    frame.attrs["notes"] = table.notes.copy()
+                    table.notes.clear()
+                yield frame
+            if not start:
+                raise InputError(f"{path}: no rows")
+
+    @contextmanager
+    def _opened(self, path: Path, rules: InputRules) -> Iterator[Table]:
+        try:
+            with self.open(path, rules) as table:
+                table.layout.check()
+                yield table
+        except DAMAGED as error:
+            raise InputError(f"{path}: not a readable {self.kind} file ({first_line(error)})") from error
+
+
+@dataclass(frozen=True)
+class Layout:
     """The columns to read: the label first, if there is one, then the pixels, or one column of images."""
 
     path: Path
     names: list[str]
     has_label: bool
-    has_images: bool
-    has_text_label: bool
-    row_bytes: int
+    has_images: bool = False
+    has_text_label: bool = False
+    row_bytes: int = 8 * (PIXEL_COUNT + 1)
     """Size of a row once it is read."""
 
-    def check_labelled(self, rules: InputRules) -> None:
-        """Raise InputError unless there is a label, and 784 pixels or an image."""
-        if not self.has_images and self._has_other_size:
-            check_size(str(self.path), len(self.names) - 1, rules)
-        elif not self.has_images:
-            check_labelled(self._standard_names, self.path)
-        elif not self.has_label:
-            raise InputError(f"{self.path}: a column of images without labels; a column named label is needed")
-
-    @property
+    @cached_property
     def _standard_names(self) -> list[str]:
-        return ["label", *self.names[1:]] if self.has_label else self.names
+        return standard_names(["label", *self.names[1:]] if self.has_label else self.names)
 
     @property
-    def _has_other_size(self) -> bool:
-        """Whether the columns are the pixels of images of another known size than 28 × 28, and their labels."""
-        n_pixels = len(self.names) - 1
-        is_other = n_pixels in PIXEL_COUNTS and n_pixels != PIXEL_COUNT
-        return is_other and self.has_label and is_pixel_order(self.names[1:])
+    def _pixels(self) -> list[str]:
+        return self.names[self.has_label :]
+
+    def check(self) -> None:
+        """Raise InputError unless there is an image, or a column for each pixel of an image of a known size."""
+        if self.has_images or (len(self._pixels) in PIXEL_COUNTS and is_pixel_order(self._pixels)):
+            return
+        hint = "" if self.has_label else ", or --label-column"
+        if len(self.names) == PIXEL_COUNT + len(CLASSES):
+            hint = "; one column of labels is needed, not ten (one-hot)"
+        raise InputError(f"{self.path}: {self._fault()}; expected label, pixel0 … pixel783{hint}")
+
+    def _fault(self) -> str | None:
+        if not self.has_label and len(self.names) not in {PIXEL_COUNT, PIXEL_COUNT + 1}:
+            return f"{len(self.names):,} columns"
+        is_unlabelled = len(self.names) == PIXEL_COUNT and not self.has_label
+        fault = unlabelled_column_fault if is_unlabelled else labelled_column_fault
+        return fault(pd.DataFrame(columns=self._standard_names))
+
+    def check_labelled(self, rules: InputRules) -> None:
+        """Raise InputError if there is no label, or if the images have another size."""
+        if not self.has_label:
+            content = "a column of images without labels" if self.has_images else "no column of labels"
+            raise InputError(f"{self.path}: {content}; label, pixel0 … pixel783 are needed, or --label-column")
+        if not self.has_images:
+            check_size(str(self.path), len(self._pixels), rules)
 
     def to_frame(self, batch: Batch, first_row: int, rules: InputRules) -> pd.DataFrame:
         """Build a frame from a batch of these columns; rows are numbered from `first_row`."""
@@ -75,11 +155,12 @@ class Layout(NamedTuple):
             return self._images_to_frame(batch, index, rules)
         if self.has_text_label:
             batch = batch.set_column(0, self.names[0], pa.array(self._read_labels(batch)))
-        if self._has_other_size:
-            check_size(str(self.path), len(self.names) - 1, rules)
-            labels, *pixels = (np.asarray(column, np.float64) for column in narrow(batch).columns)
-            return images_to_frame(np.stack(pixels, axis=1), labels, index)
-        return table_to_frame(narrow(batch).rename_columns(self._standard_names), first_row)
+        batch = narrow(batch)
+        if len(self._pixels) == PIXEL_COUNT:
+            return table_to_frame(batch.rename_columns(self._standard_names), first_row)
+        check_size(str(self.path), len(self._pixels), rules)
+        columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
+        return images_to_frame(np.stack(columns[self.has_label :], 1), columns[0] if self.has_label else None, index)
 
     def _images_to_frame(self, batch: Batch, index: pd.RangeIndex, rules: InputRules) -> pd.DataFrame:
         labels = self._read_labels(batch) if self.has_label else None
@@ -112,7 +193,7 @@ def find_layout(path: Path, schema: pa.Schema, rules: InputRules) -> Layout:
         if not _is_number(dtype):
             raise InputError(f"{path}, column {name}: expected numbers, got {dtype}")
     row_bits = sum(schema.field(name).type.bit_width for name in names[has_text_label:]) + 64 * has_text_label
-    return Layout(path, names, has_label, False, has_text_label, row_bits // 8)  # noqa: FBT003, has_images
+    return Layout(path, names, has_label, has_text_label=has_text_label, row_bytes=row_bits // 8)
 
 
 def narrow(batch: Batch) -> Batch:
@@ -137,7 +218,14 @@ def _find_image_column(path: Path, schema: pa.Schema, label: int | None) -> Layo
     if len(images) > 1 or len(labels) > 1:
         raise InputError(f"{path}: several columns of images or labels: {', '.join([*images, *labels][:8])}")
     has_text_label = bool(labels) and not _is_number(schema.field(labels[0]).type)
-    return Layout(path, [*labels, *images], bool(labels), True, has_text_label, PIXEL_COUNT + 1)  # noqa: FBT003
+    return Layout(
+        path,
+        [*labels, *images],
+        bool(labels),
+        has_images=True,
+        has_text_label=has_text_label,
+        row_bytes=PIXEL_COUNT + 1,
+    )
 
 
 def _is_number(dtype: pa.DataType) -> bool:
