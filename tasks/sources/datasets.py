@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 from artifacts.uri import SCHEME, check_uri, local_path, strip_file_scheme
 from schemas.errors import InputError
 from schemas.rules import Rules
-from tasks.sources import archives, files, formats, shards
+from tasks.sources import archives, files, formats, parts, shards
 from tasks.sources.formats import ARCHIVE, SHARDS, Format
 from tasks.sources.shards import ShardParts
 
@@ -38,12 +38,14 @@ def check(*sources: str) -> None:
 
 
 def check_headers(*sources: str, rules: Rules) -> None:
-    """Raise InputError for what the beginnings of the sources' files show to be wrong; shards aren't opened."""
+    """Raise InputError for what the beginnings of the sources' files show to be wrong; shards are checked when read."""
     for source in sources:
         fmt, path = find_format(source), Path(strip_file_scheme(source))
         if fmt is ARCHIVE:
             _check_archive(path, rules)
-        elif fmt is not SHARDS and not fmt.built_in:
+        elif fmt is SHARDS:
+            _check_tables(path, rules)
+        elif not fmt.built_in:
             fmt.check_header(path, rules)
 
 
@@ -51,14 +53,14 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
     """Read a source and, if there is one, the test source, which replaces the source's own test part."""
     from schemas.results import RawDataset
 
-    parts = _read(source, rules)
-    test, notes, name = parts.test, parts.notes, _name(source)
+    own_parts = _read(source, rules)
+    test, notes, name = own_parts.test, own_parts.notes, _name(source)
     if test_source is not None:
         test_parts = _read(test_source, rules)
         test = test_parts.train if test_parts.test is None else test_parts.test
         notes += tuple(f"{_name(test_source)}: {note}" for note in test_parts.notes)
         name += f" with {_name(test_source)}"
-    return RawDataset(name, parts.train, test, _uri(source), test_source and _uri(test_source), notes=notes)
+    return RawDataset(name, own_parts.train, test, _uri(source), test_source and _uri(test_source), notes=notes)
 
 
 def find_format(source: str, expected: str = "") -> Format:
@@ -105,8 +107,7 @@ def read(path: Path, file_format: Format, rules: Rules) -> Frames:
         content_format = find_format(str(content))
         if content_format is not SHARDS:
             return content_format.read(content, rules)
-        parts = shards.list_parts(str(content))
-        return _read_shards(parts, rules)
+        return _read_shards(shards.list_parts(str(content)), rules)
 
 
 def _read(source: str, rules: Rules) -> Frames | ShardParts:
@@ -114,11 +115,11 @@ def _read(source: str, rules: Rules) -> Frames | ShardParts:
     return shards.list_parts(source) if fmt is SHARDS else read(Path(source), fmt, rules)
 
 
-def _read_shards(parts: ShardParts, rules: Rules) -> Frames:
+def _read_shards(found: ShardParts, rules: Rules) -> Frames:
     from tasks.sources.frames import Frames, concatenate
 
-    frames, notes = [], parts.notes
-    for manifest in (parts.train, parts.test):
+    frames, notes = [], found.notes
+    for manifest in (found.train, found.test):
         several, read_frames = len(manifest.shards if manifest else ()) > 1, []
         for shard in manifest.shards if manifest else ():
             path = Path(shard.address)
@@ -134,6 +135,24 @@ def _check_archive(path: Path, rules: Rules) -> None:
     if path.stat().st_size <= MAX_CHECKED_BYTES:
         with archives.unpacked(path, rules.max_expanded_mib) as content:
             check_headers(str(content), rules=rules)
+
+
+def _check_tables(path: Path, rules: Rules) -> None:
+    """Raise InputError for a folder whose tables are lists of the pictures in it."""
+    if not path.is_dir() or not parts.picture_fault(path):
+        return
+    tables = shards.find_paths(str(path))
+    if not any(_has_pixels(table, rules) for table in tables):
+        advice = "put the pictures into subfolders named 0 to 9"
+        raise InputError(f"{path}: pictures, and a table without their pixels ({tables[0].name}); {advice}")
+
+
+def _has_pixels(path: Path, rules: Rules) -> bool:
+    try:
+        formats.find_shard_format(path).check_header(path, rules)
+    except InputError:
+        return False
+    return True
 
 
 def _name(source: str) -> str:

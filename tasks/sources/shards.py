@@ -61,7 +61,7 @@ def check(source: str) -> None:
     if SCHEME in source:
         check_protocol(source, source)
     else:
-        _find_paths(source)
+        find_paths(source)
 
 
 def list_parts(source: str) -> ShardParts:
@@ -92,7 +92,7 @@ def list_shards(source: str) -> ShardManifest:
         check_protocol(source, source)
         return ShardManifest(tuple(_list_address(source)))
     root = Path(source)
-    names = [(path, path.relative_to(root_of(root)) if root.is_dir() else path) for path in _find_paths(source)]
+    names = [(path, path.relative_to(root_of(root)) if root.is_dir() else path) for path in find_paths(source)]
     return ShardManifest(tuple(_inspect_path(path, printable(name)) for path, name in names))
 
 
@@ -193,7 +193,8 @@ def _matches(name: str, pattern: str) -> bool:
     return matched and _is_data(posixpath.basename(name))
 
 
-def _find_paths(source: str) -> list[Path]:
+def find_paths(source: str) -> list[Path]:
+    """Find the shards of a folder or a pattern; raise InputError if there are none."""
     path = Path(source)
     if path.is_dir():
         paths = _find_in_folder(path)

@@ -236,7 +236,14 @@ def unlabelled(parts, path):
         (path / "pictures" / f"{number}.png").write_bytes(source_files.png(image))
 
 
+def listed_in_a_table(parts, path):
+    unlabelled(parts, path)
+    lines = [f"pictures/{number}.png,{label}\n" for number, label in enumerate(labels_of(parts[0]))]
+    (path / "pictures" / "labels.csv").write_text("".join(["filename,label\n", *lines]))
+
+
 REFUSED = {
+    "pictures and a table of them": (listed_in_a_table, r"pictures: pictures, and a table without their pixels \(labels.csv\); put the pictures into"),
     "libsvm with 785 numbers": (libsvm(0, " 0:0 784:0"), "has the numbers 0 and 784; expected 784 pixels|Feature indices"),
     "libsvm that isn't centred": (libsvm(0, moved=slice(None, None, 2)), "can't tell whether pixels are counted from 0 or 1; add 0:0 or 784:0"),
     "HDF5 of another file's bytes": (outside("external"), "x is stored in other files; copy the arrays"),
