@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from schemas.gate import Decision
-from schemas.recipe import Recipe
-from schemas.results import Evaluation
-from schemas.training import EpochRecord
-from schemas.validation import Validation
+from schemas.results import Dataset, Evaluation, TrainingResult
 
 WATTS_PER_CORE = 12.0
 """Power of a busy core: what Green Algorithms (Lannelongue et al. 2021) assumes for an unknown processor."""
@@ -40,24 +37,18 @@ class Run:
     for `orchestration` between tasks.
     """
 
-    validation: Validation
-    decision: Decision
-    dataset_fingerprint: str
-    training_rows: int
-    validation_rows: int
-    recipe: Recipe
-    recipe_name: str
-    fingerprint: str
-    weights_digest: str
-    history: tuple[EpochRecord, ...]
+    dataset: Dataset
+    training_result: TrainingResult
     evaluation: Evaluation
+    decision: Decision
+    recipe_name: str
     seconds: dict[str, float]
     resources: Resources
     environment: dict[str, Any]
 
     def metrics(self) -> dict[str, Any]:
         """Return the contents of `metrics.json`."""
-        evaluation = self.evaluation
+        trained, evaluation = self.training_result, self.evaluation
         return {
             **evaluation.to_dict(),
             "abstention": dataclasses.asdict(evaluation.abstention),
@@ -67,18 +58,18 @@ class Run:
             "corruptions": evaluation.corrupted.accuracies if evaluation.corrupted else {},
             "seconds": self.seconds,
             "resources": self.resources.to_dict(),
-            "recipe": self.recipe.model_dump(mode="json"),
+            "recipe": trained.recipe.model_dump(mode="json"),
             "recipe_name": self.recipe_name,
             "dataset": {
-                "name": self.validation.name,
-                "fingerprint": self.dataset_fingerprint,
-                "training_rows": self.training_rows,
-                "validation_rows": self.validation_rows,
+                "name": self.dataset.validation.name,
+                "fingerprint": self.dataset.fingerprint,
+                "training_rows": trained.training_rows,
+                "validation_rows": trained.validation_rows,
                 "test_rows": evaluation.n_rows,
             },
             "decision": self.decision.to_dict(),
-            "fingerprint": self.fingerprint,
-            "weights_digest": self.weights_digest,
-            "history": [dataclasses.asdict(record) for record in self.history],
+            "fingerprint": trained.fingerprint,
+            "weights_digest": trained.digest,
+            "history": [dataclasses.asdict(record) for record in trained.history],
             "environment": self.environment,
         }

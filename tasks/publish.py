@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from prefect import task
 from prefect.logging import get_run_logger
@@ -11,6 +12,7 @@ from prefect.runtime import flow_run
 from artifacts.store.store import MODEL, Store
 from schemas.gate import Decision
 from schemas.results import Dataset, Evaluation, Plots, PublishedVersion, TrainingResult
+from schemas.run import Run
 from schemas.text import printable
 from tasks.orchestration import resources
 from tasks.orchestration.retries import ONCE
@@ -36,12 +38,22 @@ def publish(  # noqa: PLR0913, the inputs of a report
     again. A failure isn't retried, as that might publish twice; the next run resumes from the checkpoints.
     """
     from artifacts import version
+    from artifacts.reports.card import environment
     from tasks.inference import model
 
     with store.new_version() as (number, folder):
-        run = version.describe(recipe, dataset, trained, evaluation, decision, seconds, resources.measure())
+        run = Run(
+            dataset=dataset,
+            training_result=trained,
+            evaluation=evaluation,
+            decision=decision,
+            recipe_name=Path(recipe).name,
+            seconds=dict(seconds),
+            resources=resources.measure(),
+            environment=environment(trained),
+        )
         model.save_network(trained.network, folder / MODEL)
-        card = version.write(folder, number, run_name(), run, dataset, plots)
+        card = version.write(folder, number, run_name(), run, plots)
         if not store.publish(number, folder, card, keep):
             get_run_logger().warning("another run has recorded a decision: the candidate is compared again")
             return None

@@ -17,7 +17,7 @@ from artifacts.reports.markdown import code, inert, table
 from artifacts.store import reference_profile
 from schemas.abstention import level_text
 from schemas.counts import count
-from schemas.results import Evaluation, rows_text
+from schemas.results import Evaluation, TrainingResult, rows_text
 from schemas.review import summarize
 from schemas.run import Run
 
@@ -32,8 +32,8 @@ OUT_OF_SCOPE = (
 )
 
 
-def environment() -> dict[str, Any]:
-    """Return the Python version, libraries, processor, and the code's Git revision if there is one."""
+def environment(trained: TrainingResult) -> dict[str, Any]:
+    """Return where a network was trained: Python, libraries, machine, and the code's Git revision if there is one."""
     return {
         "python": platform.python_version(),
         "libraries": {name: installed(name) for name in LIBRARIES},
@@ -41,13 +41,15 @@ def environment() -> dict[str, Any]:
         "processor": processor_name(),
         "cores": os.cpu_count(),
         "revision": _revision(),
+        "workers": trained.workers,
+        "precision": trained.precision,
     }
 
 
 def card(run: Run, number: int, name: str) -> dict[str, Any]:
     """Return a version's card without `files`: the checksums are added when all files are written."""
-    evaluation, validation = run.evaluation, run.validation
-    rows = {"training": run.training_rows, "held out": run.validation_rows, "test": evaluation.n_rows}
+    trained, evaluation, validation = run.training_result, run.evaluation, run.dataset.validation
+    rows = {"training": trained.training_rows, "held out": trained.validation_rows, "test": evaluation.n_rows}
     return {
         "version": number,
         "made": datetime.now(tz=UTC).isoformat(timespec="seconds"),
@@ -63,17 +65,17 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "rules": validation.rules,
             "rows": rows,
             "folds": evaluation.n_folds,
-            "fingerprint": run.dataset_fingerprint,
+            "fingerprint": run.dataset.fingerprint,
             "profile": reference_profile.NAME,
         },
-        "recipe": run.recipe.model_dump(mode="json"),
+        "recipe": trained.recipe.model_dump(mode="json"),
         "recipe_name": run.recipe_name,
         "figures": metrics(evaluation),
         "abstention": dataclasses.asdict(evaluation.abstention),
         "decision": run.decision.to_dict(),
         "environment": run.environment,
-        "fingerprint": run.fingerprint,
-        "weights_digest": run.weights_digest,
+        "fingerprint": trained.fingerprint,
+        "weights_digest": trained.digest,
     }
 
 

@@ -183,20 +183,23 @@ def _label_errors(run: Run, _address: Address) -> str:
 
 def _data(run: Run, address: Address) -> str:
     rows = (
-        ["name", run.validation.name],
-        ["training rows", f"{run.training_rows:,}"],
-        ["held-out rows", f"{run.validation_rows:,}"],
+        ["name", run.dataset.validation.name],
+        ["training rows", f"{run.training_result.training_rows:,}"],
+        ["held-out rows", f"{run.training_result.validation_rows:,}"],
         ["test rows", f"{run.evaluation.n_rows:,}"],
-        ["fingerprint", code(run.dataset_fingerprint[:16])],
+        ["fingerprint", code(run.dataset.fingerprint[:16])],
     )
-    return "\n\n".join([table(["field", "value"], rows), *validation_report.body(run.validation, address, None)])
+    return "\n\n".join(
+        [table(["field", "value"], rows), *validation_report.body(run.dataset.validation, address, None)]
+    )
 
 
 def _recipe(run: Run, _address: Address) -> str:
+    trained = run.training_result
     return (
-        f"{markdown.recipe(run.recipe_name, run.recipe.model_dump(mode='json'))}\n\n"
-        f"Fingerprint of data, recipe, code and libraries: `{run.fingerprint[:16]}`; "
-        f"of the weights: `{run.weights_digest[:16]}`."
+        f"{markdown.recipe(run.recipe_name, trained.recipe.model_dump(mode='json'))}\n\n"
+        f"Fingerprint of data, recipe, code and libraries: `{trained.fingerprint[:16]}`; "
+        f"of the weights: `{trained.digest[:16]}`."
     )
 
 

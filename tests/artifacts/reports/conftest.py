@@ -6,14 +6,16 @@ import pytest
 
 from schemas.abstention import Abstention
 from schemas.gate import Comparison, CorruptionComparison, Decision, SliceTest
+from schemas.images import InMemoryImages
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.prediction import Example, Prediction
 from schemas.recipe import PRESETS
-from schemas.results import ClassMetrics, Evaluation, Mistake, ScoredPredictions
+from schemas.results import ClassMetrics, Dataset, Evaluation, Mistake, ScoredPredictions, TrainingResult
 from schemas.run import Resources, Run
 from schemas.slices import CorruptedAnswers, SliceMetrics
 from schemas.training import EpochRecord
 from schemas.validation import CheckResult, Drift, LabelAgreement, Validation
+from tasks.validation import profiles
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +66,32 @@ def run(validation) -> Run:
         ),
         corrupted=CorruptedAnswers(("fog", "stripe"), np.arange(4), np.array([[True] * 4, [True, False] * 2])),
     )
-    return Run(
+    images = InMemoryImages(np.zeros((32, 784), np.uint8), np.arange(32, dtype=np.uint8) % 10)
+    dataset = Dataset(
+        name="mnist",
+        train=images,
+        test=images,
+        train_digests=np.arange(3, dtype=np.uint64),
+        test_digests=np.arange(3, dtype=np.uint64),
+        fingerprint="f" * 64,
+        profile=profiles.load_embedded(),
         validation=validation,
+        n_folds=5,  # of the mistakes of other networks, there is no saliency
+    )
+    training_result = TrainingResult(
+        network=None,
+        recipe=PRESETS["fast"].recipes["mlp"],
+        history=tuple(EpochRecord(epoch, 1 / epoch, 0.9, 0.5 / epoch, 0.95, 0.4) for epoch in range(1, 21)),
+        fingerprint="a" * 64,
+        digest="b" * 64,
+        training_rows=57_000,
+        validation_rows=3_000,
+        held_out_probabilities=np.empty((0, 10), np.float32),
+        held_out_labels=np.empty(0, np.uint8),
+    )
+    return Run(
+        dataset=dataset,
+        training_result=training_result,
         decision=Decision(
             promoted=True,
             reason="it fixes 30 mistakes of version 3 and makes 9 new ones",
@@ -97,14 +123,7 @@ def run(validation) -> Run:
                 broken_rows=(29, 30),
             ),
         ),
-        dataset_fingerprint="f" * 64,
-        training_rows=57_000,
-        validation_rows=3_000,
-        recipe=PRESETS["fast"].recipes["mlp"],
         recipe_name="fast",
-        fingerprint="a" * 64,
-        weights_digest="b" * 64,
-        history=tuple(EpochRecord(epoch, 1 / epoch, 0.9, 0.5 / epoch, 0.95, 0.4) for epoch in range(1, 21)),
         evaluation=evaluation,
         seconds={"start-up": 6.0, "load": 0.5, "train": 8.0, "orchestration": 1.5},
         resources=Resources(36.0, 900.4),

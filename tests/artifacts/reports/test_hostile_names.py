@@ -120,8 +120,9 @@ def test_validation_report_shows_the_name(validation, name):
 def test_training_report_and_card_show_the_name(run, name):
     def changed(name):
         decision = dataclasses.replace(run.decision, reason=name)
-        validation = dataclasses.replace(run.validation, name=name)
-        return dataclasses.replace(run, decision=decision, validation=validation, recipe_name=name)
+        validation = dataclasses.replace(run.dataset.validation, name=name)
+        dataset = dataclasses.replace(run.dataset, validation=validation)
+        return dataclasses.replace(run, decision=decision, dataset=dataset, recipe_name=name)
 
     check_report(lambda name: training_report.training_report(changed(name), 4, markdown.as_links), name)
     check_report(lambda name: card.card_markdown(card.card(changed(name), 4, name)), name)

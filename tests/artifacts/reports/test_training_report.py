@@ -6,7 +6,6 @@ import json
 import re
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
@@ -14,33 +13,25 @@ from artifacts import version
 from artifacts.reports import card, markdown, plots, training_report
 from artifacts.reports.markdown import Section
 from schemas.gate import Decision
-from schemas.images import InMemoryImages
 from schemas.recipe import PRESETS
 from schemas.run import Run
 from tasks.plot import plot
-from tasks.validation import profiles
 
 COSTS = {"measurements": {"accuracy": 0.9756, "calibration error": 0.0123, "a new metric": 0.42}}
 
 
 @pytest.fixture(scope="module")
 def plot_inputs(run: Run) -> tuple:
-    """Return what the plot task gets for the run, with just enough in each."""
-    random = np.random.default_rng(0)
-    images = InMemoryImages(random.integers(0, 256, (32, 784), dtype=np.uint8), np.arange(32, dtype=np.uint8) % 10)
-    return (
-        SimpleNamespace(history=run.history, recipe=run.recipe),
-        run.evaluation,
-        run.decision,
-        SimpleNamespace(test=images, n_folds=5),  # of the mistakes of other networks, there is no saliency
-    )
+    """Return what the plot task gets for the run."""
+    return run.training_result, run.evaluation, run.decision, run.dataset
 
 
 @pytest.fixture(scope="module")
 def pictures(run: Run, plot_inputs: tuple) -> dict[str, bytes]:
     """Return the PNGs of a run, those of `plot` and those of `validate`, in the order of the report."""
-    means = plots.data_sheet(run.validation.means, run.validation.reference_means, ())
-    sheet = plots.quarantine_sheet(run.validation)
+    validation = run.dataset.validation
+    means = plots.data_sheet(validation.means, validation.reference_means, ())
+    sheet = plots.quarantine_sheet(validation)
     return plot.fn(*plot_inputs) | {"quarantine": plots.png(sheet), "data": plots.png(means)}
 
 
@@ -92,16 +83,11 @@ def test_plots_beside_a_written_report_can_be_embedded_later(run, pictures, tmp_
 def test_a_new_section_appears_in_the_report_with_its_plot(run, plot_inputs, pictures, monkeypatch, tmp_path):
     section = Section(
         "Toy",
-        lambda run, address: f"{run.training_rows} rows\n\n![Toy]({address('toy')})",
+        lambda run, address: f"{run.training_result.training_rows} rows\n\n![Toy]({address('toy')})",
         {"toy": lambda inputs: Figure() if inputs.evaluation else None},
     )
     monkeypatch.setattr(training_report, "SECTIONS", (*training_report.SECTIONS, section))
-    dataset = SimpleNamespace(
-        profile=profiles.load_embedded(),
-        train_digests=np.arange(3, dtype=np.uint64),
-        validation=SimpleNamespace(corrections=()),
-    )
-    version.write(tmp_path, 1, "a run", run, dataset, plot.fn(*plot_inputs))
+    version.write(tmp_path, 1, "a run", run, plot.fn(*plot_inputs))
     assert (tmp_path / "report.md").read_text().endswith("## Toy\n\n57000 rows\n\n![Toy](toy.png)\n")
     assert (tmp_path / "toy.png").read_bytes().startswith(b"\x89PNG")
 
@@ -207,7 +193,7 @@ def test_the_card_has_purpose_metrics_data_and_environment(run):
 
 
 def test_the_environment_names_processor_and_libraries():
-    environment = card.environment()
+    environment = card.environment(SimpleNamespace(workers=1, precision="float32"))
     assert environment["cores"] >= 1
     assert environment["processor"]
     assert environment["libraries"]["tensorflow"]
