@@ -73,10 +73,10 @@ class Section(NamedTuple):
     plots: Mapping[str, Callable[..., Figure | None]] = MappingProxyType({})
 
 
-def render(sections: Iterable[Section], *arguments: object) -> str:
-    """Format sections one after the other; `arguments` are passed to each `write`."""
+def render(sections: Iterable[Section], *arguments: object, level: int = 2) -> str:
+    """Format sections one after the other, with headings of a level; `arguments` are passed to each `write`."""
     texts = [(section.title, section.write(*arguments)) for section in sections]
-    return "\n\n".join(f"## {title}\n\n{text}" if title else text for title, text in texts if text)
+    return "\n\n".join(f"{'#' * level} {title}\n\n{text}" if title else text for title, text in texts if text)
 
 
 def as_data_uris(plots: Mapping[str, bytes]) -> Address:
@@ -145,8 +145,8 @@ def corrections(files: Sequence[Mapping[str, str | int]]) -> str:
 
 def drift(drifts: Sequence[Drift], reference: str) -> str:
     """Format the drift of data from a reference."""
-    verdicts = {True: bold("exceeds the threshold"), False: "within the threshold"}
-    rows = [[f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", verdicts[d.exceeds_threshold]] for d in drifts]
+    texts = {True: bold("exceeds the threshold"), False: "within the threshold"}
+    rows = [[f"{d.part}, {d.name}", f"{d.value:.3f}", f"{d.bound:.3f}", texts[d.exceeds_threshold]] for d in drifts]
     return (
         f"Drift from the reference, {inert(reference)}: label shares by Jensen-Shannon distance, mean ink and "
         f"principal components by population stability index.\n\n{table(['drift', 'value', 'threshold', ''], rows)}"

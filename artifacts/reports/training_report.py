@@ -17,7 +17,6 @@ from schemas.counts import count
 from schemas.gate import Comparison, Decision
 from schemas.results import Dataset, Evaluation, TrainingResult
 from schemas.run import WATTS_PER_CORE, Run
-from schemas.slices import SliceMetrics
 
 ORIGINAL_ACCURACY = 0.9756
 """Accuracy of the plain Keras script that this project grew from."""
@@ -114,22 +113,22 @@ def _classes(run: Run, _address: Address) -> str:
 def _slices(run: Run, _address: Address) -> str:
     comparison = run.decision.comparison
     tests = {(test.division, test.slice): test for test in comparison.slices} if comparison else {}
-
-    def cells(metrics: SliceMetrics) -> list[object]:
+    rows = []
+    for metrics in run.evaluation.slices:
         low, high = metrics.interval
         row = [f"{metrics.division}: {metrics.slice}", f"{metrics.n_rows:,}", f"{metrics.accuracy:.2%}"]
         row.append(f"{low:.2%} to {high:.2%}")
-        if not tests:
-            return [*row]
-        test = tests.get((metrics.division, metrics.slice))
-        return [
-            *row,
-            *([f"{test.fixed:,}", f"{test.made:,}", f"{test.p_value:.2g}"] if test else ["", "", "too few rows"]),
-        ]
-
+        if test := tests.get((metrics.division, metrics.slice)):
+            row += [f"{test.fixed:,}", f"{test.made:,}", f"{test.p_value:.2g}"]
+        elif tests:
+            row += ["", "", "too few rows"]
+        rows.append(row)
     header = ["slice", "rows", "accuracy", "95 % interval", *(["fixed", "newly made", "p for worse"] if tests else [])]
-    note = "The p-values are corrected for the number of slices (Holm).\n\n" if tests else ""
-    return note + table(header, map(cells, run.evaluation.slices)) if run.evaluation.slices else ""
+    note = " The p-values are corrected for the number of slices (Holm)." if tests else ""
+    return (
+        "Groups of the test rows. The quartiles of the training rows divide them by stroke thickness, slant, ink and "
+        f"size.{note}\n\n{table(header, rows)}"
+    )
 
 
 def _robustness(run: Run, address: Address) -> str:
@@ -189,9 +188,8 @@ def _data(run: Run, address: Address) -> str:
         ["test rows", f"{run.evaluation.n_rows:,}"],
         ["fingerprint", code(run.dataset.fingerprint[:16])],
     )
-    return "\n\n".join(
-        [table(["field", "value"], rows), *validation_report.body(run.dataset.validation, address, None)]
-    )
+    validation = markdown.render(validation_report.SECTIONS, run.dataset.validation, address, None, level=3)
+    return f"{table(['field', 'value'], rows)}\n\n{validation}"
 
 
 def _recipe(run: Run, _address: Address) -> str:

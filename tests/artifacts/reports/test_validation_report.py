@@ -1,6 +1,5 @@
 """The data report: its headline, its sections, and a section that is registered."""
 
-import dataclasses
 import re
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from artifacts.reports import markdown, validation_report
 from artifacts.reports.markdown import Section
 from schemas.results import RawDataset
-from schemas.review import Correction
 from schemas.rules import Rules
 from tasks.validation import inspection, profiles
 
@@ -30,15 +28,6 @@ def test_report_names_rows_outcome_and_quarantine(validation):
     assert "| label unknown | the label isn't one of 0 to 9 | 1 |" in report
     assert "The input rows are in `store/quarantine/1`.\n\n![Quarantined rows](quarantine.png)" in report
     assert "## Repairs" not in report
-
-
-def test_body_has_the_sections_without_titles(validation):
-    done = (Correction("image-" + "0" * 16, 4, "Ada", "2026-01-01", "a.csv", outcome="added"),)
-    validation = dataclasses.replace(validation, repairs=("scale",), notes=("made.csv: no header",), corrections=done)
-    texts = validation_report.body(validation, markdown.as_links, None)
-    assert len(texts) == len(validation_report.SECTIONS)
-    assert texts[1] == "- made.csv: no header"
-    assert not [text for text in texts if "#" in text]
 
 
 def test_registered_section_is_written(validation, monkeypatch):
