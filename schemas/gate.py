@@ -19,7 +19,7 @@ class GateRules(BaseModel):
         0.05,
         gt=0,
         lt=0.5,
-        description="Error budget: bounds the probability of promoting by luck.",
+        description="Significance level: bounds the probability of promoting by luck.",
     )
     gate_margin: float = Field(
         0,
