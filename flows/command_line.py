@@ -26,6 +26,7 @@ from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_HOME,
     PREFECT_UI_URL,
     temporary_settings,
@@ -208,8 +209,12 @@ def _server(preload: Callable[[], None], interrupted: str) -> Iterator[dict[Any,
         preload()
         temporary_server.await_ready(server)
         temporary_server.exit_with(server, interrupted)
-        # An empty address: no page shows a run of a server that ends with it.
-        settings |= {PREFECT_API_URL: server.url, PREFECT_API_AUTH_STRING: server.password, PREFECT_UI_URL: ""}
+        settings |= {
+            PREFECT_API_URL: server.url,
+            PREFECT_API_AUTH_STRING: server.password,
+            PREFECT_UI_URL: "",  # no page shows a run of a server that ends with it
+            PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # likewise; a run waits up to a second for its last heartbeat
+        }
     finish_imports()
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_not_reported)

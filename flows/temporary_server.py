@@ -110,6 +110,7 @@ def serve(listener: socket.socket) -> None:
     from prefect.server.api.server import create_app  # noqa: PLC0415, likewise
 
     app = create_app(ephemeral=True, final=True)
+    gc.freeze()  # the modules stay, and the first requests needn't wait for a search through their objects
     gc.enable()
     config = uvicorn.Config(app, log_level="error", lifespan="on", timeout_graceful_shutdown=STOP_SECONDS)
     server = uvicorn.Server(config)

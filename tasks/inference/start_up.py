@@ -50,6 +50,7 @@ def import_tensorflow() -> None:
             os.dup2(stderr, 2)
             os.close(stderr)
             if collects:
+                gc.freeze()  # nor do they become garbage: the collector needn't search them again and again
                 gc.enable()
     # These override ~/.keras/keras.json, too: weights depend on them.
     keras.config.set_floatx("float32")
