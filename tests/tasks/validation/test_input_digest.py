@@ -65,6 +65,14 @@ def test_a_change_of_what_is_read_changes_it(inputs, monkeypatch, change):
     assert digest_inputs(inputs) not in {digest, None}
 
 
+def test_the_embedded_reference_profile_counts(inputs, monkeypatch):
+    monkeypatch.setattr(input_digest, "ROOT", Path.cwd())
+    digest = digest_inputs(inputs)
+    Path("data").mkdir()
+    Path("data/mnist-reference.npz").write_bytes(b"other")
+    assert digest_inputs(inputs) not in {digest, None}
+
+
 @pytest.mark.parametrize("recipe", ["best", "fast"])
 def test_the_precision_of_the_training_counts(inputs, monkeypatch, recipe):
     """`best` trains its network in float32 on every processor, and its teacher in bfloat16 on some."""
