@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from schemas.digits import CLASSES
+from schemas.images import Images
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.profile import Profile
 from schemas.results import Dataset, RawDataset
@@ -91,7 +92,8 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
 def is_clean(dataset: Dataset) -> bool:
     """Check whether validation had nothing to report, and wouldn't against the profile of the training rows either.
 
-    That is the reference of the next run if a version of this data becomes the champion.
+    That is the reference of the next run if a version of this data becomes the champion. Notes don't count: they depend
+    on the files alone.
     """
     validation = dataset.validation
     if validation.findings or not validation.quarantined.empty:
@@ -172,10 +174,13 @@ def _check_data(inspection: Inspection) -> None:
     if parts["test"] is parts["train"]:
         results += data_checks.advise_cross_validation(N_FOLDS, rules)
     if len(train):
-        inspection.profile, (histograms,) = profiles.fit_profile(train, inspection.raw.name, inspection.reference)
-        _check_images(inspection, "train", histograms)
+        sample = profiles.take_sample(train)
+        label_counts = np.bincount(train.labels, minlength=len(CLASSES))
+        profile = profiles.fit_profile(sample, inspection.raw.name)
+        inspection.profile = replace(profile, label_counts=label_counts)
+        _check_images(inspection, "train", sample)
         if "test" in inspection.raw.parts and len(test):
-            _check_images(inspection, "test", profiles.compute_histograms(test, inspection.reference))
+            _check_images(inspection, "test", test)
         elif len(test) and test is not train and "train" in inspection.label_agreement:  # a split-off part
             inspection.label_agreement["test"] = inspection.label_checker.measure(test)
     for drift in inspection.drifts:
@@ -183,8 +188,9 @@ def _check_data(inspection: Inspection) -> None:
             results.append(CheckResult("drift", rules.drift, f"{drift.part} part: {drift.summary}"))
 
 
-def _check_images(inspection: Inspection, part: Part, histograms: profiles.Histograms) -> None:
+def _check_images(inspection: Inspection, part: Part, images: Images) -> None:
     """Check a part's polarity and orientation; if these and the scale are right, measure drift and check labels."""
+    histograms = profiles.compute_histograms(images, inspection.reference)
     results = data_checks.check_polarity_and_orientation(part, histograms, inspection.reference)
     inspection.results += results
     has_scale = not any(result.check == "scale" for result in inspection.results)

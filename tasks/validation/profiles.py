@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import reduce
-from operator import iadd
 from pathlib import Path
 from typing import NamedTuple, Self
 
@@ -16,8 +13,8 @@ from threadpoolctl import threadpool_limits
 
 from artifacts.store import reference_profile
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
-from schemas.images import Images
-from schemas.pixel_frame import BLOCK_ROWS, blocks
+from schemas.images import Images, InMemoryImages
+from schemas.pixel_frame import blocks
 from schemas.profile import Profile
 from tasks.scoring import measures
 from tasks.validation.threads import map_in_threads
@@ -28,11 +25,7 @@ N_SCORES = 8
 MAX_FITTED_ROWS = 10_000
 """Rows, evenly spread and at most half of all, that components and percentiles are computed from."""
 MAX_MEASURED_ROWS = 200_000
-"""Rows, evenly spread, that the bin edges and the outlier threshold are computed from."""
-HISTOGRAM_BLOCK_ROWS = BLOCK_ROWS // 4
-"""Rows of a matrix product for histograms: with few columns, it is faster while the rows stay in a near cache."""
-PIECE_ROWS = 8 * BLOCK_ROWS
-"""Rows of a thread's piece: whole blocks, so that rounding doesn't depend on the pieces."""
+"""Rows of a part, evenly spread, that profiles and histograms are computed from."""
 OUTLIER_QUANTILE = 0.999
 MAX_BRIGHT_SHARE, INVERTED_SHARE = 0.01, 0.5
 """Shares of images that are brighter at the border than inside: above the first warn, from the second reject."""
@@ -58,27 +51,6 @@ class ImageStats(NamedTuple):
     distance: NDArray[np.float32]
     bright: NDArray[np.bool_]
     class_sums: NDArray[np.float64]
-
-
-class BinEdges(NamedTuple):
-    """The edges of a profile's histograms: of mean ink, and of the projection on each direction.
-
-    Scores are projections of images minus the mean. Here the edges are shifted by the projected mean instead, so that
-    images are multiplied unchanged.
-    """
-
-    ink: NDArray[np.float32]
-    directions: NDArray[np.float32]
-    projections: NDArray[np.float32]
-
-    @classmethod
-    def of_basis(cls, basis: PcaBasis | Profile, ink: NDArray[np.float32], scores: NDArray[np.float32]) -> Self:
-        directions = basis.components[: len(scores)]
-        return cls(ink, directions, scores + (directions @ basis.mean)[:, None])
-
-    @classmethod
-    def of_profile(cls, profile: Profile) -> Self:
-        return cls.of_basis(profile, profile.ink_edges, profile.score_edges)
 
 
 @dataclass
@@ -107,27 +79,27 @@ def load_embedded() -> Profile:
     return reference_profile.read(EMBEDDED)
 
 
-def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, list[Histograms]]:
-    """Fit a profile to at least one image; also compute the images' histograms by the bin edges of other profiles.
+def take_sample(images: Images) -> InMemoryImages:
+    """Read up to 200,000 images, evenly spread."""
+    rows = slice(None, None, -(-len(images) // MAX_MEASURED_ROWS) or None)
+    return InMemoryImages(images.read(rows), images.labels[rows])
 
-    To bound memory, components are fitted to at most 10,000 rows and edges computed from at most 200,000, both evenly
-    spread; histograms count all rows. The result doesn't depend on the pieces in which rows are read.
-    """
-    fit_rows = slice(None, None, max(2, -(-len(images) // MAX_FITTED_ROWS)))
-    measure_rows = slice(None, None, -(-len(images) // MAX_MEASURED_ROWS))
-    sample = images.read(fit_rows)
-    basis = _fit_basis(sample.astype(np.float32))
-    stats = compute_stats(images.read(measure_rows), images.labels[measure_rows], basis)
+
+def fit_profile(sample: InMemoryImages, name: str) -> Profile:
+    """Fit a profile to at least one image; components and percentiles to at most 10,000 images, evenly spread."""
+    fit_rows = slice(None, None, max(2, -(-len(sample) // MAX_FITTED_ROWS)))
+    fitted = sample.pixels[fit_rows]
+    basis = _fit_basis(fitted.astype(np.float32))
+    stats = compute_stats(sample.pixels, sample.labels, basis)
     # Only of rows that the components weren't fitted to, like future images.
-    distances = stats.distance[np.arange(len(images))[measure_rows] % fit_rows.step != 0]
+    distances = stats.distance[np.arange(len(sample)) % fit_rows.step != 0]
     # Midpoints of values that occur: rounding must not move many images of one value across an edge.
     ink_edges = np.quantile(stats.ink, DECILES, method="midpoint").astype(np.float32)
     scores = stats.scores[:, :N_SCORES]
     score_edges = np.quantile(scores, DECILES, axis=0, method="midpoint").T.astype(np.float32)
-    edges = [BinEdges.of_basis(basis, ink_edges, score_edges), *map(BinEdges.of_profile, others)]
-    histograms, *by_others = _compute_histograms(images, edges)
+    histograms = _count(stats, ink_edges, score_edges)
     outlier_threshold = np.quantile(distances, OUTLIER_QUANTILE, method="higher") if len(distances) else np.inf
-    profile = Profile(
+    return Profile(
         name=name,
         label_counts=histograms.labels,
         class_means=histograms.class_means,
@@ -137,9 +109,8 @@ def fit_profile(images: Images, name: str, *others: Profile) -> tuple[Profile, l
         ink_counts=histograms.ink,
         score_edges=score_edges,
         score_counts=histograms.scores,
-        percentiles=_percentiles(sample),
+        percentiles=_percentiles(fitted),
     )
-    return profile, by_others
 
 
 def _percentiles(sample: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
@@ -151,51 +122,24 @@ def _percentiles(sample: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
 
 
 def compute_histograms(images: Images, profile: Profile) -> Histograms:
-    """Compute the histograms of at least one image by the bin edges of a profile."""
-    return _compute_histograms(images, [BinEdges.of_profile(profile)])[0]
-
-
-def _compute_histograms(images: Images, edges: Sequence[BinEdges]) -> list[Histograms]:
-    of_pieces = map_in_threads(
-        lambda piece: _histograms_of_pixels(edges, images.read(piece), images.labels[piece]),
-        blocks(len(images), PIECE_ROWS),
+    """Compute the histograms of at least one image, of a sample if there are many, by the bin edges of a profile."""
+    sample = take_sample(images)
+    counted = PcaBasis(
+        profile.mean, profile.components[:N_SCORES], profile.variances[:N_SCORES], profile.residual_variance
     )
-    return reduce(lambda total, piece: list(map(iadd, total, piece)), of_pieces)
-
-
-def _histograms_of_pixels(
-    edges: Sequence[BinEdges], pixels: NDArray[np.uint8], labels: NDArray[np.uint8]
-) -> list[Histograms]:
-    """Compute histograms by several profiles' edges, with a single matrix product per block of images."""
-    directions = np.concatenate([_FIXED, *(bin_edges.directions for bin_edges in edges)]).T
-    projections = np.empty((len(pixels), directions.shape[1]), np.float32)
-    sums = np.zeros((len(CLASSES), PIXEL_COUNT))
-    for block in blocks(len(pixels), HISTOGRAM_BLOCK_ROWS):
-        images = pixels[block].astype(np.float32)
-        projections[block] = images @ directions
-        sums += _class_sums(images, labels[block])
-    ink_sums, border_contrast = projections[:, : len(_FIXED)].T
-    n_labels, n_bright = np.bincount(labels, minlength=len(CLASSES)), int((border_contrast > 0).sum())
-    by_edges = projections.T[len(_FIXED) :].reshape(len(edges), -1, len(pixels))
-    ink = ink_sums / PIXEL_COUNT
-    return [
-        Histograms(
-            labels=n_labels,
-            ink=_count_bins(ink, bin_edges.ink),
-            scores=_count_bins_by_row(projected, bin_edges.projections),
-            bright=n_bright,
-            class_sums=sums,
-        )
-        for bin_edges, projected in zip(edges, by_edges, strict=True)
-    ]
+    return histograms_of_stats(compute_stats(sample.pixels, sample.labels, counted), profile)
 
 
 def histograms_of_stats(stats: ImageStats, profile: Profile) -> Histograms:
     """Compute histograms from statistics that were computed by the same profile."""
+    return _count(stats, profile.ink_edges, profile.score_edges)
+
+
+def _count(stats: ImageStats, ink_edges: NDArray[np.float32], score_edges: NDArray[np.float32]) -> Histograms:
     return Histograms(
         labels=np.bincount(stats.labels, minlength=len(CLASSES)),
-        ink=_count_bins(stats.ink, profile.ink_edges),
-        scores=_count_bins_by_row(stats.scores.T[:N_SCORES], profile.score_edges),
+        ink=_count_bins(stats.ink, ink_edges),
+        scores=np.stack(list(map(_count_bins, stats.scores.T, score_edges))),
         bright=int(stats.bright.sum()),
         class_sums=stats.class_sums,
     )
@@ -259,17 +203,11 @@ def _fit_basis(sample: NDArray[np.float32]) -> PcaBasis:
 _BORDER = np.pad(np.zeros((SIDE - 2, SIDE - 2), bool), 1, constant_values=True).ravel()
 _BORDER_CONTRAST = np.where(_BORDER, 1 / _BORDER.sum(), -1 / (~_BORDER).sum()).astype(np.float32)
 """Projection of an image on it: the mean of the border minus the mean of the inside."""
-_FIXED = np.stack([np.ones(PIXEL_COUNT, np.float32), _BORDER_CONTRAST])
-"""Directions that are the same for every profile: the sum of pixels, and the border contrast."""
 
 
 def _class_sums(images: NDArray[np.float32], labels: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Sum the images of each class; exact in single precision, since a block has few rows."""
     return np.asarray((labels == np.array(CLASSES)[:, None]).astype(np.float32) @ images)
-
-
-def _count_bins_by_row(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:
-    return np.stack(list(map(_count_bins, values, edges)))
 
 
 def _count_bins(values: NDArray[np.float32], edges: NDArray[np.float32]) -> NDArray[np.int64]:

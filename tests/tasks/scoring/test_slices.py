@@ -45,7 +45,7 @@ def test_quantiles_of_the_training_rows_divide_the_test_rows():
     train = InMemoryImages(np.repeat(widths, 25, axis=0), np.zeros(100, np.uint8))
     test = InMemoryImages(widths[[3, 0]], np.array([1, 7], np.uint8))
     origin = Division("file", ("a", "b"), np.array([0, 1]))
-    dataset = SimpleNamespace(profile=profiles.fit_profile(train, "bars")[0], test=test, test_origin=origin)
+    dataset = SimpleNamespace(profile=profiles.fit_profile(train, "bars"), test=test, test_origin=origin)
     by_name = {each.name: each for each in slices.divide(dataset)}
     assert [*by_name] == ["digit", "file", *(measure.name for measure in SLICED)]
     thickness = by_name["stroke thickness"]

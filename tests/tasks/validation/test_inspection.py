@@ -212,7 +212,7 @@ def fields_of(profile):
 
 
 def test_embedded_profile_matches_the_embedded_mnist(mnist):
-    fitted = fields_of(profiles.fit_profile(mnist.train, "mnist")[0])
+    fitted = fields_of(profiles.fit_profile(mnist.train, "mnist"))
     for name, expected in fields_of(REFERENCE).items():
         if name == "name":
             assert expected == "mnist"
@@ -228,7 +228,7 @@ def test_embedded_profile_matches_the_embedded_mnist(mnist):
 def test_profile_is_read_as_it_was_written(tmp_path, digits):
     from artifacts.store import reference_profile
 
-    profile = profiles.fit_profile(images.of_frame(digits), "a näme")[0]
+    profile = profiles.fit_profile(images.of_frame(digits), "a näme")
     reference_profile.write(tmp_path / "reference.npz", profile)
     back = fields_of(reference_profile.read(tmp_path / "reference.npz"))
     for name, value in fields_of(profile).items():
@@ -237,7 +237,7 @@ def test_profile_is_read_as_it_was_written(tmp_path, digits):
 
 @pytest.mark.parametrize("rows", [1, 2, 9])
 def test_profile_can_be_fitted_to_very_few_rows(digits, rows):
-    assert profiles.fit_profile(images.of_frame(digits.iloc[:rows]), "few")[0].n_rows == rows
+    assert profiles.fit_profile(images.of_frame(digits.iloc[:rows]), "few").n_rows == rows
 
 
 def test_split_takes_about_its_share_of_every_class(frames):
