@@ -8,7 +8,7 @@ import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -90,8 +90,8 @@ def _members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _zip_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    check_kind(path)
     with zipfile.ZipFile(path) as archive:
-        _check_kind(path, archive)
         for member in archive.infolist():
             if member.is_dir():
                 continue
@@ -114,14 +114,9 @@ def _tar_members(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 def check_kind(path: Path) -> None:
     """Raise InputError for a zip archive that is known to be something else, such as an Excel file."""
-    if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            _check_kind(path, archive)
-
-
-def _check_kind(path: Path, archive: zipfile.ZipFile) -> None:
-    if kind := foreign.describe_members(archive.namelist()):
-        raise InputError(f"{path}: {kind}")
+    with suppress(zipfile.BadZipFile), zipfile.ZipFile(path) as archive:  # reading reports damage
+        if kind := foreign.describe_members(archive.namelist()):
+            raise InputError(f"{path}: {kind}")
 
 
 def _safe_name(path: Path, name: str) -> PurePosixPath:

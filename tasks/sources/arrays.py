@@ -10,6 +10,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
+from itertools import repeat
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -21,7 +22,7 @@ from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.errors import InputError, first_line
 from schemas.rules import InputRules, Rules
 from tasks.sources.files import check_expanded
-from tasks.sources.frames import Frames, image_batches, images_to_frame
+from tasks.sources.frames import Frames, images_to_frame
 from tasks.sources.labels import parse_labels
 from tasks.sources.parts import WORDS, PartName, choose_parts, note_left_out, part_of
 from tasks.sources.sizes import SIDES, check_size
@@ -99,8 +100,12 @@ class Pair(NamedTuple):
 
     def batches(self, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read the images and their labels `n_rows` rows at a time."""
-        labels = _label_rows(self.labels, _n_rows(self.images.shape), n_rows) if self.labels else None
-        return image_batches(_image_rows(self.images, n_rows), labels)
+        labels = _label_rows(self.labels, _n_rows(self.images.shape), n_rows) if self.labels else repeat(None)
+        start = 0
+        for pixels, batch_labels in zip(_image_rows(self.images, n_rows), labels, strict=False):
+            stop = start + len(pixels)
+            yield images_to_frame(pixels, batch_labels, pd.RangeIndex(start, stop))
+            start = stop
 
 
 class ArrayReader(NamedTuple):

@@ -43,32 +43,13 @@ BORDER_SHARE = 0.9
 MAX_LABELS = 100
 
 
-class CsvLayout(NamedTuple):
-    """The layout of a file.
-
-    `columns` has the positions of the table's columns among those that are named by `names`. With `has_text_label`,
-    labels may be words. The first `n_skip` lines aren't rows; `header` is the header's line. `note` says what was
-    guessed.
-    """
-
-    table: Layout
-    form: TextForm
-    separator: str
-    decimal_point: str
-    n_skip: int
-    header: bytes
-    names: list[str]
-    columns: list[int]
-    has_text_label: bool
-    note: str
-
-
-class _Beginning(NamedTuple):
+class Beginning(NamedTuple):
     """A file's first lines; `fields` are those of the header or the first row, which follows the preamble.
 
     A comment can be the header: NumPy's `savetxt` writes it so.
     """
 
+    path: Path
     form: TextForm
     separator: str
     n_preamble: int
@@ -83,8 +64,42 @@ class _Beginning(NamedTuple):
         return self.n_preamble + (self.has_header and not self.has_comment_header)
 
     @property
+    def header(self) -> bytes:
+        """The header's line."""
+        return self.lines[self.n_skip - 1].encode("utf-8", "surrogateescape").strip() if self.has_header else b""
+
+    @property
     def is_nameless(self) -> bool:
+        """Whether the columns have no names, or numbers in place of them."""
         return not self.has_header or all(map(str.isdecimal, filter(None, self.fields)))
+
+    def read_column(self, position: int, n_bytes: int = SAMPLE_BYTES) -> NDArray[np.float64]:
+        """Read a column of the whole lines within a file's first bytes."""
+        values, n_read = [], 0
+        for _, block in read_blocks(self.path, self.form, self.n_skip):
+            lines = block[: n_bytes - n_read].splitlines()
+            n_read += len(block)
+            whole = lines if n_read <= n_bytes else lines[:-1]
+            values += [_cell(line, position, len(self.fields), self.separator.encode()) for line in whole if line]
+            if n_read >= n_bytes:
+                break
+        return np.array(values, np.float64)
+
+
+class CsvLayout(NamedTuple):
+    """The layout of a file.
+
+    `columns` has the positions of the table's columns among all, which are named by `names`. With `has_text_label`,
+    labels may be words. `note` says what was guessed.
+    """
+
+    table: Layout
+    begin: Beginning
+    decimal_point: str
+    names: list[str]
+    columns: list[int]
+    has_text_label: bool
+    note: str
 
 
 def read_layout(path: Path, rules: InputRules) -> CsvLayout:
@@ -92,7 +107,7 @@ def read_layout(path: Path, rules: InputRules) -> CsvLayout:
     begin = _read_beginning(path, rules)
     names = begin.fields if begin.has_header else [f"column {number}" for number in range(1, len(begin.fields) + 1)]
     label = find_named_label(str(path), names, rules.label_column)
-    columns, has_label = _find_columns(path, begin, names, label)
+    columns, has_label = _find_columns(begin, names, label)
     data_names = [names[position] for position in columns]
     n_pixels = len(columns) - has_label
     if n_pixels in PIXEL_COUNTS and (begin.is_nameless or label is not None):  # the names needn't say so
@@ -100,11 +115,8 @@ def read_layout(path: Path, rules: InputRules) -> CsvLayout:
     rows = "" if begin.separator == "," else "".join(begin.lines[begin.n_skip :])
     return CsvLayout(
         table=Layout(path, data_names, has_label),
-        form=begin.form,
-        separator=begin.separator,
+        begin=begin,
         decimal_point="," if "," in rows and "." not in rows else ".",
-        n_skip=begin.n_skip,
-        header=begin.lines[begin.n_skip - 1].encode("utf-8", "surrogateescape") if begin.has_header else b"",
         names=names,
         columns=columns,
         has_text_label=has_label and _is_text(begin, columns[0]),
@@ -112,7 +124,7 @@ def read_layout(path: Path, rules: InputRules) -> CsvLayout:
     )
 
 
-def _note(begin: _Beginning, names: list[str], columns: list[int], *, has_label: bool) -> str:
+def _note(begin: Beginning, names: list[str], columns: list[int], *, has_label: bool) -> str:
     """Return what was guessed, in words; "" if names and commas leave nothing to guess."""
     used = set(columns)
     left_out = [name or f"column {number}" for number, name in enumerate(names, 1) if number - 1 not in used]
@@ -134,7 +146,7 @@ def _note(begin: _Beginning, names: list[str], columns: list[int], *, has_label:
     return "; ".join(parts)
 
 
-def _read_beginning(path: Path, rules: InputRules) -> _Beginning:
+def _read_beginning(path: Path, rules: InputRules) -> Beginning:
     form, lines = read_sample(path)
     separator, comment, number = "", "", 0
     for number, line in enumerate(lines):  # noqa: B007, used below
@@ -153,7 +165,7 @@ def _read_beginning(path: Path, rules: InputRules) -> _Beginning:
     has_header = has_comment_header or (_is_header(fields) if rules.header == "auto" else rules.header == "yes")
     has_runs = separator == " " and any("  " in line or line != line.strip() for line in lines)
     form = form._replace(squeeze=has_runs)
-    return _Beginning(form, separator, number, lines, fields, has_header, has_comment_header)
+    return Beginning(path, form, separator, number, lines, fields, has_header, has_comment_header)
 
 
 def _split(path: Path, number: int, line: str, separator: str) -> list[str]:
@@ -195,63 +207,39 @@ def parse_number(field: str) -> float | None:
     return number if field.isascii() and "_" not in field else None  # as pyarrow
 
 
-def _find_columns(path: Path, begin: _Beginning, names: list[str], label: int | None) -> tuple[list[int], bool]:
+def _find_columns(begin: Beginning, names: list[str], label: int | None) -> tuple[list[int], bool]:
     """Return the positions of the columns to read, and whether the first of them is the label."""
     data = data_columns(names, label)
     has_label = label is not None or is_label_name(names[data[0]]) if data else False
     if not (label is None and begin.has_header and is_known_layout(names)):
-        edges = _Edges(path, begin)
-        pixels = edges.trim(data[has_label:], nameless=begin.is_nameless)
+        pixels = _trim(begin, data[has_label:])
         if not has_label and begin.is_nameless and len(pixels) - 1 in PIXEL_COUNTS:
-            return edges.put_label_first(pixels), True
+            return _put_label_first(begin, pixels), True
         data = [*data[:has_label], *pixels]
     if not begin.is_nameless:
-        check_unique([names[position] for position in data], f"{path}, line {begin.n_skip}")
+        check_unique([names[position] for position in data], f"{begin.path}, line {begin.n_skip}")
     return data, has_label
 
 
-class _Edges:
-    """The values of columns at the edges of a file."""
+def _trim(begin: Beginning, pixels: list[int]) -> list[int]:
+    """Leave out a last column without values and, without names, a first one that only numbers the rows."""
+    if len(pixels) > 1 and pixels[-1] == len(begin.fields) - 1 and np.isnan(begin.read_column(pixels[-1])).all():
+        pixels = pixels[:-1]
+    if begin.is_nameless and len(pixels) > 1:
+        first = begin.read_column(pixels[0]).tolist()
+        return pixels[1:] if len(first) > len(CLASSES) and is_sequence(first) else pixels
+    return pixels
 
-    def __init__(self, path: Path, begin: _Beginning) -> None:
-        self._path, self._begin = path, begin
 
-    def trim(self, pixels: list[int], *, nameless: bool) -> list[int]:
-        """Leave out a last column without values, and a first one that only numbers the rows."""
-        if len(pixels) > 1 and pixels[-1] == len(self._begin.fields) - 1 and self._is_empty(pixels[-1]):
-            pixels = pixels[:-1]
-        return pixels[1:] if nameless and len(pixels) > 1 and self._numbers_rows(pixels[0]) else pixels
-
-    def put_label_first(self, columns: list[int]) -> list[int]:
-        """Return columns, of which the first or the last is the label; raise InputError if both could be."""
-        first, *_, last = columns
-        for n_bytes in (SAMPLE_BYTES, MAX_SEARCH_BYTES):  # the first rows may be of one class
-            number = _choose_label(self._read(first, n_bytes), self._read(last, n_bytes))
-            if number is not None:
-                return columns if number == 0 else [last, *columns[:-1]]
-        raise InputError(
-            f"{self._path}: column {first + 1} or {last + 1} may be the label; tell it by --label-column {first + 1} "
-            f"or {last + 1}"
-        )
-
-    def _is_empty(self, position: int) -> bool:
-        return bool(np.isnan(self._read(position, SAMPLE_BYTES)).all())
-
-    def _numbers_rows(self, position: int) -> bool:
-        values = self._read(position, SAMPLE_BYTES).tolist()
-        return len(values) > len(CLASSES) and is_sequence(values)
-
-    def _read(self, position: int, n_bytes: int) -> NDArray[np.float64]:
-        """Read a column of the whole lines within a file's first bytes."""
-        begin, values, n_read = self._begin, [], 0
-        for _, block in read_blocks(self._path, begin.form, begin.n_skip):
-            lines = block[: n_bytes - n_read].splitlines()
-            n_read += len(block)
-            whole = lines if n_read <= n_bytes else lines[:-1]
-            values += [_cell(line, position, len(begin.fields), begin.separator.encode()) for line in whole if line]
-            if n_read >= n_bytes:
-                break
-        return np.array(values, np.float64)
+def _put_label_first(begin: Beginning, columns: list[int]) -> list[int]:
+    """Return columns, of which the first or the last is the label; raise InputError if both could be."""
+    first, *_, last = columns
+    for n_bytes in (SAMPLE_BYTES, MAX_SEARCH_BYTES):  # the first rows may be of one class
+        number = _choose_label(begin.read_column(first, n_bytes), begin.read_column(last, n_bytes))
+        if number is not None:
+            return columns if number == 0 else [last, *columns[:-1]]
+    numbers = f"{first + 1} or {last + 1}"
+    raise InputError(f"{begin.path}: column {numbers} may be the label; tell it by --label-column {numbers}")
 
 
 def _cell(line: bytes, position: int, n_columns: int, separator: bytes) -> float:
@@ -266,7 +254,7 @@ def _cell(line: bytes, position: int, n_columns: int, separator: bytes) -> float
     return (np.inf if text else np.nan) if value is None else value
 
 
-def _is_text(begin: _Beginning, position: int) -> bool:
+def _is_text(begin: Beginning, position: int) -> bool:
     """Check whether a column's cell in the first row is text."""
     row = next((line for line in islice(begin.lines, begin.n_skip, None) if line.strip()), "")
     cell = _cell(row.encode("utf-8", "surrogateescape"), position, len(begin.fields), begin.separator.encode())

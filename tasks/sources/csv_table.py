@@ -36,7 +36,7 @@ def _read(
     path: Path, layout: CsvLayout, notes: list[str], _n_rows: int | None, max_mib: int | None
 ) -> Iterator[pa.Table]:
     """Read a file block by block; add notes on what was left out."""
-    for n_lines, block in read_blocks(path, layout.form, layout.n_skip, max_mib):
+    for n_lines, block in read_blocks(path, layout.begin.form, layout.begin.n_skip, max_mib):
         table, n_left_out = _parse(path, block, layout, n_lines)
         if n_left_out:
             lines = f"{count(n_left_out, 'line')} of lines {n_lines + 1:,} to {n_lines + len(block.splitlines()):,}"
@@ -73,7 +73,7 @@ def _parse(path: Path, block: bytes, layout: CsvLayout, n_lines: int) -> tuple[p
 
 def _blank_lines(block: bytes, layout: CsvLayout) -> tuple[bytes, int]:
     """Empty the lines that are comments or the header again, which keeps the numbers of the others."""
-    header = rb"|" + re.escape(layout.header.strip()) if layout.header.strip() else b""
+    header = rb"|" + re.escape(layout.begin.header) if layout.begin.header else b""
     return re.subn(rb"(?m)^(?:#[^\n\r]*" + header + rb")(?=\r?$)", b"", block)
 
 
@@ -93,7 +93,7 @@ def _read_table(block: bytes, layout: CsvLayout, dtype: pa.DataType, *, threads:
         read_options=pyarrow.csv.ReadOptions(
             use_threads=threads, block_size=THREAD_BYTES if threads else len(block) + 1, column_names=names
         ),
-        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.separator),
+        parse_options=pyarrow.csv.ParseOptions(delimiter=layout.begin.separator),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=types,
             include_columns=data,
@@ -118,9 +118,9 @@ def _locate_fault(block: bytes, layout: CsvLayout, n_lines: int, fault: str) -> 
             text = line.decode("utf-8", "replace")
             if text.count('"') % 2:
                 return f"line {number}: a quotation mark that isn't closed; numbers need none"
-            fields = next(csv.reader([text], delimiter=layout.separator))
+            fields = next(csv.reader([text], delimiter=layout.begin.separator))
             if len(fields) != len(names):
-                expected = f"expected {len(names)} columns, as in line {max(layout.n_skip, 1)}"
+                expected = f"expected {len(names)} columns, as in line {max(layout.begin.n_skip, 1)}"
                 return f"line {number}: {expected}, got {len(fields)}"
             for position in layout.columns:
                 value = fields[position]

@@ -6,9 +6,8 @@ import codecs
 import io
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 from schemas.errors import InputError
 from tasks.sources.files import check_expanded, reading
@@ -45,22 +44,22 @@ def read_sample(path: Path) -> tuple[TextForm, list[str]]:
 
 def read_blocks(path: Path, form: TextForm, n_skip: int, max_mib: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Read a file in blocks of whole lines, after `n_skip` lines; also yield the number of lines before each block."""
-    n_bytes, n_lines, rest = 0, n_skip, b""
-    with _open(path, form) as file:
-        for _ in range(n_skip):
-            file.readline(MAX_LINE_BYTES)
-        while chunk := file.read(BLOCK_BYTES):
-            chunk = chunk if n_bytes else chunk.removeprefix(codecs.BOM_UTF8)
-            n_bytes += len(chunk)
-            check_expanded(path, n_bytes, max_mib)
-            lines, newline, rest = (rest + chunk).rpartition(b"\n")
-            if len(rest) > MAX_LINE_BYTES:
-                n_lines += lines.count(b"\n") + bool(newline) + 1
-                raise InputError(f"{path}: line {n_lines:,} is longer than {MAX_LINE_BYTES:,} bytes")
-            if newline:
-                yield n_lines, _squeeze(lines + newline, form)
-                n_lines += lines.count(b"\n") + 1
-    if rest:
+    n_bytes, n_lines, rest = 0, 0, b""
+    for chunk in _read_chunks(path, form):
+        n_bytes += len(chunk)
+        check_expanded(path, n_bytes, max_mib)
+        lines, newline, rest = (rest + chunk).rpartition(b"\n")
+        block = lines + newline
+        if len(rest) > MAX_LINE_BYTES:
+            line = n_lines + block.count(b"\n") + 1
+            raise InputError(f"{path}: line {line:,} is longer than {MAX_LINE_BYTES:,} bytes")
+        while block and n_lines < n_skip:
+            block = block.partition(b"\n")[2]
+            n_lines += 1
+        if block:
+            yield n_lines, _squeeze(block, form)
+            n_lines += block.count(b"\n")
+    if rest and n_lines >= n_skip:
         yield n_lines, _squeeze(rest, form)
 
 
@@ -68,28 +67,16 @@ def _squeeze(block: bytes, form: TextForm) -> bytes:
     return re.sub(rb"(?m)^ +| +$|(?<= ) +", b"", block) if form.squeeze else block
 
 
-@contextmanager
-def _open(path: Path, form: TextForm) -> Iterator[IO[bytes]]:
+def _read_chunks(path: Path, form: TextForm) -> Iterator[bytes]:
+    """Read a file as UTF-8, without a byte order mark, and with a line feed after each line."""
     with reading(path) as file:
         if not form.encoding:
-            yield file
+            yield file.read(BLOCK_BYTES).removeprefix(codecs.BOM_UTF8)
+            yield from iter(lambda: file.read(BLOCK_BYTES), b"")
             return
+        errors = "strict" if form.encoding == "utf-16" else "surrogateescape"
+        text = io.TextIOWrapper(file, form.encoding, errors)
         try:
-            yield cast("IO[bytes]", _Utf8Lines(file, form.encoding))
+            yield from (piece.encode("utf-8", errors) for piece in iter(lambda: text.read(BLOCK_BYTES), ""))
         except UnicodeError as error:
             raise InputError(f"{path}: not {form.encoding.removesuffix('-sig').upper()} text") from error
-
-
-class _Utf8Lines:
-    """Text of another encoding or with other line ends, read as UTF-8 with a line feed after each line."""
-
-    def __init__(self, file: IO[bytes], encoding: str) -> None:
-        errors = "strict" if encoding == "utf-16" else "surrogateescape"
-        self._text = io.TextIOWrapper(file, encoding, errors)
-        self._errors = errors
-
-    def read(self, size: int) -> bytes:
-        return self._text.read(size).encode("utf-8", self._errors)
-
-    def readline(self, size: int) -> bytes:
-        return self._text.readline(size).encode("utf-8", self._errors)

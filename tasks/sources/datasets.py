@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -139,12 +140,13 @@ def _check_archive(path: Path, rules: Rules) -> None:
 
 def _check_tables(path: Path, rules: Rules) -> None:
     """Raise InputError for a folder whose tables are lists of the pictures in it."""
-    if not path.is_dir() or not parts.picture_fault(path):
-        return
-    tables = shards.find_paths(str(path))
-    if not any(_has_pixels(table, rules) for table in tables):
-        advice = "put the pictures into subfolders named 0 to 9"
-        raise InputError(f"{path}: pictures, and a table without their pixels ({tables[0].name}); {advice}")
+    with suppress(OSError):  # reading reports it
+        if not path.is_dir() or not parts.picture_fault(path):
+            return
+        tables = shards.find_paths(str(path))
+        if not any(_has_pixels(table, rules) for table in tables):
+            advice = "put the pictures into subfolders named 0 to 9"
+            raise InputError(f"{path}: pictures, and a table without their pixels ({tables[0].name}); {advice}")
 
 
 def _has_pixels(path: Path, rules: Rules) -> bool:

@@ -9,17 +9,18 @@ import lzma
 import os
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path
 from stat import S_ISREG
-from typing import IO, cast
+from typing import IO, NamedTuple, cast
 
 from schemas.digits import CLASSES
 from schemas.errors import InputError, first_line
 
 GZIP, BZIP2, XZ = b"\x1f\x8b", b"BZh", b"\xfd7zXZ"
+EXPANDERS: dict[bytes, Callable[[Path, str], object]] = {GZIP: gzip.open, BZIP2: bz2.open, XZ: lzma.open}
 ZIP, EMPTY_ZIP = b"PK\x03\x04", b"PK\x05\x06"
 NPY = b"\x93NUMPY"
 PARQUET = b"PAR1"
@@ -41,6 +42,19 @@ DAMAGED = (OSError, EOFError, zlib.error, lzma.LZMAError)
 """Errors of reading a damaged file, and of the operating system."""
 MAX_RATIO = 1032
 """Bytes that a byte of deflated data expands to at most; no format of images packs them better."""
+
+
+class InputFile(NamedTuple):
+    """A file of images; `name` is the first part of their names, `label` that of a picture in a folder of labels."""
+
+    name: str
+    path: Path
+    label: int | None = None
+
+
+def starts(*magic: bytes) -> Callable[[bytes], bool]:
+    """Return a function that checks for one of several first bytes."""
+    return lambda head: head.startswith(magic)
 
 
 def is_text(head: bytes) -> bool:
@@ -79,21 +93,6 @@ def is_archive(head: bytes) -> bool:
     return head.startswith((ZIP, EMPTY_ZIP)) or head[257:262] == b"ustar"
 
 
-def is_compressed(path: Path) -> bool:
-    """Check whether a file is compressed by gzip, bzip2 or xz, by its content."""
-    with open_regular(path) as file:
-        return file.read(len(XZ)).startswith((GZIP, BZIP2, XZ))
-
-
-def have_equal_content(path: Path, other: Path) -> bool:
-    """Check whether two files have the same content, expanded if they are compressed."""
-    with open_expanded(path) as one, open_expanded(other) as two:
-        while (piece := one.read(PIECE_BYTES)) == two.read(PIECE_BYTES):
-            if not piece:
-                return True
-    return False
-
-
 def open_regular(path: Path) -> BufferedReader:
     """Open a file for reading; raise InputError for a pipe or a device, whose end may never come."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # else opening a pipe would wait for a writer
@@ -103,15 +102,21 @@ def open_regular(path: Path) -> BufferedReader:
     raise InputError(f"{path}: {unsuitable(path)}; a file is needed")
 
 
+def is_compressed(path: Path) -> bool:
+    """Check whether a file is compressed by gzip, bzip2 or xz, by its content."""
+    return _find_expander(path) is not None
+
+
 def open_expanded(path: Path) -> IO[bytes]:
     """Open a file for reading, expanded if it is compressed."""
+    expander = _find_expander(path)
+    return cast("IO[bytes]", expander(path, "rb")) if expander else open_regular(path)
+
+
+def _find_expander(path: Path) -> Callable[[Path, str], object] | None:
     with open_regular(path) as file:
         start = file.read(len(XZ))
-    if start.startswith(GZIP):
-        return cast("IO[bytes]", gzip.open(path, "rb"))
-    if start.startswith(BZIP2):
-        return cast("IO[bytes]", bz2.open(path, "rb"))
-    return cast("IO[bytes]", lzma.open(path, "rb")) if start == XZ else open_regular(path)
+    return next((expander for magic, expander in EXPANDERS.items() if start.startswith(magic)), None)
 
 
 @contextmanager

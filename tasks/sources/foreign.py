@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tasks.sources.files import starts
+
 TEXT_HEAD = 256
 
 
@@ -15,11 +17,6 @@ class Foreign(NamedTuple):
     matches: Callable[[bytes], bool]
     name: str
     advice: str
-
-
-def starts(*magic: bytes) -> Callable[[bytes], bool]:
-    """Return a function that checks for one of several first bytes."""
-    return lambda head: head.startswith(magic)
 
 
 def matches(pattern: bytes) -> Callable[[bytes], bool]:

@@ -1,6 +1,7 @@
 """The formats of sources.
 
-To add one, write its reader and add a `Format` to `FORMATS`; `make docs` then updates the table in
+To add one, write a function that opens it as a `tables.Table` or as `arrays.Arrays`, in a module that has the functions
+of a reader, as `arrow_file` or `hdf5`, and add a `Format` to `FORMATS`; `make docs` then updates the table in
 docs/how-to/own-data.md.
 
 Readers are imported when a source is read, so that a bad source is reported before pandas is loaded.
@@ -12,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from schemas.errors import InputError
 from schemas.rules import InputRules, Rules
@@ -24,11 +25,6 @@ if TYPE_CHECKING:
 
     from tasks.sources.frames import Frames
 
-Image = tuple[str, Path, int | None]
-"""A file of one image: its name, path and, if it is known, label."""
-OnFault = Callable[[Image, InputError], "pd.DataFrame"]
-"""Returns the frame that takes the place of an image that can't be read, or raises the error."""
-
 
 @dataclass(frozen=True)
 class Format:
@@ -36,9 +32,8 @@ class Format:
 
     `reader` names a module whose `read(path, rules)` returns labelled `Frames` to train on, and whose
     `check(path, rules)` raises InputError for faults that show without reading them. Its `batches(path, rules, n_rows)`
-    yields frames to predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If a
-    file is one image, `batches_of(images, rules, n_rows, on_fault)` takes its place, and `list_images(folder)` lists
-    those of a folder. If several formats match a file, the first of them is used.
+    yields frames to predict on, with `n_rows` rows in memory at a time, and with labels if the source has them. If
+    several formats match a file, the first of them is used.
     """
 
     name: str
@@ -65,30 +60,22 @@ class Format:
     """Whether the reader expands a compressed file while it reads it; others are unpacked."""
     shard_suffixes: tuple[str, ...] = ()
     """Suffixes of such files in a folder of shards. Empty if such a file can't be a shard."""
-    one_image: bool = False
 
     def read(self, path: Path, rules: Rules) -> Frames:
         """Read a source to train on."""
-        return cast("Frames", import_module(self.reader).read(self._locate(path), rules))
+        return cast("Frames", self._reader.read(self._locate(path), rules))
 
     def check_header(self, path: Path, rules: InputRules) -> None:
         """Raise InputError, within about a second, for what a source's beginning or its names show to be wrong."""
-        import_module(self.reader).check(self._locate(path), rules)
+        self._reader.check(self._locate(path), rules)
 
     def batches(self, path: Path, rules: InputRules, n_rows: int) -> Iterator[pd.DataFrame]:
         """Read a source to predict on, about `n_rows` rows at a time."""
-        return cast("Iterator[pd.DataFrame]", import_module(self.reader).batches(self._locate(path), rules, n_rows))
+        return cast("Iterator[pd.DataFrame]", self._reader.batches(self._locate(path), rules, n_rows))
 
-    def list_images(self, folder: Path) -> Sequence[Image]:
-        """List the images of a folder to predict on."""
-        return cast("Sequence[Image]", import_module(self.reader).list_images(self._locate(folder)))
-
-    def batches_of(
-        self, images: Sequence[Image], rules: InputRules, n_rows: int, on_fault: OnFault
-    ) -> Iterator[pd.DataFrame]:
-        """Read files of one image each to predict on, `n_rows` at a time."""
-        read = import_module(self.reader).batches_of
-        return cast("Iterator[pd.DataFrame]", read(images, rules, n_rows, on_fault))
+    @property
+    def _reader(self) -> Any:  # noqa: ANN401, a module
+        return import_module(self.reader)
 
     def _locate(self, path: Path) -> Path:
         if self.download:
@@ -114,8 +101,8 @@ PICTURES = Format(
     matches_file=picture_formats.is_picture,
     matches_folder=parts.is_picture_folder,
     has_labels=False,
-    one_image=True,
 )
+"""Many are read together: `tasks.sources.inputs` calls their reader itself."""
 FORMATS: tuple[Format, ...] = (
     Format("mnist", "tasks.sources.npz", "embedded", built_in=True, path=mnist.PATH, check=mnist.check),
     Format(
@@ -139,7 +126,7 @@ FORMATS: tuple[Format, ...] = (
         "`.npy` files named as the arrays of an `.npz` file are",
         file=".npy",
         folder=".npy files",
-        matches_file=lambda head: head.startswith(files.NPY),
+        matches_file=files.starts(files.NPY),
         matches_folder=lambda path: bool(files.npy_files(path)),
         has_labels=False,
     ),
@@ -148,7 +135,7 @@ FORMATS: tuple[Format, ...] = (
         "tasks.sources.parquet_table",
         "the columns of a `.csv` file; or a column of labels and one of images: as PNG (Hugging Face), bytes or lists",
         file=".parquet",
-        matches_file=lambda head: head.startswith(files.PARQUET),
+        matches_file=files.starts(files.PARQUET),
         shard_suffixes=(".parquet",),
     ),
     Format(
@@ -156,7 +143,7 @@ FORMATS: tuple[Format, ...] = (
         "tasks.sources.arrow_file",
         "the columns of a `.parquet` file, as Feather or a stream",
         file=".arrow",
-        matches_file=lambda head: head.startswith((files.ARROW, files.ARROW_STREAM)),
+        matches_file=files.starts(files.ARROW, files.ARROW_STREAM),
         shard_suffixes=(".arrow", ".feather"),
     ),
     Format(
@@ -164,7 +151,7 @@ FORMATS: tuple[Format, ...] = (
         "tasks.sources.mat",
         "the arrays of an `.npz` file, in structures or not",
         file=".mat",
-        matches_file=lambda head: head.startswith(files.MAT),
+        matches_file=files.starts(files.MAT),
     ),
     Format(
         "hdf5",
@@ -180,7 +167,7 @@ FORMATS: tuple[Format, ...] = (
         "the four IDX files as LeCun published them, with any prefix (EMNIST, QMNIST), gzipped or not",
         file="IDX",
         folder="IDX files",
-        matches_file=lambda head: head.startswith(files.IDX_IMAGES),
+        matches_file=files.starts(files.IDX_IMAGES),
         matches_folder=files.is_idx_folder,
         has_labels=False,
         may_be_compressed=True,

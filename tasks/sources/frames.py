@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import product, repeat
+from itertools import product
 from math import prod
 from typing import NamedTuple
 
@@ -146,17 +146,6 @@ def images_to_frame(
     if labels is not None:
         frame.insert(0, "label", labels)
     return frame
-
-
-def image_batches(
-    images: Iterable[NDArray[np.generic]], labels: Iterable[NDArray[np.generic]] | None
-) -> Iterator[pd.DataFrame]:
-    """Build a frame from each batch of images and, if there are labels, the batch of their labels."""
-    start = 0
-    for pixels, batch_labels in zip(images, repeat(None) if labels is None else labels, strict=False):
-        stop = start + len(pixels)
-        yield images_to_frame(pixels, batch_labels, pd.RangeIndex(start, stop))
-        start = stop
 
 
 def collect(frames: Iterable[pd.DataFrame]) -> Frames:

@@ -22,7 +22,6 @@ from tasks.sources.files import (
     PIECE_BYTES,
     check_inside,
     entries,
-    have_equal_content,
     reading,
 )
 from tasks.sources.frames import Frames
@@ -131,8 +130,11 @@ def _find_files(folder: Path) -> dict[tuple[str, Content], Path]:
 
 
 def _are_equal(path: Path, other: Path) -> bool:
-    with reading(path), reading(other):
-        return have_equal_content(path, other)
+    with reading(path) as one, reading(other) as two:
+        while (piece := one.read(PIECE_BYTES)) == two.read(PIECE_BYTES):
+            if not piece:
+                return True
+    return False
 
 
 def _read_up_to(file: IO[bytes], n_bytes: int) -> bytearray:

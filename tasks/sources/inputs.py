@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from artifacts.uri import SCHEME, check_uri, strip_file_scheme
 from schemas.errors import ENVIRONMENT_ERRORS, InputError, join_messages
@@ -16,20 +16,12 @@ from schemas.prediction import SEVERAL_DIGITS, UNREADABLE
 from schemas.rules import InputRules
 from schemas.text import printable
 from tasks.sources import archives, datasets, formats, shards
-from tasks.sources.files import check_inside, entries, unreadable
-from tasks.sources.formats import Format, Image
-from tasks.sources.parts import is_ignored, note_left_out
+from tasks.sources.files import InputFile, check_inside, entries, unreadable
+from tasks.sources.formats import Format
+from tasks.sources.parts import is_ignored, note_left_out, root_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-class InputFile(NamedTuple):
-    """A file; `name` is the first part of its images' names, `label` that of a picture in a folder of labels."""
-
-    name: str
-    path: Path
-    label: int | None = None
 
 
 def check(source: str, output: Path, *, strict: bool = False) -> None:
@@ -74,11 +66,12 @@ def _read(source: str, rules: InputRules, n_rows: int, strict: bool) -> Iterator
     files = _list_files(source)
     if files is None:
         file_format = datasets.find_format(source)
-        if not file_format.one_image:
-            for frame in file_format.batches(Path(source), rules, n_rows):
-                yield _check_columns(frame, source)
+        if file_format is not formats.PICTURES:
+            yield from file_format.batches(Path(source), rules, n_rows)
             return
-        files = [InputFile(*image) for image in file_format.list_images(Path(source))]
+        from tasks.sources import pictures
+
+        files = pictures.list_images(root_of(Path(source)))
     first_fault, is_read = None, False
     path = Path(source)
     ignored = [entry.name for entry in path.iterdir() if is_ignored(entry)] if path.is_dir() else []
@@ -103,8 +96,10 @@ def _read_files(files: Sequence[InputFile], rules: InputRules, n_rows: int, *, s
     if faults and on_fault is _raise:  # before the first file is read
         raise faults[0]
     for file_format, group in groupby(files, key=found.__getitem__):
-        if isinstance(file_format, Format) and file_format.one_image:
-            yield from file_format.batches_of(list(group), rules, n_rows, on_fault)
+        if file_format is formats.PICTURES:
+            from tasks.sources import pictures
+
+            yield from pictures.batches_of(group, rules, n_rows, on_fault)
             continue
         for file in group:
             try:
@@ -123,11 +118,11 @@ def _format_or_fault(file: InputFile) -> Format | InputError:
         return error
 
 
-def _raise(_image: Image, error: InputError) -> pd.DataFrame:
+def _raise(_file: InputFile, error: InputError) -> pd.DataFrame:
     raise error
 
 
-def _row_without_pixels(image: Image, error: InputError) -> pd.DataFrame:
+def _row_without_pixels(file: InputFile, error: InputError) -> pd.DataFrame:
     """Return a row in place of a file without a digit to read; raise an error that the file doesn't cause."""
     import numpy as np
     import pandas as pd
@@ -137,10 +132,9 @@ def _row_without_pixels(image: Image, error: InputError) -> pd.DataFrame:
 
     if isinstance(error, ENVIRONMENT_ERRORS):
         raise error
-    name, path, _label = image
     kind = SEVERAL_DIGITS if isinstance(error, SeveralDigitsError) else UNREADABLE
-    frame = pd.DataFrame(np.full((1, len(PIXEL_COLUMNS)), np.nan), index=[name], columns=list(PIXEL_COLUMNS))
-    frame.attrs["fault"] = f"{kind}: {str(error).removeprefix(f'{printable(path)}: ')}"
+    frame = pd.DataFrame(np.full((1, len(PIXEL_COLUMNS)), np.nan), index=[file.name], columns=list(PIXEL_COLUMNS))
+    frame.attrs["fault"] = f"{kind}: {str(error).removeprefix(f'{printable(file.path)}: ')}"
     return frame
 
 
@@ -161,7 +155,7 @@ def _named(frames: Iterator[pd.DataFrame], file: InputFile, *, several: bool) ->
         named = frame.set_axis([f"{file.name}:{row}" for row in frame.index]) if several else frame
         if several and "notes" in frame.attrs:
             named.attrs["notes"] = [f"{file.name}: {note}" for note in frame.attrs["notes"]]
-        yield _check_columns(named, str(file.path))
+        yield named
 
 
 def _read_content(
@@ -172,16 +166,6 @@ def _read_content(
         return
     with archives.unpacked(path, rules.max_expanded_mib) as content:
         yield from batches(str(content), rules, n_rows, strict=strict)
-
-
-def _check_columns(frame: pd.DataFrame, source: str) -> pd.DataFrame:
-    from schemas.pixel_frame import labelled_column_fault, unlabelled_column_fault
-
-    labelled = "label" in frame.columns
-    if fault := (labelled_column_fault if labelled else unlabelled_column_fault)(frame):
-        expected = "label, pixel0 … pixel783" if labelled else "pixel0 … pixel783, with or without a label before them"
-        raise InputError(f"{source}: {fault}; expected {expected}")
-    return frame
 
 
 def _expected() -> str:

@@ -91,7 +91,7 @@ def _fit(digit: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _ink(brightness: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return each pixel's difference from the background (the border's median), 0 on the side opposite to the ink's."""
-    border = np.concatenate([brightness[0], brightness[-1], brightness[:, 0], brightness[:, -1]])
+    border = photos.border(brightness)
     is_even = (border == border[0]).all()  # a median takes as long as decoding a small picture
     background = border[0] if is_even else np.float32(np.median(border))
     is_dark = background - brightness.min() > brightness.max() - background

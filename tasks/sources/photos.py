@@ -92,11 +92,11 @@ def resample(brightness: Floats) -> Floats:
 
 def with_margin(brightness: Floats) -> Floats:
     """Add a margin of paper to a digit that was cropped to its ink: the next steps need paper around the ink."""
-    paper = np.median(_border(brightness))
+    paper = np.median(border(brightness))
     difference = np.abs(brightness - paper)
     most = difference.max()
     sides = difference[0], difference[-1], difference[:, 0], difference[:, -1]
-    is_even = (_border(difference) < EVEN * most).mean() > MIN_EVEN
+    is_even = (border(difference) < EVEN * most).mean() > MIN_EVEN
     if not is_even or sum(side.max() > CUT * most for side in sides) < MIN_CUT_SIDES:
         return brightness
     return np.pad(brightness, round(MARGIN * max(brightness.shape)), constant_values=paper)
@@ -108,7 +108,7 @@ def crop_to_paper(brightness: Floats) -> Floats:
     Without such a paper, return the picture.
     """
     small = _shrink(brightness)
-    table, brightest = float(np.median(_border(small))), float(small.max())
+    table, brightest = float(np.median(border(small))), float(small.max())
     if table > MAX_TABLE * brightest:
         return brightness
     papers = [_bright_part(small > level) for level in np.linspace(table, brightest, N_LEVELS + 2)[1:-1]]
@@ -135,12 +135,9 @@ def _bright_part(bright: Mask) -> Mask:
 
 def _paper_fill(paper: Mask) -> float:
     """Return the share of its smallest rectangle that a paper fills; 0 for what can't be paper on a table."""
-    is_paper = _within(paper.mean(), PAPER_AREA) and _border(paper).mean() <= PAPER_BORDER
+    least, most = PAPER_AREA
+    is_paper = least <= paper.mean() <= most and border(paper).mean() <= PAPER_BORDER
     return _fill(paper) if is_paper else 0
-
-
-def _within(value: float, bounds: tuple[float, float]) -> bool:
-    return bounds[0] <= value <= bounds[1]
 
 
 def _fill(mask: Mask) -> float:
@@ -200,7 +197,8 @@ def _n_level(values: Floats) -> int:
     return max(12, round(LEVEL_SHARE * values.size))
 
 
-def _border(values: NDArray[_T]) -> NDArray[_T]:
+def border(values: NDArray[_T]) -> NDArray[_T]:
+    """Return the pixels at the border."""
     return np.concatenate([values[0], values[-1], values[:, 0], values[:, -1]])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
+from tasks.sources.files import starts
+
 BOXES = 32
 """First bytes of a HEIC or AVIF picture that name its brands."""
 
@@ -17,10 +19,6 @@ class PictureFormat(NamedTuple):
     pillow: str = ""
 
 
-def _starts(*magic: bytes) -> Callable[[bytes], bool]:
-    return lambda head: head.startswith(magic)
-
-
 def _has_brand(*brands: bytes) -> Callable[[bytes], bool]:
     return lambda head: head[4:8] == b"ftyp" and any(brand in head[8:BOXES] for brand in brands)
 
@@ -28,11 +26,11 @@ def _has_brand(*brands: bytes) -> Callable[[bytes], bool]:
 HEIC = PictureFormat("HEIC", _has_brand(b"heic", b"heix", b"heim", b"hevc"), "HEIF")
 """Read by pillow-heif, an optional package."""
 PICTURE_FORMATS = (
-    PictureFormat("PNG", _starts(b"\x89PNG")),
-    PictureFormat("JPEG", _starts(b"\xff\xd8\xff")),
+    PictureFormat("PNG", starts(b"\x89PNG")),
+    PictureFormat("JPEG", starts(b"\xff\xd8\xff")),
     PictureFormat("BMP", lambda head: head.startswith(b"BM") and b"\0" in head),  # text may begin with "BM"
-    PictureFormat("GIF", _starts(b"GIF87a", b"GIF89a")),
-    PictureFormat("TIFF", _starts(b"II*\0", b"MM\0*")),
+    PictureFormat("GIF", starts(b"GIF87a", b"GIF89a")),
+    PictureFormat("TIFF", starts(b"II*\0", b"MM\0*")),
     PictureFormat("WebP", lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", "WEBP"),
     PictureFormat("AVIF", _has_brand(b"avif", b"avis")),
     HEIC,

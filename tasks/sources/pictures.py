@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import numpy as np
 import pandas as pd
@@ -21,6 +21,7 @@ from tasks.sources.files import (
     DIGIT_NAMES,
     HEAD,
     MAX_RATIO,
+    InputFile,
     check_declared,
     check_inside,
     entries,
@@ -41,21 +42,12 @@ MAX_PIXELS_PER_BYTE = 8 * MAX_RATIO
 """Of one bit each, in a PNG."""
 
 
-class Picture(NamedTuple):
-    """A picture to read; `item` is its name in the frame's index."""
-
-    item: str
-    path: Path
-    label: int | None = None
-
-
 def read(folder: Path, rules: Rules) -> Frames:
     """Read all pictures of a folder, or those of its subfolders `train` and `test`; the index holds their names."""
     train, test, notes = _list_parts(folder)
-    frames = [_read_single(pictures, rules) for pictures in (train, test) if pictures is not None]
-    several = [item for frame in frames for item in frame.attrs.pop("several")]
-    notes += note_left_out(several, "several digits", "picture")
-    return Frames(frames[0], frames[1] if len(frames) > 1 else None, notes)
+    train_frame, several = _read_single(train, rules)
+    test_frame, more = _read_single(test, rules) if test is not None else (None, [])
+    return Frames(train_frame, test_frame, notes + note_left_out([*several, *more], "several digits", "picture"))
 
 
 def check(folder: Path, rules: InputRules) -> None:
@@ -65,7 +57,7 @@ def check(folder: Path, rules: InputRules) -> None:
         read_picture(train[0].path, rules)
 
 
-def list_images(folder: Path) -> list[Picture]:
+def list_images(folder: Path) -> list[InputFile]:
     """List the pictures of a folder to predict on: those of its test part if it has one."""
     with listing(folder):
         parts = _parts(folder)
@@ -74,28 +66,28 @@ def list_images(folder: Path) -> list[Picture]:
 
 
 def batches_of(
-    images: Sequence[tuple[str, Path, int | None]],
+    pictures: Iterable[InputFile],
     rules: InputRules,
     n_rows: int,
-    on_fault: Callable[[Picture, InputError], pd.DataFrame],
+    on_fault: Callable[[InputFile, InputError], pd.DataFrame | None],
 ) -> Iterator[pd.DataFrame]:
-    """Read pictures, given by name, path and label; `on_fault` returns a frame in place of a bad one, or raises."""
-    pictures: list[Picture] = []
+    """Read pictures; `on_fault` returns a frame in place of a bad one, or None, or raises."""
+    good: list[InputFile] = []
     pixels: list[NDArray[np.uint8]] = []
-    for picture in (Picture(*image) for image in images):
-        fault = None
+    for picture in pictures:  # threads take twice the time
+        replacement = None
         try:
             pixels.append(read_picture(picture.path, rules))
-            pictures.append(picture)
+            good.append(picture)
         except InputError as error:
-            fault = on_fault(picture, error)
-        if pictures and (fault is not None or len(pictures) == n_rows):
-            yield _to_frame(pictures, pixels)
-            pictures, pixels = [], []
-        if fault is not None:
-            yield fault
-    if pictures:
-        yield _to_frame(pictures, pixels)
+            replacement = on_fault(picture, error)
+        if good and (replacement is not None or len(good) == n_rows):
+            yield _to_frame(good, pixels)
+            good, pixels = [], []
+        if replacement is not None:
+            yield replacement
+    if good:
+        yield _to_frame(good, pixels)
 
 
 def _parts(folder: Path) -> dict[PartName, Path]:
@@ -108,7 +100,7 @@ def _parts(folder: Path) -> dict[PartName, Path]:
     return found
 
 
-def _list_parts(folder: Path) -> tuple[list[Picture], list[Picture] | None, tuple[str, ...]]:
+def _list_parts(folder: Path) -> tuple[list[InputFile], list[InputFile] | None, tuple[str, ...]]:
     """Return the pictures to train on and, if there are some, those to test with, and notes."""
     with listing(folder):
         parts = _parts(folder)
@@ -126,12 +118,12 @@ def _holds(entry: Path, roots: Iterable[Path]) -> bool:
     return is_ignored(entry) or any(root.is_relative_to(entry) or entry.is_relative_to(root) for root in roots)
 
 
-def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
+def _list(root: Path, folder: Path) -> tuple[list[InputFile], list[str]]:
     """List the pictures in a folder's subfolders, and the files that aren't data.
 
     Raises InputError for a subfolder that isn't a label, and for a link out of the root.
     """
-    pictures: list[Picture] = []
+    pictures: list[InputFile] = []
     ignored: list[str] = []
     for entry in sorted(folder.iterdir()):
         if is_ignored(entry) or not entry.is_dir():
@@ -148,31 +140,30 @@ def _list(root: Path, folder: Path) -> tuple[list[Picture], list[str]]:
             check_inside(path, root)
             if not path.is_file():
                 raise InputError(f"{path}: {unsuitable(path)}; expected pictures")
-            pictures.append(Picture(name, path, int(entry.name)))
+            pictures.append(InputFile(name, path, int(entry.name)))
     if not pictures:
         raise InputError(f"{folder}: no pictures; expected {NAMES} in subfolders named 0 to 9")
     return pictures, ignored
 
 
-def _read_single(pictures: Sequence[Picture], rules: InputRules) -> pd.DataFrame:
-    """Read pictures for a training; `attrs["several"]` names those that are left out, as they hold several digits."""
-    single, pixels, several = [], [], []
-    for picture in pictures:  # threads take twice the time
-        try:
-            pixels.append(read_picture(picture.path, rules))
-            single.append(picture)
-        except SeveralDigitsError:
-            several.append(picture.item)
-    if not single:
+def _read_single(pictures: Sequence[InputFile], rules: InputRules) -> tuple[pd.DataFrame, list[str]]:
+    """Read pictures for a training; also return the names of those that are left out, as they hold several digits."""
+    several = []
+
+    def leave_out(picture: InputFile, error: InputError) -> None:
+        if not isinstance(error, SeveralDigitsError):
+            raise error
+        several.append(picture.name)
+
+    frames = list(batches_of(pictures, rules, len(pictures), leave_out))
+    if not frames:
         raise InputError(f"{pictures[0].path.parent}: all pictures hold several digits; crop one per picture")
-    frame = _to_frame(single, pixels)
-    frame.attrs["several"] = several
-    return frame
+    return frames[0], several
 
 
-def _to_frame(pictures: Sequence[Picture], pixels: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
+def _to_frame(pictures: Sequence[InputFile], pixels: Sequence[NDArray[np.uint8]]) -> pd.DataFrame:
     labels = [picture.label for picture in pictures if picture.label is not None]
-    index = pd.Index([picture.item for picture in pictures])
+    index = pd.Index([picture.name for picture in pictures])
     return images_to_frame(np.stack(pixels), np.array(labels, np.uint8) if labels else None, index)
 
 

@@ -11,7 +11,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from stat import S_ISDIR, S_ISREG
 from typing import IO, Any, NamedTuple
 
 from artifacts.uri import SCHEME, check_protocol, storage_error
@@ -20,7 +19,7 @@ from schemas.rules import DEFAULT_INPUT_RULES
 from schemas.shards import Shard, ShardManifest
 from schemas.text import printable
 from tasks.sources import formats
-from tasks.sources.files import MAX_RATIO, PARQUET, check_inside, entries
+from tasks.sources.files import MAX_RATIO, PARQUET, check_inside, entries, unsuitable
 from tasks.sources.parts import PartName, choose_parts, is_ignored, note_left_out, part_folders, part_of, root_of
 
 WILDCARDS = set("*?[")
@@ -213,12 +212,9 @@ def find_paths(source: str) -> list[Path]:
 def _inspect_path(path: Path, item: str) -> Shard:
     shard = Shard(str(path), item)
     with suppress(OSError):  # opening it reports the reason
-        stat = path.stat()
-        if S_ISDIR(stat.st_mode):
-            return shard._replace(fault=f"{path}: a folder; expected {formats.shard_help()}")
-        if not S_ISREG(stat.st_mode):  # reading would wait for ever
-            return shard._replace(fault=f"{path}: a pipe or a device; expected {formats.shard_help()}")
-        shard = shard._replace(n_bytes=stat.st_size)
+        shard = shard._replace(n_bytes=path.stat().st_size)
+        if not path.is_file():  # reading a pipe would wait for ever
+            return shard._replace(fault=f"{path}: {unsuitable(path)}; expected {formats.shard_help()}")
     return _inspect(shard, lambda: path.open("rb"))
 
 

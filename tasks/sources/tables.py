@@ -152,7 +152,9 @@ class Layout:
         """Build a frame from a batch of these columns; rows are numbered from `first_row`."""
         index = pd.RangeIndex(first_row, first_row + batch.num_rows)
         if self.has_images:
-            return self._images_to_frame(batch, index, rules)
+            labels = self._read_labels(batch) if self.has_label else None
+            where = f"{self.path}, column {self.names[-1]}"
+            return images_to_frame(_read_images(batch.column(self.has_label), where, first_row, rules), labels, index)
         if self.has_text_label:
             batch = batch.set_column(0, self.names[0], pa.array(self._read_labels(batch)))
         batch = narrow(batch)
@@ -161,15 +163,6 @@ class Layout:
         check_size(str(self.path), len(self._pixels), rules)
         columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
         return images_to_frame(np.stack(columns[self.has_label :], 1), columns[0] if self.has_label else None, index)
-
-    def _images_to_frame(self, batch: Batch, index: pd.RangeIndex, rules: InputRules) -> pd.DataFrame:
-        labels = self._read_labels(batch) if self.has_label else None
-        name = self.names[-1]
-        column = batch.column(len(self.names) - 1)
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-        if isinstance(array, pa.ChunkedArray):  # too large for one
-            array = pa.concat_arrays(array.chunks)
-        return images_to_frame(_read_images(array, f"{self.path}, column {name}", index.start, rules), labels, index)
 
     def _read_labels(self, batch: Batch) -> NDArray[np.generic]:
         values = batch.column(0)
@@ -217,15 +210,8 @@ def _find_image_column(path: Path, schema: pa.Schema, label: int | None) -> Layo
         return None
     if len(images) > 1 or len(labels) > 1:
         raise InputError(f"{path}: several columns of images or labels: {', '.join([*images, *labels][:8])}")
-    has_text_label = bool(labels) and not _is_number(schema.field(labels[0]).type)
-    return Layout(
-        path,
-        [*labels, *images],
-        bool(labels),
-        has_images=True,
-        has_text_label=has_text_label,
-        row_bytes=PIXEL_COUNT + 1,
-    )
+    has_text = bool(labels) and not _is_number(schema.field(labels[0]).type)
+    return Layout(path, [*labels, *images], bool(labels), has_images=True, has_text_label=has_text, row_bytes=ROW_BYTES)
 
 
 def _is_number(dtype: pa.DataType) -> bool:
