@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from artifacts import predictions
+from artifacts import predictions_table
 from artifacts.store import reference_profile
 from artifacts.store.store import Store
 from schemas import pixel_frame, row_checks
@@ -77,7 +77,7 @@ def predict(  # noqa: PLR0913, the parameters of a prediction
     strict = strict or output_format == "kaggle"  # a row for a file of many would shift the numbers after it
     inputs.check(source, output, strict=strict)
     stats = PredictionStats(predictor)
-    with predictions.writer(output, output_format) as write:
+    with predictions_table.writer(output, output_format) as write:
         first, frames = _first_images(inputs.batches(source, rules, batch_size, strict=strict))
         if not len(first):
             raise InputError(f"{source}: no images")

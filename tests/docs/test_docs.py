@@ -148,7 +148,7 @@ def test_the_reference_has_every_artifact():
 
 
 def test_the_reference_has_every_column_of_predictions():
-    from artifacts.predictions import COLUMNS
+    from artifacts.predictions_table import COLUMNS
 
     page = (ROOT / "docs" / "reference" / "predictions.md").read_text()
     assert re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE) == COLUMNS.names

@@ -12,7 +12,7 @@ import pytest
 from markdown_it import MarkdownIt
 from samples import publish
 
-from artifacts import predictions
+from artifacts import predictions_table
 from artifacts.reports import card, leaderboard, markdown, plots, prediction_report, training_report, validation_report
 from artifacts.store.store import Store
 from flows import command_line
@@ -188,7 +188,7 @@ def test_predictions_file_has_the_name_and_no_formula(tmp_path, name, suffix):
         true_label=np.zeros(n_rows, np.int16),
     )
     path = tmp_path / f"predictions{suffix}"
-    with predictions.writer(path) as write:
+    with predictions_table.writer(path) as write:
         write(batch)
     if suffix == ".parquet":
         assert pd.read_parquet(path)["item"].tolist() == [printable(name), "a.png"]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from artifacts import predictions
+from artifacts import predictions, predictions_table
 from schemas.errors import InputError
 from schemas.pixel_frame import pixels_of
 from schemas.rules import DEFAULT_INPUT_RULES
@@ -90,7 +90,7 @@ def test_training_images_arent_flagged_as_unlike(digits, predictor):
 @pytest.mark.parametrize("suffix", predictions.SUFFIXES)
 def test_the_predictions_file_has_all_batches_in_order(suffix, digits, predictor, tmp_path):
     path = tmp_path / f"out{suffix}"
-    with predictions.writer(path) as write:
+    with predictions_table.writer(path) as write:
         for start in (0, 100, 200, 300):
             write(predict_batch(digits.iloc[start : start + 100], predictor, ())[0])
     rows = pd.read_parquet(path) if suffix == ".parquet" else pd.read_csv(path)
@@ -101,7 +101,7 @@ def test_the_predictions_file_has_all_batches_in_order(suffix, digits, predictor
 
 def test_an_interrupted_run_leaves_no_predictions_file(digits, predictor, tmp_path):
     def interrupted():
-        with predictions.writer(tmp_path / "out.csv") as write:
+        with predictions_table.writer(tmp_path / "out.csv") as write:
             write(predict_batch(digits, predictor, ())[0])
             raise KeyboardInterrupt
 
@@ -113,4 +113,4 @@ def test_an_interrupted_run_leaves_no_predictions_file(digits, predictor, tmp_pa
 @pytest.mark.parametrize("name", ["out.txt", "gone/out.csv"])
 def test_an_output_that_cant_be_written_is_refused(name, tmp_path):
     with pytest.raises(InputError, match=r"--output .*: (must end with \.csv or \.parquet|can't be written)"):
-        predictions.writer(tmp_path / name).__enter__()
+        predictions_table.writer(tmp_path / name).__enter__()
