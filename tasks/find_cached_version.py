@@ -32,7 +32,8 @@ def find_cached_version(
 
     data_and_recipe = fingerprint(dataset, recipe, compute.workers)
     if snapshot.digest and _is_reading_optional(snapshot, dataset, store):
-        known_inputs.write(store, snapshot.inputs.key, snapshot.digest, data_and_recipe, snapshot.champion)
+        queue = snapshot.queue if dataset.validation.corrections else ""
+        known_inputs.write(store, snapshot.inputs.key, snapshot.digest, data_and_recipe, snapshot.champion, queue)
     return report_cached(data_and_recipe, store)
 
 
@@ -42,6 +43,6 @@ def _is_reading_optional(snapshot: Snapshot, dataset: Dataset, store: Store) -> 
 
     return (
         inspection.is_clean(dataset)
-        and input_digest.are_all_added(snapshot.inputs, dataset.validation.added)
+        and input_digest.are_all_added(snapshot.inputs, dataset.validation.added, dataset.validation.corrections)
         and snapshot == input_digest.take_snapshot(snapshot.inputs, store)
     )

@@ -27,7 +27,7 @@ NOT_READ = "; its files were validated by an earlier run, and weren't read again
 @timed
 def find_unchanged(snapshot: Snapshot, store: Store) -> PublishedVersion | None:
     """Return the version that the same inputs gave in an earlier run, or None; report it in Prefect."""
-    fingerprint = snapshot.digest and known_inputs.read(store, snapshot.inputs.key, snapshot.digest)
+    fingerprint = snapshot.digest and known_inputs.read(store, snapshot.inputs.key, snapshot.digest, snapshot.queue)
     return report_cached(fingerprint, store, NOT_READ) if fingerprint else None
 
 

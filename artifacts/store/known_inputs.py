@@ -9,11 +9,11 @@ from artifacts.store.store import Store
 from schemas.errors import InputError, StoreError
 
 
-def read(store: Store, key: str, digest: str) -> str | None:
+def read(store: Store, key: str, digest: str, queue: str) -> str | None:
     """Return the fingerprint that inputs with a digest gave; None if it isn't known, or another champion counts now.
 
     The data was validated against the champion of that time. The version that it gave may be the champion since then:
-    its reference profile is that of the same data.
+    its reference profile is that of the same data. A champion whose files have changed is no reference.
     """
     try:
         record = parse(InputsFile, store.inputs.read(key))
@@ -21,11 +21,14 @@ def read(store: Store, key: str, digest: str) -> str | None:
         is_own = champion is not None and store.card(champion)["fingerprint"] == record["fingerprint"]
     except (FileNotFoundError, ValueError, InputError, StoreError):  # what can't be read isn't known
         return None
-    is_valid = record["inputs"] == digest and (is_own or record["champion"] == champion)
+    is_same = record["inputs"] == digest and record["queue"] in {"", queue}
+    is_valid = is_same and (is_own or record["champion"] == champion) and not (champion and store.faults(champion))
     return str(record["fingerprint"]) if is_valid else None
 
 
-def write(store: Store, key: str, digest: str, fingerprint: str, champion: int | None) -> None:
+def write(  # noqa: PLR0913, the fields of the record
+    store: Store, key: str, digest: str, fingerprint: str, champion: int | None, queue: str = ""
+) -> None:
     """Replace the record of the last run with the same parameters."""
-    record = InputsFile(inputs=digest, fingerprint=fingerprint, champion=champion)
+    record = InputsFile(inputs=digest, fingerprint=fingerprint, champion=champion, queue=queue)
     store.inputs.write(key, f"{json.dumps(record.model_dump())}\n".encode())

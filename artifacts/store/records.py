@@ -125,11 +125,15 @@ class CardFile(Record):
 
 
 class InputsFile(Record):
-    """A file of `inputs/`: the digest of a run's inputs, the fingerprint that they gave, and the champion meanwhile."""
+    """A file of `inputs/`: the digest of a run's inputs, the fingerprint that they gave, and the champion meanwhile.
+
+    `queue` is the digest of the review queue's names, if there were corrections, whose images are read from it.
+    """
 
     inputs: str
     fingerprint: str
     champion: int | None
+    queue: str
 
 
 class EventFile(EventRecord):

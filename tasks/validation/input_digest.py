@@ -18,6 +18,7 @@ from artifacts.store.store import Store
 from schemas.compute import Compute
 from schemas.errors import InputError
 from schemas.recipe import Overrides, Preset
+from schemas.review import Correction
 from schemas.rules import Rules
 from tasks.inbox.folder import WALK_ERRORS, Inbox, digest_content, total_bytes
 from tasks.sources import datasets
@@ -49,16 +50,20 @@ class Inputs(NamedTuple):
 
 
 class Snapshot(NamedTuple):
-    """The inputs of a run, with their digest, None in doubt, and the champion that the data is validated against."""
+    """The inputs of a run, with their digest, None in doubt, and the champion that the data is validated against.
+
+    `queue` is the digest of the names of the review queue's files, from which corrections get their images.
+    """
 
     inputs: Inputs
     digest: str | None
     champion: int | None
+    queue: str
 
 
 def take_snapshot(inputs: Inputs, store: Store) -> Snapshot:
     """Return the state of the inputs now; this reads all of their files."""
-    return Snapshot(inputs, digest_inputs(inputs), store.champion())
+    return Snapshot(inputs, digest_inputs(inputs), store.champion(), _digest(sorted(store.review.names())))
 
 
 def digest_inputs(inputs: Inputs) -> str | None:
@@ -72,21 +77,19 @@ def digest_inputs(inputs: Inputs) -> str | None:
         if None in paths:
             return None
         files = {str(path): _digest_path(path) for path in paths if path}
+        stamps = _stamps(inputs)
     except (*WALK_ERRORS, InputError):
         return None
     if not all(files.values()):
         return None
     settings = [sys.version, precision(inputs.overrides.applied_to(inputs.preset)), variables()]
-    return _digest([inputs.key, files, _code(), _packages(), *settings])
+    return _digest([inputs.key, files, stamps, _code(), _packages(), *settings])
 
 
-def are_all_added(inputs: Inputs, added: Sequence[str]) -> bool:
-    """Check whether the rows of all accepted files were added.
-
-    Each run reports files that can't be used any more. And corrections depend on more than their content: the time of
-    their file, and the review queue.
-    """
-    return not inputs.inbox or len(added) == len(Inbox(Path(inputs.inbox)).accepted())
+def are_all_added(inputs: Inputs, added: Sequence[str], corrections: Sequence[Correction]) -> bool:
+    """Check whether the rows and the corrections of all accepted files were added: each run reports the others."""
+    n_files = len(added) + len({correction.file for correction in corrections})
+    return not inputs.inbox or n_files == len(Inbox(Path(inputs.inbox)).accepted())
 
 
 def _paths(inputs: Inputs) -> list[Path | None]:
@@ -97,6 +100,13 @@ def _paths(inputs: Inputs) -> list[Path | None]:
     inbox = Inbox(Path(inputs.inbox))
     waiting = any(inbox.waiting())  # first: another run may move a file to done/ meanwhile
     return [*paths, *inbox.accepted(), *([None] if waiting else [])]
+
+
+def _stamps(inputs: Inputs) -> list[tuple[int, int]]:
+    """Return the times and owners of accepted files: those of a correction decide whether a newer one replaces it."""
+    paths = Inbox(Path(inputs.inbox)).accepted() if inputs.inbox else []
+    stats = [entry.stat() for path in paths for entry in sorted([path, *path.rglob("*")])]
+    return [(each.st_mtime_ns, each.st_uid) for each in stats]
 
 
 def _digest_path(path: Path) -> str | None:

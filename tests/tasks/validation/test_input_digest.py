@@ -11,6 +11,7 @@ from artifacts.store import known_inputs
 from artifacts.store.store import Store
 from schemas.compute import LOCAL
 from schemas.recipe import PRESETS, Overrides
+from schemas.review import Correction
 from schemas.rules import Rules
 from tasks.validation import input_digest
 from tasks.validation.input_digest import Inputs, are_all_added, digest_inputs
@@ -28,6 +29,7 @@ def inputs(tmp_path, tiny_npz, monkeypatch):
 
 CHANGES = {
     "the source": lambda _: Path("source.npz").write_bytes(b"other"),
+    "the time of an accepted file": lambda _: os.utime("inbox/done/more.csv", (1, 1)),
     "an accepted file": lambda _: Path("inbox/done/more.csv").write_text("2"),
     "another accepted file": lambda _: Path("inbox/done/new.csv").write_text("1"),
     "a variable": lambda patch: patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0"),
@@ -85,9 +87,11 @@ def test_the_precision_of_the_training_counts(inputs, monkeypatch, recipe):
 
 def test_a_file_that_added_no_rows_is_noticed(inputs):
     accepted = str(Path("inbox/done/more.csv").resolve())
-    assert are_all_added(inputs, [accepted])
-    assert not are_all_added(inputs, [])
-    assert are_all_added(inputs._replace(inbox=""), [])
+    correction = Correction("image-0", 7, "", "", "more.csv")
+    assert are_all_added(inputs, [accepted], [])
+    assert are_all_added(inputs, [], [correction, correction])
+    assert not are_all_added(inputs, [], [])
+    assert are_all_added(inputs._replace(inbox=""), [], [])
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -114,20 +118,29 @@ def test_large_sources_are_not_hashed(inputs, monkeypatch):
 
 def test_a_record_counts_for_its_champion_and_digest_only(tmp_path):
     store = Store(tmp_path / "store")
-    assert known_inputs.read(store, "key", "digest") is None
+    assert known_inputs.read(store, "key", "digest", "queue") is None
     known_inputs.write(store, "key", "digest", "fingerprint", champion=None)
-    assert known_inputs.read(store, "key", "digest") == "fingerprint"
-    assert known_inputs.read(store, "key", "other") is None
+    assert known_inputs.read(store, "key", "digest", "queue") == "fingerprint"
+    assert known_inputs.read(store, "key", "other", "queue") is None
     known_inputs.write(store, "key", "digest", "fingerprint", champion=1)
-    assert known_inputs.read(store, "key", "digest") is None
+    assert known_inputs.read(store, "key", "digest", "queue") is None
     store.inputs.write("key", b"{")
-    assert known_inputs.read(store, "key", "digest") is None
+    assert known_inputs.read(store, "key", "digest", "queue") is None
 
 
 def test_the_champion_of_the_same_data_is_no_other_champion(tmp_path):
     store = Store(tmp_path / "store")
     known_inputs.write(store, "key", "digest", "own", champion=None)
     publish(store, "own", promoted=True)
-    assert known_inputs.read(store, "key", "digest") == "own"
+    assert known_inputs.read(store, "key", "digest", "queue") == "own"
     publish(store, "other", promoted=True)
-    assert known_inputs.read(store, "key", "digest") is None
+    assert known_inputs.read(store, "key", "digest", "queue") is None
+
+
+def test_a_champion_whose_files_have_changed_is_noticed(tmp_path):
+    store = Store(tmp_path / "store")
+    known_inputs.write(store, "key", "digest", "fingerprint", champion=1)
+    publish(store, "other", promoted=True)
+    assert known_inputs.read(store, "key", "digest", "queue") == "fingerprint"
+    (tmp_path / "store" / "versions" / "1" / "report.md").write_text("changed")
+    assert known_inputs.read(store, "key", "digest", "queue") is None
