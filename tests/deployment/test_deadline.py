@@ -58,12 +58,12 @@ def simulated(monkeypatch):
         client.delete_automation(automation)
 
 
-def event(occurred, state, run):
+def event(occurred, state, run, deployment="retrain"):
     from prefect.server.events.schemas.events import ReceivedEvent
 
     roles = [
-        {"prefect.resource.id": "prefect.deployment.7", "prefect.resource.role": "deployment"}
-        | {"prefect.resource.name": "retrain"}
+        {"prefect.resource.id": f"prefect.deployment.{deployment}", "prefect.resource.role": "deployment"}
+        | {"prefect.resource.name": deployment}
     ]
     resource = {"prefect.resource.id": f"prefect.flow-run.{run}"}
     return ReceivedEvent(
@@ -83,3 +83,9 @@ def test_a_good_fortnight_is_silent_and_a_missed_deadline_is_not(simulated):
     expected = [FIRST_NIGHT + timedelta(days=day) + DEADLINE for day in (14, 15)]
     assert len(alarms) == len(expected)
     assert all(due <= raised <= due + TOLERANCE for due, raised in zip(expected, alarms, strict=True))
+
+
+@pytest.mark.parametrize(("deployment", "n_alarms"), [("retrain-large", 1), ("predict", 0)])
+def test_each_retraining_deployment_has_its_own_deadline(simulated, deployment, n_alarms):
+    lost = (FIRST_NIGHT + timedelta(minutes=1), "Pending", "lost", deployment)
+    assert len(simulated([*night(0, "Promoted"), lost], FIRST_NIGHT + timedelta(hours=4))) == n_alarms
