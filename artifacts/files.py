@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT)
@@ -109,6 +109,19 @@ def tree_checksums(folder: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a folder and the folders in it, by its path."""
     files = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): _sha256(path) for path in files}
+
+
+def differences(digests: Mapping[str, str], expected: Mapping[str, str], record: str) -> list[str]:
+    """Describe the files whose checksums differ from those in a record, or that only one of the two has."""
+    faults = []
+    for name in sorted({*expected, *digests}):
+        if name not in digests:
+            faults.append(f"{name} is missing")
+        elif name not in expected:
+            faults.append(f"{name} isn't listed {record}")
+        elif digests[name] != expected[name]:
+            faults.append(f"{name} was changed: its SHA-256 is {digests[name][:12]}…, not {expected[name][:12]}…")
+    return faults
 
 
 def _sha256(path: Path) -> str:

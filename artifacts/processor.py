@@ -33,5 +33,5 @@ def training_precision(network: str) -> Precision:
 
 def _field(name: str) -> str:
     """Return a field of the first processor that Linux describes; empty elsewhere."""
-    found = re.search(rf"^{name}\s*:\s*(.*)$", INFO.read_text("utf-8") if INFO.exists() else "", re.MULTILINE)
-    return found[1].strip() if found else ""
+    match = re.search(rf"^{name}\s*:\s*(.*)$", INFO.read_text("utf-8") if INFO.exists() else "", re.MULTILINE)
+    return match[1].strip() if match else ""

@@ -10,16 +10,16 @@ from typing import Any
 from artifacts.files import checksums
 from artifacts.reports import markdown, training_report
 from artifacts.reports.card import card, card_markdown
-from artifacts.store import reference_profile, review, training_rows
+from artifacts.store import version_files
 from schemas.run import Run
 
 
 def write(folder: Path, number: int, name: str, run: Run, pictures: Mapping[str, bytes]) -> dict[str, Any]:
     """Write a version's files beside its model; return its card, with the SHA-256 of all of them."""
     dataset = run.dataset
-    reference_profile.write(folder / reference_profile.NAME, dataset.profile)
-    training_rows.write(folder, dataset.train_digests)
-    review.write_corrections(folder, dataset.validation.corrections)
+    version_files.write_profile(folder / version_files.PROFILE, dataset.profile)
+    version_files.write_training_rows(folder, dataset.train_digests)
+    version_files.write_corrections(folder, dataset.validation.corrections)
     (folder / "metrics.json").write_text(json.dumps(run.metrics(), indent=2) + "\n", "utf-8")
     (folder / "validation.json").write_text(json.dumps(dataset.validation.to_dict(), indent=2) + "\n", "utf-8")
     (folder / "report.md").write_text(training_report.training_report(run, number, markdown.as_links), "utf-8")

@@ -197,7 +197,7 @@ class Evaluation(ScoredPredictions):
     without_suspects: tuple[RestAccuracy, ...] = ()
     divisions: tuple[Division, ...] = ()
     slices: tuple[SliceMetrics, ...] = ()
-    corrupted: CorruptedAnswers | None = None
+    robustness: CorruptedAnswers | None = None
 
     @property
     def rows_text(self) -> str:

@@ -55,7 +55,7 @@ class Run:
             "classes": [dataclasses.asdict(metrics) for metrics in evaluation.classes],
             "mistakes": [dataclasses.asdict(mistake) for mistake in evaluation.mistakes],
             "slices": [dataclasses.asdict(metrics) for metrics in evaluation.slices],
-            "corruptions": evaluation.corrupted.accuracies if evaluation.corrupted else {},
+            "corruptions": evaluation.robustness.accuracies if evaluation.robustness else {},
             "seconds": self.seconds,
             "resources": self.resources.to_dict(),
             "recipe": trained.recipe.model_dump(mode="json"),

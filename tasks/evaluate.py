@@ -18,7 +18,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     """Return the network's metrics on the dataset's test images, or those of cross-validation."""
     from tasks.inference.predictor import predict_in_pieces, predictor
     from tasks.scoring import metrics, slices
-    from tasks.scoring.robustness import corrupted_answers
+    from tasks.scoring.robustness import answer_corrupted
 
     threshold = metrics.abstention_threshold(trained.held_out_probabilities, trained.held_out_labels)
     predict, held_out = predictor(trained.network), trained.held_out_probabilities
@@ -30,7 +30,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
         without_suspects=metrics.without_suspects(evaluation.right, dataset.suspects),
         divisions=divisions,
         slices=slices.metrics(divisions, evaluation.right),
-        corrupted=None if dataset.n_folds else corrupted_answers([predict], dataset.test)[0],
+        robustness=None if dataset.n_folds else answer_corrupted([predict], dataset.test)[0],
     )
     low, high = evaluation.interval
     interval = f"95 % interval {low:.2%} to {high:.2%}"

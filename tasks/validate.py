@@ -71,7 +71,7 @@ def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
 
     If there is no champion, or its files have changed, return the embedded MNIST's profile and None.
     """
-    from artifacts.store import reference_profile
+    from artifacts.store import version_files
     from tasks.inference import loader
     from tasks.validation import profiles
 
@@ -80,7 +80,7 @@ def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
         return profiles.load_embedded(), None
     try:
         folder = store.verified_dir(champion)
-        profile = reference_profile.read(folder / reference_profile.NAME)
+        profile = version_files.read_profile(folder / version_files.PROFILE)
         predict = loader.load_version(folder, champion)
     except StoreError as error:
         get_run_logger().warning("the reference profile is that of the embedded MNIST: %s", error)

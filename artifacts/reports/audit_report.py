@@ -47,7 +47,7 @@ def _headline(audit: Audit) -> str:
     )
 
 
-def _listed(kind: str, plot: str = "") -> Callable[[Audit, Address], str]:
+def _suspects_of(kind: str, plot: str = "") -> Callable[[Audit, Address], str]:
     """Return a function that formats the worst suspects of a kind."""
 
     def write(audit: Audit, address: Address) -> str:
@@ -72,8 +72,8 @@ def _sheet(audit: Audit, parts: Mapping[Part, Images]) -> Figure | None:
 
 
 SECTIONS = (
-    Section("Label errors", _listed(LABEL, "suspects"), {"suspects": _sheet}),
-    Section("Near-duplicates with other labels", _listed(DUPLICATE)),
-    Section("Outliers", _listed(OUTLIER)),
+    Section("Label errors", _suspects_of(LABEL, "suspects"), {"suspects": _sheet}),
+    Section("Near-duplicates with other labels", _suspects_of(DUPLICATE)),
+    Section("Outliers", _suspects_of(OUTLIER)),
 )
 """`write` gets the audit and `address`; the functions of the plots get the audit and the images of its parts."""

@@ -14,7 +14,7 @@ from typing import Any
 from artifacts.processor import processor_name
 from artifacts.reports import markdown
 from artifacts.reports.markdown import code, inert, table
-from artifacts.store import reference_profile
+from artifacts.store import version_files
 from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.results import Evaluation, TrainingResult, rows_text
@@ -66,7 +66,7 @@ def card(run: Run, number: int, name: str) -> dict[str, Any]:
             "rows": rows,
             "folds": evaluation.n_folds,
             "fingerprint": run.dataset.fingerprint,
-            "profile": reference_profile.NAME,
+            "profile": version_files.PROFILE,
         },
         "recipe": trained.recipe.model_dump(mode="json"),
         "recipe_name": run.recipe_name,

@@ -28,10 +28,10 @@ def review_report(review: Review, address: Address) -> str:
 
 def _waiting(review: Review, _address: Address) -> str:
     rows = [[reason, text, f"{review.n_reasons[reason]:,}"] for reason, text in REASONS.items()]
-    written = f"The first {len(review.entries):,} are in {code(review.folder)}. " if review.n_waiting else ""
+    location = f"The first {len(review.entries):,} are in {code(review.folder)}. " if review.n_waiting else ""
     return (
         f"{table(['reason', 'meaning', 'images'], rows, left=2)}\n\n"
-        f"{written}The worst of each reason take turns; an image with several reasons comes once, at its first turn."
+        f"{location}The worst of each reason take turns; an image with several reasons comes once, at its first turn."
     )
 
 

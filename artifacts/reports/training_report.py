@@ -90,14 +90,14 @@ def _comparison(decision: Decision, comparison: Comparison) -> dict[str, object]
         "mistakes fixed": f"{comparison.fixed:,}",
         "mistakes newly made": f"{comparison.made:,}",
         "difference, percentage points": f"{comparison.difference:+.2f}",
-        "McNemar's exact test: p-value for better": f"{comparison.p_better:.3g}",
-        "p-value for worse": f"{comparison.p_worse:.3g}",
         "with shifted images: gain, percentage points": f"{comparison.gain:+.2f}",
         "p-value for better, which decides": f"{comparison.p_value:.3g}",
         "p-value that is needed": f"{comparison.p_threshold:.3g}",
         "refused candidates that it depends on": comparison.refused_before,
         f"lower bound of the gain{best}": f"{comparison.lower:+.2f}",
         "allowed loss": f"{comparison.margin:.2f}",
+        "without shifted images, McNemar's exact test: p-value for better": f"{comparison.p_better:.3g}",
+        "p-value for worse": f"{comparison.p_worse:.3g}",
         **{name: f"{value:.4g}" for name, value in decision.measurements.items() if name != "accuracy"},
     }
 
@@ -132,7 +132,7 @@ def _slices(run: Run, _address: Address) -> str:
 
 
 def _robustness(run: Run, address: Address) -> str:
-    corrupted, comparison = run.evaluation.corrupted, run.decision.comparison
+    corrupted, comparison = run.evaluation.robustness, run.decision.comparison
     if corrupted is None:
         return ""
     mean = sum(corrupted.accuracies.values()) / len(corrupted.names)
@@ -153,7 +153,7 @@ def _accuracies_by_network(decision: Decision, evaluation: Evaluation) -> dict[s
             "this version": {one.corruption: one.accuracy for one in comparison.corruptions},
             f"version {decision.champion}": {one.corruption: one.champion_accuracy for one in comparison.corruptions},
         }
-    return {"this version": evaluation.corrupted.accuracies} if evaluation.corrupted else {}
+    return {"this version": evaluation.robustness.accuracies} if evaluation.robustness else {}
 
 
 def _mistakes(run: Run, address: Address) -> str:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from artifacts.files import temporary_folder, tree_checksums
+from artifacts.files import differences, temporary_folder, tree_checksums
 from artifacts.store.storage import Storage
 from schemas.errors import StoreError
 
@@ -57,12 +57,12 @@ class Exports:
     def faults(self, version: int, card: dict[str, Any]) -> list[str]:
         """Return the differences between a version's exports, their records and its card; hashes all files."""
         return [
-            f"export {name}: {fault}"
+            f"export {name}: {fault}; export it again"
             for name in self.names(version)
             for fault in self._differences(version, name, card)
         ]
 
-    def _differences(self, version: int, name: str, card: dict[str, Any]) -> Iterator[str]:
+    def _differences(self, version: int, name: str, card: dict[str, Any]) -> list[str]:
         folder = self._of(version).local_dir(name, fresh=True)
         digests = tree_checksums(folder)
         digests.pop(RECORD)
@@ -70,13 +70,9 @@ class Exports:
             record = json.loads((folder / RECORD).read_bytes())
             files, weights = record["files"], record["weights_digest"]
         except (ValueError, KeyError, TypeError) as error:
-            yield f"{RECORD} can't be read ({error!r}); export it again"
-            return
-        if weights != card["weights_digest"]:
-            yield "was made from other weights; export it again"
-        for file in sorted({*files, *digests}):
-            if files.get(file) != digests.get(file):
-                yield f"{file} was changed, added or removed; export it again"
+            return [f"{RECORD} can't be read ({error!r})"]
+        faults = [] if weights == card["weights_digest"] else ["was made from other weights"]
+        return faults + differences(digests, files, f"in {RECORD}")
 
     def remove(self, version: int) -> None:
         """Remove all exports of a version."""

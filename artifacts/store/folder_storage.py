@@ -43,12 +43,12 @@ class FolderStorage:
 
     def sizes(self) -> dict[str, int]:
         """Return the size in bytes of each file here and in the folders below, by its path such as `7/card.json`."""
-        found = {}
+        sizes = {}
         for folder, _, names in os.walk(self._path):
             for path in (Path(folder, name) for name in names):
                 with contextlib.suppress(FileNotFoundError):  # removed meanwhile
-                    found[path.relative_to(self._path).as_posix()] = path.stat().st_size
-        return found
+                    sizes[path.relative_to(self._path).as_posix()] = path.stat().st_size
+        return sizes
 
     def read(self, name: str) -> bytes:
         """Read a file; raise FileNotFoundError if it doesn't exist."""

@@ -13,7 +13,7 @@ import uuid
 from typing import Any
 
 from artifacts.files import checksums
-from artifacts.store import store
+from artifacts.store import layout, store
 from artifacts.store.history import History, new_event
 from artifacts.store.records import CardFile, Event, OldEvent, State, parse
 from artifacts.store.storage import Storage, storage_at
@@ -34,8 +34,8 @@ def main() -> None:
     try:
         for line in migrate(uri):
             sys.stderr.write(f"{line}\n")
-        moved = store.Store(uri)
-        summary = f"{len(moved.versions())} versions, champion {moved.champion()}, {len(moved.history())} events"
+        result = store.Store(uri)
+        summary = f"{len(result.versions())} versions, champion {result.champion()}, {len(result.history())} events"
         sys.stdout.write(f"{uri}: {summary}\n")
     except InputError as error:
         sys.exit(f"error: {error}")
@@ -44,8 +44,8 @@ def main() -> None:
 def migrate(uri: str) -> list[str]:
     """Migrate a store to layout 2, and describe what can't be used; a store that has it already stays as it is."""
     root, damage = storage_at(uri), list[str]()
-    versions = root.child(store.VERSIONS)
-    if store.LAYOUT_FILE not in root.names():
+    versions = root.child(layout.VERSIONS)
+    if layout.LAYOUT_FILE not in root.names():
         names = {*versions.names()}
         if not names:
             raise StoreError(f"{uri}: there are no versions")
@@ -58,7 +58,7 @@ def migrate(uri: str) -> list[str]:
         for version in _numbers(versions):
             if f"{UNREPORTED}{version}" not in names:
                 versions.child(str(version)).create(store.REPORTED, b"")
-        root.create(store.LAYOUT_FILE, store.new_layout(uuid.uuid4().hex))
+        layout.create(root, uuid.uuid4().hex)
     _remove_old_files(root)
     return damage
 
@@ -68,7 +68,7 @@ def _write_history(root: Storage, versions: Storage) -> list[str]:
     numbers, (events, damage) = _numbers(versions), _old_events(root)
     events += _unrecorded_events(versions, numbers, events)
     state = State(last_version=max([_last_number(versions) or 0, *numbers, *(event["version"] for event in events)]))
-    history = History(root.child(store.HISTORY))
+    history = History(root.child(layout.HISTORY))
     for number, event in enumerate(events, 1):
         if event["event"] in store.PROMOTION_EVENTS:
             state = state.changed(champion=event["version"], previous_champion=event.get("over"), refusals=0)
@@ -87,7 +87,7 @@ def _old_events(root: Storage) -> tuple[list[Event], list[str]]:
     If a kill left it out, the promotion from the champion's file is added.
     """
     events, damaged, descriptions = list[Event](), list[bytes](), list[str]()
-    for name, end in ((store.OLD_HISTORY, -1), (store.OLD_CHAMPION, None)):
+    for name, end in ((layout.OLD_HISTORY, -1), (layout.OLD_CHAMPION, None)):
         lines = root.read(name).split(b"\n")[:end] if name in root.names() else []
         for line in filter(bytes.strip, lines):
             try:
@@ -105,7 +105,7 @@ def _unrecorded_events(versions: Storage, numbers: list[int], events: list[Event
     """Return the decisions from the cards of versions that were published but not recorded because of a kill."""
     champion = next((event["version"] for event in reversed(events) if event["event"] in store.PROMOTION_EVENTS), None)
     newest = max([0, *(event.get(role) or 0 for event in events for role in ("version", "over", "champion"))])
-    unrecorded = []
+    decisions = []
     for number in (number for number in numbers if number > newest):
         card = _intact_card(versions, number)
         decision = card.get("decision")
@@ -114,8 +114,8 @@ def _unrecorded_events(versions: Storage, numbers: list[int], events: list[Event
         event, details = store.DECISION, {key: decision[key] for key in ("accuracy", "champion")} | {"promoted": False}
         if decision["promoted"] and decision["champion"] == champion:
             event, details, champion = store.PROMOTION, {"over": champion}, number
-        unrecorded.append(new_event(event, number, str(card.get("run")), decision["reason"], **details))
-    return unrecorded
+        decisions.append(new_event(event, number, str(card.get("run")), decision["reason"], **details))
+    return decisions
 
 
 def _numbers(versions: Storage) -> list[int]:
@@ -145,10 +145,10 @@ def _intact_card(versions: Storage, number: int) -> dict[str, Any]:
 
 
 def _remove_old_files(root: Storage) -> None:
-    for name in (store.OLD_CHAMPION, store.OLD_HISTORY, ".lock"):
+    for name in (layout.OLD_CHAMPION, layout.OLD_HISTORY, ".lock"):
         root.remove(name)
     root.remove_folder(".lease")
-    for folder in (store.VERSIONS, store.QUARANTINE, store.WORK, f"{store.WORK}/shards"):
+    for folder in (layout.VERSIONS, layout.QUARANTINE, layout.WORK, f"{layout.WORK}/shards"):
         storage = root.child(folder)
         for name in storage.names():
             if name == OLD_LAST or name.startswith((UNREPORTED, INCOMPLETE, COMPLETE)):

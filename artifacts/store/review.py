@@ -1,4 +1,4 @@
-"""Write and read a store's review queue, a file for each run that adds to it, and the corrections of a version."""
+"""Write and read a store's review queue, a file for each run that adds to it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,16 @@ import io
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import InboxFile
-from schemas.review import COLUMNS, Correction
+from schemas.review import COLUMNS
 
-CORRECTIONS = "corrections.parquet"
 SUFFIX = ".parquet"
 
 
@@ -56,19 +53,7 @@ def complete(store: Store, files: Sequence[InboxFile]) -> tuple[InboxFile, ...]:
     known: dict[str, Any] = {row["item"]: row for row in queue[["item", "pixels", "part"]].to_dict("records")}
 
     def completed(file: InboxFile) -> InboxFile:
-        found = tuple(dataclasses.replace(one, **known.get(one.item, {})) for one in file.corrections)
-        return dataclasses.replace(file, corrections=found)
+        corrections = tuple(dataclasses.replace(one, **known.get(one.item, {})) for one in file.corrections)
+        return dataclasses.replace(file, corrections=corrections)
 
     return tuple(map(completed, files))
-
-
-def write_corrections(folder: Path, corrections: Sequence[Correction]) -> None:
-    """Write the corrections of its data into a version's folder, if there are any."""
-    if corrections:
-        pq.write_table(pa.Table.from_pylist([dataclasses.asdict(one) for one in corrections]), folder / CORRECTIONS)
-
-
-def read_corrections(folder: Path) -> tuple[Correction, ...]:
-    """Read a version's corrections."""
-    path = folder / CORRECTIONS
-    return tuple(Correction(**row) for row in pq.read_table(path).to_pylist()) if path.exists() else ()

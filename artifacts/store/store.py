@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
-from artifacts.files import checksums, temporary_folder
+from artifacts.files import checksums, differences, temporary_folder
+from artifacts.store import layout
 from artifacts.store.exports import Exports
 from artifacts.store.folder_storage import DAY
 from artifacts.store.history import History, new_event
-from artifacts.store.records import CardFile, Event, LayoutFile, State, parse
+from artifacts.store.layout import AUDITS, CLAIMS, EXPORTS, HISTORY, INPUTS, QUARANTINE, REVIEW, VERSIONS, WORK
+from artifacts.store.records import CardFile, Event, State, parse
 from artifacts.store.storage import storage_at
 from artifacts.uri import disk_errors, error_reason
 from schemas.errors import InputError, StorageError, StoreError
@@ -26,11 +28,6 @@ from schemas.errors import InputError, StorageError, StoreError
 CARD, MODEL = "card.json", "model.keras"
 PROMOTION, ROLLBACK, DECISION = "promotion", "rollback", "decision"
 PROMOTION_EVENTS = (PROMOTION, ROLLBACK)
-HISTORY, VERSIONS, CLAIMS, WORK = "history", "versions", "claims", "work"
-QUARANTINE, AUDITS, REVIEW, EXPORTS, INPUTS = "quarantine", "audits", "review", "exports", "inputs"
-LAYOUT_FILE, LAYOUT = "store.json", 2
-OLD_CHAMPION, OLD_HISTORY = "champion", "history.jsonl"
-"""Files of a store of layout 1, which has no `store.json`; `migrate` converts it."""
 MAX_LISTED = 5
 RECENT_EVENTS = 100
 """Number of the newest events that are checked for damage whenever a store is opened."""
@@ -49,7 +46,7 @@ class Store:
         self._versions = self._root.child(VERSIONS)
         self._claims = self._root.child(CLAIMS)
         self._history = History(self._root.child(HISTORY))
-        self._layout: dict[str, Any] = {}
+        self._is_layout_read = False
         self._verified: set[int] = set()
         self.exports = Exports(self._root.child(EXPORTS))
         self.quarantine = self._root.child(QUARANTINE)
@@ -161,17 +158,11 @@ class Store:
         return [f"version {version}: {fault}" for fault in faults]
 
     def _differences(self, version: int, card: dict[str, Any]) -> list[str]:
-        digests, expected = checksums(self.local_dir(version, fresh=True)), card["files"]
+        digests = checksums(self.local_dir(version, fresh=True))
+        digests = {name: digest for name, digest in digests.items() if name[0] != "." and name != CARD}
         faults = [f"the card is that of version {card['version']}"] if card["version"] != version else []
         faults += self._card_faults(version, card)
-        for name in sorted({*expected, *(name for name in digests if name[0] != "." and name != CARD)}):
-            if name not in digests:
-                faults.append(f"{name} is missing")
-            elif name not in expected:
-                faults.append(f"{name} isn't listed on its card")
-            elif digests[name] != expected[name]:
-                faults.append(f"{name} was changed: its SHA-256 is {digests[name][:12]}…, not {expected[name][:12]}…")
-        return faults
+        return faults + differences(digests, card["files"], "on its card")
 
     def check_intact(self, version: int) -> None:
         """Raise StoreError, listing every fault, unless a version's files are unchanged."""
@@ -214,9 +205,9 @@ class Store:
         if state.event != decision["after_event"] or number <= state.last_version:
             return False
         self._versions.add_folder(folder, str(number))
-        kept = [*self.versions(), number][-keep:]
+        newest = [*self.versions(), number][-keep:]
         after = state.with_decision(number, decision).changed(
-            last_version=number, oldest_kept=max(state.oldest_kept, kept[0])
+            last_version=number, oldest_kept=max(state.oldest_kept, newest[0])
         )
         details = {"promoted": decision["promoted"], "accuracy": decision["accuracy"], "card": card}
         event = PROMOTION if decision["promoted"] else DECISION
@@ -315,36 +306,16 @@ class Store:
     def id(self) -> str:
         """The store's id; "" if it has none yet, so that everything counts as its own."""
         self._check_layout()
-        return str(self._layout.get("id", ""))
+        return self._history.store
 
     def _create_layout(self) -> None:
         """Create `store.json` for a new store; if it was lost, with the id that the events have."""
-        if not self._layout:
+        if not self._is_layout_read:
             known = self._history.newest()[1].get("store")
-            self._root.create(LAYOUT_FILE, new_layout(known or uuid.uuid4().hex))
+            layout.create(self._root, known or uuid.uuid4().hex)
             self._check_layout()
 
     def _check_layout(self) -> None:
         """Raise StoreError for a store of another layout."""
-        if self._layout:
-            return
-        try:
-            layout = parse(LayoutFile, self._root.read(LAYOUT_FILE))
-        except FileNotFoundError:
-            names = {*self._root.names()}
-            if {OLD_CHAMPION, OLD_HISTORY} & names or (VERSIONS in names and not {CLAIMS, HISTORY} & names):
-                remedy = f"migrate it with `python -m artifacts.store.migrate {self.uri}`"
-                raise StoreError(f"{self.uri}: its layout is 1, not {LAYOUT}; {remedy}") from None
-            return
-        except ValueError as error:
-            remedy = "restore it, or remove it, and the next training writes it again"
-            raise StoreError(f"{self._root.child(LAYOUT_FILE)}: can't be read ({error}); {remedy}") from error
-        if layout["layout"] != LAYOUT:
-            raise StoreError(f"{self.uri}: its layout is {layout['layout']}, this release reads {LAYOUT}")
-        self._layout = layout
-        self._history.store = self.id
-
-
-def new_layout(store_id: str) -> bytes:
-    """Return the contents of `store.json`."""
-    return f"{json.dumps({'layout': LAYOUT, 'id': store_id})}\n".encode()
+        if not self._is_layout_read and (store_id := layout.read_id(self._root)) is not None:
+            self._history.store, self._is_layout_read = store_id, True

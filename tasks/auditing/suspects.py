@@ -86,10 +86,10 @@ def _outliers(part: Part, images: Images, predicted: OutOfFold, dataset: Dataset
     ratios = similarity.distance_ratios(images, dataset.profile)
     rows = np.flatnonzero(ratios > 1)
     proposed = predicted.probabilities[part][rows].argmax(axis=1)
-    described = reasons.describe(images.read(rows), dataset.profile)
+    descriptions = reasons.describe(images.read(rows), dataset.profile)
     texts = [
         "; ".join([f"unlike all digits: {ratio:.2f} times the distance of an outlier", *unusual])
-        for ratio, unusual in zip(ratios[rows], described, strict=True)
+        for ratio, unusual in zip(ratios[rows], descriptions, strict=True)
     ]
     return _frame(OUTLIER, part, rows, images.labels, proposed, ratios[rows], texts)
 

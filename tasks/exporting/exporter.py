@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from artifacts.store import review
+from artifacts.store import version_files
 from artifacts.store.store import MODEL, Store
 from artifacts.uri import error_reason
 from schemas.digits import SIDE
@@ -62,7 +62,7 @@ def read_data(store: Store, version: int) -> Dataset:
     from tasks.verification import rescore
 
     stated = store.card(version)["data"]
-    dataset = rescore.read_data(stated, store.shards, review.read_corrections(store.local_dir(version)))
+    dataset = rescore.read_data(stated, store.shards, version_files.read_corrections(store.local_dir(version)))
     if dataset.fingerprint != stated["fingerprint"]:
         raise InputError(
             f"version {version}: {stated['source']} has changed since it was trained, so that its exports can't be "

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from artifacts import predictions_table
-from artifacts.store import reference_profile
+from artifacts.store import version_files
 from artifacts.store.store import Store
 from schemas import pixel_frame, row_checks
 from schemas.digits import CLASSES, PIXEL_COUNT
@@ -45,16 +45,16 @@ def predictor(store: Store, version: int) -> Predictor:
     """Load a version; raise StoreError if its files differ from its card."""
     folder = store.verified_dir(version)
     abstention = store.card(version).get("abstention")
-    threshold: Any = abstention.get("threshold", "missing") if isinstance(abstention, dict) else "missing"
+    fields: dict[str, Any] = abstention if isinstance(abstention, dict) else {}
+    threshold = fields.get("threshold", "missing")
     # Not `isinstance`: a bool is an int, too. NaN fails the comparison.
     if threshold is not None and not (type(threshold) in {int, float} and 0 <= threshold <= 1):
         raise StoreError(
             f"version {version}: the abstention threshold on its card is {threshold}, not a number from 0 to 1; "
             "use --version to select another version"
         )
-    profile = reference_profile.read(folder / reference_profile.NAME)
-    level = abstention.get("level") if isinstance(abstention, dict) else None
-    return Predictor(version, threshold, profile, loader.load_version(folder, version), level)
+    profile = version_files.read_profile(folder / version_files.PROFILE)
+    return Predictor(version, threshold, profile, loader.load_version(folder, version), fields.get("level"))
 
 
 def predict(  # noqa: PLR0913, the parameters of a prediction
@@ -174,8 +174,8 @@ def _reasons(batch: PredictionBatch, probabilities: NDArray[np.float32], predict
     doubtful = np.flatnonzero(is_valid & (batch.abstained | batch.unlike_training))
     if len(doubtful):
         pixels, distances = batch.pixels[doubtful], batch.distance[doubtful]
-        explained = reasons.explain(pixels, probabilities[doubtful], distances, predictor.threshold, predictor.profile)
-        texts[doubtful] = ["; ".join(each) for each in explained]
+        lists = reasons.explain(pixels, probabilities[doubtful], distances, predictor.threshold, predictor.profile)
+        texts[doubtful] = ["; ".join(each) for each in lists]
     return texts
 
 

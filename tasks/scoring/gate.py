@@ -38,7 +38,7 @@ class Candidate(NamedTuple):
     measurements: dict[str, float]
     new_rows: int = 0
     n_rows: int = 0
-    corrupted: CorruptedAnswers | None = None
+    robustness: CorruptedAnswers | None = None
 
     @property
     def has_new_data(self) -> bool:
@@ -55,7 +55,7 @@ class Champion(NamedTuple):
     right: NDArray[np.bool_] | None
     trained_on: NDArray[np.bool_]
     fault: str = ""
-    corrupted: CorruptedAnswers | None = None
+    robustness: CorruptedAnswers | None = None
 
 
 class ComparedRows(NamedTuple):
@@ -266,7 +266,7 @@ def _compare(  # noqa: PLR0913, the inputs of a decision
         margin=max(rules.gate_margin, shown),
         new_rows=candidate.new_rows,
         slices=_slice_tests(rows.divisions, compared, fixed_rows, broken_rows),
-        corruptions=_compare_corrupted(candidate.corrupted, champion.corrupted, compared),
+        corruptions=_compare_corrupted(candidate.robustness, champion.robustness, compared),
         fixed_rows=tuple(fixed_rows[:MAX_SHOWN_ROWS].tolist()),
         broken_rows=tuple(broken_rows[:MAX_SHOWN_ROWS].tolist()),
     )

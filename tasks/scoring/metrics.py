@@ -93,14 +93,14 @@ def abstention_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.
     """
     confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
     descending = np.sort(confidence)[::-1]
-    proven = {}
+    bounds = {}
     for share in ACCEPTED_SHARES if len(labels) else ():
         above = descending[int(share * len(labels))] if share < 1 else np.float32(-1)
         accepted = right[confidence > above]
         if n_right := int(accepted.sum()):
             bound = beta.ppf(ALPHA, n_right, len(accepted) - n_right + 1)
-            proven[max(0.0, float(np.nextafter(above, np.float32(2))))] = bound
-    choices = ((level, value) for level in LEVELS for value, bound in proven.items() if bound >= level)
+            bounds[max(0.0, float(np.nextafter(above, np.float32(2))))] = bound
+    choices = ((level, value) for level in LEVELS for value, bound in bounds.items() if bound >= level)
     level, value = next(choices, (None, None))
     return AbstentionThreshold(value, level)
 

@@ -15,8 +15,8 @@ MAX_CORRUPTED_ROWS = 1000
 """Test rows, evenly spread, that are corrupted: an accuracy of 90 % then has a standard error of one point."""
 
 
-def corrupted_answers(predictors: Sequence[Predict], images: Images) -> list[CorruptedAnswers]:
-    """Return each network's answers; the corrupted images are the same for all of them, and in every run."""
+def answer_corrupted(predictors: Sequence[Predict], images: Images) -> list[CorruptedAnswers]:
+    """Let each network answer corrupted images; the corrupted images are the same for all of them, and in every run."""
     rows = np.arange(0, len(images), -(-len(images) // MAX_CORRUPTED_ROWS))
     pixels, labels, names = images.read(rows), images.labels[rows], tuple(CORRUPTIONS)
     right = np.empty((len(predictors), len(names), len(rows)), bool)

@@ -17,8 +17,8 @@ from tasks.scoring.metrics import wilson_interval
 def divide(dataset: Dataset) -> tuple[Division, ...]:
     """Return the divisions of the test rows; the quantiles of the training rows are the limits between slices."""
     divisions = [by_digit(dataset.test.labels), *([dataset.test_origin] if dataset.test_origin else [])]
-    measured = [measure(dataset.test.read(piece), SLICED) for piece in dataset.test.pieces()]
-    for each, *values in zip(SLICED, *measured, strict=True):
+    values_by_piece = [measure(dataset.test.read(piece), SLICED) for piece in dataset.test.pieces()]
+    for each, *values in zip(SLICED, *values_by_piece, strict=True):
         n_slices = len(each.slices)
         limits = dataset.profile.percentiles[each.name][100 * np.arange(1, n_slices) // n_slices - 1]
         divisions.append(

@@ -182,12 +182,12 @@ def _log_model(folder: Path, card: dict[str, Any]) -> ModelInfo:
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    from artifacts.store import reference_profile
+    from artifacts.store import version_files
     from tasks.inference.model import load_network
 
     image = TensorSpec(np.dtype(np.uint8), (-1, SIDE, SIDE))
     probabilities = TensorSpec(np.dtype(np.float32), (-1, len(CLASSES)))
-    means = np.rint(reference_profile.read(folder / reference_profile.NAME).class_means).astype(np.uint8)
+    means = np.rint(version_files.read_profile(folder / version_files.PROFILE).class_means).astype(np.uint8)
     libraries = card["environment"]["libraries"]
     with contextlib.redirect_stdout(None):  # MLflow predicts the example, with a progress bar
         logged: ModelInfo = mlflow.tensorflow.log_model(

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from artifacts.store import reference_profile
+from artifacts.store import version_files
 from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
 from schemas.images import Images, InMemoryImages
 from schemas.pixel_frame import blocks
@@ -76,7 +76,7 @@ class Histograms:
 
 def load_embedded() -> Profile:
     """Load the profile of the embedded MNIST's training part."""
-    return reference_profile.read(EMBEDDED)
+    return version_files.read_profile(EMBEDDED)
 
 
 def take_sample(images: Images) -> InMemoryImages:

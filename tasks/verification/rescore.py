@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.reports import card
-from artifacts.store import review
+from artifacts.store import version_files
 from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.storage import Storage
 from artifacts.store.store import CARD, MODEL
@@ -59,7 +59,7 @@ def rescore(folder: Path, work: Storage, *, reproduce: bool) -> list[str]:
     from tasks.training import fingerprint, job, sampling
 
     stated = json.loads((folder / CARD).read_text("utf-8"))
-    dataset = read_data(stated["data"], work.child("shards"), review.read_corrections(folder))
+    dataset = read_data(stated["data"], work.child("shards"), version_files.read_corrections(folder))
     network = model.load_network(folder / MODEL)
     recipe = Recipe.model_validate(stated["recipe"])
     pairs = [

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from samples import QUICK, draw_digits, newest_artifact
 
-from artifacts.store import review
+from artifacts.store import review, version_files
 from artifacts.store.store import Store
 from flows.review_flow import check, review_flow
 from flows.train_flow import train_flow
@@ -44,7 +44,7 @@ def test_pictures_that_were_moved_are_trained_on_and_reported(tiny_npz, tmp_path
     assert (corrected["file"], corrected["by"], corrected["added"]) == ("review", inbox.owner(), 1)
     version = store.local_dir(published.version)
     assert "| review | " in (version / "report.md").read_text()
-    dataset = rescore.read_data(card["data"], store.shards, review.read_corrections(version))
+    dataset = rescore.read_data(card["data"], store.shards, version_files.read_corrections(version))
     assert dataset.fingerprint == card["data"]["fingerprint"]
     assert dataset.train.labels[-1] == 4
     assert np.array_equal(dataset.train.read(slice(600, 601))[0], image.reshape(-1))

@@ -64,7 +64,7 @@ def run(validation) -> Run:
             SliceMetrics("digit", "4", 982, 0.96, (0.95, 0.97)),
             SliceMetrics("file", "few.csv", 3, 1.0, (0.44, 1.0)),
         ),
-        corrupted=CorruptedAnswers(("fog", "stripe"), np.arange(4), np.array([[True] * 4, [True, False] * 2])),
+        robustness=CorruptedAnswers(("fog", "stripe"), np.arange(4), np.array([[True] * 4, [True, False] * 2])),
     )
     images = InMemoryImages(np.zeros((32, 784), np.uint8), np.arange(32, dtype=np.uint8) % 10)
     dataset = Dataset(

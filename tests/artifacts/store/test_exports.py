@@ -35,8 +35,8 @@ def test_an_export_replaces_the_one_before(exports):
 @pytest.mark.parametrize(
     ("file", "content", "fault"),
     [
-        ("variables/index", b"changed", "variables/index was changed, added or removed; export it again"),
-        ("added.pb", b"added", "added.pb was changed, added or removed; export it again"),
+        ("variables/index", b"changed", "variables/index was changed: its SHA-256 is d67e2e944994…, not"),
+        ("added.pb", b"added", "added.pb isn't listed in export.json; export it again"),
         ("export.json", b"{}", "export.json can't be read (KeyError('files')); export it again"),
         ("export.json", b"damaged", "export.json can't be read ("),
     ],

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 from samples import HUGE_PNG, draw_digits
 
-from artifacts.store import review
+from artifacts.store import review, version_files
 from artifacts.store.store import Store
 from schemas.errors import InputError
 from schemas.prediction import Predictor
@@ -238,8 +238,8 @@ def test_a_version_keeps_the_corrections_of_its_data(base, folder, tmp_path):
     )
     shutil.rmtree(folder)
     (tmp_path / "version").mkdir()
-    review.write_corrections(tmp_path / "version", validation.corrections)
-    kept = review.read_corrections(tmp_path / "version")
+    version_files.write_corrections(tmp_path / "version", validation.corrections)
+    kept = version_files.read_corrections(tmp_path / "version")
     assert (
         inspection.inspect(with_files(base, [], DEFAULT_RULES, kept), DEFAULT_RULES, REFERENCE)[1].fingerprint
         == dataset.fingerprint

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from artifacts.store import training_rows
+from artifacts.store import version_files
 from artifacts.store.history import State
 from schemas.errors import StoreError
 from schemas.images import InMemoryImages
@@ -41,7 +41,7 @@ class Versions:
     def verified_dir(self, version):
         if version == 9:
             raise StoreError("version 9: damaged")
-        training_rows.write(self.folder, np.array([version, version + 1], np.uint64))
+        version_files.write_training_rows(self.folder, np.array([version, version + 1], np.uint64))
         return self.folder
 
 
@@ -57,7 +57,7 @@ def answer(versions, state, n_folds=0):
     images, digests = InMemoryImages(PIXELS, LABELS), np.arange(10, dtype=np.uint64)
     dataset = SimpleNamespace(test=images, test_digests=digests, train_digests=digests[2:], n_folds=n_folds)
     evaluation = SimpleNamespace(
-        right=LABELS < 10 if n_folds else LABELS == 7, corrupted=None if n_folds else CORRUPTED
+        right=LABELS < 10 if n_folds else LABELS == 7, robustness=None if n_folds else CORRUPTED
     )
     return champions.answer(SimpleNamespace(network=always(7)), evaluation, dataset, versions, state)
 
@@ -75,8 +75,8 @@ def test_all_answer_each_test_image_and_its_shifts(tmp_path):
     assert np.flatnonzero(candidate.right[:, 0]) == [7]
     assert np.flatnonzero(champion.right[:, 0]) == [1]
     assert best is champion
-    assert candidate.corrupted is CORRUPTED
-    assert (champion.corrupted.right == (LABELS == 1)).all()
+    assert candidate.robustness is CORRUPTED
+    assert (champion.robustness.right == (LABELS == 1)).all()
 
 
 def test_rows_known_to_the_champion_are_marked_and_new_ones_counted(tmp_path):

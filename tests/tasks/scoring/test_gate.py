@@ -223,8 +223,8 @@ def test_a_loss_under_corruption_is_limited_on_request(allowed, promoted):
         for fog, stripe in ((10, 4), (2, 0))
     )
     rows = ComparedRows(np.arange(ROWS, dtype=np.uint64), DIGITS)
-    champion = champion_of(right(range(100)))._replace(corrupted=theirs)
-    candidate = Candidate(right(range(50)), MEASUREMENTS, corrupted=ours)
+    champion = champion_of(right(range(100)))._replace(robustness=theirs)
+    candidate = Candidate(right(range(50)), MEASUREMENTS, robustness=ours)
     decision = decide(candidate, champion, rows, GateRules(**allowed))
     assert [(one.corruption, one.accuracy, one.champion_accuracy) for one in decision.comparison.corruptions] == [
         ("fog", 0.5, 0.9),

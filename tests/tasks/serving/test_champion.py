@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 from samples import fill_version, promote
 
-from artifacts.store import reference_profile
+from artifacts.store import version_files
 from artifacts.store.store import Store
 from schemas.errors import StoreError
 from tasks.inference import loader
@@ -18,7 +18,7 @@ def store(tmp_path, monkeypatch, predictor):
     store = Store(tmp_path / "store")
     for promoted in (True, False):
         with store.new_version() as (number, folder):
-            reference_profile.write(folder / reference_profile.NAME, predictor.profile)
+            version_files.write_profile(folder / version_files.PROFILE, predictor.profile)
             decision = {"after_event": store.state().event, "champion": store.champion(), "promoted": promoted}
             card = fill_version(number, folder, **decision) | {"abstention": {"threshold": 0.5, "level": 0.99}}
             assert store.publish(number, folder, card, keep=10)
@@ -87,5 +87,5 @@ def test_a_version_that_cant_be_loaded_doesnt_end_the_following(store, monkeypat
 
 
 def test_without_a_champion_no_service_starts(tmp_path):
-    with pytest.raises(StoreError, match="there is no champion"):
+    with pytest.raises(StoreError, match="there are no versions"):
         Champion(Store(tmp_path / "store"))

@@ -226,11 +226,11 @@ def test_embedded_profile_matches_the_embedded_mnist(mnist):
 
 
 def test_profile_is_read_as_it_was_written(tmp_path, digits):
-    from artifacts.store import reference_profile
+    from artifacts.store import version_files
 
     profile = profiles.fit_profile(images.of_frame(digits), "a näme")
-    reference_profile.write(tmp_path / "reference.npz", profile)
-    back = fields_of(reference_profile.read(tmp_path / "reference.npz"))
+    version_files.write_profile(tmp_path / "reference.npz", profile)
+    back = fields_of(version_files.read_profile(tmp_path / "reference.npz"))
     for name, value in fields_of(profile).items():
         assert np.array_equal(back[name], value), name
 
