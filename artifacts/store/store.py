@@ -78,9 +78,11 @@ class Store:
     def resolve_version(self, version: int | None = None) -> int:
         """Return a version, by default the champion; raise StoreError if there is none."""
         number = self.champion() if version is None else version
-        if number is None:
+        if number is not None:
+            return number
+        if self.versions():
             raise StoreError(f"{self.uri}: there is no champion; choose a version with --version")
-        return number
+        raise StoreError(f"{self.uri}: there are no versions; train one, or check --store")
 
     def versions(self) -> list[int]:
         """Return the numbers of all versions, ascending; a folder that was copied here later isn't one."""

@@ -145,7 +145,7 @@ def test_runs_cannot_choose_their_command_or_environment(api, tmp_path):
     }  # this way, Prefect doesn't check them
     created = api.post("/flow_runs/", json=request).raise_for_status().json()
     assert created["job_variables"] == variables
-    assert "there is no champion" in wait_for_run(api, created["id"])["state"]["message"]
+    assert "there are no versions" in wait_for_run(api, created["id"])["state"]["message"]
     assert not marker.exists()
 
 

@@ -161,7 +161,7 @@ def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tm
         ("train --workers 2", 2, "--workers needs --engine ray"),
         ("train --repair flop", 2, "--repair flop: Input should be 'scale', 'invert'"),
         ("train a.npz b.npz", 2, "unexpected argument b.npz; quote a pattern: 'scans/*.png'"),
-        ("predict", 1, "store: there is no champion; choose a version with --version"),
+        ("predict", 1, "store: there are no versions; train one, or check --store"),
         ("predict --version 7", 1, "store: there is no version 7; versions: none"),
         ("predict --input scans/*.png", 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
         ("predict --output out.xlsx", 2, "--output out.xlsx: must end with .csv or .parquet"),

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from inboxes import put
-from samples import QUICK, draw_digits, newest_artifact
+from samples import QUICK, draw_digits, newest_artifact, publish
 
 from artifacts.files import checksums
 from artifacts.store.store import Store
@@ -133,6 +133,9 @@ def test_a_version_with_an_inbox_is_verified_and_reused(tiny_npz, tmp_path, monk
 
 @pytest.mark.parametrize("refuse", [check, verify_flow])
 def test_without_a_champion_a_version_has_to_be_named(refuse, tmp_path):
+    with pytest.raises(InputError, match="there are no versions; train one, or check --store"):
+        refuse(version=0, store=str(tmp_path))
+    publish(Store(tmp_path))
     with pytest.raises(InputError, match="there is no champion; choose a version with --version"):
         refuse(version=0, store=str(tmp_path))
 
