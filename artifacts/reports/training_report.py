@@ -72,31 +72,39 @@ def _decision(run: Run, address: Address) -> str:
     decision = run.decision
     parts = [f"**{'Promoted to champion' if decision.promoted else 'Not promoted'}**: {inert(decision.reason)}."]
     if comparison := decision.comparison:
-        parts.append(table(["candidate against champion", ""], _comparison(decision, comparison).items()))
+        parts.append(_comparison(decision, comparison))
         if comparison.fixed + comparison.made:
             parts.append(f"![Mistakes fixed and newly made]({address('changes')})")
     return "\n\n".join(parts)
 
 
-def _comparison(decision: Decision, comparison: Comparison) -> dict[str, object]:
+def _comparison(decision: Decision, comparison: Comparison) -> str:
     left_out = {"repeated": comparison.n_repeated, "trained on": comparison.n_trained_on}
     note = ", ".join(f"{n_rows:,} {why}" for why, n_rows in left_out.items() if n_rows)
+    accuracy = comparison.champion_accuracy + comparison.difference / 100
+    rows = [
+        ["accuracy", f"{accuracy:.2%}", f"{comparison.champion_accuracy:.2%}"],
+        ["right where the other is wrong", f"{comparison.fixed:,}", f"{comparison.made:,}"],
+    ]
+    return (
+        f"Compared on {count(comparison.n_rows, 'test row')}{f' (left out: {note})' if note else ''}. "
+        f"Training rows that are new to the champion: {comparison.new_rows:,}.\n\n"
+        f"{table(['', 'candidate', f'version {decision.champion}, the champion'], rows)}\n\n"
+        f"{table(['evidence', ''], _evidence(decision, comparison).items())}"
+    )
+
+
+def _evidence(decision: Decision, comparison: Comparison) -> dict[str, object]:
     best = f" over version {comparison.best}" if comparison.best != decision.champion else ""
     return {
-        "compared test rows": f"{comparison.n_rows:,}" + (f" (left out: {note})" if note else ""),
-        "new training rows": f"{comparison.new_rows:,}",
-        "accuracy": f"{decision.accuracy:.2%}",
-        f"accuracy of version {decision.champion}, the champion": f"{comparison.champion_accuracy:.2%}",
-        "mistakes fixed": f"{comparison.fixed:,}",
-        "mistakes newly made": f"{comparison.made:,}",
         "difference, percentage points": f"{comparison.difference:+.2f}",
-        "with shifted images: gain, percentage points": f"{comparison.gain:+.2f}",
-        "p-value for better, which decides": f"{comparison.p_value:.3g}",
+        "the same with shifted images, the gain": f"{comparison.gain:+.2f}",
+        "its p-value for better, which decides": f"{comparison.p_value:.3g}",
         "p-value that is needed": f"{comparison.p_threshold:.3g}",
         "refused candidates that it depends on": comparison.refused_before,
         f"lower bound of the gain{best}": f"{comparison.lower:+.2f}",
         "allowed loss": f"{comparison.margin:.2f}",
-        "without shifted images, McNemar's exact test: p-value for better": f"{comparison.p_better:.3g}",
+        "McNemar's exact test, without shifted images: p-value for better": f"{comparison.p_better:.3g}",
         "p-value for worse": f"{comparison.p_worse:.3g}",
         **{name: f"{value:.4g}" for name, value in decision.measurements.items() if name != "accuracy"},
     }

@@ -169,7 +169,8 @@ def test_the_decision_comes_before_the_details(run):
     text = training_report.training_report(run, 4, markdown.as_links)
     assert "**Promoted to champion**: it fixes 30 mistakes of version 3 and makes 9 new ones." in text
     assert text.index("## Decision") < text.index("## Confusion matrix")
-    assert "| compared test rows | 9,950 (left out: 40 repeated, 10 trained on) |" in text
+    assert "Compared on 9,950 test rows (left out: 40 repeated, 10 trained on). Training rows that are new" in text
+    assert "| right where the other is wrong | 30 | 9 |" in text
     assert "| lower bound of the gain over version 2 | +0.08 |" in text
     assert "| a new metric | 0.42 |" in text
     refused = dataclasses.replace(
