@@ -13,7 +13,7 @@ from schemas.slices import CorruptedAnswers, Division, SliceMetrics
 from schemas.validation import Part, Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from uuid import UUID
 
@@ -150,6 +150,12 @@ def rows_text(n_rows: int, n_folds: int) -> str:
     return count(n_rows, "test digit")
 
 
+def interval_text(interval: Sequence[float]) -> str:
+    """Format an interval of accuracies: `97.24% to 97.84%`."""
+    low, high = interval
+    return f"{low:.2%} to {high:.2%}"
+
+
 @dataclass(frozen=True)
 class ScoredPredictions:
     """Metrics over rows whose label is known. `confusion_matrix` is 10 × 10, rows true, columns predicted."""
@@ -265,9 +271,8 @@ class PublishedVersion:
 
     @property
     def metrics_message(self) -> str:
-        low, high = self.interval
         return (
-            f"version {self.version}: accuracy {self.accuracy:.2%} ({low:.2%} to {high:.2%}), "
+            f"version {self.version}: accuracy {self.accuracy:.2%} ({interval_text(self.interval)}), "
             f"{count(self.errors, 'mistake')} in {rows_text(self.n_rows, self.n_folds)}"
         )
 

@@ -7,7 +7,7 @@ import dataclasses
 from prefect import task
 from prefect.logging import get_run_logger
 
-from schemas.results import Dataset, Evaluation, TrainingResult
+from schemas.results import Dataset, Evaluation, TrainingResult, interval_text
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
@@ -18,7 +18,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
     """Return the network's metrics on the dataset's test images, or those of cross-validation."""
     from tasks.inference.predictor import predict_in_pieces, predictor
     from tasks.scoring import metrics, slices
-    from tasks.scoring.robustness import answer_corrupted
+    from tasks.scoring.corruptions import answer_corrupted
 
     threshold = metrics.abstention_threshold(trained.held_out_probabilities, trained.held_out_labels)
     predict, held_out = predictor(trained.network), trained.held_out_probabilities
@@ -32,8 +32,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
         slices=slices.metrics(divisions, evaluation.right),
         robustness=None if dataset.n_folds else answer_corrupted([predict], dataset.test)[0],
     )
-    low, high = evaluation.interval
-    interval = f"95 % interval {low:.2%} to {high:.2%}"
+    interval = f"95 % interval {interval_text(evaluation.interval)}"
     get_run_logger().info(
         "test accuracy %.2f%% (%s), %s mistakes", 100 * evaluation.accuracy, interval, evaluation.errors
     )

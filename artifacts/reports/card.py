@@ -17,7 +17,7 @@ from artifacts.reports.markdown import code, inert, table
 from artifacts.store import version_files
 from schemas.abstention import level_text
 from schemas.counts import count
-from schemas.results import Evaluation, TrainingResult, rows_text
+from schemas.results import Evaluation, TrainingResult, interval_text, rows_text
 from schemas.review import summarize
 from schemas.run import Run
 
@@ -108,10 +108,9 @@ def card_markdown(card: dict[str, Any]) -> str:
 def _metrics_text(card: dict[str, Any]) -> str:
     metrics, data = card["figures"], card["data"]
     rows = rows_text(data["rows"]["test"], data.get("folds", 0))
-    low, high = metrics["interval"]
     recall = [["recall", *(f"{recall:.2%}" for recall in metrics["recall"].values())]]
     return (
-        f"{metrics['accuracy']:.2%} of {rows} (95 % interval {low:.2%} to {high:.2%}), "
+        f"{metrics['accuracy']:.2%} of {rows} (95 % interval {interval_text(metrics['interval'])}), "
         f"{count(metrics['errors'], 'mistake')}; log loss {metrics['log_loss']:.4f}, calibration error "
         f"{metrics['calibration_error']:.4f}.\n\n"
         f"{table(['digit', *metrics['recall']], recall)}\n\n{_abstention_text(card['abstention'])}"

@@ -13,7 +13,7 @@ from schemas.abstention import level_text
 from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.prediction import FILE_FAULTS, Example, Prediction
-from schemas.results import ScoredPredictions
+from schemas.results import ScoredPredictions, interval_text
 from schemas.row_checks import ROW_CHECKS
 from schemas.text import printable
 
@@ -66,10 +66,9 @@ def _headline(prediction: Prediction) -> str:
 
 
 def _score(score: ScoredPredictions) -> str:
-    low, high = score.interval
     text = (
-        f"accuracy {score.accuracy:.2%} of {count(score.n_rows, 'image')} with a label ({low:.2%} to {high:.2%}), "
-        f"{count(score.errors, 'mistake')}"
+        f"accuracy {score.accuracy:.2%} of {count(score.n_rows, 'image')} with a label "
+        f"({interval_text(score.interval)}), {count(score.errors, 'mistake')}"
     )
     accepted = score.abstention
     if accepted.accuracy is None:

@@ -15,7 +15,7 @@ from artifacts.reports import markdown, plots, validation_report
 from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.counts import count
 from schemas.gate import Comparison, Decision
-from schemas.results import Dataset, Evaluation, TrainingResult
+from schemas.results import Dataset, Evaluation, TrainingResult, interval_text
 from schemas.run import WATTS_PER_CORE, Run
 
 ORIGINAL_ACCURACY = 0.9756
@@ -52,7 +52,6 @@ def class_table(metrics: Mapping[str, Any]) -> list[dict[str, str | int]]:
 
 
 def _headline(evaluation: Evaluation, version: int) -> str:
-    low, high = evaluation.interval
     points = 100 * (evaluation.accuracy - ORIGINAL_ACCURACY)
     folds = (
         f" These are results of {evaluation.n_folds}-fold cross-validation: the rows are too few for a test part, so "
@@ -60,7 +59,7 @@ def _headline(evaluation: Evaluation, version: int) -> str:
     )
     return (
         f"# Version {version}: {evaluation.accuracy:.2%} of {evaluation.rows_text}\n\n"
-        f"**Accuracy {evaluation.accuracy:.2%}**, 95 % interval {low:.2%} to {high:.2%} (Wilson), "
+        f"**Accuracy {evaluation.accuracy:.2%}**, 95 % interval {interval_text(evaluation.interval)} (Wilson), "
         f"{count(evaluation.errors, 'mistake')}. That is {abs(points):.2f} percentage points "
         f"{'better' if points >= 0 else 'worse'} than the original project, {ORIGINAL_ACCURACY:.2%}.\n\n"
         f"Log loss {evaluation.log_loss:.4f}, expected calibration error {evaluation.calibration_error:.4f}."
@@ -123,9 +122,8 @@ def _slices(run: Run, _address: Address) -> str:
     tests = {(test.division, test.slice): test for test in comparison.slices} if comparison else {}
     rows = []
     for metrics in run.evaluation.slices:
-        low, high = metrics.interval
         row = [f"{metrics.division}: {metrics.slice}", f"{metrics.n_rows:,}", f"{metrics.accuracy:.2%}"]
-        row.append(f"{low:.2%} to {high:.2%}")
+        row.append(interval_text(metrics.interval))
         if test := tests.get((metrics.division, metrics.slice)):
             row += [f"{test.fixed:,}", f"{test.made:,}", f"{test.p_value:.2g}"]
         elif tests:

@@ -25,7 +25,7 @@ def answer(
     """Return the candidate, the champion and the best champion so far with their answers; None if there is none."""
     from tasks.inference.answers import right_answers
     from tasks.inference.predictor import predict_in_pieces, predictor
-    from tasks.scoring.robustness import answer_corrupted
+    from tasks.scoring.corruptions import answer_corrupted
 
     measurements = gate.measure(trained, evaluation, dataset.test)
     if state.champion is None:

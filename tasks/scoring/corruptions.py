@@ -8,18 +8,26 @@ returns images of that shape, whose values are clipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from schemas.digits import PIXEL_COUNT, SIDE
+from schemas.images import Images
+from schemas.slices import CorruptedAnswers
+
+if TYPE_CHECKING:
+    from tasks.inference.predictor import Predict
 
 Floats = NDArray[np.floating]
 Corruption = Callable[[Floats, np.random.Generator], Floats]
 CORRUPTIONS: dict[str, Corruption] = {}
 CENTRE = (SIDE - 1) / 2
+MAX_CORRUPTED_ROWS = 1000
+"""Test rows, evenly spread, that are corrupted: an accuracy of 90 % then has a standard error of one point."""
 
 
 def corruption(function: Corruption) -> Corruption:
@@ -33,6 +41,18 @@ def corrupt(pixels: NDArray[np.uint8], name: str, seed: int = 0) -> NDArray[np.u
     images = pixels.reshape(-1, SIDE, SIDE) / np.float32(255)
     corrupted = CORRUPTIONS[name](images, np.random.default_rng([seed, *name.encode()]))
     return np.rint(np.clip(corrupted, 0, 1) * 255).astype(np.uint8).reshape(-1, PIXEL_COUNT)
+
+
+def answer_corrupted(predictors: Sequence[Predict], images: Images) -> list[CorruptedAnswers]:
+    """Let each network answer corrupted images; the corrupted images are the same for all of them, and in every run."""
+    rows = np.arange(0, len(images), -(-len(images) // MAX_CORRUPTED_ROWS))
+    pixels, labels, names = images.read(rows), images.labels[rows], tuple(CORRUPTIONS)
+    right = np.empty((len(predictors), len(names), len(rows)), bool)
+    for number, name in enumerate(names):
+        corrupted = corrupt(pixels, name)
+        for network, predict in enumerate(predictors):
+            right[network, number] = predict(corrupted).argmax(axis=1) == labels
+    return [CorruptedAnswers(names, rows, each) for each in right]
 
 
 @corruption
