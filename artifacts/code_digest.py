@@ -35,7 +35,7 @@ def covered_modules(*modules: str) -> dict[str, ast.Module]:
         name = pending.pop()
         if name not in trees and (path := _path(name)):
             trees[name] = _parse(path.read_text(encoding="utf-8"))
-            pending += _imported(trees[name])
+            pending += _imported_names(trees[name])
     return trees
 
 
@@ -53,7 +53,7 @@ def _path(module: str) -> Path | None:
     return next((file for file in (path.with_suffix(".py"), path / "__init__.py") if file.is_file()), None)
 
 
-def _imported(tree: ast.Module) -> Iterator[str]:
+def _imported_names(tree: ast.Module) -> Iterator[str]:
     """Yield the names that a module imports, inside functions, too; some are functions and classes."""
     for node in _nodes_that_run(tree):
         if isinstance(node, ast.Import):

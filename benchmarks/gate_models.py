@@ -103,7 +103,7 @@ class Registry:
             best=best,
             refused_before=self.state.refusals,
         )
-        self.state = self.state.with_decision(number, decision.to_dict()).changed(last_version=number)
+        self.state = self.state.with_decision(number, decision.to_dict()).with_fields(last_version=number)
         kept = (self.state.champion, self.state.best_champion)
         self.models = {version: right for version, right in (self.models | {number: model}).items() if version in kept}
         return decision

@@ -246,7 +246,7 @@ def creep(setting: Setting) -> str:
                 if registry.submit(world.model(FAST, WORSE, share), new_rows=1).promoted:
                     loss, count = loss + 0.05, count + 1
                 if not is_anchored:
-                    registry.state = registry.state.changed(best_champion=registry.state.champion)
+                    registry.state = registry.state.with_fields(best_champion=registry.state.champion)
             (lost if is_anchored else unanchored).append(loss)
             promotions += [count] if is_anchored else []
     return (

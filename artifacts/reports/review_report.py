@@ -26,7 +26,7 @@ def review_report(review: Review, address: Address) -> str:
     )
 
 
-def _waiting(review: Review, _address: Address) -> str:
+def _reasons(review: Review, _address: Address) -> str:
     rows = [[reason, text, f"{review.n_reasons[reason]:,}"] for reason, text in REASONS.items()]
     location = f"The first {len(review.entries):,} are in {code(review.folder)}. " if review.n_waiting else ""
     return (
@@ -59,7 +59,7 @@ def _sheet(review: Review) -> Figure | None:
 
 
 SECTIONS = (
-    Section("By reason", _waiting),
+    Section("By reason", _reasons),
     Section("The first images", _first, {"review": _sheet}),
     Section("Corrections so far", _corrections),
 )

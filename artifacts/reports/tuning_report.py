@@ -81,7 +81,7 @@ def _importance(tuning: Tuning, address: Address) -> str:
 
 
 def _coordinates(tuning: Tuning, address: Address) -> str:
-    if not _complete(tuning) or not _tuned(tuning):
+    if not _complete(tuning) or not _tuned_fields(tuning):
         return ""
     return f"A line for each complete trial.\n\n![Values and accuracy of the trials]({address('tuning_coordinates')})"
 
@@ -122,7 +122,7 @@ def importance_plot(tuning: Tuning) -> Figure | None:
 
 def coordinates_plot(tuning: Tuning) -> Figure | None:
     """Draw each complete trial as a line over its values, each on a scale of its own, coloured by accuracy."""
-    complete, names = _complete(tuning), _tuned(tuning)
+    complete, names = _complete(tuning), _tuned_fields(tuning)
     if not complete or not names:
         return None
     figure = Figure(figsize=(11, 4), layout="constrained")
@@ -144,7 +144,7 @@ def _complete(tuning: Tuning) -> Sequence[Trial]:
     return [trial for trial in tuning.trials if trial.accuracy is not None]
 
 
-def _tuned(tuning: Tuning) -> list[str]:
+def _tuned_fields(tuning: Tuning) -> list[str]:
     """Return the fields whose values differ between trials."""
     fields = list(Recipe.model_fields)
     return [name for name in fields if len({getattr(trial.recipe, name) for trial in tuning.trials}) > 1]

@@ -35,7 +35,7 @@ class History:
         while (later := self.read(number + 1)) is not None:
             number, event = number + 1, later or event
         state = State.model_validate(event["state"]) if event else State()
-        return state.changed(event=number), event
+        return state.with_fields(event=number), event
 
     def _start(self) -> tuple[int, Event]:
         """Return an intact event that isn't far from the newest one, and its number."""

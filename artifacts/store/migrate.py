@@ -71,13 +71,13 @@ def _write_history(root: Storage, versions: Storage) -> list[str]:
     history = History(root.child(layout.HISTORY))
     for number, event in enumerate(events, 1):
         if event["event"] in store.PROMOTION_EVENTS:
-            state = state.changed(champion=event["version"], previous_champion=event.get("over"), refusals=0)
+            state = state.with_fields(champion=event["version"], previous_champion=event.get("over"), refusals=0)
         elif event.get("champion") == state.champion:
-            state = state.changed(refusals=state.refusals + 1)
-        state = state.changed(event=number)
+            state = state.with_fields(refusals=state.refusals + 1)
+        state = state.with_fields(event=number)
         history.replace(event, state)
     migration = new_event("migration", state.champion, "migrate", "migrated from layout 1")
-    history.replace(migration, state.changed(event=len(events) + 1))
+    history.replace(migration, state.with_fields(event=len(events) + 1))
     return damage
 
 

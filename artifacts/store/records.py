@@ -37,20 +37,20 @@ class State(Record):
     oldest_kept: int = 0
     best_champion: int | None = None
 
-    def changed(self, **fields: int | None) -> State:
+    def with_fields(self, **fields: int | None) -> State:
         return self.model_copy(update=fields)
 
     def with_champion(self, version: int) -> State:
         """Return the state with a version as the champion, promoted by hand."""
-        return self.changed(champion=version, previous_champion=self.champion, best_champion=version)
+        return self.with_fields(champion=version, previous_champion=self.champion, best_champion=version)
 
     def with_decision(self, version: int, decision: Mapping[str, Any]) -> State:
         """Return the state with the gate's decision on a version."""
         if not decision["promoted"]:
-            return self.changed(refusals=self.refusals + decision["counts"])
+            return self.with_fields(refusals=self.refusals + decision["counts"])
         best = version if decision["is_proven"] or decision["forced"] else self.best_champion or self.champion
         refusals = 0 if decision["is_proven"] else self.refusals
-        return self.with_champion(version).changed(best_champion=best, refusals=refusals)
+        return self.with_champion(version).with_fields(best_champion=best, refusals=refusals)
 
     def is_kept(self, version: int) -> bool:
         """Return whether a version is kept, and so may be promoted."""

@@ -52,8 +52,8 @@ def complete(store: Store, files: Sequence[InboxFile]) -> tuple[InboxFile, ...]:
     queue = read(store).sort_values("part", kind="stable")  # as a row of the data, if it was predicted, too
     known: dict[str, Any] = {row["item"]: row for row in queue[["item", "pixels", "part"]].to_dict("records")}
 
-    def completed(file: InboxFile) -> InboxFile:
+    def complete_file(file: InboxFile) -> InboxFile:
         corrections = tuple(dataclasses.replace(one, **known.get(one.item, {})) for one in file.corrections)
         return dataclasses.replace(file, corrections=corrections)
 
-    return tuple(map(completed, files))
+    return tuple(map(complete_file, files))

@@ -208,7 +208,7 @@ class Store:
             return False
         self._versions.add_folder(folder, str(number))
         newest = [*self.versions(), number][-keep:]
-        after = state.with_decision(number, decision).changed(
+        after = state.with_decision(number, decision).with_fields(
             last_version=number, oldest_kept=max(state.oldest_kept, newest[0])
         )
         details = {"promoted": decision["promoted"], "accuracy": decision["accuracy"], "card": card}
@@ -254,7 +254,7 @@ class Store:
         """Create the event that follows a state; return False if it exists already."""
         self._write_newest_card()
         content = new_event(event, version, run, reason, store=self.id, **details)
-        return self._history.append(content, state.changed(event=state.event + 1))
+        return self._history.append(content, state.with_fields(event=state.event + 1))
 
     def _write_newest_card(self) -> None:
         """Write the card of the version that the newest event published, unless it exists."""
