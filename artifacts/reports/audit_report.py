@@ -34,7 +34,7 @@ def _headline(audit: Audit) -> str:
     rows = []
     for part, n_rows in audit.n_rows.items():
         confident = errors.loc[errors["part"] == part, "confident"]
-        rows.append([part, f"{n_rows:,}", f"{len(confident):,}", f"{confident.sum():,}"])
+        rows.append([part, n_rows, len(confident), confident.sum()])
     return (
         f"# Labels of {inert(audit.name)}: {count(audit.n_confident, 'probable error')}\n\n"
         f"Each training row was predicted by a network ({audit.network}) that was trained on the other folds of "

@@ -74,7 +74,7 @@ def _recipe(card: dict[str, Any]) -> str:
 def history_report(history: Sequence[Event], address: markdown.Address) -> str:
     """Write the report with the plot and the last promotions and rollbacks, the newest first."""
     promotions = [event for event in reversed(history) if event["event"] in PROMOTION_EVENTS]
-    rows = [[_minute(event["time"]), event["version"], event["event"], event["reason"]] for event in promotions]
+    rows = [[_minute(event["time"]), str(event["version"]), event["event"], event["reason"]] for event in promotions]
     table = markdown.table(["time, UTC", "version", "what", "why"], rows[:MAX_ROWS], left=4) if rows else "None so far."
     return (
         f"# Accuracy over versions\n\n![Accuracy of each version, champions marked]({address(HISTORY)})\n\n"

@@ -6,6 +6,7 @@ import base64
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, zip_longest
+from numbers import Integral
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -101,10 +102,14 @@ def embed_pictures(path: Path) -> str:
 def table(header: Sequence[object], rows: Iterable[Sequence[object]], left: int = 1) -> str:
     """Format a markdown table; the first `left` columns are left-aligned, the others right-aligned.
 
-    Cells are made inert unless they are `Markdown`.
+    Whole numbers get separators of thousands; other cells are made inert unless they are `Markdown`.
     """
     lines = [header, [*[":--"] * left, *["--:"] * (len(header) - left)], *rows]
-    return "\n".join(f"| {' | '.join(map(inert, line))} |" for line in lines)
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:,}" if isinstance(value, Integral) else inert(value)
 
 
 def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
@@ -121,7 +126,7 @@ def confusion_matrix(matrix: NDArray[np.int64], address: Address) -> str:
 
 def recipe(name: str, fields: Mapping[str, Any]) -> str:
     """Format a recipe as a table, with the name of the preset or file that it is based on."""
-    rows = [[field.replace("_", " "), value] for field, value in fields.items()]
+    rows = [[field.replace("_", " "), str(value)] for field, value in fields.items()]
     return f"Based on the recipe {code(name)}.\n\n{table(['field', 'value'], rows)}"
 
 

@@ -79,17 +79,17 @@ def _score(score: ScoredPredictions) -> str:
 def _digits(prediction: Prediction, _address: Address) -> str:
     total = max(prediction.n_predicted, 1)
     rows = [
-        [bold(label), f"{count:,}", f"{count / total:.1%}", f"{prediction.abstained[label]:,}"]
+        [bold(label), count, f"{count / total:.1%}", prediction.abstained[label]]
         for label, count in zip(CLASSES, prediction.labels, strict=True)
     ]
-    rows.append(["all", f"{prediction.n_predicted:,}", "", f"{prediction.abstained.sum():,}"])
+    rows.append(["all", prediction.n_predicted, "", prediction.abstained.sum()])
     return table(["digit", "images", "share", "abstained"], rows)
 
 
 def _invalid(prediction: Prediction, _address: Address) -> str:
     if not prediction.invalid:
         return ""
-    rows = [[reason, _meaning(reason), f"{count:,}"] for reason, count in prediction.invalid.items()]
+    rows = [[reason, _meaning(reason), count] for reason, count in prediction.invalid.items()]
     return table(["failed check", "meaning", "images"], rows, left=2)
 
 

@@ -27,7 +27,7 @@ def review_report(review: Review, address: Address) -> str:
 
 
 def _reasons(review: Review, _address: Address) -> str:
-    rows = [[reason, text, f"{review.n_reasons[reason]:,}"] for reason, text in REASONS.items()]
+    rows = [[reason, text, review.n_reasons[reason]] for reason, text in REASONS.items()]
     location = f"The first {len(review.entries):,} are in {code(review.folder)}. " if review.n_waiting else ""
     return (
         f"{table(['reason', 'meaning', 'images'], rows, left=2)}\n\n"

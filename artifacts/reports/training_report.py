@@ -81,9 +81,9 @@ def _comparison(decision: Decision, comparison: Comparison) -> str:
     left_out = {"repeated": comparison.n_repeated, "trained on": comparison.n_trained_on}
     note = ", ".join(f"{n_rows:,} {why}" for why, n_rows in left_out.items() if n_rows)
     accuracy = comparison.champion_accuracy + comparison.difference / 100
-    rows = [
+    rows: list[list[object]] = [
         ["accuracy", f"{accuracy:.2%}", f"{comparison.champion_accuracy:.2%}"],
-        ["right where the other is wrong", f"{comparison.fixed:,}", f"{comparison.made:,}"],
+        ["right where the other is wrong", comparison.fixed, comparison.made],
     ]
     return (
         f"Compared on {count(comparison.n_rows, 'test row')}{f' (left out: {note})' if note else ''}. "
@@ -111,7 +111,7 @@ def _evidence(decision: Decision, comparison: Comparison) -> dict[str, object]:
 
 def _classes(run: Run, _address: Address) -> str:
     rows = (
-        [bold(m.label), f"{m.precision:.2%}", f"{m.recall:.2%}", f"{m.f1:.2%}", f"{m.support:,}"]
+        [bold(m.label), f"{m.precision:.2%}", f"{m.recall:.2%}", f"{m.f1:.2%}", m.support]
         for m in run.evaluation.classes
     )
     return table(["digit", "precision", "recall", "F1", "images"], rows)
@@ -122,10 +122,10 @@ def _slices(run: Run, _address: Address) -> str:
     tests = {(test.division, test.slice): test for test in comparison.slices} if comparison else {}
     rows = []
     for metrics in run.evaluation.slices:
-        row = [f"{metrics.division}: {metrics.slice}", f"{metrics.n_rows:,}", f"{metrics.accuracy:.2%}"]
+        row = [f"{metrics.division}: {metrics.slice}", metrics.n_rows, f"{metrics.accuracy:.2%}"]
         row.append(interval_text(metrics.interval))
         if test := tests.get((metrics.division, metrics.slice)):
-            row += [f"{test.fixed:,}", f"{test.made:,}", f"{test.p_value:.2g}"]
+            row += [test.fixed, test.made, f"{test.p_value:.2g}"]
         elif tests:
             row += ["", "", "too few rows"]
         rows.append(row)
@@ -174,11 +174,11 @@ def _label_errors(run: Run, _address: Address) -> str:
     if not audited:
         return ""
     rows = [
-        [f"without {rest.n_left_out:,} {rest.left_out}", f"{rest.n_rows:,}", f"{rest.errors:,}", f"{rest.accuracy:.2%}"]
+        [f"without {rest.n_left_out:,} {rest.left_out}", rest.n_rows, rest.errors, f"{rest.accuracy:.2%}"]
         for rest in audited
     ]
     evaluation = run.evaluation
-    rows.insert(0, ["all", f"{evaluation.n_rows:,}", f"{evaluation.errors:,}", f"{evaluation.accuracy:.2%}"])
+    rows.insert(0, ["all", evaluation.n_rows, evaluation.errors, f"{evaluation.accuracy:.2%}"])
     return (
         "An audit of this data doubts the labels of some test rows. Digits that are hard to read are among them, so "
         "that the accuracy without them is too high.\n\n"
@@ -189,9 +189,9 @@ def _label_errors(run: Run, _address: Address) -> str:
 def _data(run: Run, address: Address) -> str:
     rows = (
         ["name", run.dataset.validation.name],
-        ["training rows", f"{run.training_result.training_rows:,}"],
-        ["held-out rows", f"{run.training_result.validation_rows:,}"],
-        ["test rows", f"{run.evaluation.n_rows:,}"],
+        ["training rows", run.training_result.training_rows],
+        ["held-out rows", run.training_result.validation_rows],
+        ["test rows", run.evaluation.n_rows],
         ["fingerprint", code(run.dataset.fingerprint[:16])],
     )
     validation = markdown.render(validation_report.SECTIONS, run.dataset.validation, address, None, level=3)

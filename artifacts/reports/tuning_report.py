@@ -42,7 +42,7 @@ def _outcome(tuning: Tuning, _address: Address) -> str:
 def _recipe(tuning: Tuning, _address: Address) -> str:
     best = tuning.winner or (tuning.confirmed[1][0] if len(tuning.confirmed) > 1 else tuning.start)
     pairs = ((name, getattr(tuning.start, name), getattr(best, name)) for name in Recipe.model_fields)
-    rows = [[name.replace("_", " "), old, new] for name, old, new in pairs if old != new]
+    rows = [[name.replace("_", " "), str(old), str(new)] for name, old, new in pairs if old != new]
     return table(["field", "starting recipe", "best recipe"], rows)
 
 

@@ -25,12 +25,12 @@ def validation_report(validation: Validation, address: Address, quarantine_uri: 
 
 
 def _rows(validation: Validation, *_: object) -> str:
-    rows = [
-        [part, f"{n_rows:,}", f"{validation.n_quarantined[part]:,}", f"{validation.n_valid.get(part, 0):,}"]
+    rows: list[list[object]] = [
+        [part, n_rows, validation.n_quarantined[part], validation.n_valid.get(part, 0)]
         for part, n_rows in validation.n_input.items()
     ]
     if "test" not in validation.n_input and "test" in validation.n_valid:
-        rows.append(["test, split off", "", "", f"{validation.n_valid['test']:,}"])
+        rows.append(["test, split off", "", "", validation.n_valid["test"]])
     return table(["part", "input rows", "quarantined", "valid"], rows)
 
 
@@ -38,7 +38,7 @@ def _quarantine(validation: Validation, address: Address, quarantine_uri: str | 
     if validation.quarantined.empty:
         return ""
     rows = [
-        [reason, ROW_CHECKS[reason].reason, *(f"{counts[part]:,}" for part in validation.n_input)]
+        [reason, ROW_CHECKS[reason].reason, *(counts[part] for part in validation.n_input)]
         for reason, counts in validation.reasons.items()
     ]
     texts = [table(["check", "reason", *validation.n_input], rows, left=2)]
@@ -65,7 +65,7 @@ def _label_agreement(validation: Validation, *_: object) -> str:
     if not agreement:
         return ""
     rows = [
-        [name, f"{a.n_rows:,}", f"{a.reference:.1%}", "" if a.champion is None else f"{a.champion:.1%}"]
+        [name, a.n_rows, f"{a.reference:.1%}", "" if a.champion is None else f"{a.champion:.1%}"]
         for name, a in agreement.items()
     ]
     return (
