@@ -1,6 +1,7 @@
 """House rules on size and names."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 from samples import ROOT
@@ -27,6 +28,12 @@ def test_no_file_is_longer_than_350_lines():
     files = (*PRODUCT, *TESTS)
     lines = {str(path.relative_to(ROOT)): len(path.read_text("utf-8").splitlines()) for path in files}
     assert {name: n_lines for name, n_lines in lines.items() if n_lines > MAX_FILE_LINES} == {}
+
+
+def test_every_package_is_installed():
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
+    folders = [path.parent.relative_to(ROOT) for path in PRODUCT if path.name == "__init__.py"]
+    assert listed == sorted(".".join(folder.parts) for folder in folders)
 
 
 def test_no_product_function_is_longer_than_50_lines():
