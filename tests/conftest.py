@@ -171,7 +171,7 @@ def bucket(object_store: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> str
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --no-skips, for CI, and --fuzz."""
-    parser.addoption("--fuzz", type=int, default=60, help="number of damaged files per format (default 60)")
+    parser.addoption("--fuzz", type=int, default=20, help="number of damaged files per format (default 20)")
     parser.addoption("--no-skips", action="store_true", help="fail when a test was skipped")
 
 

@@ -20,7 +20,7 @@ def dataset(tiny_npz):
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory, dataset):
-    """Return a store whose version is exported in all formats, and the exports."""
+    """Return a store whose version is exported in two formats, and the exports; the flows' tests export the others."""
     import keras
 
     from tasks.inference.model import save_network
@@ -37,17 +37,17 @@ def exported(tmp_path_factory, dataset):
     store.verified_dir = store.local_dir  # its checksum is that of the model before
     card = store.card(1) | {"weights_digest": "w", "data": {"fingerprint": "f"}}
     store.card = lambda _version: card
-    return store, exporter.export(store, 1, get_args(ExportFormat), dataset)
+    return store, exporter.export(store, 1, ("litert-int8", "onnx"), dataset)
 
 
 def test_every_export_agrees_on_all_test_rows_and_is_added_to_the_store(exported):
     store, exports = exported
-    assert [each.fault for each in exports] == [""] * 4
+    assert [each.fault for each in exports] == [""] * 2
     agreements = {each.format: each.record["agreement"] for each in exports}
     assert all(each["n_rows"] == 200 and not each["different_labels"] for each in agreements.values())
     assert {each["accuracy"] for each in agreements.values()} == {1.0}
     assert agreements["litert-int8"]["max_difference"] > MAX_DIFFERENCE  # it is int8
-    assert store.exports.names(1) == sorted(agreements) == ["litert", "litert-int8", "onnx", "savedmodel"]
+    assert store.exports.names(1) == sorted(agreements) == ["litert-int8", "onnx"]
 
 
 @pytest.mark.parametrize(

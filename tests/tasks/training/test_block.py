@@ -49,10 +49,10 @@ def rows_used(rows: int, batch_size: int, seed: tuple[int, int]) -> list[int]:
     return list(ROWS)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 @given(
     rows=st.integers(1, 700),
-    batch_size=st.sampled_from([1, 2, 7, 32, 64, 100, 512, 1000]),
+    batch_size=st.sampled_from([1, 7, 64, 1000]),
     seed=st.tuples(st.integers(0, 2**31 - 1), st.integers(0, 10_000)),
 )
 def test_every_row_of_a_block_is_used_exactly_once(rows, batch_size, seed):

@@ -57,3 +57,23 @@ def test_polling_skips_a_damaged_checkpoint_and_leaves_it(storage, tmp_path):
     seen, saved = checkpoints.poll_newest(storage)
     assert (seen, saved.progress.n_blocks) == (older.name, 1)
     assert newest.exists()
+
+
+def flip_a_bit(content):
+    content[len(content) // 2] ^= 1
+    return content
+
+
+@pytest.mark.parametrize(
+    "damage", [flip_a_bit, lambda content: content[:-7], lambda _: b""], ids=["bit flipped", "cut", "empty"]
+)
+def test_damaged_checkpoints_are_logged_and_removed(storage, tmp_path, damage):
+    for block in (1, 2):
+        checkpoints.save(storage, state(block))
+    messages, (older, newest) = [], sorted(tmp_path.iterdir())
+    newest.write_bytes(damage(bytearray(newest.read_bytes())))
+    assert checkpoints.load_newest(storage, messages.append).progress.n_blocks == 1
+    older.write_bytes(damage(bytearray(older.read_bytes())))
+    assert checkpoints.load_newest(storage, messages.append) is None
+    assert messages == [f"the checkpoint {path} is damaged and was removed" for path in (newest, older)]
+    assert list(tmp_path.iterdir()) == []

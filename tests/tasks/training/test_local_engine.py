@@ -21,11 +21,9 @@ def change(recipe, **fields):
     return recipe.model_copy(update=fields)
 
 
-@pytest.mark.parametrize("network", ["mlp", "cnn"])
-def test_the_seed_decides_the_weights(train, recipe, tmp_path, network):
-    recipe = change(recipe, network=network, epochs=3)
-    first, again = (train(recipe, tmp_path / name) for name in "ab")
-    other = train(change(recipe, seed=1), tmp_path / "c")
+def test_the_seed_decides_the_weights(train, recipe, uninterrupted, tmp_path):
+    first, again = uninterrupted.result, train(recipe, tmp_path / "a")
+    other = train(change(recipe, seed=1), tmp_path / "b")
     assert first.digest == again.digest == weights_digest(again.network)
     assert other.digest != first.digest
     assert first.fingerprint == again.fingerprint != other.fingerprint
@@ -63,31 +61,13 @@ def test_a_resumed_training_ends_with_the_same_weights(  # noqa: PLR0913, fixtur
     assert [(r.loss, r.accuracy) for r in resumed.history] == [(r.loss, r.accuracy) for r in expected.history]
 
 
-def flip_a_bit(content):
-    content[len(content) // 2] ^= 1
-    return content
-
-
-@pytest.mark.parametrize(
-    "damage", [flip_a_bit, lambda content: content[:-7], lambda _: b""], ids=["bit flipped", "cut", "empty"]
-)
-def test_a_damaged_checkpoint_is_logged_and_the_previous_one_used(  # noqa: PLR0913, fixtures
-    train, log, recipe, uninterrupted, work, damage
-):
+def test_a_damaged_checkpoint_is_logged_and_the_previous_one_used(train, log, recipe, uninterrupted, work):
     newest = max(work.rglob("epoch-*.npz"))
-    newest.write_bytes(damage(bytearray(newest.read_bytes())))
+    newest.write_bytes(newest.read_bytes()[:-7])
     resumed = train(recipe, work)
     assert f"{newest} is damaged" in log.messages[0]
     assert log.epochs == [6]
     assert resumed.digest == uninterrupted.result.digest
-
-
-def test_training_starts_over_if_every_checkpoint_is_damaged(train, log, recipe, uninterrupted, work):
-    for path in work.rglob("epoch-*.npz"):
-        path.write_bytes(b"")
-    assert train(recipe, work).digest == uninterrupted.result.digest
-    assert log.epochs == [1, 2, 3, 4, 5, 6]
-    assert len(log.messages) == 2
 
 
 def test_checkpoints_of_another_recipe_are_not_used(train, log, recipe, work):

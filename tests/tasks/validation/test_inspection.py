@@ -67,7 +67,7 @@ WRONG = st.sampled_from(
 WRONG_LABELS = st.sampled_from([("label missing", np.nan)] + [("label unknown", v) for v in (-1, 10, 3.5, np.inf)])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(row=st.integers(0, 399), column=st.integers(1, 784), wrong=WRONG)
 def test_row_with_any_wrong_pixel_is_quarantined_unchanged(digits, row, column, wrong):
     reason, value = wrong
@@ -83,7 +83,7 @@ def test_row_with_any_wrong_pixel_is_quarantined_unchanged(digits, row, column, 
     assert sum(validation.n_valid.values()) == 399
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(row=st.integers(0, 399), wrong=WRONG_LABELS)
 def test_row_with_any_wrong_label_is_quarantined(digits, row, wrong):
     reason, value = wrong
