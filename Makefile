@@ -10,9 +10,9 @@ train: .venv/.installed
 # In two processes, each file in one of them, since the tests of a file share what takes long to start; ARGS="-n 0" for one.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
-# Without the tests that take minutes or need Chromium.
+# Without the tests that take more than a few seconds each, or need Chromium.
 test: .venv/.installed-dev
-	$(PYTEST) -m "not (browser or deployment or mnist or ray or registry)" $(ARGS)
+	$(PYTEST) -m "not (browser or deployment or mnist or ray or registry or slow)" $(ARGS)
 
 test-all: .venv/.installed-dev
 	$(PYTEST) $(ARGS)

@@ -58,6 +58,7 @@ def files(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.filterwarnings("ignore")  # MLflow's own
 def test_commands_of_how_to_pages_succeed(prefect_server, files, run_script, monkeypatch):

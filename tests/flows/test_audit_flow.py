@@ -27,6 +27,7 @@ def source(tmp_path):
     return tmp_path / "wrong.npz"
 
 
+@pytest.mark.slow
 def test_wrong_labels_are_listed_and_reported_with_the_accuracy(source, tmp_path):
     store = Store(tmp_path / "store")
     before = source.read_bytes()

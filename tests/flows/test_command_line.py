@@ -266,6 +266,7 @@ def test_garbage_collector_rests_while_a_script_imports_and_exits():
     assert ended.stdout.split() == ["False", "True", "True"]
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 def test_interrupted_trainings_exit_with_their_codes_and_resume(prefect_home, tiny_npz, tmp_path):
     command = [sys.executable, ROOT / "flows" / "train_flow.py", "--source", tiny_npz, "--store", tmp_path / "store"]

@@ -19,6 +19,7 @@ from tasks.exporting import exporter
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
 
+@pytest.mark.slow
 def test_an_unchanged_champion_is_exported_and_a_damaged_export_is_named(store_copy, tiny_npz, monkeypatch):
     store = Store(store_copy)
     arguments = {"store": store.uri, "recipe": "plain", "overrides": QUICK, "export": ("litert",)}

@@ -12,6 +12,7 @@ from artifacts.store.store import Store
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
 
+@pytest.mark.slow
 def test_all_flows_work_on_a_store_in_an_object_store(run_script, bucket, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))

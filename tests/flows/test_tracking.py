@@ -37,6 +37,7 @@ def labels_of(store, version, pixels):
     return loader.load_version(store.local_dir(version), version)(pixels.reshape(len(pixels), -1)).argmax(axis=1)
 
 
+@pytest.mark.slow
 @pytest.mark.prefect
 @pytest.mark.filterwarnings("ignore")  # MLflow's and Keras' own
 def test_mlflow_has_each_version_and_its_aliases_follow_the_store(store_copy, tracking, tiny_npz, monkeypatch):

@@ -215,6 +215,7 @@ def few_rows(tmp_path):
     return tmp_path / "few.npz"
 
 
+@pytest.mark.slow
 def test_few_rows_are_cross_validated_from_training_to_prediction(few_rows, tmp_path, monkeypatch):
     monkeypatch.setattr(inspection, "N_FOLDS", 2)  # each takes seconds
     overrides = QUICK.model_copy(update={"epochs": 8})

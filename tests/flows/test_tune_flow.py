@@ -11,6 +11,7 @@ pytestmark = pytest.mark.prefect
 SLOW_START = Overrides(epochs=2, batch_size=64, learning_rate=0.0004)
 
 
+@pytest.mark.slow
 def test_better_recipe_is_written_to_a_file_and_reported(prefect_server, tiny_npz, tmp_path):
     output, store = tmp_path / "tuned.toml", str(tmp_path / "store")
     arguments = {"store": store, "recipe": "plain", "overrides": SLOW_START, "output": output}
@@ -25,6 +26,7 @@ def test_better_recipe_is_written_to_a_file_and_reported(prefect_server, tiny_np
         assert part in report
 
 
+@pytest.mark.slow
 def test_search_that_finds_nothing_better_says_so_and_writes_nothing(prefect_server, tiny_npz, tmp_path):
     output = tmp_path / "tuned.toml"
     state = tune_flow(str(tiny_npz), store=str(tmp_path / "store"), trials=1, output=output, return_state=True)

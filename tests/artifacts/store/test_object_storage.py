@@ -203,6 +203,7 @@ def _publish_many(uri: str, queue: multiprocessing.Queue) -> None:
     queue.put([publish(store, promoted=True) for _ in range(2)])
 
 
+@pytest.mark.slow
 def test_processes_that_publish_to_a_bucket_lose_nothing(bucket):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

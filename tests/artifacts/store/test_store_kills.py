@@ -158,6 +158,7 @@ def _work(path: Path, queue: multiprocessing.Queue) -> None:
     queue.put(numbers)
 
 
+@pytest.mark.slow
 def test_eight_processes_that_publish_and_promote_lose_nothing(tmp_path):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()

@@ -40,6 +40,7 @@ def exported(tmp_path_factory, dataset):
     return store, exporter.export(store, 1, ("litert-int8", "onnx"), dataset)
 
 
+@pytest.mark.slow
 def test_every_export_agrees_on_all_test_rows_and_is_added_to_the_store(exported):
     store, exports = exported
     assert [each.fault for each in exports] == [""] * 2

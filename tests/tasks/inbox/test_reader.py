@@ -52,6 +52,7 @@ def child(tmp_path, monkeypatch):
     monkeypatch.setattr(reader, "CHILD", "hostile")
 
 
+@pytest.mark.slow
 def test_every_file_is_judged_apart(child, tmp_path):
     np.savez(tmp_path / "good.npz", x=draw_digits(9, 1)[0], y=draw_digits(9, 1)[1])
     faults = {}

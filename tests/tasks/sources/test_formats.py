@@ -106,6 +106,7 @@ def test_corrected_rows_of_the_quarantine_are_a_source(digits, tmp_path):
     assert load(source_files.csv(corrected, tmp_path)).train.equals(digits)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", source_files.ALL)
 def test_damaged_files_are_read_or_refused(name, digits, tmp_path, pytestconfig):
     """Bytes are changed, removed or doubled: readers return rows or raise InputError, nothing else."""

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 
+import pytest
 from samples import ROOT
 
 SCRIPT = """
@@ -41,6 +42,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_one_registered_function_adds_a_network(tiny_npz, tmp_path):
     # In a process of its own: the networks' names become part of the recipe's type when it is imported.
     command = [sys.executable, "-c", SCRIPT, tiny_npz, tmp_path]

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import pytest
 
 from tasks.training import cross_validation
 
@@ -15,6 +16,7 @@ def test_each_class_is_spread_evenly_over_the_folds():
     assert counts.max() <= 3
 
 
+@pytest.mark.slow
 def test_each_row_is_predicted_by_a_network_that_has_not_seen_it(train, tiny, recipe):
     recipe = recipe.model_copy(update={"validation_fraction": 0.0, "patience": 0, "epochs": 1})
     dataset = dataclasses.replace(tiny, train=tiny.train.take(np.arange(200)), n_folds=2)

@@ -4,6 +4,7 @@ import random
 import subprocess
 import sys
 
+import pytest
 from samples import ROOT
 
 from schemas.recipe import Overrides
@@ -35,6 +36,7 @@ def start(source, work):
     return subprocess.Popen([sys.executable, "-c", TRAINING, source, work], cwd=ROOT, stdout=subprocess.PIPE, text=True)
 
 
+@pytest.mark.slow
 def test_training_killed_at_random_ends_with_the_same_weights(train, tiny_npz, tmp_path):
     chance = random.Random(20)  # noqa: S311, not a secret
     printed = ""

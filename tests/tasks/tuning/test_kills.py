@@ -57,6 +57,7 @@ def starts_of(folder):
     return (folder / "starts").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_killed_study_ends_as_if_undisturbed(tmp_path, tiny, start, processes):
     dice, n_kills = random.Random(3), 0  # noqa: S311, no secret
     dataset = dataclasses.replace(tiny, read_items=None)  # as the workers get it
