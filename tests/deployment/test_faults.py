@@ -3,22 +3,15 @@
 Server and worker are started apart from each other, as in production, so that each can be killed and restarted.
 """
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
-import httpx
-import psutil
 import pytest
-import up
-from samples import ROOT, clean_environment
+from deployed import Deployed
 from serving import (
-    api_client,
     deployment,
     descendants,
     enable_predict_trigger,
-    free_port,
     kill,
     run,
     set_predict_output,
@@ -30,102 +23,13 @@ from artifacts.store.store import Store
 
 pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 
-PREFECT = Path(sys.executable).with_name("prefect")
-TIMEOUT_SECONDS = 200
 CANCEL_SECONDS = 60
 OUTAGE_SECONDS = 30
+PATIENCE_SECONDS = 50
+"""After the last heartbeat, which are 30 seconds apart; automations.yaml has 90."""
 N_SIMULTANEOUS = 2
 DEADLINE_SECONDS = 10
 """The shortest that Prefect takes."""
-
-
-class Deployed:
-    """A server with its deployments, and a worker."""
-
-    def __init__(self, home):
-        self.home = home
-        self.url = f"http://127.0.0.1:{free_port()}/api"
-        intervals = {
-            "PREFECT_SERVER_DEPLOYMENTS_CONCURRENCY_SLOT_WAIT_SECONDS": "4",
-            "PREFECT_SERVER_SERVICES_SCHEDULER_LOOP_SECONDS": "5",
-            "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "2",
-            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "1",
-            "PREFECT_WORKER_QUERY_SECONDS": "1",
-        }
-        self.environment = clean_environment(home) | intervals | up.FLOW_SETTINGS | up.SERVER_SETTINGS
-        self.environment |= {"PREFECT_API_URL": self.url, "PROJECT": str(ROOT)}
-        self.api = api_client(self.url)
-        self.server = self.worker = None
-        self.training = None
-
-    def start_server(self):
-        port = httpx.URL(self.url).port
-        self.server = self._start("server", "start", "--host", "127.0.0.1", "--port", str(port))
-        self.wait_for(self._answers, "the server answers")
-
-    def deploy(self):
-        command = [sys.executable, "deployment/deploy.py"]
-        subprocess.run(command, cwd=ROOT, env=self.environment, check=True, capture_output=True, timeout=120)
-
-    def start_worker(self):
-        self.worker = self._start("worker", "start", "--pool", "digits")
-
-    def kill(self, process):
-        """Kill a process, as a power failure does, but not its children."""
-        process.kill()
-        process.wait()
-
-    def flow_processes(self):
-        """Return the processes of flow runs."""
-        processes = psutil.process_iter(["environ"])
-        ours = [p for p in processes if (p.info["environ"] or {}).get("PREFECT_API_URL") == self.url]
-        return [p for p in ours if "PREFECT__FLOW_RUN_ID" in p.info["environ"]]
-
-    def state(self, run_id):
-        return self.api.get(f"/flow_runs/{run_id}").raise_for_status().json()["state"]
-
-    def set_state(self, run_id, **state):
-        response = self.api.post(f"/flow_runs/{run_id}/set_state", json={"state": state}).raise_for_status().json()
-        assert response["status"] == "ACCEPT", response
-
-    def states(self, run_id):
-        found = self.api.get("/flow_run_states/", params={"flow_run_id": run_id}).raise_for_status().json()
-        return [state["name"] for state in found]
-
-    def run_log(self, run_id):
-        """Return the messages that a run has logged."""
-        query = {"logs": {"flow_run_id": {"any_": [run_id]}}, "limit": 200, "sort": "TIMESTAMP_ASC"}
-        return "\n".join(log["message"] for log in self.api.post("/logs/filter", json=query).json())
-
-    def wait_for(self, condition, description, seconds=TIMEOUT_SECONDS):
-        deadline = time.monotonic() + seconds
-        while not condition():
-            assert time.monotonic() < deadline, f"{description}: not within {seconds} s\n{self.logs()}"
-            time.sleep(0.5)
-
-    def logs(self):
-        """Return the last output of server and worker."""
-        return "\n".join(path.read_text()[-3000:] for path in self.home.glob("*.log"))
-
-    def end(self):
-        for process in (self.worker, self.server):
-            if process and process.poll() is None:
-                process.terminate()
-                process.wait(60)
-        kill(self.flow_processes())
-        self.api.close()
-
-    def _start(self, *command):
-        with (self.home / f"{command[0]}.log").open("ab") as log:
-            return subprocess.Popen(
-                [PREFECT, *command], cwd=ROOT, env=self.environment, stdout=log, stderr=log, start_new_session=True
-            )
-
-    def _answers(self):
-        try:
-            return self.api.get("/health").is_success
-        except httpx.HTTPError:
-            return False
 
 
 @pytest.fixture(scope="module")
@@ -134,6 +38,7 @@ def deployed(tmp_path_factory):
     try:
         deployed.start_server()
         deployed.deploy()
+        deployed.update_automations(PATIENCE_SECONDS)
         enable_predict_trigger(deployed.api, enabled=False)
         deployed.start_worker()
         yield deployed
@@ -237,7 +142,7 @@ def test_lost_machine_marks_the_run_as_crashed_and_the_next_one_resumes(deployed
     deployed.kill(deployed.worker)
     kill(deployed.flow_processes())
     following = trigger(deployed.api, "train/retrain", endless)
-    deployed.deploy()  # as `make up` does; the server has to remember the last heartbeat
+    deployed.update_automations(PATIENCE_SECONDS)  # the server has to remember the last heartbeat
     deployed.start_worker()
     assert_resumes(deployed, following)
     assert deployed.state(training)["name"] == "Crashed"
@@ -252,6 +157,7 @@ def test_cancelled_run_ends_soon_and_leaves_its_checkpoints(deployed, training, 
 
 
 def test_server_outage_loses_neither_model_nor_report(deployed, long_training):
+    deployed.update_automations(patience=90)  # heartbeats are lost, too
     run_id = start_training(deployed, long_training)
     lease = deployed.state(run_id)["state_details"]["deployment_concurrency_lease_id"]
     deployed.kill(deployed.server)
