@@ -42,9 +42,6 @@ DAMAGED = [
     b"\0" * 500,
 ]
 """Contents of a file that was damaged or edited by hand."""
-_HEADER = b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
-HUGE_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\r" + _HEADER + struct.pack(">I", zlib.crc32(_HEADER)) + b"\0\0\0\0IDAT"
-"""The head of a PNG picture of 3.6 billion pixels, which Pillow refuses."""
 VERSION_FILES = {"model.keras", "metrics.json", "card.json"}
 """The files that `fill_version` writes."""
 
@@ -57,6 +54,16 @@ def draw_digits(rows: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uin
     for row, label in enumerate(labels):
         pixels[row, 4 + 2 * label : 6 + 2 * label, 4:24] += 150
     return pixels, labels
+
+
+def lying_png(side: int) -> bytes:
+    """Return a PNG of about 70 bytes whose header declares side × side pixels."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = chunk(b"IHDR", struct.pack(">2I5B", side, side, 1, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b"")
 
 
 def write_shards(folder: Path, rows: int, count: int) -> Path:

@@ -6,7 +6,6 @@ import io
 import os
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ import pytest
 import source_files
 from PIL import Image
 from refusals import STRICT, TIGHT, refused
+from samples import lying_png
 
 from schemas.errors import InputError
 from schemas.pixel_frame import PIXEL_COLUMNS, labels_of, pixels_of
@@ -178,16 +178,6 @@ def broken_png(path):
     path.write_bytes(bytes(content))
 
 
-def bomb(path):
-    """Write a PNG of 40,000 × 40,000 pixels in a hundred bytes' worth of zeros."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">2I5B", 40_000, 40_000, 8, 0, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"\0" * 1000)) + chunk(b"IEND", b""))
-
-
 PICTURES = {
     "words under the name of a picture": (lambda path: path.write_text("hello"), r"0/000000\.png: not a readable PNG, .* or HEIC picture"),
     "an empty picture": (lambda path: path.write_bytes(b""), "not a readable PNG, .* or HEIC picture"),
@@ -195,7 +185,7 @@ PICTURES = {
     "a damaged picture": (broken_png, "not a readable PNG, .* or HEIC picture"),
     "several pages": (lambda path: Image.new("L", (28, 28)).save(path, "TIFF", save_all=True, append_images=[Image.new("L", (28, 28))]), "0/000000.png: holds 2 pages; save each as a picture"),
     "HEIC without its extra": (lambda path: path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), "0/000000.png: a HEIC picture: pillow-heif isn't installed|0/000000.png: not a readable"),
-    "a bomb": (bomb, "not a readable PNG, .* or HEIC picture|40,000 × 40,000 pixels"),
+    "a bomb": (lambda path: path.write_bytes(lying_png(40_000)), "not a readable PNG, .* or HEIC picture|40,000 × 40,000 pixels"),
     "a picture too large": (lambda path: Image.new("L", (40, 30)).save(path), "40 × 30 pixels; --max-picture-pixels allows 1,000"),
     "a link that leads outside": (lambda path: (path.rename(path.parents[2] / "a.png"), path.symlink_to(path.parents[2] / "a.png")), "a link that leads out of"),
     "a folder among pictures": (lambda path: (path.unlink(), path.mkdir()), "a folder; expected pictures"),

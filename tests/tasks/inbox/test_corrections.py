@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
-from samples import HUGE_PNG, draw_digits
+from samples import draw_digits, lying_png
 
 from artifacts.store import review, version_files
 from artifacts.store.store import Store
@@ -212,7 +212,7 @@ def test_what_is_no_picture_of_the_queue_is_named(folder):
         corrections.read(folder)
 
 
-@pytest.mark.parametrize("content", [b"no picture", HUGE_PNG], ids=["no picture", "of 3.6 billion pixels"])
+@pytest.mark.parametrize("content", [b"no picture", lying_png(60_000)], ids=["no picture", "of 3.6 billion pixels"])
 def test_what_pillow_refuses_is_rejected_by_name(content, folder):
     next((folder / "4").iterdir()).write_bytes(content)
     with pytest.raises(InputError, match=r"^review/4/0001-predicted9-image-.*: was changed: it isn't the picture"):

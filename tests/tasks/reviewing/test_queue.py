@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 from prefect.logging import disable_run_logger
-from samples import HUGE_PNG, draw_digits
+from samples import draw_digits, lying_png
 
 from artifacts.reports.review_report import review_report
 from artifacts.store import review
@@ -130,7 +130,7 @@ def test_a_retry_after_an_outage_of_the_server_writes_the_folder(of_batch, tmp_p
 def test_corrections_that_cannot_be_read_are_left_out_with_a_warning(tmp_path):
     name, warnings = "image-" + "0" * 16, []
     (tmp_path / "done" / "bad" / "4").mkdir(parents=True)
-    (tmp_path / "done" / "bad" / "4" / f"{name}.png").write_bytes(HUGE_PNG)
+    (tmp_path / "done" / "bad" / "4" / f"{name}.png").write_bytes(lying_png(60_000))
     (tmp_path / "good.csv").write_text(f"item,label\n{name},4\n")
     assert [one.file for one in queue.read_corrections(tmp_path, warnings.append)] == ["good.csv"]
     (warning,) = warnings

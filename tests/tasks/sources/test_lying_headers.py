@@ -8,14 +8,13 @@ import re
 import struct
 import tracemalloc
 import zipfile
-import zlib
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.io
-from samples import draw_digits
+from samples import draw_digits, lying_png
 
 from schemas.errors import InputError
 from schemas.rules import DEFAULT_INPUT_RULES, DEFAULT_RULES
@@ -78,16 +77,6 @@ def parquet(path, n_declared):
     path.write_bytes(content[: -8 - size] + footer + struct.pack("<I", len(footer)) + b"PAR1")
 
 
-def png(path, side):
-    """Write a PNG of 100 bytes that declares side × side pixels."""
-
-    def chunk(kind, data):
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = chunk(b"IHDR", struct.pack(">2I5B", side, side, 1, 0, 0, 0, 0))
-    path.write_bytes(b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(100))) + chunk(b"IEND", b""))
-
-
 def mat(path, content):
     scipy.io.savemat(path, content | {"y": np.zeros(9)}, appendmat=False, do_compression=True)
 
@@ -121,7 +110,7 @@ LIES = {
     "IDX: more labels than images": (lambda path: idx(path, 10, 2**32 - 1), r"labels for the 10 images|--max-expanded-mib|ends at byte 18"),
     "Parquet: a hundred times its rows": (lambda path: parquet(path, 1_234_500), "ends after 12,345 rows; its footer declares 1,234,500"),
     "Parquet: more rows than it can hold": (lambda path: parquet(path, 10**12), "declares 1,000,000,000,000 rows, more than|--max-expanded-mib"),
-    "PNG: 7,000 × 7,000 pixels": (lambda path: png(path, 7000), "its header declares 49,000,000 pixels, more than 69 bytes can hold"),
+    "PNG: 7,000 × 7,000 pixels": (lambda path: path.write_bytes(lying_png(7000)), "its header declares 49,000,000 pixels, more than 69 bytes can hold"),
 }  # fmt: skip
 
 
