@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from schemas.digits import SIDE
+from schemas.digits import CLASSES, SIDE
 from schemas.images import Images
 from schemas.results import Mistake
 
@@ -39,21 +39,20 @@ def attributions(
     images = pixels.reshape(-1, SIDE, SIDE).astype(np.float32)
     shares = (np.arange(STEPS, dtype=np.float32) + 0.5) / STEPS  # the middles of the steps
     points = (shares[:, None, None, None] * images).reshape(-1, SIDE, SIDE).astype(np.float32, copy=False)
-    pairs = np.tile(np.stack([answers, others], axis=1).astype(np.int32), (STEPS, 1))
+    one_hot = np.eye(len(CLASSES), dtype=np.float32)
+    signs = np.tile(one_hot[answers] - one_hot[others], (STEPS, 1))
     gradients = [
-        _gradient(network, points[start : start + BATCH], pairs[start : start + BATCH])
+        _gradient(network, points[start : start + BATCH], signs[start : start + BATCH])
         for start in range(0, len(points), BATCH)
     ]
     return np.asarray(images * np.concatenate(gradients).reshape(STEPS, *images.shape).mean(axis=0))
 
 
-def _gradient(network: keras.Model, points: NDArray[np.float32], pairs: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Return the gradient of the log odds of each image's two digits."""
+def _gradient(network: keras.Model, points: NDArray[np.float32], signs: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the gradient of the log odds of each image's two digits, whose signs are 1 and -1, and 0 of others."""
     inputs = tf.constant(points)
     with tf.GradientTape() as tape:
         tape.watch(inputs)
-        logs = tf.math.log(tf.maximum(network(inputs, training=False), LEAST))
-        chosen = tf.gather(logs, pairs, batch_dims=1)
-        odds = chosen[:, 0] - chosen[:, 1]
+        odds = tf.reduce_sum(signs * tf.math.log(tf.maximum(network(inputs, training=False), LEAST)))
     gradient: NDArray[np.float32] = tape.gradient(odds, inputs).numpy()
     return gradient
