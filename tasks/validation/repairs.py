@@ -35,6 +35,8 @@ SCALES = {
     "from -0.42 to 2.82 (normalised by MNIST's mean and deviation)": (-0.1307 / 0.3081, 0.8693 / 0.3081),
 }
 """The other scales that can be repaired: the values that stand for 0 and 255."""
+WIDEST = 17
+"""Of images with another scale, all pixels are below this."""
 TOLERANCE = 0.005
 
 REPAIR_ADVISED = ": --repair "
@@ -97,15 +99,17 @@ def count_scales(frame: pd.DataFrame) -> Counter[str]:
     pixels = _pixels(frame)
     if not len(pixels):
         return Counter()
-    low, high = pixels.min(axis=1), pixels.max(axis=1)
-    unknown = np.isfinite(high) & ((low != 0) | (high != 0))
-    counts: Counter[str] = Counter()
+    high = pixels.max(axis=1)
+    may_be_other = high < WIDEST  # of bytes, only the few such rows need their lowest pixels
+    counts = Counter({BYTES: int((np.isfinite(high) & ~may_be_other).sum())})
+    low, high = pixels[may_be_other].min(axis=1), high[may_be_other]
+    unknown = (low != 0) | (high != 0)
     for scale, (lowest, highest) in SCALES.items():
         reaches_low = abs(low - lowest) < TOLERANCE if lowest else low >= 0
         fits = unknown & reaches_low & (high <= highest + TOLERANCE * (lowest < 0))
         counts[scale] = int(fits.sum())
         unknown &= ~fits
-    counts[BYTES] = int(unknown.sum())
+    counts[BYTES] += int(unknown.sum())
     return +counts
 
 
