@@ -22,6 +22,7 @@ from tasks.sharding import shard_cache
 from tasks.sharding.images import ShardedImages
 from tasks.sharding.memory import check_memory
 from tasks.sharding.shard_cache import CachedShard, ShardCache, ShardJob
+from tasks.sharding.shard_writer import ROW_ARRAYS
 from tasks.validation.check_rows import CheckedPart
 from tasks.validation.repairs import BYTES, find_scale
 
@@ -31,19 +32,20 @@ def of_manifest(manifest: ShardManifest, rules: Rules, cache: ShardCache) -> Che
     check_memory(rules.memory, sum(shard.n_rows or 0 for shard in manifest.shards))
     shards, scales = _cache_shards(manifest, rules, cache)
     good = [shard for shard in shards if not shard.fault]
+    arrays = [shard.arrays() for shard in good]
     starts = np.cumsum([0, *(shard.n_input for shard in good)])
     return CheckedPart(
         n_input=int(starts[-1]),
         images=ShardedImages(
             [shard.pixels for shard in good],
-            _concatenate((shard.array("labels") for shard in good), np.uint8),
+            _concatenate((each["labels"] for each in arrays), np.uint8),
             np.arange(sum(shard.n_valid for shard in good), dtype=np.uint32),
         ),
-        digests=_concatenate((shard.array("digests").ravel() for shard in good), np.uint64).reshape(-1, 2),
+        digests=_concatenate((each["digests"].ravel() for each in arrays), np.uint64).reshape(-1, 2),
         positions=_concatenate(
-            (start + shard.array("positions") for shard, start in zip(good, starts[:-1], strict=True)), np.int64
+            (start + each["positions"] for each, start in zip(arrays, starts[:-1], strict=True)), np.int64
         ),
-        faults=_faults(good, starts),
+        faults=_faults(arrays, starts),
         read_input=partial(_read_input, good, starts, rules),
         scales=scales,
         notes=tuple(
@@ -74,12 +76,12 @@ def _cache_shards(
         scale = find_scale(scales)
 
 
-def _faults(shards: Sequence[CachedShard], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
+def _faults(arrays: Sequence[dict[str, NDArray[Any]]], starts: NDArray[np.int64]) -> dict[str, NDArray[np.int64]]:
     """Return the positions of the invalid rows in the part, by reason."""
     faults: dict[str, list[NDArray[np.int64]]] = {}
-    for shard, start in zip(shards, starts[:-1], strict=True):
-        for reason, positions in shard.faults().items():
-            faults.setdefault(reason, []).append(start + positions)
+    for each, start in zip(arrays, starts[:-1], strict=True):
+        for reason in [name for name in each if name not in ROW_ARRAYS]:
+            faults.setdefault(reason, []).append(start + each[reason])
     return {reason: np.concatenate(positions) for reason, positions in faults.items()}
 
 

@@ -31,7 +31,7 @@ from schemas.rules import Rules
 from schemas.shards import Shard
 from tasks.sharding.images import PixelFile
 from tasks.sharding.memory import WORKERS, batch_rows
-from tasks.sharding.shard_writer import FAULTS, PIXELS, SUMMARY, read_batches, write_shard
+from tasks.sharding.shard_writer import ARRAYS, PIXELS, SUMMARY, read_batches, write_shard
 from tasks.sources.formats import FORMATS, find_shard_format
 from tasks.sources.shards import COPY_PREFIX, local_copy
 
@@ -79,13 +79,9 @@ class CachedShard(NamedTuple):
         """The file with the pixels of the valid rows."""
         return PixelFile(self.storage, self.key, PIXELS, self.n_valid)
 
-    def array(self, name: str) -> NDArray[Any]:
-        """Read `labels`, `digests` or `positions` of the valid rows."""
-        return np.asarray(np.load(self.storage.local_dir(self.key) / f"{name}.npy", allow_pickle=False))
-
-    def faults(self) -> dict[str, NDArray[np.int64]]:
-        """Read the positions of the invalid rows, by reason."""
-        with np.load(self.storage.local_dir(self.key) / FAULTS, allow_pickle=False) as archive:
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Read `labels`, `digests` and `positions` of the valid rows, and the positions of invalid ones by reason."""
+        with np.load(self.storage.local_dir(self.key) / ARRAYS, allow_pickle=False) as archive:
             return dict(archive)
 
 

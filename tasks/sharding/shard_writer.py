@@ -22,9 +22,10 @@ from tasks.validation import row_faults
 from tasks.validation.check_rows import RowCheckResult, check_rows
 from tasks.validation.repairs import BYTES, apply_repairs, count_scales, relabel, select_repairs
 
-PIXELS, FAULTS, SUMMARY = "pixels.npy", "faults.npz", "summary.json"
-ARRAYS = ("labels", "digests", "positions")
-"""The arrays of the valid rows, each in a file of its own."""
+PIXELS, ARRAYS, SUMMARY = "pixels.npy", "arrays.npz", "summary.json"
+"""Few files, since each is synchronised with the disk: the arrays have an archive together."""
+ROW_ARRAYS = ("labels", "digests", "positions")
+"""The arrays of the valid rows; the others are the positions of invalid rows, by reason."""
 
 
 def write_shard(path: Path, folder: Path, rules: Rules, scale: str) -> None:
@@ -59,8 +60,8 @@ class _Writer:
         self._repairs = select_repairs(scale, (*rules.repair, "scale"))
         self._scales: Counter[str] = Counter()
         self._notes: list[str] = []
-        self._arrays: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ARRAYS}
-        self._faults: dict[str, list[NDArray[np.int64]]] = {}
+        self._arrays: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ROW_ARRAYS}
+        self._faults: dict[str, list[NDArray[np.generic]]] = {}
 
     @property
     def n_valid(self) -> int:
@@ -80,10 +81,8 @@ class _Writer:
             np.lib.format.write_array_header_1_0(file, header)  # as long for any number of rows
 
     def write_summary(self) -> None:
-        for name, arrays in self._arrays.items():
-            np.save(self._folder / f"{name}.npy", np.concatenate(arrays), allow_pickle=False)
-        faults = {reason: np.concatenate(positions) for reason, positions in self._faults.items()}
-        np.savez(self._folder / FAULTS, allow_pickle=False, **faults)
+        arrays = {name: np.concatenate(pieces) for name, pieces in (self._arrays | self._faults).items()}
+        np.savez(self._folder / ARRAYS, allow_pickle=False, **arrays)
         counts = {
             "n_input": self.n_input,
             "n_valid": self.n_valid,

@@ -148,7 +148,7 @@ def test_damaged_cached_shards_are_cached_again(train, frame_to_test, tmp_path):
     cached = sorted(path for path in (tmp_path / "work").iterdir())
     (cached[0] / "summary.json").unlink()
     (cached[1] / "pixels.npy").write_bytes(b"short")
-    (cached[2] / "labels.npy").unlink()
+    (cached[2] / "arrays.npz").unlink()
     _, again = inspected(source, tests, tmp_path / "work")
     assert again.fingerprint == before.fingerprint
     np.testing.assert_array_equal(again.train.read(slice(None)), before.train.read(slice(None)))
