@@ -282,6 +282,7 @@ REFUSED = {
     "an absolute path in an archive": (zipped(**{"/etc/rows.csv": b"1"}), "/etc/rows.csv leads out of the archive"),
     "an archive in an archive": (tar(tarfile.REGTYPE, "rows.zip", b"PK\x05\x06" + bytes(18)), "an archive within an archive"),
     "a damaged archive": (content(b"PK\x03\x04" + bytes(60), "rows.zip"), "not a readable archive"),
+    "an archive with a damaged directory": (content(struct.pack("<4s42x4s4H2LH", b"PK\x03\x04", b"PK\x05\x06", 0, 0, 1, 1, 46, 0, 0), "rows.zip"), "not a readable archive"),
     "a page in an archive": (zipped(**{"train.csv": b"<html>"}), "rows.zip/train.csv: an HTML page"),
     "pictures in folders of other names": (misnamed, "pictures in subfolders digit_0, digit_1, digit_2, …; name them 0 to 9"),
     "pictures without labels": (unlabelled, "pictures without labels; put them into subfolders named 0 to 9"),
