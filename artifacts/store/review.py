@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import uuid
@@ -13,26 +14,49 @@ import pandas as pd
 import pyarrow as pa
 
 from artifacts.store.store import Store
-from schemas.errors import StoreError
+from schemas.errors import InputError, StoreError
 from schemas.results import InboxFile
 from schemas.review import COLUMNS
 
 SUFFIX = ".parquet"
+MAX_FILES = 30
+"""Number of files from which on they become one, without the entries that newer ones replace."""
 
 
 def add(store: Store, entries: pd.DataFrame) -> None:
     """Add entries (`schemas.review.COLUMNS`) to the queue, as a new file."""
     if entries.empty:
         return
+    _write_file(store, entries)
+    names = _names(store)
+    if len(names) > MAX_FILES:
+        with contextlib.suppress(InputError, FileNotFoundError):  # damaged, or another run does this just now
+            _write_file(store, _read_files(store, names))
+            for name in names:
+                store.review.remove(name)
+
+
+def read(store: Store) -> pd.DataFrame:
+    """Read the queue; of several entries for an image and a reason, the newest is taken."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):  # files became one meanwhile
+            return _read_files(store, _names(store))
+
+
+def _names(store: Store) -> list[str]:
+    """Return the names of the queue's files, the newest first."""
+    names = (name for name in store.review.names() if name.endswith(SUFFIX) and not name.startswith("."))
+    return sorted(names, reverse=True)
+
+
+def _write_file(store: Store, entries: pd.DataFrame) -> None:
     content = io.BytesIO()
     entries[[*COLUMNS]].to_parquet(content, index=False)
     store.review.create(f"{datetime.now(tz=UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}{SUFFIX}", content.getvalue())
 
 
-def read(store: Store) -> pd.DataFrame:
-    """Read the queue; of several entries for an image and a reason, the newest is taken."""
-    names = sorted((name for name in store.review.names() if name.endswith(SUFFIX)), reverse=True)
-    frames = [_read_file(store, name) for name in names if not name.startswith(".")]
+def _read_files(store: Store, names: Sequence[str]) -> pd.DataFrame:
+    frames = [_read_file(store, name) for name in names]
     entries = pd.concat([*frames] or [pd.DataFrame(columns=[*COLUMNS])], ignore_index=True)
     return entries.drop_duplicates(["item", "reason"], ignore_index=True)
 

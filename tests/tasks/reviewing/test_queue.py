@@ -1,5 +1,6 @@
 """The review queue: what is added by audits and predictions, in which order it is shown, and as which folder."""
 
+import io
 from types import SimpleNamespace
 from unittest.mock import Mock
 from uuid import uuid4
@@ -154,6 +155,22 @@ def test_the_queue_is_kept_in_folders_and_object_stores(kind, of_batch, tmp_path
     correction = Correction(of_batch["item"][0], 4, "Ada", "", "a.csv")
     (file,) = review.complete(store, [InboxFile(tmp_path / "a.csv", is_accepted=True, corrections=(correction,))])
     assert file.corrections[0].pixels == PIXELS[4].tobytes()
+
+
+def test_many_files_become_one_without_repeated_entries(tmp_path, of_batch, monkeypatch):
+    store = Store(tmp_path / "store")
+    monkeypatch.setattr(review, "MAX_FILES", 3)
+    half = len(of_batch) // 2
+    for added in (of_batch.head(half), of_batch, of_batch.tail(half), of_batch):
+        review.add(store, added)
+    (name,) = store.review.names()
+    assert len(pd.read_parquet(io.BytesIO(store.review.read(name)))) == len(of_batch)
+    order = ["item", "reason"]
+    assert (
+        review.read(store)
+        .sort_values(order, ignore_index=True)
+        .equals(of_batch[[*COLUMNS]].sort_values(order, ignore_index=True))
+    )
 
 
 def test_a_damaged_file_of_the_queue_is_named(tmp_path):
