@@ -40,7 +40,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     In both cases the report is published in Prefect, invalid rows are written to the store's quarantine, and waiting
     files of the inbox are moved to done/ or rejected/.
     """
-    from artifacts.reports import markdown, validation_report
+    from artifacts.reports import markdown, plots, validation_report
     from artifacts.store import audits
     from tasks.sharding.shard_cache import ShardCache
     from tasks.validation import inspection
@@ -48,17 +48,17 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     cache = ShardCache(store.shards, partial(cache_shards, compute=compute))
     reference, champion = _reference(store)
     validation, dataset = inspection.inspect(raw, rules, reference, cache, partial(_process_inbox, raw), champion)
-    plots = _draw(validation)
-    quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, plots)
+    pictures = plots.draw(validation_report.SECTIONS, validation)
+    quarantine_uri = None if validation.quarantined.empty else _quarantine(store, validation, pictures)
     _log(validation, raw, quarantine_uri)
-    report = validation_report.validation_report(validation, markdown.as_data_uris(plots), quarantine_uri)
+    report = validation_report.validation_report(validation, markdown.as_data_uris(pictures), quarantine_uri)
     create_markdown_artifact(report, key=DATA_KEY, description=report.splitlines()[0].removeprefix("# "))
     events.emit_drift(validation.name, validation.drifts)
     if dataset is None:
         events.emit_refused_data(validation.name, validation.refusal)
         note = f"; quarantined rows{validation.truncation_note} are in {quarantine_uri}" if quarantine_uri else ""
         raise InputError(f"{validation.refusal}{note}")
-    return dataclasses.replace(dataset, suspects=audits.suspect_test_rows(store, dataset.fingerprint)), plots
+    return dataclasses.replace(dataset, suspects=audits.suspect_test_rows(store, dataset.fingerprint)), pictures
 
 
 def _process_inbox(raw: RawDataset, merger: InboxMerger) -> None:
@@ -89,24 +89,12 @@ def _reference(store: Store) -> tuple[Profile, PredictDigits | None]:
     return profile, lambda pixels: predict(pixels).argmax(axis=1)
 
 
-def _draw(validation: Validation) -> Plots:
-    from artifacts.reports import plots, validation_report
-
-    sheet = plots.data_sheet(validation.means, validation.reference_means, validation.drifts)
-    drawn = {validation_report.MEANS: plots.png(sheet)}
-    if not validation.quarantined.empty:
-        drawn[validation_report.QUARANTINE] = plots.png(plots.quarantine_sheet(validation))
-    return drawn
-
-
-def _quarantine(store: Store, validation: Validation, plots: Plots) -> str:
+def _quarantine(store: Store, validation: Validation, pictures: Plots) -> str:
     """Write the quarantined rows, which can be corrected and used as a source, and their picture; return the URI."""
-    from artifacts.reports import validation_report
-
     run = f"{datetime.now(tz=UTC):%Y-%m-%dT%H-%M-%S}-{(flow_run.get_id() or 'none')[:8]}"
     with store.quarantine.new_folder(run) as folder:
         validation.quarantined.to_parquet(folder / "rows.parquet", index=False)
-        (folder / "sheet.png").write_bytes(plots[validation_report.QUARANTINE])
+        (folder / "sheet.png").write_bytes(pictures["quarantine"])
     return str(store.quarantine.child(run))
 
 

@@ -1,20 +1,19 @@
 """The data report: input rows, quarantined rows with reasons, results of the checks, drift.
 
-To add a section, add an entry to `SECTIONS`.
+To add a section with its plots, add an entry to `SECTIONS`.
 """
 
 from __future__ import annotations
 
-from artifacts.reports import markdown
+from matplotlib.figure import Figure
+
+from artifacts.reports import markdown, plots
 from artifacts.reports.markdown import Address, Section, bold, code, inert, table
 from schemas.counts import count
 from schemas.digits import CLASSES
 from schemas.review import summarize
 from schemas.row_checks import ROW_CHECKS
 from schemas.validation import Validation
-
-MEANS, QUARANTINE = "data", "quarantine"
-"""Names of the plots in the report."""
 
 
 def validation_report(validation: Validation, address: Address, quarantine_uri: str | None) -> str:
@@ -44,7 +43,7 @@ def _quarantine(validation: Validation, address: Address, quarantine_uri: str | 
     texts = [table(["check", "reason", *validation.n_input], rows, left=2)]
     if quarantine_uri:
         texts.append(f"The input rows{validation.truncation_note} are in {code(quarantine_uri)}.")
-    return "\n\n".join([*texts, f"![Quarantined rows]({address(QUARANTINE)})"])
+    return "\n\n".join([*texts, f"![Quarantined rows]({address('quarantine')})"])
 
 
 def _labels(validation: Validation, *_: object) -> str:
@@ -81,19 +80,23 @@ def _corrections(validation: Validation, *_: object) -> str:
 
 
 def _means(validation: Validation, address: Address, _: object) -> str:
-    return "" if validation.means is None else f"![The mean image of each class, and drift]({address(MEANS)})"
+    return "" if validation.means is None else f"![The mean image of each class, and drift]({address('data')})"
+
+
+def _sheet(validation: Validation) -> Figure | None:
+    return None if validation.quarantined.empty else plots.quarantine_sheet(validation)
 
 
 SECTIONS = (
     Section("Checks", lambda v, *_: markdown.findings(v.findings)),
     Section("How it was read", lambda v, *_: markdown.notes(v.notes)),
     Section("Rows", _rows),
-    Section("Quarantined rows", _quarantine),
+    Section("Quarantined rows", _quarantine, {"quarantine": _sheet}),
     Section("Corrections", _corrections),
     Section("Repairs", lambda v, *_: f"Made on all images: {inert(', '.join(v.repairs))}." if v.repairs else ""),
     Section("Digits", _labels),
     Section("Labels", _label_agreement),
     Section("Drift", lambda v, *_: markdown.drift(v.drifts, v.reference) if v.drifts else ""),
-    Section("Mean images", _means),
+    Section("Mean images", _means, {"data": lambda v: plots.data_sheet(v.means, v.reference_means, v.drifts)}),
 )
-"""Each function gets the validation, `address` and `quarantine_uri`."""
+"""`write` gets the validation, `address` and `quarantine_uri`; the functions of the plots get the validation."""

@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from artifacts import version
-from artifacts.reports import card, markdown, plots, training_report
+from artifacts.reports import card, markdown, plots, training_report, validation_report
 from artifacts.reports.markdown import Section
 from schemas.gate import Decision
 from schemas.recipe import PRESETS
@@ -29,10 +29,7 @@ def plot_inputs(run: Run) -> tuple:
 @pytest.fixture(scope="module")
 def pictures(run: Run, plot_inputs: tuple) -> dict[str, bytes]:
     """Return the PNGs of a run, those of `plot` and those of `validate`, in the order of the report."""
-    validation = run.dataset.validation
-    means = plots.data_sheet(validation.means, validation.reference_means, ())
-    sheet = plots.quarantine_sheet(validation)
-    return plot.fn(*plot_inputs) | {"quarantine": plots.png(sheet), "data": plots.png(means)}
+    return plot.fn(*plot_inputs) | plots.draw(validation_report.SECTIONS, run.dataset.validation)
 
 
 def test_the_report_starts_with_accuracy_interval_and_the_original(run):
