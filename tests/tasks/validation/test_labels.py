@@ -100,7 +100,8 @@ def test_agreement_of_the_champion_is_reported_for_each_part(five_hundred):
     assert "the champion agrees with 0% of these labels" in validation.errors[0].message
     assert {part: value.champion for part, value in validation.label_agreement.items()} == {"train": 0, "test": 0}
     report = validation_report.validation_report(validation, markdown.as_links, None)
-    assert f"| train | {len(five_hundred) - validation.n_valid['test']} | 0.0% |" in report
+    n_rows, means = len(five_hundred) - validation.n_valid["test"], validation.label_agreement["train"].reference
+    assert f"| train | {n_rows} | {means:.1%} | 0.0% |" in report
 
 
 @pytest.mark.parametrize("n_rows", [100, 200, 500, 1797])
