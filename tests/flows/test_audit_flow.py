@@ -10,9 +10,8 @@ from samples import QUICK, draw_digits, newest_artifact
 from artifacts.store import review
 from artifacts.store.store import Store
 from flows import command_line
-from flows.audit_flow import audit_flow, check
+from flows.audit_flow import audit_flow
 from flows.train_flow import train_flow
-from schemas.errors import InputError
 
 pytestmark = [pytest.mark.prefect, pytest.mark.usefixtures("prefect_server")]
 
@@ -45,11 +44,6 @@ def test_wrong_labels_are_listed_and_reported_with_the_accuracy(source, tmp_path
     report = (store.local_dir(published.version) / "report.md").read_text()
     assert "## Doubtful labels" in report
     assert "suspect labels" in report
-
-
-def test_missing_source_is_refused_before_anything_starts(tmp_path):
-    with pytest.raises(InputError, match=r"absent\.csv"):
-        check(str(tmp_path / "absent.csv"), test_source="", inbox="", store=str(tmp_path / "store"))
 
 
 @pytest.mark.parametrize("flags", [[], ["--test-seed", "1"]])

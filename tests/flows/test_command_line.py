@@ -163,6 +163,8 @@ def test_source_of_another_layout_is_refused_before_a_server_starts(run_flow, tm
         ("train a.npz b.npz", 2, "unexpected argument b.npz; quote a pattern: 'scans/*.png'"),
         ("predict", 1, "store: there are no versions; train one, or check --store"),
         ("predict --version 7", 1, "store: there is no version 7; versions: none"),
+        ("promote --version 7", 1, "store: there is no version 7; versions: none"),
+        ("audit --source gone.csv", 1, "gone.csv: no such file or folder"),
         ("predict --input scans/*.png", 1, "scans/*.png: no file; expected mnist, fashion-mnist, an .npz"),
         ("predict --output out.xlsx", 2, "--output out.xlsx: must end with .csv or .parquet"),
         ("predict --output gone/out.csv", 1, "--output gone/out.csv: can't be written (No such file or directory)"),

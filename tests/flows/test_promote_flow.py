@@ -55,14 +55,6 @@ def test_previous_champion_of_an_empty_store_is_refused(tmp_path):
         check(version=0, previous=True, reason="r", store=str(tmp_path))
 
 
-def test_bad_input_is_one_line(run_script, tmp_path):
-    ended = run_script("promote", "--version", "7", "--store", tmp_path / "store")
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("error: ")
-    assert "there is no version 7; versions: none" in ended.stderr
-    assert not (tmp_path / "store").exists()
-
-
 @pytest.mark.prefect
 @pytest.mark.usefixtures("prefect_server")
 def test_training_that_loses_a_race_compares_again_with_the_new_champion(store_copy, tiny_npz, monkeypatch):

@@ -3,11 +3,12 @@
 import json
 import multiprocessing
 import shutil
+from types import SimpleNamespace
 
 import fsspec
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
-from samples import VERSION_FILES, fill_version, promote, publish, store_of_three, visible_files
+from samples import VERSION_FILES, promote, publish, store_of_three, visible_files
 
 from artifacts.store import storage as storage_module
 from artifacts.store.storage import ObjectStorage
@@ -154,46 +155,45 @@ def test_object_whose_creation_was_not_answered_is_created_once(memory, monkeypa
     assert storage.read("1") == b"mine"
 
 
-def test_event_that_arrives_after_its_writer_gave_up_counts(memory, monkeypatch):
-    store, delayed, original = Store(memory), [], MemoryFileSystem.pipe_file
-    publish(store, promoted=True)
+@pytest.fixture
+def delayed(monkeypatch):
+    """Let the requests that create event 2 time out; return how to end this, and to let the first one arrive."""
+    requests, original = [], MemoryFileSystem.pipe_file
 
     def lost(self, path, value, **options):
         if path.endswith("/history/000002.json"):
-            delayed.append((path, value, options))
+            requests.append((path, value, options))
             raise ConnectionError("timed out")
         original(self, path, value, **options)
 
-    state = store.state()
-    with monkeypatch.context() as patch, store.new_version() as (number, folder):
-        patch.setattr(MemoryFileSystem, "pipe_file", lost)
-        card = fill_version(number, folder, after_event=state.event, promoted=True)
-        with pytest.raises(UnavailableError):
-            store.publish(number, folder, card, 20)
+    def arrive():
+        path, value, options = requests[0]
+        original(MemoryFileSystem(), path, value, **options)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", lost)
+    return SimpleNamespace(end=lambda: monkeypatch.setattr(MemoryFileSystem, "pipe_file", original), arrive=arrive)
+
+
+def test_event_that_arrives_after_its_writer_gave_up_counts(memory, delayed):
+    store = Store(memory)
+    publish(store, promoted=True)
+    with pytest.raises(UnavailableError):
+        publish(store, promoted=True)
+    delayed.end()
     assert (store.champion(), store.versions()) == (1, [1])
-    (path, value, options), *_ = delayed
-    MemoryFileSystem().pipe_file(path, value, **options)
+    delayed.arrive()
     assert (store.champion(), store.versions(), store.faults(2)) == (2, [1, 2], [])
 
 
-def test_event_that_arrives_after_another_writer_decided_does_not_count(memory, monkeypatch):
-    store, delayed, original = Store(memory), [], MemoryFileSystem.pipe_file
+def test_event_that_arrives_after_another_writer_decided_does_not_count(memory, delayed):
+    store = Store(memory)
     publish(store, promoted=True)
-
-    def lost(self, path, value, **options):
-        if path.endswith("/history/000002.json"):
-            delayed.append((path, value, options))
-            raise ConnectionError("timed out")
-        original(self, path, value, **options)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(MemoryFileSystem, "pipe_file", lost)
-        with pytest.raises(UnavailableError):
-            publish(store, promoted=True)
+    with pytest.raises(UnavailableError):
+        publish(store, promoted=True)
+    delayed.end()
     assert publish(Store(memory), promoted=True) == 3
-    (path, value, options), *_ = delayed
     with pytest.raises(FileExistsError):
-        MemoryFileSystem().pipe_file(path, value, **options)
+        delayed.arrive()
     assert (store.champion(), store.versions()) == (3, [1, 3])
     assert not fsspec.filesystem("memory").exists("/digits/versions/2")
 

@@ -149,35 +149,38 @@ def test_loser_of_a_race_publishes_nothing_and_compares_again(store, folder):
     assert store.state().event == state.event + 1, "the lost decision isn't in the history"
 
 
+@pytest.fixture
+def before_event(monkeypatch):
+    """Return a function that lets a rival use a store right before its next event is appended."""
+
+    def prepare(rival):
+        append = store_module.History.append
+
+        def late(self, *args):
+            monkeypatch.undo()
+            rival()
+            return append(self, *args)
+
+        monkeypatch.setattr(store_module.History, "append", late)
+
+    return prepare
+
+
 @pytest.mark.parametrize("rival", [lambda store: publish(store, promoted=True), lambda store: promote(store, 3)])
-def test_race_that_is_lost_at_the_last_moment_leaves_no_version(store, monkeypatch, rival):
+def test_race_that_is_lost_at_the_last_moment_leaves_no_version(store, before_event, rival):
     """The rival decides after the loser has looked, and has written its files."""
-    append = store_module.History.append
-
-    def late(self, *args):
-        monkeypatch.undo()
-        rival(Store(store.uri))
-        return append(self, *args)
-
     state = store.state()
     with store.new_version() as (number, files):
         card = fill_version(number, files, after_event=state.event, promoted=True)
-        monkeypatch.setattr(store_module.History, "append", late)
+        before_event(lambda: rival(Store(store.uri)))
         assert not store.publish(number, files, card, 20)
     assert number not in store.versions()
     assert store.champion() != number
     assert store.state().event == state.event + 1
 
 
-def test_promotion_by_hand_succeeds_despite_a_concurrent_refusal(store, monkeypatch):
-    append = store_module.History.append
-
-    def late(self, *args):
-        monkeypatch.undo()
-        publish(Store(store.uri))
-        return append(self, *args)
-
-    monkeypatch.setattr(store_module.History, "append", late)
+def test_promotion_by_hand_succeeds_despite_a_concurrent_refusal(store, before_event):
+    before_event(lambda: publish(Store(store.uri)))
     promote(store, 3)
     assert (store.champion(), store.state().refusals, store.versions()) == (3, 4, [1, 2, 3, 4])
 
