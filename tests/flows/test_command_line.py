@@ -262,7 +262,7 @@ def test_garbage_collector_rests_while_a_script_imports_and_exits():
     code = (
         "import atexit, gc, sys; atexit.register(lambda: print(gc.get_freeze_count() > 0))\n"
         "sys.argv = ['flows/train_flow.py']; from flows import script; print(gc.isenabled())\n"
-        "script.finish_imports(); print(gc.isenabled())"
+        "script.finish_imports(); print(gc.isenabled() and gc.get_freeze_count() > 0)"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.split() == ["False", "True", "True"]
