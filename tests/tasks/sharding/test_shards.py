@@ -54,7 +54,7 @@ def test_a_large_quarantine_keeps_the_first_rows_and_says_so(train, frame_to_tes
     found, _ = inspected(cut(train, tmp_path / "train", 6), cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
     assert sum(found.n_quarantined.values()) == 8
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
-    text = "\n".join(validation_report.body(found, str, "quarantine/1"))
+    text = validation_report.validation_report(found, str, "quarantine/1")
     assert "The input rows (the first 3 of each part) are in `quarantine/1`." in text
 
 
