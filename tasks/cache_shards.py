@@ -16,13 +16,14 @@ from prefect.cache_policies import NO_CACHE
 from prefect.context import FlowRunContext, TaskRunContext
 
 from schemas.compute import Compute
+from tasks.sharding.memory import WORKERS
 
 if TYPE_CHECKING:
     from tasks.sharding.shard_cache import CachedShard, ShardJob
 
 
-MAX_TASKS = 128
-"""Tasks for all shards: a task takes Prefect about 60 ms, as long as a small shard takes to be cached."""
+LOCAL_TASKS, RAY_TASKS = 16 * WORKERS, 128
+"""Tasks for all shards, at most: one takes Prefect about 60 ms, but many keep all processors busy to the end."""
 
 
 @task(task_run_name="cache {name}", cache_policy=NO_CACHE)
@@ -39,14 +40,14 @@ def cache_shards(jobs: Sequence[ShardJob], compute: Compute) -> list[CachedShard
 
     shard_cache.sweep(jobs[0].storage)
     if compute.engine == "local":
-        groups = _group(jobs)
+        groups = _group(jobs, LOCAL_TASKS)
         return list(chain(*cache_group.map(list(map(_name, groups)), groups).result()))
     return _cache_on_ray([job.absolute() for job in jobs])
 
 
-def _group(jobs: Sequence[ShardJob]) -> list[Sequence[ShardJob]]:
-    """Divide the shards among tasks; up to `MAX_TASKS` shards have a task each."""
-    size = math.ceil(len(jobs) / MAX_TASKS)
+def _group(jobs: Sequence[ShardJob], max_tasks: int) -> list[Sequence[ShardJob]]:
+    """Divide the shards among tasks; up to `max_tasks` shards have a task each."""
+    size = math.ceil(len(jobs) / max_tasks)
     return [jobs[start : start + size] for start in range(0, len(jobs), size)]
 
 
@@ -59,7 +60,7 @@ def _cache_on_ray(jobs: Sequence[ShardJob]) -> list[CachedShard]:
     """Cache shards on the Ray cluster that the flow has joined."""
     from prefect_ray import RayTaskRunner
 
-    groups = _group(jobs)
+    groups = _group(jobs, RAY_TASKS)
     with _picklable_contexts(), RayTaskRunner() as runner:
         return list(chain(*runner.map(cache_group, {"name": list(map(_name, groups)), "jobs": groups}).result()))
 

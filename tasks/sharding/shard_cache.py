@@ -239,7 +239,7 @@ def _write(path: Path, key: str, job: ShardJob, check: Callable[[], None]) -> No
     """Write a shard into a new folder, atomically, after a last check that the file hasn't changed."""
     try:
         with job.storage.new_folder(key) as folder:
-            write_shard(path, folder, job.rules, job.scale)
+            write_shard(path, folder, job.rules, job.scale, job.shard.n_rows)
             check()
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST) or not _find_folder(job.storage, key):

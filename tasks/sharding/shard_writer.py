@@ -28,16 +28,16 @@ ROW_ARRAYS = ("labels", "digests", "positions")
 """The arrays of the valid rows; the others are the positions of invalid rows, by reason."""
 
 
-def write_shard(path: Path, folder: Path, rules: Rules, scale: str) -> None:
-    """Write the valid rows of a shard, whose images have a scale, into an empty folder.
+def write_shard(path: Path, folder: Path, rules: Rules, scale: str, n_rows: int | None) -> None:
+    """Write the valid rows of a shard, with `n_rows` if that is known, whose images have a scale, into an empty folder.
 
     It is read in batches that fit in the memory, with more rows if all columns are `uint8`.
     """
-    n_rows = batch_rows(rules.memory)
-    if scale == BYTES:
-        n_rows = parquet_table.batch_rows(path, rules, n_rows)
+    n_batch = batch_rows(rules.memory)
+    if scale == BYTES and n_rows is not None and n_rows > n_batch:
+        n_batch = parquet_table.batch_rows(path, rules, n_batch)
     writer = _Writer(folder, rules, scale)
-    writer.write_rows(read_batches(path, rules, n_rows))
+    writer.write_rows(read_batches(path, rules, n_batch))
     if not writer.n_input:
         raise InputError(f"{path}: no rows")
     writer.write_summary()

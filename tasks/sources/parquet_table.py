@@ -31,8 +31,6 @@ def batch_rows(path: Path, rules: InputRules, n_rows: int) -> int:
     """
     try:
         with pyarrow.parquet.ParquetFile(path) as file:
-            if file.metadata.num_rows <= n_rows:
-                return n_rows
             schema = file.schema_arrow  # pyarrow builds it on every access
             layout = find_layout(path, schema, rules)
             all_bytes = all(schema.field(name).type == pa.uint8() for name in layout.names) and _is_complete(file)

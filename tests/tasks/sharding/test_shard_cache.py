@@ -234,7 +234,7 @@ def test_the_shard_cache_depends_on_the_code_of_every_shard_reader(monkeypatch, 
 @pytest.mark.parametrize("count", [1, 12, 128, 129, 2000])
 def test_thousands_of_shards_share_few_tasks(count):
     """Prefect takes 60 ms for a task, so that 2,000 small shards took two minutes."""
-    groups = cache_shards._group(range(count))
+    groups = cache_shards._group(range(count), 128)
     assert [*itertools.chain(*groups)] == list(range(count))
-    assert len(groups) <= cache_shards.MAX_TASKS
+    assert len(groups) <= 128
     assert len(groups) == count or min(map(len, groups[:-1])) > 1
