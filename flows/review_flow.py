@@ -21,13 +21,12 @@ from schemas.review import Review
 from tasks.inbox.folder import Inbox
 from tasks.orchestration import run_names
 from tasks.orchestration.open_store import open_store
-from tasks.review import review
-from tasks.reviewing import output as review_folder
+from tasks.review import check_output, review
 
 
 def check(*, output: Path, inbox: str, store: str, **_others: object) -> None:
     """Raise InputError for bad parameters, within a second."""
-    review_folder.check(output)
+    check_output(output)
     if inbox:
         Inbox(Path(inbox)).check(local_path(store), output)
     Store(store).state()

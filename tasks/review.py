@@ -12,11 +12,22 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.logging import get_run_logger
 
 from artifacts.store.store import Store
+from artifacts.uri import check_local
+from schemas.errors import InputError
 from schemas.review import REASONS, Review
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 REVIEW_KEY = "review-queue"
+
+
+def check_output(folder: Path) -> None:
+    """Raise InputError unless a folder can be created at a path."""
+    check_local(folder, "--output")
+    if folder.exists():
+        raise InputError(f"--output {folder}: exists; move it into the inbox or away, or choose another folder")
+    if not folder.absolute().parent.is_dir():
+        raise InputError(f"--output {folder}: {folder.absolute().parent} isn't a folder; create it first")
 
 
 @task(task_run_name="review {output}", **RETRIED)

@@ -126,23 +126,19 @@ def _answer(name: ExportFormat, work: Path, message: str) -> float:
 def _run(module: str, *arguments: str) -> tuple[int, str]:
     """Run a module of this project; return its exit code, and the last line that it wrote."""
     try:
-        process = _start(module, arguments)
+        process = subprocess.run(  # noqa: S603, this project's own module
+            [sys.executable, "-m", module, *arguments],
+            cwd=ROOT,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
     except subprocess.TimeoutExpired:
         return 1, f"no result within {TIMEOUT_SECONDS} seconds"
     output = process.stderr if process.returncode else process.stdout
     return process.returncode, (output.strip().splitlines() or [f"exit code {process.returncode}"])[-1]
-
-
-def _start(module: str, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(  # noqa: S603, this project's own module
-        [sys.executable, "-m", module, *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        timeout=TIMEOUT_SECONDS,
-        check=False,
-    )
 
 
 def _agreement(work: Path, name: ExportFormat, test: Images) -> Agreement:

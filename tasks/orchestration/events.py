@@ -30,25 +30,23 @@ def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None
 
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
     """Emit an event of a version."""
-    payload = {"version": version, "store": _absolute(store), "reason": printable(reason), **metrics}
-    emit_event(event, resource=_resource("store", _absolute(store)), payload=payload)
+    _emit(event, "store", _absolute(store), reason, version=version, store=_absolute(store), **metrics)
 
 
 def raise_store_alarms(store: str, reasons: Mapping[str, str]) -> None:
     """Log and emit the alarms of a store that have a reason."""
     for event, reason in reasons.items():
-        _raise_alarm(event, reason, _resource("store", _absolute(store)))
+        _raise_alarm(event, "store", _absolute(store), reason)
 
 
 def raise_data_alarm(event: str, name: str, reason: str) -> None:
     """Log and emit an alarm of data, if it has a reason."""
-    _raise_alarm(event, reason, _resource("data", name))
+    _raise_alarm(event, "data", name, reason)
 
 
 def emit_prediction(name: str, reason: str, *, drifted: bool) -> None:
     """Emit that a source was predicted on, and whether it has drifted."""
-    payload = {"reason": printable(reason), "drifted": drifted}
-    emit_event(PREDICTED, resource=_resource("data", name), payload=payload)
+    _emit(PREDICTED, "data", name, reason, drifted=drifted)
 
 
 def drifted_before(name: str, limit: int) -> list[bool]:
@@ -61,23 +59,25 @@ def drifted_before(name: str, limit: int) -> list[bool]:
 
 def emit_refused_data(name: str, reason: str) -> None:
     """Emit that data was refused."""
-    emit_event(DATA_REFUSED, resource=_resource("data", name), payload={"reason": printable(reason)})
+    _emit(DATA_REFUSED, "data", name, reason)
 
 
 def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
     """Emit the drifts that exceed their thresholds, if any."""
     if exceeding := [drift for drift in drifts if drift.exceeds_threshold]:
-        payload = {
-            "reason": "; ".join(f"{drift.part} part: {drift.summary}" for drift in exceeding),
-            "drifts": [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in exceeding],
-        }
-        emit_event(DRIFTED, resource=_resource("data", name), payload=payload)
+        reason = "; ".join(f"{drift.part} part: {drift.summary}" for drift in exceeding)
+        fields = [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in exceeding]
+        _emit(DRIFTED, "data", name, reason, drifts=fields)
 
 
-def _raise_alarm(event: str, reason: str, resource: dict[str, str]) -> None:
+def _raise_alarm(event: str, kind: str, name: str, reason: str) -> None:
     if reason:
         get_run_logger().warning("%s: %s", event, printable(reason))
-        emit_event(event, resource=resource, payload={"reason": printable(reason)})
+        _emit(event, kind, name, reason)
+
+
+def _emit(event: str, kind: str, name: str, reason: str, **payload: Any) -> None:  # noqa: ANN401, JSON
+    emit_event(event, resource=_resource(kind, name), payload={"reason": printable(reason), **payload})
 
 
 def _absolute(store: str) -> str:

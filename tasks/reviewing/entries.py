@@ -43,7 +43,8 @@ def of_version(dataset: Dataset, parts: Mapping[Part, Images], predictor: Predic
         predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
         rows = np.sort(_worst(predicted != images.labels, confidence))
         names = dataset.read_items(part, rows) if dataset.read_items else rows.astype(str).tolist()
-        entries = _disagreements(names, images.labels[rows], predicted[rows], confidence[rows], predictor.version)
+        texts = _contradictions(predictor.version, predicted[rows], confidence[rows])
+        entries = _frame(DISAGREEMENT, names, images.labels[rows], predicted[rows], confidence[rows], texts)
         pieces.append(_with_pixels(entries.assign(part=part), images.read(rows)))
     return _of_data(pieces, dataset)
 
@@ -51,25 +52,21 @@ def of_version(dataset: Dataset, parts: Mapping[Part, Images], predictor: Predic
 def of_predictions(batch: PredictionBatch, predictor: Predictor, source: str) -> pd.DataFrame:
     """Return predictions that a person should look at: abstained, unlike the training data, or contradicted."""
     valid, labels, ratios = batch.fault == "", batch.true_label, batch.distance / predictor.profile.outlier_threshold
-    differs = _worst(valid & (labels >= 0) & (labels != batch.label), batch.confidence)
-    abstained = _worst(valid & batch.abstained, 1 - batch.confidence)
-    outliers = _worst(valid & batch.unlike_training, ratios)
-
-    def names(rows: Rows) -> list[str]:
-        return [printable(f"{source} {item}") for item in batch.items[rows]]
-
-    def frame(reason: str, rows: Rows, score: NDArray[np.float32]) -> pd.DataFrame:
-        return _frame(reason, names(rows), labels[rows], batch.label[rows], score[rows], batch.reason[rows].tolist())
-
-    frames = {
-        DISAGREEMENT: _disagreements(
-            names(differs), labels[differs], batch.label[differs], batch.confidence[differs], predictor.version
-        ),
-        ABSTAINED: frame(ABSTAINED, abstained, 1 - batch.confidence),
-        OUTLIER: frame(OUTLIER, outliers, ratios),
+    selections = {
+        DISAGREEMENT: (valid & (labels >= 0) & (labels != batch.label), batch.confidence),
+        ABSTAINED: (valid & batch.abstained, 1 - batch.confidence),
+        OUTLIER: (valid & batch.unlike_training, ratios),
     }
-    rows_of = {DISAGREEMENT: differs, ABSTAINED: abstained, OUTLIER: outliers}
-    return _joined([_with_pixels(entries, batch.pixels[rows_of[reason]]) for reason, entries in frames.items()])
+    frames = []
+    for reason, (is_selected, score) in selections.items():
+        rows = _worst(is_selected, score)
+        texts = batch.reason[rows].tolist()
+        if reason == DISAGREEMENT:
+            texts = _contradictions(predictor.version, batch.label[rows], batch.confidence[rows])
+        names = [printable(f"{source} {item}") for item in batch.items[rows]]
+        entries = _frame(reason, names, labels[rows], batch.label[rows], score[rows], texts)
+        frames.append(_with_pixels(entries, batch.pixels[rows]))
+    return _joined(frames)
 
 
 class Collector:
@@ -95,13 +92,10 @@ class Collector:
         return entries
 
 
-def _disagreements(
-    names: Sequence[str], labels: NDArray[Any], predicted: NDArray[Any], confidence: NDArray[Any], version: int
-) -> pd.DataFrame:
-    texts = [
+def _contradictions(version: int, predicted: NDArray[Any], confidence: NDArray[Any]) -> list[str]:
+    return [
         f"version {version} is {sure:.1%} sure of {digit}" for digit, sure in zip(predicted, confidence, strict=True)
     ]
-    return _frame(DISAGREEMENT, names, labels, predicted, confidence, texts)
 
 
 def _frame(  # noqa: PLR0913, the columns

@@ -22,8 +22,9 @@ from schemas.prediction import PredictionBatch, Predictor
 from schemas.results import InboxFile
 from schemas.review import COLUMNS, Correction, Review
 from tasks.inbox import corrections
+from tasks.review import check_output
 from tasks.review import review as review_task
-from tasks.reviewing import entries, output, queue
+from tasks.reviewing import entries, queue
 from tasks.validation import profiles
 
 PIXELS, LABELS = draw_digits(10, seed=6)
@@ -141,7 +142,7 @@ def test_corrections_that_cannot_be_read_are_left_out_with_a_warning(tmp_path):
 
 def test_an_existing_folder_is_never_overwritten(tmp_path):
     with pytest.raises(InputError, match="exists; move it into the inbox or away"):
-        output.check(tmp_path)
+        check_output(tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["folder", "object store"])
