@@ -12,14 +12,13 @@ import json
 import logging
 import os
 import threading
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
+
+import httpx
 
 from artifacts.store.store import MODEL, Store
 from schemas.digits import CLASSES, SIDE
@@ -107,15 +106,12 @@ def _check_answers(uri: str) -> None:
 
 def _request_fault(uri: str) -> str:
     """Return why a server can't be used, or ""; a refused login is reported by MLflow."""
-    address = urllib.parse.urlsplit(uri.rstrip("/"))
-    uri = address._replace(netloc=address.netloc.rpartition("@")[2]).geturl()  # urllib takes no user and password
+    address = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
     try:
-        with urllib.request.urlopen(f"{uri}/api/2.0/mlflow/experiments/search?max_results=1"):  # noqa: S310, http
-            return ""
-    except urllib.error.HTTPError as error:
-        return f"the server's status is {error.code}" if error.code >= 500 else ""  # noqa: PLR2004, HTTP
-    except (OSError, ValueError) as error:
+        status = httpx.get(address, follow_redirects=True).status_code
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         return first_line(error)
+    return f"the server's status is {status}" if status >= httpx.codes.INTERNAL_SERVER_ERROR else ""
 
 
 def _mirrored_versions(client: MlflowClient, name: str, store: Store) -> dict[int, str]:
