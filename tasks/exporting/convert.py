@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from schemas.digits import CLASSES, PIXEL_COUNT, SIDE
+from schemas.digits import PIXEL_COUNT, SIDE
 from schemas.errors import first_line
+from tasks.exporting.answer import write_answers
 from tasks.exporting.formats import FORMATS, INPUT, OUTPUT
 from tasks.inference.start_up import import_tensorflow
 
@@ -22,16 +23,17 @@ if TYPE_CHECKING:
     import keras
 
 TEST, CALIBRATION, EXPECTED, FAULT_SUFFIX = "test.npy", "calibration.npy", "expected.npy", ".fault"
-PIECE_ROWS = 8192
 
 
 def main(model: str, folder: Path, *names: str) -> None:
     """Write the answers and the exports, all that can be made."""
     import_tensorflow()
     from tasks.inference.model import load_network
+    from tasks.inference.predictor import predictor
 
     network = load_network(Path(model))
-    _answer(network, folder)
+    predict = predictor(network)  # as the predict flow
+    write_answers(lambda pixels: predict(pixels.reshape(-1, PIXEL_COUNT)), folder / TEST, folder / EXPECTED)
     with_input, calibration = _with_uint8_input(network), np.load(folder / CALIBRATION)
     for name, spec in FORMATS.items():
         if name in names:
@@ -48,19 +50,6 @@ def _with_uint8_input(network: keras.Model) -> keras.Model:
 
     pixels = keras.Input((SIDE, SIDE), dtype="uint8", name=INPUT)
     return keras.Model(pixels, {OUTPUT: network(keras.ops.cast(pixels, "float32"))}, name="digits")
-
-
-def _answer(network: keras.Model, folder: Path) -> None:
-    """Write the network's probabilities for the test images, as `predict` computes them."""
-    from tasks.inference.predictor import predictor
-
-    predict, images = predictor(network), np.load(folder / TEST, mmap_mode="r")
-    shape = (len(images), len(CLASSES))
-    answers = np.lib.format.open_memmap(folder / EXPECTED, mode="w+", dtype=np.float32, shape=shape)
-    for start in range(0, len(images), PIECE_ROWS):
-        piece = np.asarray(images[start : start + PIECE_ROWS])
-        answers[start : start + PIECE_ROWS] = predict(piece.reshape(-1, PIXEL_COUNT))
-    answers.flush()
 
 
 if __name__ == "__main__":
