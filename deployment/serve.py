@@ -11,7 +11,7 @@ import socket
 import sys
 from pathlib import Path
 from threading import Event, Thread
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from cyclopts import App, CycloptsError, Parameter
 
@@ -110,18 +110,11 @@ def allowed_hosts(host: str) -> tuple[str, ...]:
     return (host, "127.0.0.1", "localhost") if is_local else ("*",)
 
 
-def fail(code: int, message: str) -> NoReturn:
-    """Exit with the message as one line on standard error."""
-    print(f"error: {message}", file=sys.stderr)
-    sys.exit(code)
-
-
 if __name__ == "__main__":
     try:
         command()
-    except CycloptsError as error:
-        fail(2, str(error))
-    except InputError as error:
-        fail(1, str(error))
+    except (CycloptsError, InputError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1 if isinstance(error, InputError) else 2)
     except KeyboardInterrupt:
         sys.exit(130)
