@@ -3,12 +3,9 @@
 import logging
 
 import pytest
-from inboxes import InProcess
 
 from schemas.rules import DEFAULT_RULES
-from tasks import read_inbox
 from tasks.inbox import folder
-from tasks.orchestration import process_inbox
 from tasks.sources import datasets
 
 
@@ -32,6 +29,11 @@ def stable(monkeypatch):
 @pytest.fixture
 def tables(monkeypatch):
     """Run the step without Prefect; return the tables that it reports."""
+    from inboxes import InProcess
+
+    from tasks import read_inbox
+    from tasks.orchestration import process_inbox
+
     tables = []
     for step in (read_inbox, process_inbox):
         monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
