@@ -141,7 +141,7 @@ def test_killed_by_sigkill_the_store_is_whole(tmp_path, monkeypatch):
 
 # Many processes
 
-N_EACH = 12
+N_EACH = 50
 
 
 def _work(path: Path, queue: multiprocessing.Queue) -> None:
