@@ -21,6 +21,7 @@ from schemas.review import COLUMNS
 SUFFIX = ".parquet"
 MAX_FILES = 30
 """Number of files from which on they become one, without the entries that newer ones replace."""
+ATTEMPTS = 3
 
 
 def add(store: Store, entries: pd.DataFrame) -> None:
@@ -38,9 +39,10 @@ def add(store: Store, entries: pd.DataFrame) -> None:
 
 def read(store: Store) -> pd.DataFrame:
     """Read the queue; of several entries for an image and a reason, the newest is taken."""
-    while True:
+    for _ in range(ATTEMPTS):
         with contextlib.suppress(FileNotFoundError):  # files became one meanwhile
             return _read_files(store, _names(store))
+    raise StoreError(f"{store.review}: its files can't be read, or change all the time; run this again")
 
 
 def _names(store: Store) -> list[str]:
