@@ -18,12 +18,13 @@ def read(store: Store, key: str, digest: str, queue: str) -> str | None:
     try:
         record = parse(InputsFile, store.inputs.read(key))
         champion = store.champion()
+        if champion is not None:
+            store.verified_dir(champion)
         is_own = champion is not None and store.card(champion)["fingerprint"] == record["fingerprint"]
     except (FileNotFoundError, ValueError, InputError, StoreError):  # what can't be read isn't known
         return None
     is_same = record["inputs"] == digest and record["queue"] in {"", queue}
-    is_valid = is_same and (is_own or record["champion"] == champion) and not (champion and store.faults(champion))
-    return str(record["fingerprint"]) if is_valid else None
+    return str(record["fingerprint"]) if is_same and (is_own or record["champion"] == champion) else None
 
 
 def write(  # noqa: PLR0913, the fields of the record

@@ -28,11 +28,11 @@ def add(store: Store, entries: pd.DataFrame) -> None:
     """Add entries (`schemas.review.COLUMNS`) to the queue, as a new file."""
     if entries.empty:
         return
-    _write_file(store, entries)
+    _write_file(store, entries, f"{datetime.now(tz=UTC):%Y%m%dT%H%M%S%f}")
     names = _names(store)
     if len(names) > MAX_FILES:
         with contextlib.suppress(InputError, FileNotFoundError):  # damaged, or another run does this just now
-            _write_file(store, _read_files(store, names))
+            _write_file(store, _read_files(store, names), names[0].partition("-")[0])
             for name in names:
                 store.review.remove(name)
 
@@ -51,10 +51,10 @@ def _names(store: Store) -> list[str]:
     return sorted(names, reverse=True)
 
 
-def _write_file(store: Store, entries: pd.DataFrame) -> None:
+def _write_file(store: Store, entries: pd.DataFrame, time: str) -> None:
     content = io.BytesIO()
     entries[[*COLUMNS]].to_parquet(content, index=False)
-    store.review.create(f"{datetime.now(tz=UTC):%Y%m%dT%H%M%S}-{uuid.uuid4().hex[:8]}{SUFFIX}", content.getvalue())
+    store.review.create(f"{time}-{uuid.uuid4().hex[:8]}{SUFFIX}", content.getvalue())
 
 
 def _read_files(store: Store, names: Sequence[str]) -> pd.DataFrame:

@@ -175,7 +175,8 @@ class Store:
         """Return the newest intact version with a fingerprint, or None."""
         for version in reversed(self.versions()):
             with contextlib.suppress(StoreError):
-                if self.card(version).get("fingerprint") == fingerprint and not self.faults(version):
+                if self.card(version).get("fingerprint") == fingerprint:
+                    self.verified_dir(version)
                     return version
         return None
 

@@ -32,7 +32,7 @@ def main(model: str, folder: Path, *names: str) -> None:
     from tasks.inference.predictor import predictor
 
     network = load_network(Path(model))
-    predict = predictor(network)  # as the predict flow
+    predict = predictor(network)  # of the predict flow: exports have to agree with it
     write_answers(lambda pixels: predict(pixels.reshape(-1, PIXEL_COUNT)), folder / TEST, folder / EXPECTED)
     with_input, calibration = _with_uint8_input(network), np.load(folder / CALIBRATION)
     for name, spec in FORMATS.items():

@@ -44,7 +44,7 @@ def corrupt(pixels: NDArray[np.uint8], name: str, seed: int = 0) -> NDArray[np.u
 
 
 def answer_corrupted(predictors: Sequence[Predict], images: Images) -> list[CorruptedAnswers]:
-    """Let each network answer corrupted images; the corrupted images are the same for all of them, and in every run."""
+    """Return the answers of each network to corrupted images, the same ones for all of them and in every run."""
     rows = np.arange(0, len(images), -(-len(images) // MAX_CORRUPTED_ROWS))
     pixels, labels, names = images.read(rows), images.labels[rows], tuple(CORRUPTIONS)
     right = np.empty((len(predictors), len(names), len(rows)), bool)

@@ -1,4 +1,4 @@
-"""Find the images and labels among named arrays, and read them, from any container of such: .npz, .mat, HDF5, IDX.
+"""Find the images and labels among named arrays, and read them, from any container: .npz, .npy, .mat, HDF5, IDX.
 
 To add a container, write a function that opens it as a mapping of `StoredArray`, and make an `ArrayReader` of it.
 """
@@ -178,8 +178,8 @@ def _labelled_parts(path: Path, arrays: Arrays, rules: InputRules) -> tuple[Pair
     train, test, notes = choose_parts(
         pairs, {part: f"{_n_rows(pair.images.shape):,} rows" for part, pair in pairs.items()}
     )
-    used = {array for pair in pairs.values() for array in pair}
-    unread = sorted(name for name, array in arrays.items() if array not in used)
+    in_pairs = {array for pair in pairs.values() for array in pair}
+    unread = sorted(name for name, array in arrays.items() if array not in in_pairs)
     return train, test, notes + note_left_out(unread, "no images or labels", "array")
 
 

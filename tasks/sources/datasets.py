@@ -116,11 +116,11 @@ def _read(source: str, rules: Rules) -> Frames | ShardParts:
     return shards.list_parts(source) if fmt is SHARDS else read(Path(source), fmt, rules)
 
 
-def _read_shards(found: ShardParts, rules: Rules) -> Frames:
+def _read_shards(listed: ShardParts, rules: Rules) -> Frames:
     from tasks.sources.frames import Frames, concatenate
 
-    frames, notes = [], found.notes
-    for manifest in (found.train, found.test):
+    frames, notes = [], listed.notes
+    for manifest in (listed.train, listed.test):
         several, read_frames = len(manifest.shards if manifest else ()) > 1, []
         for shard in manifest.shards if manifest else ():
             path = Path(shard.address)
@@ -143,18 +143,20 @@ def _check_tables(path: Path, rules: Rules) -> None:
     with suppress(OSError):  # reading reports it
         if not path.is_dir() or not parts.picture_fault(path):
             return
-        tables = shards.find_paths(str(path))
-        if not any(_has_pixels(table, rules) for table in tables):
-            advice = "put the pictures into subfolders named 0 to 9"
-            raise InputError(f"{path}: pictures, and a table without their pixels ({tables[0].name}); {advice}")
+        faults = [_header_fault(table, rules) for table in shards.find_paths(str(path))]
+        if all(faults):
+            raise InputError(
+                f"{path}: put the pictures into subfolders named 0 to 9; labels of pictures in a table aren't read, "
+                f"and no table has pixels ({faults[0]})"
+            )
 
 
-def _has_pixels(path: Path, rules: Rules) -> bool:
+def _header_fault(path: Path, rules: Rules) -> str:
     try:
         formats.find_shard_format(path).check_header(path, rules)
-    except InputError:
-        return False
-    return True
+    except InputError as error:
+        return str(error)
+    return ""
 
 
 def _name(source: str) -> str:

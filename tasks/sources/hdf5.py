@@ -23,18 +23,18 @@ class _Dataset(SlicedArray):
 def _open(path: Path, _rules: InputRules) -> Iterator[Arrays]:
     import h5py
 
-    found: dict[str, _Dataset] = {}
+    datasets: dict[str, _Dataset] = {}
 
     def add(name: str, node: Any) -> None:  # noqa: ANN401, h5py has no types
         if not isinstance(node, h5py.Dataset) or not node.shape:
             return
         if node.external or node.is_virtual:  # the path of any other file may be in there
             raise InputError(f"{path}: {name} is stored in other files; copy the arrays into one file")
-        found[name] = _Dataset(path, name, node)
+        datasets[name] = _Dataset(path, name, node)
 
     with h5py.File(path, "r") as file:
         file.visititems(add)  # follows no link out of the file
-        yield found
+        yield datasets
 
 
 READER = ArrayReader("HDF5", _open)

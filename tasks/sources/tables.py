@@ -41,7 +41,7 @@ from tasks.sources.picture_formats import is_picture
 from tasks.sources.sizes import PIXEL_COUNTS, check_size
 
 Batch: TypeAlias = "pa.Table | pa.RecordBatch"
-DAMAGED = pa.ArrowException, OSError, ValueError, KeyError, MemoryError
+DAMAGED = pa.ArrowException, OSError, ValueError, KeyError
 ROW_BYTES = PIXEL_COUNT + 1
 """Size of a label and an image in memory."""
 THREADS = 2
@@ -143,8 +143,8 @@ class Layout:
     def check_labelled(self, rules: InputRules) -> None:
         """Raise InputError if there is no label, or if the images have another size."""
         if not self.has_label:
-            content = "a column of images without labels" if self.has_images else "no column of labels"
-            raise InputError(f"{self.path}: {content}; label, pixel0 … pixel783 are needed, or --label-column")
+            needed = "label is" if self.has_images else "label, pixel0 … pixel783 are"
+            raise InputError(f"{self.path}: no column of labels; {needed} needed, or --label-column")
         if not self.has_images:
             check_size(str(self.path), len(self._pixels), rules)
 

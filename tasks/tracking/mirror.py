@@ -108,8 +108,9 @@ def _request_fault(uri: str) -> str:
     """Return why a server can't be used, or ""; a refused login is reported by MLflow."""
     address = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/search?max_results=1"
     try:
-        status = httpx.get(address, follow_redirects=True).status_code
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+        url = httpx.URL(address).copy_with(userinfo=b"")  # httpx logs addresses
+        status = httpx.get(url, follow_redirects=True).status_code
+    except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
         return first_line(error)
     return f"the server's status is {status}" if status >= httpx.codes.INTERNAL_SERVER_ERROR else ""
 

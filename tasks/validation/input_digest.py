@@ -24,7 +24,7 @@ from tasks.inbox.folder import WALK_ERRORS, Inbox, digest_content, total_bytes
 from tasks.sources import datasets
 from tasks.training.fingerprint import precision, variables
 
-CODE = ("schemas", "artifacts", "tasks", "requirements.txt", "data/mnist-reference.npz")
+CODE = ("schemas", "artifacts", "tasks", "flows", "requirements.txt", "data/mnist-reference.npz")
 """Folders and files of this project that decide what a run does; data is validated against the embedded profile."""
 MAX_BYTES = 1 << 30
 """Size of a source up to which it is hashed: a run with new data hashes it before reading it, and again after that."""

@@ -26,7 +26,7 @@ N_SCORES = 8
 MAX_FITTED_ROWS = 10_000
 """Rows, evenly spread and at most half of all, that components and percentiles are computed from."""
 MAX_MEASURED_ROWS = 200_000
-"""Rows of a part, evenly spread, that profiles and histograms are computed from."""
+"""Rows of a part, chosen at random, that profiles and histograms are computed from."""
 STATS_BLOCK_ROWS = BLOCK_ROWS // 4
 """Rows of a matrix product: with few columns, it is faster while the rows stay in a near cache."""
 OUTLIER_QUANTILE = 0.999
@@ -83,16 +83,18 @@ def load_embedded() -> Profile:
 
 
 def take_sample(images: Images) -> InMemoryImages:
-    """Read up to 200,000 images, evenly spread."""
-    rows = slice(None, None, -(-len(images) // MAX_MEASURED_ROWS) or None)
+    """Read all images, or 200,000 of them chosen at random: every n-th could lack digits of an ordered source."""
+    if len(images) <= MAX_MEASURED_ROWS:
+        return InMemoryImages(images.read(slice(None)), images.labels)
+    rows = np.sort(np.random.default_rng(0).choice(len(images), MAX_MEASURED_ROWS, replace=False))
     return InMemoryImages(images.read(rows), images.labels[rows])
 
 
 def fit_profile(sample: InMemoryImages, name: str) -> Profile:
     """Fit a profile to at least one image; components and percentiles to at most 10,000 images, evenly spread."""
     fit_rows = slice(None, None, max(2, -(-len(sample) // MAX_FITTED_ROWS)))
-    fitted = sample.pixels[fit_rows]
-    basis = _fit_basis(fitted.astype(np.float32))
+    fit_pixels = sample.pixels[fit_rows]
+    basis = _fit_basis(fit_pixels.astype(np.float32))
     stats = compute_stats(sample.pixels, sample.labels, basis)
     # Only of rows that the components weren't fitted to, like future images.
     distances = stats.distance[np.arange(len(sample)) % fit_rows.step != 0]
@@ -112,7 +114,7 @@ def fit_profile(sample: InMemoryImages, name: str) -> Profile:
         ink_counts=histograms.ink,
         score_edges=score_edges,
         score_counts=histograms.scores,
-        percentiles=_percentiles(fitted),
+        percentiles=_percentiles(fit_pixels),
     )
 
 
@@ -127,10 +129,10 @@ def _percentiles(sample: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
 def compute_histograms(images: Images, profile: Profile) -> Histograms:
     """Compute the histograms of at least one image, of a sample if there are many, by the bin edges of a profile."""
     sample = take_sample(images)
-    counted = PcaBasis(
+    basis = PcaBasis(
         profile.mean, profile.components[:N_SCORES], profile.variances[:N_SCORES], profile.residual_variance
     )
-    return histograms_of_stats(compute_stats(sample.pixels, sample.labels, counted), profile)
+    return histograms_of_stats(compute_stats(sample.pixels, sample.labels, basis), profile)
 
 
 def histograms_of_stats(stats: ImageStats, profile: Profile) -> Histograms:

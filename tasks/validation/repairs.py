@@ -35,7 +35,7 @@ SCALES = {
     "from -0.42 to 2.82 (normalised by MNIST's mean and deviation)": (-0.1307 / 0.3081, 0.8693 / 0.3081),
 }
 """The other scales that can be repaired: the values that stand for 0 and 255."""
-WIDEST = 17
+WIDEST = 1 + int(max(white for _, white in SCALES.values()))
 """Of images with another scale, all pixels are below this."""
 TOLERANCE = 0.005
 

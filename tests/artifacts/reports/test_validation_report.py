@@ -13,9 +13,13 @@ from tasks.validation import inspection, profiles
 
 @pytest.fixture(scope="module")
 def validation(digits):
-    frame = digits.astype(float)
+    return validate(digits.astype(float), Rules(min_test_rows=10))
+
+
+def validate(frame, rules, notes=()):
     frame.iloc[4, 0] = 12
-    return inspection.inspect(RawDataset("made", frame, None), Rules(min_test_rows=10), profiles.load_embedded())[0]
+    raw = RawDataset("made", frame, None, notes=notes)
+    return inspection.inspect(raw, rules, profiles.load_embedded())[0]
 
 
 def test_report_names_rows_outcome_and_quarantine(validation):
@@ -28,6 +32,15 @@ def test_report_names_rows_outcome_and_quarantine(validation):
     assert "| label unknown | the label isn't one of 0 to 9 | 1 |" in report
     assert "The input rows are in `store/quarantine/1`.\n\n![Quarantined rows](quarantine.png)" in report
     assert "## Repairs" not in report
+
+
+def test_repairs_and_guesses_of_the_reader_are_reported(digits):
+    frame = digits.astype(float)
+    frame.iloc[:, 1:] = 255 - frame.iloc[:, 1:]
+    result = validate(frame, Rules(min_test_rows=10, repair=("invert",)), ("label: column 785",))
+    report = validation_report.validation_report(result, markdown.as_links, None)
+    assert "## Repairs\n\nMade on all images: invert." in report
+    assert "label: column 785" in report.partition("## How it was read")[2].partition("##")[0]
 
 
 def test_registered_section_is_written(validation, monkeypatch):

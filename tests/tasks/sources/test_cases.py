@@ -243,7 +243,7 @@ def listed_in_a_table(parts, path):
 
 
 REFUSED = {
-    "pictures and a table of them": (listed_in_a_table, r"pictures: pictures, and a table without their pixels \(labels.csv\); put the pictures into"),
+    "pictures and a table of them": (listed_in_a_table, r"pictures: put the pictures into subfolders named 0 to 9; .*, and no table has pixels \(.*labels.csv: "),
     "libsvm with 785 numbers": (libsvm(0, " 0:0 784:0"), "has the numbers 0 and 784; expected 784 pixels|Feature indices"),
     "libsvm that isn't centred": (libsvm(0, moved=slice(None, None, 2)), "can't tell whether pixels are counted from 0 or 1; add 0:0 or 784:0"),
     "HDF5 of another file's bytes": (outside("external"), "x is stored in other files; copy the arrays"),
@@ -272,7 +272,7 @@ REFUSED = {
     "a folder that is no label": (lambda parts, path: (source_files.pictures(parts[0], path) / "unknown").mkdir(), "unknown: not a label; expected subfolders named 0 to 9"),
     "images alone": (lambda parts, path: np.save(path / "x.npy", images(parts[0])), r"a file without labels \(\.npy\)"),
     "colour": (npz(x=(0, lambda f: np.repeat(images(f)[..., None], 3, 3)), y=(0, labels_of)), r"x is \(30, 28, 28, 3\)"),
-    "a column of images alone": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0]))}), path / "a.parquet"), "a column of images without labels"),
+    "a column of images alone": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0]))}), path / "a.parquet"), "no column of labels; label is needed"),
     "uneven lists": (lambda _, path: pq.write_table(pa.table({"image": [[0] * 783, [0] * 785], "label": [1, 2]}), path / "a.parquet"), "column image: expected lists of 784 numbers"),
     "pictures elsewhere": (lambda _, path: pq.write_table(pa.table({"image": [{"bytes": None, "path": "1.png"}], "label": [1]}, pa.schema([("image", pa.struct([("bytes", pa.binary()), ("path", pa.string())])), ("label", pa.int64())])), path / "a.parquet"), "column image: row 0 has no image"),
     "a word for a label": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0])), "label": ["dog"] * N_TRAIN}), path / "a.parquet"), "column label: expected a number from 0 to 9 as a label, got 'dog'"),

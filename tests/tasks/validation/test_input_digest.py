@@ -143,4 +143,4 @@ def test_a_champion_whose_files_have_changed_is_noticed(tmp_path):
     publish(store, "other", promoted=True)
     assert known_inputs.read(store, "key", "digest", "queue") == "fingerprint"
     (tmp_path / "store" / "versions" / "1" / "report.md").write_text("changed")
-    assert known_inputs.read(store, "key", "digest", "queue") is None
+    assert known_inputs.read(Store(store.uri), "key", "digest", "queue") is None
