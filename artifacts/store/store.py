@@ -161,10 +161,11 @@ class Store:
 
     def _differences(self, version: int, card: dict[str, Any]) -> list[str]:
         digests = checksums(self.local_dir(version, fresh=True))
-        digests = {name: digest for name, digest in digests.items() if name[0] != "." and name != CARD}
+        expected = card["files"]
+        digests = {name: one for name, one in digests.items() if name in expected or (name[0] != "." and name != CARD)}
         faults = [f"the card is that of version {card['version']}"] if card["version"] != version else []
         faults += self._card_faults(version, card)
-        return faults + differences(digests, card["files"], "on its card")
+        return faults + differences(digests, expected, "on its card")
 
     def check_intact(self, version: int) -> None:
         """Raise StoreError, listing every fault, unless a version's files are unchanged."""

@@ -101,15 +101,16 @@ def count_scales(frame: pd.DataFrame) -> Counter[str]:
         return Counter()
     high = pixels.max(axis=1)
     may_be_other = high < WIDEST  # of bytes, only the few such rows need their lowest pixels
-    counts = Counter({BYTES: int((np.isfinite(high) & ~may_be_other).sum())})
+    n_bytes = int((np.isfinite(high) & ~may_be_other).sum())
     low, high = pixels[may_be_other].min(axis=1), high[may_be_other]
     unknown = (low != 0) | (high != 0)
+    counts: Counter[str] = Counter()
     for scale, (lowest, highest) in SCALES.items():
         reaches_low = abs(low - lowest) < TOLERANCE if lowest else low >= 0
         fits = unknown & reaches_low & (high <= highest + TOLERANCE * (lowest < 0))
         counts[scale] = int(fits.sum())
         unknown &= ~fits
-    counts[BYTES] += int(unknown.sum())
+    counts[BYTES] = n_bytes + int(unknown.sum())
     return +counts
 
 

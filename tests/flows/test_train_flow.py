@@ -186,7 +186,7 @@ def test_worse_candidate_is_published_but_not_promoted(published, local_dir, tin
     assert (event["event"], event["version"], event["promoted"]) == ("decision", poor_version.version, False)
     report = newest_artifact("training-report").data
     assert "**Not promoted**" in report
-    assert "mistakes fixed" in report
+    assert "| right where the other is wrong | 0 | 0 |" in report
     forced = train_flow(str(tiny_npz), store=store.uri, recipe="plain", overrides=poor, gate=gate, force="a test")
     assert forced.promoted
     assert store.champion() == forced.version

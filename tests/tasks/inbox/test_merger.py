@@ -5,7 +5,6 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 from samples import draw_digits
-from sklearn import decomposition
 
 from schemas.rules import DEFAULT_RULES
 from tasks.inbox.merger import InboxMerger, add_accepted, with_files
@@ -60,7 +59,7 @@ def test_facts_and_digests_of_each_row_are_computed_once(mixed, monkeypatch):
     functions = {name: Mock(wraps=getattr(row_faults, name)) for name in ("value_faults", "digests")}
     for name, function in functions.items():
         monkeypatch.setattr(row_faults, name, function)
-    monkeypatch.setattr(decomposition, "PCA", fits := Mock(wraps=decomposition.PCA))
+    monkeypatch.setattr(profiles, "eigh", fits := Mock(wraps=profiles.eigh))
     inspect(mixed)
     n_rows = {name: [len(call.args[0]) for call in function.mock_calls] for name, function in functions.items()}
     assert n_rows == {"value_faults": [600, 200, 200, 100], "digests": [599, 200, 199, 98]}
