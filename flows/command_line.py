@@ -93,7 +93,7 @@ def run(
         parameters = parse(flow)
         check(**parameters)
         _check_server()
-        signal.signal(signal.SIGTERM, lambda _number, _frame: fail(TERMINATED, interrupted))
+        signal.signal(signal.SIGTERM, lambda _number, _frame: _terminate(interrupted))
         _limit_termination(interrupted)
         with _server(preload, interrupted) as settings, temporary_settings(settings), tags("digits"):
             result = _without_task_tags(flow)(**parameters)
@@ -141,6 +141,12 @@ def fail(code: int, message: str) -> NoReturn:
     """Exit with the message as one line on standard error."""
     print(f"error: {printable(' '.join(message.split()))}", file=sys.stderr)
     sys.exit(code)
+
+
+def _terminate(message: str) -> NoReturn:
+    """Exit after SIGTERM; another one must not interrupt the exit handlers, with a traceback."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    fail(TERMINATED, message)
 
 
 def artifact_page(artifact: UUID | None) -> str:

@@ -122,7 +122,7 @@ def test_workers_share_shards_and_checkpoints_in_an_object_store(server, shards,
     first = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags)
     output = _until("epoch  4/60", first, first.terminate)
     assert first.returncode == 143, f"Ray's own SIGTERM handler would end it without a message: {output[-3000:]}"
-    assert output.splitlines()[-1].startswith("error: interrupted; the same command ")
+    assert output.splitlines()[-1].startswith("error: interrupted; the same command "), output[-3000:]
     assert len(Store(store).shards.names()) == 12
     with start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
         output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
