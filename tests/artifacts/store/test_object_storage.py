@@ -174,23 +174,25 @@ def delayed(monkeypatch):
     return SimpleNamespace(end=lambda: monkeypatch.setattr(MemoryFileSystem, "pipe_file", original), arrive=arrive)
 
 
-def test_event_that_arrives_after_its_writer_gave_up_counts(memory, delayed):
+def publish_until_given_up(memory, delayed):
+    """Publish a version, and a second one whose event doesn't arrive; return the store."""
     store = Store(memory)
     publish(store, promoted=True)
     with pytest.raises(UnavailableError):
         publish(store, promoted=True)
     delayed.end()
+    return store
+
+
+def test_event_that_arrives_after_its_writer_gave_up_counts(memory, delayed):
+    store = publish_until_given_up(memory, delayed)
     assert (store.champion(), store.versions()) == (1, [1])
     delayed.arrive()
     assert (store.champion(), store.versions(), store.faults(2)) == (2, [1, 2], [])
 
 
 def test_event_that_arrives_after_another_writer_decided_does_not_count(memory, delayed):
-    store = Store(memory)
-    publish(store, promoted=True)
-    with pytest.raises(UnavailableError):
-        publish(store, promoted=True)
-    delayed.end()
+    store = publish_until_given_up(memory, delayed)
     assert publish(Store(memory), promoted=True) == 3
     with pytest.raises(FileExistsError):
         delayed.arrive()
