@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
@@ -56,10 +57,16 @@ def _table(batch: PredictionBatch, *, is_csv: bool) -> pa.Table:
     """Return a batch as columns; an invalid image has only its name, `abstained` and the reason."""
     values = (batch.label, batch.confidence, batch.second, batch.unlike_training)
     label, confidence, second, unlike = (pa.array(column, mask=batch.fault != "") for column in values)
-    items = [printable(str(item)) for item in batch.items]
     reason = pa.array(batch.reason, pa.string(), mask=batch.reason == "")
-    table = pa.table([items, label, confidence, second, batch.abstained, unlike, reason], schema=COLUMNS)
+    table = pa.table([_names(batch.items), label, confidence, second, batch.abstained, unlike, reason], schema=COLUMNS)
     return _escape_formulas(table) if is_csv else table
+
+
+def _names(items: pd.Index) -> pa.Array:
+    """Return the names of images, safe to show: those of rows are numbers, which are."""
+    if items.dtype.kind == "i":
+        return pa.array(items.to_numpy()).cast(pa.string())
+    return pa.array([printable(str(item)) for item in items], pa.string())
 
 
 def _submission() -> Callable[[PredictionBatch], pa.Table]:
