@@ -10,7 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from schemas.digits import PIXEL_COUNT
 from schemas.pixel_frame import labels_of, pixels_of
+
+ALIGNMENT = 64
+"""Bytes. TensorFlow shares memory that is aligned to this, instead of copying it."""
 
 
 class Images(Protocol):
@@ -51,7 +55,8 @@ class InMemoryImages:
         """Return a copy of the images at these indices; self if they are all images in order."""
         if np.array_equal(indices, np.arange(len(self))):
             return self
-        return InMemoryImages(self.pixels[indices], self.labels[indices])
+        pixels = self.read(indices, out=aligned(len(indices)))
+        return InMemoryImages(pixels, self.labels[indices])
 
     def pieces(self) -> Iterator[slice]:
         yield slice(0, len(self))
@@ -60,3 +65,10 @@ class InMemoryImages:
 def of_frame(frame: pd.DataFrame) -> InMemoryImages:
     """Return a labelled pixel frame's images, without a copy."""
     return InMemoryImages(pixels_of(frame), labels_of(frame))
+
+
+def aligned(n_rows: int) -> NDArray[np.uint8]:
+    """Return an array for the pixels of n rows whose memory can be shared with TensorFlow."""
+    raw = np.empty(n_rows * PIXEL_COUNT + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + n_rows * PIXEL_COUNT].reshape(n_rows, PIXEL_COUNT)

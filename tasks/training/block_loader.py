@@ -9,12 +9,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from schemas.digits import PIXEL_COUNT
-from schemas.images import Images
+from schemas.images import ALIGNMENT, Images, aligned
 from tasks.training.sampling import BlockSampler
 
-ALIGNMENT = 64
-"""Bytes. TensorFlow aborts the process if memory that is shared with it isn't aligned to this."""
 Block = tuple[tf.Tensor, tf.Tensor]
 """Pixels (rows × 784, `uint8`) and labels (`int32`)."""
 
@@ -31,7 +28,7 @@ class BlockLoader:
         self._reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="block-loader")
         self._prefetched: dict[int, Future[Block]] = {}
         self._only: Block | None = None
-        self._buffers = [_aligned(sampler.block_rows) for _ in range(2)] if sampler.n_blocks > 1 else []
+        self._buffers = [aligned(sampler.block_rows) for _ in range(2)] if sampler.n_blocks > 1 else []
 
     def __enter__(self) -> Self:
         return self
@@ -42,7 +39,7 @@ class BlockLoader:
     def load(self, number: int) -> Block:
         """Return a block by its number since the start of training, and start to read the next one."""
         if self.sampler.n_blocks == 1:
-            self._only = self._only or (tf.constant(self.images.read(slice(None))), self._labels(slice(None)))
+            self._only = self._only or (_share(self.images.read(slice(None))), self._labels(slice(None)))
             return self._only
         future = self._prefetched.get(number) or self._reader.submit(self._read, number)
         block = future.result()
@@ -52,15 +49,17 @@ class BlockLoader:
     def _read(self, number: int) -> Block:
         rows = self.sampler.row_numbers(number)
         pixels = self.images.read(rows, out=self._buffers[number % 2][: len(rows)])
-        # Shared, not copied: a copy takes as long as the read, and memory that the system has to clear first.
-        shared = tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
-        return shared, self._labels(rows)
+        return _share(pixels), self._labels(rows)
 
     def _labels(self, rows: slice | NDArray[np.int64]) -> tf.Tensor:
         return tf.constant(self.images.labels[rows].astype(np.int32))
 
 
-def _aligned(n_rows: int) -> NDArray[np.uint8]:
-    raw = np.empty(n_rows * PIXEL_COUNT + ALIGNMENT, np.uint8)
-    start = -raw.ctypes.data % ALIGNMENT
-    return raw[start : start + n_rows * PIXEL_COUNT].reshape(n_rows, PIXEL_COUNT)
+def _share(pixels: NDArray[np.uint8]) -> tf.Tensor:
+    """Return pixels as a tensor, without a copy if their memory is aligned: TensorFlow aborts the process otherwise.
+
+    A copy takes as long as the read, and memory that the system has to clear first.
+    """
+    if pixels.ctypes.data % ALIGNMENT or not pixels.flags.c_contiguous:
+        return tf.constant(pixels)
+    return tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())
