@@ -176,8 +176,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure() -> None:
-    """Handle SIGINT as in a terminal: shells let background processes, and so their children, ignore it."""
+    """Handle SIGINT as in a terminal, and let Ray's processes have the priority of the others.
+
+    Shells let background processes, and so their children, ignore SIGINT. Ray's workers are nice by 15: they would wait
+    for the tests that run beside theirs.
+    """
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.environ["RAY_worker_niceness"] = "0"  # noqa: SIM112, Ray's name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

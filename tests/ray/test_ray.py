@@ -78,7 +78,7 @@ def test_two_workers_learn_the_weights_of_one_process(tiny, cluster, tmp_path, m
 
 
 def test_a_killed_worker_costs_neither_the_run_nor_saved_blocks(tiny, cluster, tmp_path):
-    recipe = RECIPE.model_copy(update={"epochs": 150}).applied_to("fast")
+    recipe = RECIPE.model_copy(update={"epochs": 80}).applied_to("fast")
     killed, messages = [], []
 
     def kill_once(fraction):

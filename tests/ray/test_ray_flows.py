@@ -1,4 +1,4 @@
-"""The training flow on Ray clusters with nodes: it survives the loss of a node, of itself, and of its machine."""
+"""The training flow on a Ray cluster with nodes and an object store: it survives the loss of nodes and of itself."""
 
 import contextlib
 import signal
@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 
+import fsspec
 import pytest
 from samples import ROOT, clean_environment, write_shards
 from serving import descendants, free_port, kill
@@ -18,6 +19,7 @@ from artifacts.store.store import Store
 pytestmark = pytest.mark.ray
 TIMEOUT_SECONDS = 240
 LOST = "a worker was lost ("
+EPOCHS = 60
 
 
 @pytest.fixture(scope="module")
@@ -63,15 +65,19 @@ def start_flow(environment, folder, *flags):
 
 @contextlib.contextmanager
 def ray_cluster(environment, folder):
-    """Start a Ray cluster with nodes on loopback; yield its address and a function that adds a node."""
+    """Start a Ray cluster with nodes on loopback; yield its address and a function that adds a node.
+
+    Each node caches files in a folder of its own, `cache0` and so on, as a machine would.
+    """
     ray, address = Path(sys.executable).with_name("ray"), f"127.0.0.1:{free_port()}"
     started = []
 
     def add(*flags):
         log = folder / f"node{len(started)}.log"
+        variables = environment | {"XDG_CACHE_HOME": str(folder / f"cache{len(started)}")}
         with log.open("wb") as output:
             command = [ray, "start", "--node-ip-address", "127.0.0.1", "--num-cpus", "2", "--block", *flags]
-            started.append(subprocess.Popen(command, env=environment, stdout=output, stderr=subprocess.STDOUT))
+            started.append(subprocess.Popen(command, env=variables, stdout=output, stderr=subprocess.STDOUT))
         _wait(lambda: "Ray runtime started" in log.read_text())
         return started[-1]
 
@@ -85,53 +91,56 @@ def ray_cluster(environment, folder):
                 _end(node)
 
 
-def test_runs_survive_the_loss_of_a_node_and_of_the_flow(server, shards, tmp_path):
-    """Kill a node while shards are cached, then the flow while it trains, then a node while the next flow trains."""
-    environment = server | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+def test_runs_survive_the_loss_of_nodes_and_of_the_flow(server, shards, tmp_path, bucket, object_store):
+    """Lose a node while shards are cached, two flows while they train, and a node while the third one trains.
+
+    Shards and checkpoints are in an object store: what a node or a flow has leaves with it.
+    """
+    environment = server | object_store | {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
     with ray_cluster(environment, tmp_path) as (address, add_node):
-        store = tmp_path / "store"
-        flags = ("--source", shards, "--store", store, "--ray-address", address, "--epochs", 120, "--batch-size", 64)
-        cached, n_cached = store / "work" / "shards", []
+        store = Store(f"{bucket}/models")
+        flags = ("--source", shards, "--store", store.uri, "--ray-address", address, "--workers", 2)
+        flags += ("--epochs", EPOCHS, "--batch-size", 64)
+        first, n_cached = add_node(), []
 
-        def kill_while_caching(node):
-            _wait(lambda: any(cached.glob("[!.]*")))
-            n_cached.append(len(list(cached.glob("[!.]*"))))
-            _end(node)
+        def kill_while_caching():
+            _wait(store.shards.names)
+            n_cached.append(len(store.shards.names()))
+            _end(first)
 
-        killing = threading.Thread(target=kill_while_caching, args=(add_node(),))
+        killing = threading.Thread(target=kill_while_caching)
         killing.start()
-        driver = start_flow(environment, tmp_path, *flags, "--workers", 2)
-        _until("epoch  20/120", driver, driver.kill)
+        flow = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "flow1")}, tmp_path, *flags)
+        output = _until(f"epoch  2/{EPOCHS}", flow, flow.terminate)
         killing.join()
         assert 0 < n_cached[0] < 12, "some were cached, others not yet"
+        assert flow.returncode == 143, f"Ray's own SIGTERM handler would end it without a message: {output[-3000:]}"
+        assert output.splitlines()[-1].startswith("error: interrupted; the same command "), output[-3000:]
+        cached = changes(store.shards)
+        assert len(cached) == 12
+
         second = add_node()
-        process = start_flow(environment, tmp_path, *flags, "--workers", 2)
-        output = _until("epoch  40/120", process, lambda: _end(second))
-        assert process.returncode == 0, output[-3000:]
+        flow = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "flow2")}, tmp_path, *flags)
+        output = _until(f"epoch  8/{EPOCHS}", flow, flow.kill)
+        assert f"from the checkpoint in {store.work}" in output
+
+        flow = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "flow3")}, tmp_path, *flags)
+        output = _until(f"epoch 15/{EPOCHS}", flow, lambda: _end(second))
+        assert flow.returncode == 0, output[-3000:]
         assert "resuming after epoch" in output
         assert output.count(LOST) == 1
         assert "waiting for free CPUs" not in output, "for CPUs that are gone"
         assert "version 1" in output
+        assert store.card(1)["environment"]["workers"] == 2
+        assert store.work.names() == ["shards"]
+        assert changes(store.shards) == cached, "none was cached again"
+        assert len(list((tmp_path / "cache0").rglob("pixels.npy"))) == 12, "the head fetched what others had cached"
 
 
-def test_workers_share_shards_and_checkpoints_in_an_object_store(server, shards, tmp_path, bucket, object_store):
-    """End a run by SIGTERM; the next one resumes without any local copy."""
-    store = f"{bucket}/models"
-    flags = ("--source", shards, "--store", store, "--workers", 2, "--epochs", 60, "--batch-size", 64)
-    environment = server | object_store
-    first = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "first")}, tmp_path, *flags)
-    output = _until("epoch  4/60", first, first.terminate)
-    assert first.returncode == 143, f"Ray's own SIGTERM handler would end it without a message: {output[-3000:]}"
-    assert output.splitlines()[-1].startswith("error: interrupted; the same command "), output[-3000:]
-    assert len(Store(store).shards.names()) == 12
-    with start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "second")}, tmp_path, *flags) as process:
-        output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
-    assert process.returncode == 0, output[-3000:]
-    assert f"from the checkpoint in {Store(store).work}" in output
-    card = Store(store).card(1)
-    assert card["environment"]["workers"] == 2
-    assert Store(store).work.names() == ["shards"]
-    assert len(list((tmp_path / "second").rglob("pixels.npy"))) == 12, "each shard was fetched, none cached again"
+def changes(storage):
+    """Return when each file of an object store's folder was written."""
+    files = fsspec.filesystem("s3").find(str(storage), detail=True)
+    return {name: info["LastModified"] for name, info in files.items() if name.endswith(".npy")}
 
 
 def _until(line_with, process, end):
