@@ -24,10 +24,11 @@ from tasks.sources import datasets
 from tasks.validation import row_faults
 
 LONG_FILES = (
-    "test_faults.py", "test_ray_flows.py", "test_up.py", "test_ui.py", "test_ray.py", "test_tutorial.py",
-    "test_bench.py",
+    "test_faults.py", "test_ray_flows.py", "test_up.py", "test_tutorial.py", "test_ui.py", "test_bench.py",
+    "test_ray.py",
 )  # fmt: skip
 """Files that take minutes, the longest first."""
+LONG_MARKERS = ("deployment", "ray", "browser", "mnist", "registry", "slow")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -186,8 +187,14 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Start with the files that take minutes: one that came last would keep a single process busy."""
-    items.sort(key=lambda item: LONG_FILES.index(item.path.name) if item.path.name in LONG_FILES else len(LONG_FILES))
+    """Start with the files that take long: one that came last would keep a single process busy."""
+    marked = {item.path for item in items if any(map(item.get_closest_marker, LONG_MARKERS))}
+
+    def position(item: pytest.Item) -> int:
+        name = item.path.name
+        return LONG_FILES.index(name) if name in LONG_FILES else len(LONG_FILES) + (item.path not in marked)
+
+    items.sort(key=position)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

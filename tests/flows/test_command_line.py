@@ -272,13 +272,13 @@ def test_garbage_collector_rests_while_a_script_imports_and_exits():
 @pytest.mark.prefect
 def test_interrupted_trainings_exit_with_their_codes_and_resume(prefect_home, tiny_npz, tmp_path):
     command = [sys.executable, ROOT / "flows" / "train_flow.py", "--source", tiny_npz, "--store", tmp_path / "store"]
-    command += ["--epochs", "50", "--batch-size", "4", "--recipe", "plain"]
+    command += ["--epochs", "20", "--batch-size", "4", "--recipe", "plain"]
     environment = clean_environment(prefect_home)
 
     resumes = "error: interrupted; the same command resumes at the last checkpoint, if there is one"
     for text, number, to_group, expected in (
-        ("epoch  5/50", signal.SIGINT, True, 130),
-        ("epoch 15/50", signal.SIGTERM, False, 143),
+        ("epoch  2/20", signal.SIGINT, True, 130),
+        ("epoch  6/20", signal.SIGTERM, False, 143),
     ):
         code, rest = signal_after(text, command, environment, number, to_group=to_group)
         assert code == expected, rest

@@ -28,8 +28,9 @@ def test_better_recipe_is_written_to_a_file_and_reported(prefect_server, tiny_np
 
 @pytest.mark.slow
 def test_search_that_finds_nothing_better_says_so_and_writes_nothing(prefect_server, tiny_npz, tmp_path):
-    output = tmp_path / "tuned.toml"
-    state = tune_flow(str(tiny_npz), store=str(tmp_path / "store"), trials=1, output=output, return_state=True)
+    output, store = tmp_path / "tuned.toml", str(tmp_path / "store")
+    arguments = {"store": store, "recipe": "plain", "overrides": SLOW_START, "output": output}
+    state = tune_flow(str(tiny_npz), trials=1, **arguments, return_state=True)
     assert state.name == "NotBetter"
     assert "no recipe is better than what you have" in state.message
     assert not output.exists()

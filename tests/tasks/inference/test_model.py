@@ -20,8 +20,8 @@ import os, sys
 sys.path.insert(0, sys.argv[1])
 os.environ["KERAS_BACKEND"] = "tensorflow"
 import keras, numpy as np
-network = keras.models.load_model(sys.argv[2])
-np.save(sys.argv[3], network.predict(np.load(sys.argv[4]), verbose=0))
+for model in sys.argv[3:]:
+    np.save(f"{model}.npy", keras.models.load_model(model).predict(np.load(sys.argv[2]), verbose=0))
 print(keras.__version__)
 """
 
@@ -93,13 +93,12 @@ def test_older_keras_loads_the_file_and_predicts_the_same(version, tmp_path):
     subprocess.run([*command, "--target", tmp_path / "keras"], check=True)
     pixels = np.random.default_rng(0).integers(0, 256, (20, 28, 28), dtype=np.uint8)
     np.save(tmp_path / "pixels.npy", pixels)
-    for name, recipe in PRESETS["fast"].recipes.items():
-        network = build_network(recipe)
-        save_network(network, tmp_path / f"{name}.keras")
-        arguments = [tmp_path / part for part in ("keras", f"{name}.keras", "predicted.npy", "pixels.npy")]
-        program = [sys.executable, "-I", "-c", PREDICTION, *arguments]
-        printed = subprocess.run(program, check=True, capture_output=True, text=True).stdout
-        assert printed.split() == [version]
-        np.testing.assert_allclose(
-            np.load(tmp_path / "predicted.npy"), network.predict(pixels, verbose=0), rtol=1e-5, atol=1e-6
-        )
+    networks = {tmp_path / f"{name}.keras": build_network(recipe) for name, recipe in PRESETS["fast"].recipes.items()}
+    for path, network in networks.items():
+        save_network(network, path)
+    program = [sys.executable, "-I", "-c", PREDICTION, tmp_path / "keras", tmp_path / "pixels.npy", *networks]
+    printed = subprocess.run(program, check=True, capture_output=True, text=True).stdout
+    assert printed.split() == [version]
+    for path, network in networks.items():
+        expected = network.predict(pixels, verbose=0)
+        np.testing.assert_allclose(np.load(f"{path}.npy"), expected, rtol=1e-5, atol=1e-6)
