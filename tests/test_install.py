@@ -10,7 +10,7 @@ from samples import ROOT, clean_environment
 
 
 def pip(python, *arguments):
-    command = [python, "-m", "pip", "--disable-pip-version-check", *arguments]
+    command = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", *arguments]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout
@@ -19,7 +19,7 @@ def pip(python, *arguments):
 @pytest.mark.registry
 def test_pip_install_builds_a_package_that_runs_anywhere(tmp_path):
     """The new environment sees the locked dependencies, which pip would otherwise install again: 3.6 GB."""
-    subprocess.run([sys.executable, "-m", "venv", tmp_path / "venv"], check=True)
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"
     query = "import sysconfig; print(sysconfig.get_path('purelib'))"
     packages = subprocess.run([python, "-c", query], capture_output=True, text=True, check=True).stdout.strip()

@@ -23,7 +23,7 @@ from artifacts.store.store import Store
 pytestmark = [pytest.mark.prefect, pytest.mark.deployment]
 
 CANCEL_SECONDS = 60
-PATIENCE_SECONDS = 40
+PATIENCE_SECONDS = 50
 """After the last heartbeat, which are 30 seconds apart; automations.yaml has 90."""
 N_SIMULTANEOUS = 2
 DEADLINE_SECONDS = 10
