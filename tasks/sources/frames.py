@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from itertools import product
 from math import prod
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
@@ -116,15 +115,12 @@ def standard_names(names: Sequence[str]) -> list[str]:
     return list(names)
 
 
-def table_to_frame(table: pa.Table | pa.RecordBatch, first_row: int) -> pd.DataFrame:
-    """Build a frame from a table whose columns are all `uint8` or all `float64`; rows are numbered from `first_row`."""
-    dtype = np.uint8 if all(column == "uint8" for column in table.schema.types) else np.float64
-    columns = [column.to_numpy(zero_copy_only=False) for column in table.columns]  # nulls are NaN
-    values = np.empty((table.num_rows, len(columns)), dtype)
+def columns_to_frame(columns: Sequence[NDArray[Any]] | NDArray[Any], names: list[str], index: pd.Index) -> pd.DataFrame:
+    """Build a frame from columns of one data type, whose values share one C-ordered array."""
+    values = np.empty((len(index), len(columns)), columns[0].dtype)
     for start in range(0, len(columns), COLUMN_BLOCK):
-        values[:, start : start + COLUMN_BLOCK] = np.stack(columns[start : start + COLUMN_BLOCK]).T
-    index = pd.RangeIndex(first_row, first_row + table.num_rows)
-    return pd.DataFrame(values, index=index, columns=table.schema.names, copy=False)
+        values[:, start : start + COLUMN_BLOCK] = np.asarray(columns[start : start + COLUMN_BLOCK]).T
+    return pd.DataFrame(values, index=index, columns=names, copy=False)
 
 
 def images_to_frame(

@@ -6,13 +6,13 @@ To add a format, write a function that opens it as a `Table`, and make a `TableR
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -28,13 +28,13 @@ from tasks.sources.frames import (
     Frames,
     check_unique,
     collect,
+    columns_to_frame,
     data_columns,
     find_named_label,
     images_to_frame,
     is_label_name,
     is_pixel_order,
     standard_names,
-    table_to_frame,
 )
 from tasks.sources.labels import parse_labels
 from tasks.sources.picture_formats import is_picture
@@ -113,6 +113,8 @@ class Layout:
     has_label: bool
     has_images: bool = False
     has_text_label: bool = False
+    all_bytes: bool = False
+    """Whether all columns are known to be `uint8`; values may be missing."""
     row_bytes: int = 8 * (PIXEL_COUNT + 1)
     """Size of a row once it is read."""
 
@@ -155,14 +157,22 @@ class Layout:
             labels = self._read_labels(batch) if self.has_label else None
             where = f"{self.path}, column {self.names[-1]}"
             return images_to_frame(_read_images(batch.column(self.has_label), where, first_row, rules), labels, index)
+        if self.all_bytes and (values := _bytes_of(batch)) is not None:
+            return self._columns_to_frame(values, index, rules)
         if self.has_text_label:
             batch = batch.set_column(0, self.names[0], pa.array(self._read_labels(batch)))
-        batch = narrow(batch)
+        columns = [column.to_numpy(zero_copy_only=False) for column in narrow(batch).columns]  # nulls are NaN
+        return self._columns_to_frame(columns, index, rules)
+
+    def _columns_to_frame(
+        self, columns: Sequence[NDArray[Any]] | NDArray[Any], index: pd.RangeIndex, rules: InputRules
+    ) -> pd.DataFrame:
         if len(self._pixels) == PIXEL_COUNT:
-            return table_to_frame(batch.rename_columns(self._standard_names), first_row)
+            return columns_to_frame(columns, self._standard_names, index)
         check_size(str(self.path), len(self._pixels), rules)
-        columns = [column.to_numpy(zero_copy_only=False) for column in batch.columns]
-        return images_to_frame(np.stack(columns[self.has_label :], 1), columns[0] if self.has_label else None, index)
+        return images_to_frame(
+            np.stack(list(columns[self.has_label :]), 1), columns[0] if self.has_label else None, index
+        )
 
     def _read_labels(self, batch: Batch) -> NDArray[np.generic]:
         values = batch.column(0)
@@ -171,10 +181,33 @@ class Layout:
         return parse_labels(values.to_pylist(), f"{self.path}, column {self.names[0]}")
 
 
+@dataclass(frozen=True, eq=False)
+class _Columns:
+    """The columns of a table, and the label's name in the rules; equal for tables with the same columns."""
+
+    path: Path
+    schema: pa.Schema
+    label_column: str
+
+    def __hash__(self) -> int:
+        return len(self.schema)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, _Columns):
+            return NotImplemented
+        return self.label_column == other.label_column and bool(self.schema.equals(other.schema))
+
+
 def find_layout(path: Path, schema: pa.Schema, rules: InputRules) -> Layout:
     """Return the columns to read; raise InputError for columns that are neither numbers, text labels nor images."""
+    return replace(_find_layout(_Columns(path, schema, rules.label_column)), path=path)
+
+
+@lru_cache(maxsize=32)  # thousands of small files have the same columns
+def _find_layout(columns: _Columns) -> Layout:
+    path, schema = columns.path, columns.schema
     all_names = schema.names  # pyarrow builds them on every access
-    label = find_named_label(str(path), all_names, rules.label_column)
+    label = find_named_label(str(path), all_names, columns.label_column)
     if layout := _find_image_column(path, schema, label):
         return layout
     names = [all_names[position] for position in data_columns(all_names, label)]
@@ -185,8 +218,21 @@ def find_layout(path: Path, schema: pa.Schema, rules: InputRules) -> Layout:
         dtype = schema.field(name).type
         if not _is_number(dtype):
             raise InputError(f"{path}, column {name}: expected numbers, got {dtype}")
-    row_bits = sum(schema.field(name).type.bit_width for name in names[has_text_label:]) + 64 * has_text_label
-    return Layout(path, names, has_label, has_text_label=has_text_label, row_bytes=row_bits // 8)
+    types = [schema.field(name).type for name in names]
+    row_bits = sum(dtype.bit_width for dtype in types[has_text_label:]) + 64 * has_text_label
+    all_bytes = all(dtype == pa.uint8() for dtype in types)
+    return Layout(path, names, has_label, has_text_label=has_text_label, all_bytes=all_bytes, row_bytes=row_bits // 8)
+
+
+def _bytes_of(batch: Batch) -> NDArray[np.uint8] | None:
+    """Return the values of `uint8` columns as columns × rows; None if any is missing.
+
+    One call for all columns: a call for each takes longer than reading a small file.
+    """
+    try:
+        return np.asarray(batch.to_tensor(row_major=False).to_numpy().T, np.uint8)
+    except pa.ArrowException:
+        return None
 
 
 def narrow(batch: Batch) -> Batch:
