@@ -64,11 +64,17 @@ def _temporary_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
-    """Yield an empty folder to fill, which is renamed to `path`, a new name, when the `with` ends without an error."""
+def new_folder(path: Path, *, flush: bool = True) -> Iterator[Path]:
+    """Yield an empty folder to fill, which is renamed to `path`, a new name, when the `with` ends without an error.
+
+    Without `flush`, the folder may be missing or incomplete after a power failure.
+    """
     with temporary_folder(path.parent) as folder:
         yield folder
-        move_folder(folder, path)
+        if flush:
+            move_folder(folder, path)
+        else:
+            folder.rename(path)
 
 
 @contextlib.contextmanager

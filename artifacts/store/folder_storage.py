@@ -87,10 +87,13 @@ class FolderStorage:
             files.move_folder(folder, path)
 
     @contextlib.contextmanager
-    def new_folder(self, name: str) -> Iterator[Path]:
-        """Yield an empty folder to fill; it is added under its name when the `with` block ends without an error."""
+    def new_folder(self, name: str, *, flush: bool = True) -> Iterator[Path]:
+        """Yield an empty folder to fill; it is added under its name when the `with` block ends without an error.
+
+        Without `flush`, a local folder may be missing or incomplete after a power failure.
+        """
         self.scratch()
-        with self._access(name) as path, files.new_folder(path) as folder:
+        with self._access(name) as path, files.new_folder(path, flush=flush) as folder:
             yield folder
 
     def local_dir(self, name: str, *, fresh: bool = False) -> Path:  # noqa: ARG002, there is no copy

@@ -104,7 +104,7 @@ class ObjectStorage:
             raise UnavailableError(f"{self._uri}/{name}: differs from what was uploaded")
 
     @contextlib.contextmanager
-    def new_folder(self, name: str) -> Iterator[Path]:
+    def new_folder(self, name: str, *, flush: bool = True) -> Iterator[Path]:  # noqa: ARG002, the upload is complete
         with files.temporary_folder(self.scratch()) as folder:
             yield folder
             self.add_folder(folder, name)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from collections import Counter
 from collections.abc import Iterator
+from io import BufferedWriter
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +25,7 @@ from tasks.validation.check_rows import RowCheckResult, check_rows
 from tasks.validation.repairs import BYTES, apply_repairs, count_scales, relabel, select_repairs
 
 PIXELS, ARRAYS, SUMMARY = "pixels.npy", "arrays.npz", "summary.json"
-"""Few files, since each is synchronised with the disk: the arrays have an archive together."""
+"""Few files, since each takes time to create and to flush to the disk: the arrays have an archive together."""
 ROW_ARRAYS = ("labels", "digests", "positions")
 """The arrays of the valid rows; the others are the positions of invalid rows, by reason."""
 
@@ -79,10 +81,13 @@ class _Writer:
             file.seek(0)
             header = {"descr": "|u1", "fortran_order": False, "shape": (self.n_valid, PIXEL_COUNT)}
             np.lib.format.write_array_header_1_0(file, header)  # as long for any number of rows
+            _flush(file)
 
     def write_summary(self) -> None:
         arrays = {name: np.concatenate(pieces) for name, pieces in (self._arrays | self._faults).items()}
-        np.savez(self._folder / ARRAYS, allow_pickle=False, **arrays)
+        with (self._folder / ARRAYS).open("wb") as file:
+            np.savez(file, allow_pickle=False, **arrays)
+            _flush(file)
         counts = {
             "n_input": self.n_input,
             "n_valid": self.n_valid,
@@ -99,3 +104,9 @@ class _Writer:
         for reason, fails in result.faults.items():
             self._faults.setdefault(reason, []).append(self.n_input + np.flatnonzero(fails))
         self.n_input += len(result.is_valid)
+
+
+def _flush(file: BufferedWriter) -> None:
+    """Flush a file to the disk, so that it never has the right size and a wrong content after a power failure."""
+    file.flush()
+    os.fsync(file.fileno())

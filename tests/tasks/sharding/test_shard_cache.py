@@ -149,10 +149,26 @@ def test_damaged_cached_shards_are_cached_again(train, frame_to_test, tmp_path):
     (cached[0] / "summary.json").unlink()
     (cached[1] / "pixels.npy").write_bytes(b"short")
     (cached[2] / "arrays.npz").unlink()
+    (cached[3] / "summary.json").write_bytes(b"")  # as after a power failure
     _, again = inspected(source, tests, tmp_path / "work")
     assert again.fingerprint == before.fingerprint
     np.testing.assert_array_equal(again.train.read(slice(None)), before.train.read(slice(None)))
     assert sorted((tmp_path / "work").iterdir()) == cached
+
+
+def test_arrays_are_flushed_before_a_cached_shard_appears(train, frame_to_test, tmp_path, monkeypatch):
+    """A file with the right size but without its content would be trained on after a power failure."""
+    source, tests = cut(train, tmp_path / "train", 1), cut(frame_to_test, tmp_path / "test", 1)
+    work, flushed = tmp_path / "work", []
+
+    def flush(descriptor):
+        opened = os.fstat(descriptor)
+        flushed.extend(path for path in work.rglob("*.np?") if os.path.samestat(path.stat(), opened))
+
+    monkeypatch.setattr(os, "fsync", flush)
+    inspected(source, tests, work)
+    assert sorted(path.name for path in flushed) == ["arrays.npz"] * 2 + ["pixels.npy"] * 2
+    assert all(path.parent.name.startswith(TEMPORARY_PREFIX) for path in flushed)
 
 
 def test_shards_unused_for_two_weeks_are_swept(tmp_path):
