@@ -1,6 +1,12 @@
-"""The archive of predictions: each run's own copy, and the newest under a stable name."""
+"""Where predictions are written, and the archive: each run's own copy, and the newest under a stable name."""
+
+import errno
+import shutil
+
+import pytest
 
 from artifacts import predictions
+from schemas.errors import InputError
 
 
 def test_every_runs_output_is_kept_beside_the_newest(tmp_path):
@@ -11,3 +17,28 @@ def test_every_runs_output_is_kept_beside_the_newest(tmp_path):
         assert copy.match(f"digits-20*-{run}.csv")
     assert output.read_text() == "5e6f7a8b"
     assert sorted(copy.read_text() for copy in archive.iterdir()) == ["1a2b3c4d", "5e6f7a8b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "output_format", "reason"),
+    [
+        ("out.txt", "predictions", r"must end with \.csv or \.parquet"),
+        ("out.parquet", "kaggle", r"must end with \.csv, as --format is kaggle"),
+        ("folder.csv", "predictions", "is a folder; choose a file"),
+    ],
+)
+def test_output_that_cannot_be_written_is_refused(tmp_path, name, output_format, reason):
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match=rf"^--output {tmp_path}/{name}: {reason}$"):
+        predictions.check(tmp_path / name, output_format)
+
+
+def test_copy_on_a_full_disk_is_one_line_and_leaves_no_file(tmp_path, monkeypatch):
+    def disk_full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(shutil, "copyfile", disk_full)
+    archive = tmp_path / "archive"
+    with pytest.raises(InputError, match=rf"^--archive {archive}: can't be written \(No space left on device\)$"):
+        predictions.keep_copy(tmp_path / "digits.csv", archive, "1a2b3c4d")
+    assert list(archive.iterdir()) == []

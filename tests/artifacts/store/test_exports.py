@@ -1,9 +1,13 @@
 """Exports in a store, in a folder and in an object store: replaced as a whole, checked, removed with their version."""
 
+import errno
+
 import pytest
 from samples import publish
 
+from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.store import Store
+from schemas.errors import StoreError
 
 CARD = {"weights_digest": "weights"}
 
@@ -69,3 +73,13 @@ def test_exports_of_versions_that_are_gone_are_removed(exports):
         add(exports, version, "new.pb")
     exports.tidy(lambda: [2], idle_seconds=0)
     assert (exports.names(1), exports.names(2)) == ([], ["savedmodel"])
+
+
+@pytest.mark.parametrize(("code", "expected"), [(errno.ENOTEMPTY, StoreError), (errno.ENOSPC, OSError)])
+def test_export_that_another_run_adds_meanwhile_is_one_line(tmp_path, monkeypatch, code, expected):
+    def add_folder(*_):
+        raise OSError(code, "the system's reason")
+
+    monkeypatch.setattr(FolderStorage, "add_folder", add_folder)
+    with pytest.raises(expected, match=r"another run exports it; wait for that|the system's reason"):
+        add(Store(tmp_path).exports, 1, "new.pb")

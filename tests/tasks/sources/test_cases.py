@@ -4,6 +4,7 @@
 import gzip
 import io
 import pickle
+import stat
 import struct
 import tarfile
 import zipfile
@@ -195,6 +196,19 @@ def tar(member, name="rows.csv", data=b"1,2"):
     return write
 
 
+def zip_member(mode=0, flags=0):
+    """Return a writer of a ZIP archive whose one member has this mode and these flags."""
+
+    def write(_parts, path):
+        info = zipfile.ZipInfo("rows.csv")
+        info.external_attr = mode << 16
+        with zipfile.ZipFile(path / "rows.zip", "w") as archive:
+            archive.writestr(info, b"1,2")
+            info.flag_bits |= flags
+
+    return write
+
+
 def bomb(_parts, path):
     with (
         zipfile.ZipFile(path / "rows.zip", "w", zipfile.ZIP_DEFLATED) as archive,
@@ -278,6 +292,8 @@ REFUSED = {
     "a word for a label": (lambda parts, path: pq.write_table(pa.table({"image": list(pixels_of(parts[0])), "label": ["dog"] * N_TRAIN}), path / "a.parquet"), "column label: expected a number from 0 to 9 as a label, got 'dog'"),
     "an ARFF without data": (content(b"@relation digits\n@attribute a real\n"), "no @DATA after the header of an ARFF file|'a' in place of"),
     "a link in an archive": (tar(tarfile.SYMTYPE), "rows.csv is a link or a device"),
+    "a link in a ZIP archive": (zip_member(mode=stat.S_IFLNK | 0o777), "rows.csv is a link; files are needed"),
+    "an encrypted member": (zip_member(flags=1), "rows.csv is encrypted; unpack it"),
     "a path out of an archive": (tar(tarfile.REGTYPE, "../../rows.csv"), r"\.\./\.\./rows.csv leads out of the archive"),
     "an absolute path in an archive": (zipped(**{"/etc/rows.csv": b"1"}), "/etc/rows.csv leads out of the archive"),
     "an archive in an archive": (tar(tarfile.REGTYPE, "rows.zip", b"PK\x05\x06" + bytes(18)), "an archive within an archive"),
