@@ -14,6 +14,7 @@ from artifacts.store.store import Store
 from flows.train_flow import train_flow
 from flows.verify_flow import check, verify_flow
 from schemas.errors import InputError, StoreError
+from tasks import verify
 from tasks.inbox import folder
 from tasks.verification import rescore
 
@@ -147,3 +148,8 @@ def test_differences_within_rounding_are_ignored():
         "x.a is None, the card says 1",
         "x.b is 1, the card says None",
     ]
+
+
+def test_evaluation_that_crashes_is_a_fault(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert verify._rescore(tmp_path, reproduce=False) == ["it can't be evaluated (no error message)"]

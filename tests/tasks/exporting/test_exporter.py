@@ -1,5 +1,7 @@
 """Exports of a tiny network: each format agrees, and what doesn't agree is named and not kept."""
 
+import errno
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -11,6 +13,7 @@ from schemas.errors import InputError
 from schemas.exports import MAX_DIFFERENCE, Agreement, ExportFormat
 from tasks.exporting import exporter, formats
 from tasks.exporting.formats import FORMATS
+from tasks.verification import rescore
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +85,27 @@ def test_a_missing_package_is_one_line_with_its_remedy(monkeypatch):
 
 def test_every_format_has_an_entry():
     assert {*FORMATS} == {*get_args(ExportFormat)}
+
+
+def test_conversion_without_an_end_is_given_up(monkeypatch):
+    monkeypatch.setattr(exporter, "TIMEOUT_SECONDS", 0.01)
+    assert exporter._run("this") == (1, "no result within 0.01 seconds")
+
+
+def test_disk_that_is_full_costs_the_exports_alone(tmp_path, monkeypatch, dataset):
+    def disk_full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    store = Store(tmp_path)
+    publish(store)
+    monkeypatch.setattr(exporter, "_write_images", disk_full)
+    assert [each.fault for each in exporter.export(store, 1, ("onnx",), dataset)] == ["No space left on device"]
+
+
+def test_export_on_data_that_has_changed_is_refused(tmp_path, monkeypatch):
+    store = Store(tmp_path)
+    publish(store)
+    monkeypatch.setattr(store, "card", lambda _: {"data": {"fingerprint": "before", "source": "digits.csv"}})
+    monkeypatch.setattr(rescore, "read_data", lambda *_: SimpleNamespace(fingerprint="after"))
+    with pytest.raises(InputError, match=r"^version 1: digits\.csv has changed since it was trained"):
+        exporter.read_data(store, 1)

@@ -162,3 +162,12 @@ def test_file_that_is_no_picture_is_named_by_what_it_is(tmp_path, monkeypatch):
     (tmp_path / "page.png").write_text("<!DOCTYPE html><html><body>sign in</body></html>")
     with pytest.raises(InputError, match=r"page\.png: not a readable .* picture \(.*HTML"):
         pictures.read_picture(tmp_path / "page.png", DEFAULT_RULES)
+
+
+def test_heic_picture_without_its_reader_names_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
+    with pytest.raises(
+        InputError, match=r"photo\.heic: a HEIC picture: pillow-heif isn't installed; install it with pip"
+    ):
+        pictures.read_picture(tmp_path / "photo.heic", DEFAULT_RULES)

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from schemas.errors import InputError, TrainingError
-from tasks.tuning import trial
+from tasks.tuning import open_study, trial
 from tasks.tuning.confirmation import finalists
 from tasks.tuning.study import Study
 
@@ -129,3 +129,9 @@ def test_database_that_cannot_be_used_is_one_line_without_its_password(tiny, sta
         Study(database, tiny, start, 1)
     assert "secret" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+def test_missing_optuna_names_the_command_that_installs_it(tmp_path, monkeypatch):
+    monkeypatch.setattr(open_study.importlib.util, "find_spec", lambda _: None)
+    with pytest.raises(InputError, match=r"flows/tune_flow\.py: Optuna isn't installed; install it with pip"):
+        open_study.check(str(tmp_path))

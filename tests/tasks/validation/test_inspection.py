@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from samples import ROOT, accepted
 
 from schemas import images
+from schemas.errors import StoreError
 from schemas.pixel_frame import labelled_frame, labels_of, pixels_of
 from schemas.results import RawDataset
 from schemas.rules import DEFAULT_RULES, Rules
@@ -236,6 +237,14 @@ def test_profile_is_read_as_it_was_written(tmp_path, digits):
     back = fields_of(version_files.read_profile(tmp_path / "reference.npz"))
     for name, value in fields_of(profile).items():
         assert np.array_equal(back[name], value), name
+
+
+def test_profile_of_another_release_is_refused(tmp_path):
+    from artifacts.store import version_files
+
+    np.savez(tmp_path / "reference.npz", ink=np.zeros(3))
+    with pytest.raises(StoreError, match=r"reference\.npz: made by another release, its fields are ink$"):
+        version_files.read_profile(tmp_path / "reference.npz")
 
 
 def test_a_sample_of_ordered_digits_has_all_of_them(digits, monkeypatch):
