@@ -152,7 +152,7 @@ NPZ = {
     "damaged within": (damaged_deflate, "not a readable .npz file"),
     "a bomb": (lambda _: zipped(x_npy=npy(np.zeros((4000, 784), np.uint8)), y_npy=npy(np.zeros(4000, np.uint8))), "2 MiB or more once expanded; --max-expanded-mib allows 1"),
     "no rows": (lambda _: saved(x=np.zeros((0, 784), np.uint8), y=np.zeros(0, np.uint8)), "train part: no rows"),
-    "a label of 300": (lambda f: saved(x=pixels_of(f), y=np.where(np.arange(400) == 7, 300, labels_of(f))), "train 7: label unknown"),
+    "a label of 300": (lambda f: saved(x=pixels_of(f), y=np.where(np.arange(400) == 7, np.int64(300), labels_of(f))), "train 7: label unknown"),
     "values of 300": (lambda f: saved(x=pixels_of(f).astype(int) + 45, y=labels_of(f)), "400 of 400 train rows .*pixel out of range"),
 }  # fmt: skip
 

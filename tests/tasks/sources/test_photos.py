@@ -164,7 +164,7 @@ def test_file_that_is_no_picture_is_named_by_what_it_is(tmp_path, monkeypatch):
         pictures.read_picture(tmp_path / "page.png", DEFAULT_RULES)
 
 
-def test_heic_picture_without_its_reader_names_the_command_that_installs_it(tmp_path, monkeypatch):
+def test_heic_picture_without_its_reader_names_the_extra(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
     with pytest.raises(
