@@ -1,6 +1,7 @@
 """Sharded sources: the same rows are the same data, however they are cut into files; every bad file is named."""
 
 import os
+import sys
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from schemas.pixel_frame import labelled_frame
 from schemas.results import RawDataset
 from schemas.rules import Rules
 from schemas.shards import Shard, ShardManifest
+from tasks.sharding import shard_cache
 from tasks.sharding.shard_cache import ShardCache, in_threads
 from tasks.sources import datasets
 from tasks.validation import inspection, profiles
@@ -56,6 +58,16 @@ def test_a_large_quarantine_keeps_the_first_rows_and_says_so(train, frame_to_tes
     assert list(found.quarantined["item"]) == [f"part-000.parquet:{row}" for row in (3, 7, 11)]
     text = validation_report.validation_report(found, str, "quarantine/1")
     assert "The input rows (the first 3 of each part) are in `quarantine/1`." in text
+
+
+def test_threads_take_short_turns_only_while_shards_are_cached(train, frame_to_test, tmp_path, monkeypatch):
+    interval, during = sys.getswitchinterval(), []
+    cache_shard = shard_cache.cache_shard
+    monkeypatch.setattr(
+        shard_cache, "cache_shard", lambda job: during.append(sys.getswitchinterval()) or cache_shard(job)
+    )
+    inspected(cut(train, tmp_path / "train", 2), cut(frame_to_test, tmp_path / "test", 1), tmp_path / "work")
+    assert max(during) < interval == sys.getswitchinterval()
 
 
 def test_too_little_memory_is_reported_before_a_shard_is_read(tmp_path):
