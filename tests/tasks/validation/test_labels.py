@@ -5,6 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
+from sklearn.linear_model import Ridge
 from sklearn.preprocessing import minmax_scale
 
 from artifacts.reports import markdown, validation_report
@@ -111,6 +112,15 @@ def test_right_labels_of_another_handwriting_pass(n_rows):
     images = np.pad(enlarged, ((0, 0), (2, 2), (2, 2))).astype(np.uint8).reshape(-1, 784)
     agreement = CHECKER.measure(InMemoryImages(images[:n_rows], targets[:n_rows].astype(np.uint8)))
     assert labels.fault(agreement) == ""
+
+
+def test_leave_one_out_equals_training_without_the_row():
+    random = np.random.default_rng(0)
+    scores, targets = random.normal(size=(100, 5)), np.eye(3)[random.integers(0, 3, 100)]
+    regression = Ridge(labels.PENALTY_ROWS * scores.var(axis=0).mean())
+    for row, predicted in enumerate(labels.leave_one_out(scores, targets)):
+        regression.fit(np.delete(scores, row, axis=0), np.delete(targets, row, axis=0))
+        assert regression.predict(scores[row : row + 1]) == pytest.approx(predicted[None])
 
 
 @pytest.mark.parametrize("n_rows", [50, 200, 1000])
