@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -24,13 +25,22 @@ RECIPE = Overrides(optimizer="sgd", learning_rate=0.01, epochs=4, batch_size=80,
 TWO_WORKERS = Compute(engine="ray", workers=2)
 
 
+def end(*_):
+    """Handle SIGTERM."""
+
+
 @pytest.fixture(scope="module")
 def cluster():
-    """Join a Ray cluster of this machine alone, as a flow does."""
+    """Join a Ray cluster of this machine alone, as a flow does; yield the process's handler of SIGTERM by then.
+
+    Ray's own handler would end a flow without its message.
+    """
     from tasks.orchestration.ray_cluster import cluster as ray_cluster
 
+    before = signal.signal(signal.SIGTERM, end)
     with ray_cluster(TWO_WORKERS):
-        yield
+        yield signal.getsignal(signal.SIGTERM)
+    assert signal.signal(signal.SIGTERM, before) is end
 
 
 @pytest.fixture(scope="module")
@@ -100,6 +110,10 @@ def workers_output():
 
     logs = Path(tempfile.gettempdir()) / "ray" / ray.get_runtime_context().get_session_name() / "logs"
     return "".join(path.read_text() for path in logs.rglob("*worker*") if path.is_file())
+
+
+def test_joining_a_cluster_keeps_the_flows_sigterm_handler(cluster):
+    assert cluster is end
 
 
 def test_a_running_cluster_passes_the_health_check(cluster):

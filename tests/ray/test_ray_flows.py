@@ -19,7 +19,7 @@ from artifacts.store.store import Store
 pytestmark = pytest.mark.ray
 TIMEOUT_SECONDS = 240
 LOST = "a worker was lost ("
-EPOCHS = 60
+EPOCHS = 40
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +92,7 @@ def ray_cluster(environment, folder):
 
 
 def test_runs_survive_the_loss_of_nodes_and_of_the_flow(server, shards, tmp_path, bucket, object_store):
-    """Lose a node while shards are cached, two flows while they train, and a node while the third one trains.
+    """Lose a node while shards are cached, the flow while it trains, and a node while the next flow trains.
 
     Shards and checkpoints are in an object store: what a node or a flow has leaves with it.
     """
@@ -111,23 +111,18 @@ def test_runs_survive_the_loss_of_nodes_and_of_the_flow(server, shards, tmp_path
         killing = threading.Thread(target=kill_while_caching)
         killing.start()
         flow = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "flow1")}, tmp_path, *flags)
-        output = _until(f"epoch  2/{EPOCHS}", flow, flow.terminate)
+        _until(f"epoch  2/{EPOCHS}", flow, flow.kill)
         killing.join()
         assert 0 < n_cached[0] < 12, "some were cached, others not yet"
-        assert flow.returncode == 143, f"Ray's own SIGTERM handler would end it without a message: {output[-3000:]}"
-        assert output.splitlines()[-1].startswith("error: interrupted; the same command "), output[-3000:]
         cached = changes(store.shards)
         assert len(cached) == 12
 
         second = add_node()
         flow = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "flow2")}, tmp_path, *flags)
-        output = _until(f"epoch  8/{EPOCHS}", flow, flow.kill)
-        assert f"from the checkpoint in {store.work}" in output
-
-        flow = start_flow(environment | {"XDG_CACHE_HOME": str(tmp_path / "flow3")}, tmp_path, *flags)
-        output = _until(f"epoch 15/{EPOCHS}", flow, lambda: _end(second))
+        output = _until(f"epoch 12/{EPOCHS}", flow, lambda: _end(second))
         assert flow.returncode == 0, output[-3000:]
         assert "resuming after epoch" in output
+        assert f"from the checkpoint in {store.work}" in output
         assert output.count(LOST) == 1
         assert "waiting for free CPUs" not in output, "for CPUs that are gone"
         assert "version 1" in output
