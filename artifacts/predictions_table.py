@@ -63,7 +63,7 @@ def _table(batch: PredictionBatch, *, is_csv: bool) -> pa.Table:
 
 
 def _names(items: pd.Index) -> pa.Array:
-    """Return the names of images, safe to show: those of rows are numbers, which are."""
+    """Return the names of images, safe to show. Row numbers need no escaping; other names do."""
     if items.dtype.kind == "i":
         return pa.array(items.to_numpy()).cast(pa.string())
     return pa.array([printable(str(item)) for item in items], pa.string())

@@ -53,6 +53,6 @@ def image_file(work: Path, n_images: int) -> Path:
         header = {"descr": "|u1", "fortran_order": False, "shape": (n_images, *images.shape[1:])}
         with zipfile.ZipFile(path, "w") as archive, archive.open("x.npy", "w", force_zip64=True) as file:
             np.lib.format.write_array_header_1_0(file, header)
-            for _ in range(n_images // N_IMAGES):  # not all at once: this process's peak memory is measured
-                file.write(images.tobytes())
+            for start in range(0, n_images, N_IMAGES):  # not all at once: this process's peak memory is measured
+                file.write(images[: n_images - start].tobytes())
     return path

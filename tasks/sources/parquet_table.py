@@ -21,7 +21,7 @@ BUFFER_BYTES = 1 << 16
 MIN_GROUP_ROWS, MAX_GROUP_BYTES = 8192, 128 << 20
 """Row groups of at least these rows and at most these bytes of values are read one by one, column by column."""
 SMALL_BYTES = 4 << 20
-"""Size of a file that is read at once: reading 785 columns one by one takes half as long as decoding them."""
+"""Files up to this size are read at once: a read for each of 785 columns takes half as long as decoding them."""
 COLUMN_BLOCK = 64
 """Columns that are read together: while it is read, a column uses several times the memory of its values."""
 

@@ -56,10 +56,11 @@ class BlockLoader:
 
 
 def _share(pixels: NDArray[np.uint8]) -> tf.Tensor:
-    """Return pixels as a tensor, without a copy if their memory is aligned: TensorFlow aborts the process otherwise.
+    """Return pixels as a tensor that shares their memory, or as a copy where that can't be.
 
-    A copy takes as long as the read, and memory that the system has to clear first.
+    TensorFlow aborts the process if shared memory isn't aligned; Ray's arrays are read-only. A copy takes as long as
+    the read, and memory that the system has to clear first.
     """
-    if pixels.ctypes.data % ALIGNMENT or not pixels.flags.c_contiguous:
+    if pixels.ctypes.data % ALIGNMENT or not (pixels.flags.c_contiguous and pixels.flags.writeable):
         return tf.constant(pixels)
     return tf.experimental.dlpack.from_dlpack(pixels.__dlpack__())

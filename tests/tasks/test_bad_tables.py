@@ -10,7 +10,7 @@ import source_files
 from refusals import STRICT, refused
 
 from schemas.row_checks import ROW_CHECKS, ValidRows
-from tasks.sources import csv_table
+from tasks.sources import csv_table, parquet_table
 
 # ---------------------------------------------------------------------------------------------------------------- CSV
 
@@ -148,8 +148,10 @@ PARQUET = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("small_bytes", [0, parquet_table.SMALL_BYTES])
 @pytest.mark.parametrize("name", PARQUET)
-def test_bad_parquet_file_is_refused(name, digits, tmp_path):
+def test_bad_parquet_file_is_refused(name, small_bytes, digits, tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet_table, "SMALL_BYTES", small_bytes)
     write, expected = PARQUET[name]
     write(digits, tmp_path / "bad.parquet")
     refused(tmp_path / "bad.parquet", expected, rules=STRICT)

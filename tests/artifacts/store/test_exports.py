@@ -75,11 +75,17 @@ def test_exports_of_versions_that_are_gone_are_removed(exports):
     assert (exports.names(1), exports.names(2)) == ([], ["savedmodel"])
 
 
-@pytest.mark.parametrize(("code", "expected"), [(errno.ENOTEMPTY, StoreError), (errno.ENOSPC, OSError)])
-def test_export_that_another_run_adds_meanwhile_is_one_line(tmp_path, monkeypatch, code, expected):
+@pytest.mark.parametrize(
+    ("code", "expected", "message"),
+    [
+        (errno.ENOTEMPTY, StoreError, "another run exports it; wait for that"),
+        (errno.ENOSPC, OSError, "the system's reason"),
+    ],
+)
+def test_export_that_another_run_adds_meanwhile_is_one_line(tmp_path, monkeypatch, code, expected, message):
     def add_folder(*_):
         raise OSError(code, "the system's reason")
 
     monkeypatch.setattr(FolderStorage, "add_folder", add_folder)
-    with pytest.raises(expected, match=r"another run exports it; wait for that|the system's reason"):
+    with pytest.raises(expected, match=message):
         add(Store(tmp_path).exports, 1, "new.pb")
