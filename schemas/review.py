@@ -39,6 +39,11 @@ OUTCOMES = (RELABELLED, CONFIRMED, ADDED, LEFT_OUT, TEST, REPLACED, ABSENT)
 """Outcomes of a correction. `left out` are images that show no digit, `added` those that were in no part."""
 
 
+def added_digests(corrections: Iterable[Correction]) -> list[int]:
+    """Return the digests of the images that corrections added, ascending."""
+    return sorted(correction.digest for correction in corrections if correction.outcome == ADDED)
+
+
 def item_of(digest: int) -> str:
     """Return the name of an image by the first half of its digest; no spreadsheet takes it for a number."""
     return f"image-{digest:016x}"

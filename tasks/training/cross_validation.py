@@ -25,11 +25,12 @@ def folds_of(dataset: Dataset, n_folds: int, seed: int) -> Iterator[tuple[NDArra
     """Yield the training rows of each fold, and the dataset without them."""
     folds = assign_folds(dataset.train.labels, n_folds, seed)
     for fold in range(n_folds):
-        name = f"fold {fold + 1} of {n_folds}"
+        name, kept = f"fold {fold + 1} of {n_folds}", np.flatnonzero(folds != fold)
         part = dataclasses.replace(
             dataset,
             name=f"{dataset.name}, {name}",
-            train=dataset.train.take(np.flatnonzero(folds != fold)),
+            train=dataset.train.take(kept),
+            train_digests=dataset.train_digests[kept],
             fingerprint=f"{dataset.fingerprint}, {name}",
             n_folds=0,
         )

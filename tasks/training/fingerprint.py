@@ -6,11 +6,13 @@ import hashlib
 import json
 import os
 from importlib.metadata import version
+from typing import Any
 
 from artifacts.code_digest import ROOT, code_digest
 from artifacts.processor import training_precision
 from schemas.recipe import Recipe
 from schemas.results import Dataset
+from schemas.review import added_digests
 from schemas.training import Precision
 
 CODE = "tasks.training.trainer"
@@ -30,7 +32,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
     """
     from tasks.training.sampling import block_rows  # slow to import, and `variables` is needed before
 
-    parts = {
+    parts: dict[str, Any] = {
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
@@ -40,6 +42,8 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
+    if added := added_digests(dataset.validation.corrections):  # they are repeated
+        parts["added by corrections"] = added
     if settings := variables():
         parts["variables"] = settings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

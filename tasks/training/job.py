@@ -28,6 +28,7 @@ class TrainingJob(NamedTuple):
     """Everything that a process needs to take part in a training. Picklable."""
 
     images: Images
+    n_rows: int
     held_out: Images
     recipe: Recipe
     sampler: BlockSampler
@@ -76,7 +77,7 @@ class TrainingJob(NamedTuple):
             history=tuple(trainer.history),
             fingerprint=self.fingerprint,
             digest=weights_digest(network),
-            training_rows=len(self.images),
+            training_rows=self.n_rows,
             validation_rows=len(self.held_out),
             held_out_probabilities=predict_images(network, self.held_out),
             held_out_labels=self.held_out.labels,
@@ -91,7 +92,9 @@ def plan_job(dataset: Dataset, recipe: Recipe, work: Storage, n_workers: int = 1
     name = fingerprint(dataset, recipe, n_workers)
     sampler = block_sampler(dataset, len(images), recipe)
     folder = work.absolute().child(name)
-    return TrainingJob(images, held_out, recipe, sampler, name, folder, n_workers, training_precision(recipe.network))
+    n_rows = len(dataset.train) - len(held_out)  # without repetitions
+    precision = training_precision(recipe.network)
+    return TrainingJob(images, n_rows, held_out, recipe, sampler, name, folder, n_workers, precision)
 
 
 def weights_digest(network: keras.Model) -> str:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from schemas.errors import InputError
 from schemas.images import Images
 from schemas.recipe import Recipe
+from schemas.review import added_digests
 from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB, check_memory
 
 if TYPE_CHECKING:  # the fingerprint would cover it
@@ -27,19 +28,27 @@ CHUNK = 64
 MEMORY_DIVISOR = 4
 """Memory for blocks divided by the size of one: two buffers, plus headroom for the allocators."""
 IMAGE_BYTES = 784
+CORRECTION_REPEATS = 4
+"""Times that an epoch has each image that a correction added: once, it is lost among the other rows.
+
+`benchmarks/RECIPES.md` has other numbers, `benchmarks/review.md` the gain.
+"""
 MIN_BATCHES = 2
 """Minimum number of batches of a block: after each block, a checkpoint is saved."""
 
 
 def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
-    """Return the images to train on and the held-out ones, stratified by label and drawn by the recipe's seed."""
+    """Return the images of an epoch and the held-out ones, stratified by label and drawn by the recipe's seed.
+
+    Images that corrections added are in the epoch `CORRECTION_REPEATS` times.
+    """
     from sklearn.model_selection import train_test_split
 
     images, labels = dataset.train, dataset.train.labels
     rows = np.arange(len(labels))
     fraction = recipe.validation_fraction
     if fraction == 0:
-        return images, images.take(rows[:0])
+        return images.take(_repeat_corrections(dataset, rows)), images.take(rows[:0])
     size = fraction if fraction * len(labels) < MAX_HELD_OUT else MAX_HELD_OUT
     try:
         train, held_out = train_test_split(rows, test_size=size, stratify=labels, random_state=recipe.seed)
@@ -49,7 +58,14 @@ def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
             f"every class in both parts; --validation-fraction 0 holds out none ({error})"
         ) from error
     train.sort()
-    return images.take(train), images.take(held_out)
+    return images.take(_repeat_corrections(dataset, train)), images.take(held_out)
+
+
+def _repeat_corrections(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    added = np.array(added_digests(dataset.validation.corrections), np.uint64)
+    if not len(added):
+        return rows
+    return np.repeat(rows, np.where(np.isin(dataset.train_digests[rows], added), CORRECTION_REPEATS, 1))
 
 
 class BlockSampler(NamedTuple):

@@ -16,7 +16,7 @@ from schemas.images import Images
 from schemas.pixel_frame import LABELLED_COLUMNS
 from schemas.profile import Profile
 from schemas.results import Dataset, RawDataset
-from schemas.review import ADDED, Correction
+from schemas.review import Correction, added_digests
 from schemas.row_checks import ROW_CHECKS
 from schemas.rules import Rules
 from schemas.shards import ShardManifest
@@ -132,7 +132,7 @@ def _quarantine_copies_and_split(
         parts[part] = parts[part].quarantine(faults)
     if "test" not in parts:
         train = parts["train"]
-        added = np.array([one.digest for one in corrected if one.outcome == ADDED], np.uint64)
+        added = np.array(added_digests(corrected), np.uint64)
         selected = select_test_rows(train.digests, rules) & ~np.isin(train.digests[:, 0], added)
         if selected.sum() < rules.min_test_rows:
             parts["test"] = train

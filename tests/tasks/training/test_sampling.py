@@ -1,15 +1,19 @@
 """Held-out rows, and training in blocks, on more data than memory holds."""
 
 import dataclasses
+from collections import Counter
 
 import numpy as np
 import pytest
 from samples import accepted, draw_digits, on_disk, pixel_file
 
+from artifacts.store.storage import storage_at
 from schemas.errors import InputError
 from schemas.recipe import Overrides
+from schemas.review import ADDED, Correction, item_of
 from tasks.sharding.images import ShardedImages
-from tasks.training.sampling import BlockSampler, block_sampler, split
+from tasks.training.job import plan_job
+from tasks.training.sampling import CORRECTION_REPEATS, BlockSampler, block_sampler, split
 
 RECIPE = Overrides(epochs=6, batch_size=32, learning_rate=0.003, validation_fraction=0.1).applied_to("plain")
 FAST = Overrides(epochs=6).applied_to("fast")
@@ -45,6 +49,24 @@ def test_a_validation_fraction_of_0_holds_out_nothing(tiny, recipe):
     images, held_out = split(tiny, recipe.model_copy(update={"validation_fraction": 0.0}))
     assert (images.labels == tiny.train.labels).all()
     assert len(held_out.labels) == 0
+
+
+def test_images_added_by_corrections_are_repeated_but_not_counted(tiny, recipe, tmp_path):
+    digests = tiny.train_digests
+    answers = [Correction(item_of(int(digest)), 3, "ann", "", "a.csv", outcome=ADDED) for digest in digests[:40]]
+    validation = dataclasses.replace(
+        tiny.validation, corrections=(*answers, dataclasses.replace(answers[0], outcome=""))
+    )
+    corrected = dataclasses.replace(tiny, validation=validation)
+    (images, held_out), (plain, plain_held_out) = split(corrected, recipe), split(tiny, recipe)
+    assert np.array_equal(held_out.pixels, plain_held_out.pixels), "held-out rows aren't repeated"
+    times = Counter(map(bytes, images.pixels))
+    added = set(map(bytes, tiny.train.pixels[:40]))
+    assert times == {bytes(row): CORRECTION_REPEATS if bytes(row) in added else 1 for row in plain.pixels}
+    assert len(images) > len(plain)
+    job = plan_job(corrected, recipe, storage_at(tmp_path))
+    assert job.n_rows == len(plain)
+    assert job.fingerprint != plan_job(tiny, recipe, storage_at(tmp_path)).fingerprint
 
 
 def test_too_few_rows_for_a_split_are_an_input_error(tiny, recipe):
