@@ -6,7 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from schemas.review import Correction, summarize
+from schemas.review import Correction, added_digests, summarize
 from schemas.rules import Severity
 
 if TYPE_CHECKING:
@@ -100,6 +100,11 @@ class Validation:
     reference_means: NDArray[np.float32]
     notes: tuple[str, ...] = ()
     corrections: tuple[Correction, ...] = ()
+
+    @property
+    def added_digests(self) -> list[int]:
+        """The digests of the images that corrections added, ascending."""
+        return added_digests(self.corrections)
 
     @property
     def truncation_note(self) -> str:

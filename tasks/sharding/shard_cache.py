@@ -238,9 +238,8 @@ def _key(sha256: str, job: ShardJob) -> str:
 def _write(path: Path, key: str, job: ShardJob, check: Callable[[], None]) -> None:
     """Write a shard into a new folder, atomically, after a last check that the file hasn't changed."""
     try:
-        with job.storage.new_folder(
-            key, flush=False
-        ) as folder:  # the arrays are flushed; what else is missing is detected
+        # write_shard flushes the arrays; whatever else a power failure leaves out is detected.
+        with job.storage.new_folder(key, flush=False) as folder:
             write_shard(path, folder, job.rules, job.scale, job.shard.n_rows)
             check()
     except OSError as error:

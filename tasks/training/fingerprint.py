@@ -12,7 +12,6 @@ from artifacts.code_digest import ROOT, code_digest
 from artifacts.processor import training_precision
 from schemas.recipe import Recipe
 from schemas.results import Dataset
-from schemas.review import added_digests
 from schemas.training import Precision
 
 CODE = "tasks.training.trainer"
@@ -42,7 +41,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
     }
-    if added := added_digests(dataset.validation.corrections):  # they are repeated
+    if added := dataset.validation.added_digests:  # they are repeated
         parts["added by corrections"] = added
     if settings := variables():
         parts["variables"] = settings

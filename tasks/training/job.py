@@ -25,10 +25,13 @@ from tasks.training.worker import SINGLE_WORKER, Worker
 
 
 class TrainingJob(NamedTuple):
-    """Everything that a process needs to take part in a training. Picklable."""
+    """Everything that a process needs to take part in a training. Picklable.
+
+    `images` are those of an epoch, which has some of the `n_distinct_rows` several times.
+    """
 
     images: Images
-    n_rows: int
+    n_distinct_rows: int
     held_out: Images
     recipe: Recipe
     sampler: BlockSampler
@@ -77,7 +80,7 @@ class TrainingJob(NamedTuple):
             history=tuple(trainer.history),
             fingerprint=self.fingerprint,
             digest=weights_digest(network),
-            training_rows=self.n_rows,
+            training_rows=self.n_distinct_rows,
             validation_rows=len(self.held_out),
             held_out_probabilities=predict_images(network, self.held_out),
             held_out_labels=self.held_out.labels,
@@ -92,9 +95,9 @@ def plan_job(dataset: Dataset, recipe: Recipe, work: Storage, n_workers: int = 1
     name = fingerprint(dataset, recipe, n_workers)
     sampler = block_sampler(dataset, len(images), recipe)
     folder = work.absolute().child(name)
-    n_rows = len(dataset.train) - len(held_out)  # without repetitions
+    n_distinct_rows = len(dataset.train) - len(held_out)
     precision = training_precision(recipe.network)
-    return TrainingJob(images, n_rows, held_out, recipe, sampler, name, folder, n_workers, precision)
+    return TrainingJob(images, n_distinct_rows, held_out, recipe, sampler, name, folder, n_workers, precision)
 
 
 def weights_digest(network: keras.Model) -> str:

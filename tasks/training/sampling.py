@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from schemas.errors import InputError
 from schemas.images import Images
 from schemas.recipe import Recipe
-from schemas.review import added_digests
 from tasks.sharding.memory import BYTES_PER_ROW, RESERVED_MIB, check_memory
 
 if TYPE_CHECKING:  # the fingerprint would cover it
@@ -62,7 +61,7 @@ def split(dataset: Dataset, recipe: Recipe) -> tuple[Images, Images]:
 
 
 def _repeat_corrections(dataset: Dataset, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    added = np.array(added_digests(dataset.validation.corrections), np.uint64)
+    added = np.array(dataset.validation.added_digests, np.uint64)
     if not len(added):
         return rows
     return np.repeat(rows, np.where(np.isin(dataset.train_digests[rows], added), CORRECTION_REPEATS, 1))

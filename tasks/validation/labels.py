@@ -140,8 +140,8 @@ def contradicted_share(scores: NDArray[np.floating], labels: NDArray[np.uint8]) 
 def leave_one_out(scores: NDArray[np.floating], targets: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return what a ridge regression on all other rows predicts for each row.
 
-    Folds would be fitted to fewer rows, and their random choice changes the result for small files. The prediction without a row follows
-    from the one with it, by the row's leverage (Golub, Heath and Wahba 1979).
+    Folds would be fitted to fewer rows, and their random choice changes the result for small files. The prediction
+    without a row follows from the one with it, by the row's leverage (Golub, Heath and Wahba 1979).
     """
     centred = (scores - scores.mean(axis=0)).astype(np.float64)
     penalty = PENALTY_ROWS * centred.var(axis=0).mean()
