@@ -51,7 +51,7 @@ def hidden_layers_in(network: keras.Model, precision: Precision) -> Iterator[Non
     """Make the hidden layers compute with a precision inside a `with`; the weights and the output stay `float32`.
 
     A processor that multiplies `bfloat16` natively trains an epoch of the convolutional network in 0.55 of the time
-    with it. The mlp would gain a tenth, lose accuracy, and have other weights on each kind of processor.
+    with it. The mlp would gain nothing, and have other weights on each kind of processor.
     """
     hidden = network.layers[1:-1] if precision != "float32" else []  # the first layer scales the pixels
     for layer in hidden:
