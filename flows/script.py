@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -17,10 +16,6 @@ from typing import NoReturn
 
 INTERRUPTED = 130
 """The exit code after Ctrl-C."""
-M_MMAP_THRESHOLD, M_ARENA_MAX = -3, -8
-"""Options of glibc's mallopt, by the names and numbers of malloc.h."""
-LARGE_BYTES = 8 << 20
-"""More than a batch's arrays have, which each step allocates again; a data set's are larger."""
 
 exit_stack = contextlib.ExitStack()
 """Closes when this process exits, after Prefect's exit handlers: they were registered later, and need a server."""
@@ -29,9 +24,8 @@ atexit.register(exit_stack.close)
 
 
 def prepare_script() -> None:
-    """Make a script's imports quick and its heap small, and end it without a traceback if Ctrl-C interrupts them."""
+    """Make a script's imports quick, and end it without a traceback if Ctrl-C interrupts them."""
     gc.disable()  # imports leave no garbage
-    _limit_heap()
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell has it ignored in background processes
         signal.signal(signal.SIGINT, _exit_on_interrupt)
 
@@ -42,19 +36,6 @@ def finish_imports() -> None:
     gc.enable()
     if signal.getsignal(signal.SIGINT) is _exit_on_interrupt:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-def _limit_heap() -> None:
-    """Make glibc return the memory of freed arrays: one heap for all threads, and large arrays outside it.
-
-    Otherwise each thread's heap keeps what it once needed: `make train` has 60 MiB more at its peak.
-    """
-    if any(name.startswith("MALLOC_") for name in os.environ):  # the user has chosen
-        return
-    with contextlib.suppress(AttributeError):  # another C library
-        mallopt = ctypes.CDLL(None).mallopt
-        mallopt(M_ARENA_MAX, 1)
-        mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
 
 
 def exit_at_once(code: int, message: str) -> NoReturn:
