@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator
 from typing import Self
 
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, Response, Route, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Locator, Page, Response, Route, sync_playwright
 
 NEWER, OLDER = "v2", "v1"
 PATHS = {NEWER: "/v2", OLDER: ""}
@@ -14,6 +14,7 @@ EXECUTABLES = ("chromium", "chromium-browser", "google-chrome")
 SWITCHES = ["--disable-gpu", "--disable-quic", "--disable-sync", "--enable-unsafe-swiftshader"]
 SIZE = 1440, 1000
 TIMEOUT_MS, POLL_MS = 30_000, 400
+ATTEMPTS = 3
 
 
 class NoBrowserError(Exception):
@@ -138,19 +139,27 @@ class PrefectUi:
         """Return the number field below a title of the form."""
         return self.page.get_by_text(f"{title} (Optional)", exact=True).locator("xpath=following::input[1]")
 
-    def open_run(self, run_id: str, tab: str) -> None:
-        """Open a tab of a run's page."""
-        self.open(f"/runs/flow-run/{run_id}")
-        self.click_tab(tab)
+    def open_run(self, run_id: str, tab: str, text: str) -> None:
+        """Open a tab of a run's page, and wait for a text in it.
 
-    def click_tab(self, name: str) -> None:
-        """Click on a tab of a run's page; the menu, earlier in the page, has some of the same names."""
-        self.page.get_by_text(name, exact=True).last.click()
+        On a busy machine, the older UI may lose the click while it draws the page: then open it again.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            self.open(f"/runs/flow-run/{run_id}")
+            self.page.get_by_text(tab, exact=True).last.wait_for()
+            self._wait_until_stable()
+            # The menu, earlier in the page, has some of the tabs' names.
+            self.page.get_by_text(tab, exact=True).last.click()
+            try:
+                self.page.get_by_text(text, exact=True).first.wait_for()
+                break
+            except Error:
+                if attempt == ATTEMPTS:
+                    raise
 
     def open_message(self, run_id: str) -> None:
         """Open the complete message of a run's state."""
-        self.open_run(run_id, "Details")
-        self.page.get_by_text("State Message", exact=True).first.wait_for()
+        self.open_run(run_id, "Details", "State Message")
         self._wait_until_stable()
         more = self.page.get_by_text("See More", exact=True)
         if more.count():
