@@ -65,7 +65,7 @@ class PredictionBatch:
     reason: NDArray[np.object_]
     true_label: NDArray[np.int16]
 
-    def take(self, rows: NDArray[np.int64]) -> Self:
+    def take(self, rows: slice | NDArray[np.int64]) -> Self:
         return type(self)(*(getattr(self, field.name)[rows] for field in fields(self)))
 
 

@@ -30,7 +30,7 @@ def evaluate(trained: TrainingResult, dataset: Dataset) -> Evaluation:
         without_suspects=metrics.without_suspects(evaluation.right, dataset.suspects),
         divisions=divisions,
         slices=slices.metrics(divisions, evaluation.right),
-        robustness=None if dataset.n_folds else answer_corrupted([predict], dataset.test)[0],
+        robustness=None if dataset.n_folds else answer_corrupted(predict, dataset.test),
     )
     interval = f"95 % interval {interval_text(evaluation.interval)}"
     get_run_logger().info(

@@ -55,9 +55,8 @@ def predict(  # noqa: PLR0913, the parameters of the flow
         )
     logger = get_run_logger()
     if queue is not None:
-        n_images = collector.n_images
-        review.add(queue, collector.take())
-        logger.info("added to the review queue: %s", count(n_images, "image"))
+        review.add(queue, collector.entries)
+        logger.info("added to the review queue: %s", count(collector.entries["item"].nunique(), "image"))
     if archive:
         logger.info("a copy is kept as %s", predictions.keep_copy(output, Path(archive), (flow_run.get_id() or "")[:8]))
     for note in prediction.notes:

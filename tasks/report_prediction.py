@@ -36,5 +36,5 @@ def report_prediction(prediction: Prediction) -> Prediction:
     earlier = events.drifted_before(prediction.source, alarms.DRIFTING_BATCHES - 1) if has_drifted else []
     events.emit_prediction(prediction.source, description, drifted=has_drifted)
     reason = alarms.drift([has_drifted, *earlier])
-    events.raise_data_alarm(events.ALARM_DRIFT, prediction.source, reason)
+    events.raise_alarm(events.ALARM_DRIFT, "data", prediction.source, reason)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

@@ -16,17 +16,6 @@ from tasks.orchestration.progress import Progress
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-SLOW_IMPORTS = (
-    "seaborn",
-    "artifacts.reports.plots",
-    "tasks.scoring.metrics",
-    "tasks.scoring.gate",
-    "tasks.sources.csv_table",
-    "tasks.training.local_engine",
-    "tasks.validation.inspection",
-)
-"""Modules that are slow to import and needed after the start."""
-
 
 @task(task_run_name="train {recipe.network}, {recipe.epochs} epochs", **RETRIED)
 @timed
@@ -56,4 +45,12 @@ def train(dataset: Dataset, recipe: Recipe, work: Storage, compute: Compute) -> 
 
 def preload() -> None:
     """Import the slow libraries that the flow needs later, while a Prefect server starts."""
-    start_up.preload(*SLOW_IMPORTS)
+    start_up.preload(
+        "seaborn",
+        "artifacts.reports.plots",
+        "tasks.scoring.metrics",
+        "tasks.scoring.gate",
+        "tasks.sources.csv_table",
+        "tasks.training.local_engine",
+        "tasks.validation.inspection",
+    )

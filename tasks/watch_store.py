@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 
 from prefect import task
@@ -20,23 +19,14 @@ from tasks.orchestration.stopwatch import timed
 @timed
 def watch_store(store: Store, outcome: str, inbox: str, rules: WatchRules) -> None:
     """Write the metrics after a training that ended with an outcome, and raise the store's alarms."""
-    now, warn = datetime.now(tz=UTC), get_run_logger().warning
-    try:
-        _watch(store, outcome, inbox, rules, now, warn)
-    except Exception as error:  # noqa: BLE001, the run has ended well
-        warn("the store isn't watched: %s", first_line(error))
-
-
-def _watch(  # noqa: PLR0913, the inputs of all alarms
-    store: Store, outcome: str, inbox: str, rules: WatchRules, now: datetime, warn: Callable[..., None]
-) -> None:
     from tasks.watching import alarms, status, textfiles
 
-    current = status.read(store)
-    textfiles.write_store(store, current, warn)
-    textfiles.write_training(store, outcome, now, inbox, warn)
-    reasons = {
-        events.ALARM_CHAMPION: alarms.champion_age(current, rules, now),
-        events.ALARM_DISK: alarms.free_disk(current, rules),
-    }
-    events.raise_store_alarms(store.uri, reasons)
+    now, warn = datetime.now(tz=UTC), get_run_logger().warning
+    try:
+        current = status.read(store)
+        textfiles.write_store(store, current, warn)
+        textfiles.write_training(store, outcome, now, inbox, warn)
+        events.raise_alarm(events.ALARM_CHAMPION, "store", store.uri, alarms.champion_age(current, rules, now))
+        events.raise_alarm(events.ALARM_DISK, "store", store.uri, alarms.free_disk(current, rules))
+    except Exception as error:  # noqa: BLE001, the run has ended well
+        warn("the store isn't watched: %s", first_line(error))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,15 +18,10 @@ No two digits of MNIST with different labels reach it; the nearest of all other 
 BLOCK_ROWS = 8192
 
 
-class Neighbours(NamedTuple):
-    """The most similar image with another label of each queried image: its row and the cosine."""
-
-    rows: NDArray[np.int64]
-    similarity: NDArray[np.float32]
-
-
-def nearest_with_other_label(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], images: Images) -> Neighbours:
-    """Return the nearest neighbour with another label of each of n images (n × 784) among all images."""
+def nearest_with_other_label(
+    pixels: NDArray[np.uint8], labels: NDArray[np.uint8], images: Images
+) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    """Return the nearest neighbour with another label of each of n images (n × 784): its row, and the cosine."""
     queries = _unit(pixels)
     nearest, similarity = np.full(len(pixels), -1), np.full(len(pixels), -1, np.float32)
     for block in blocks(len(images), BLOCK_ROWS):
@@ -41,7 +34,7 @@ def nearest_with_other_label(pixels: NDArray[np.uint8], labels: NDArray[np.uint8
             closer = part.start + np.flatnonzero(cosine > similarity[part])
             nearest[closer] = best[closer - part.start] + block.start
             similarity[closer] = cosine[closer - part.start]
-    return Neighbours(nearest, similarity)
+    return nearest, similarity
 
 
 def distance_ratios(images: Images, profile: Profile) -> NDArray[np.float64]:

@@ -18,7 +18,6 @@ from tasks.scoring import reasons
 
 MIN_SELF_CONFIDENCE = 0.5
 """Rows whose label gets less of the probability are listed."""
-Rows = NDArray[np.int64]
 
 
 def find_suspects(dataset: Dataset, predicted: OutOfFold) -> pd.DataFrame:
@@ -94,7 +93,7 @@ def _outliers(part: Part, images: Images, predicted: OutOfFold, dataset: Dataset
     return _frame(OUTLIER, part, rows, images.labels, proposed, ratios[rows], texts)
 
 
-def _frame(kind: str, part: Part, rows: Rows, labels: NDArray[np.uint8], *columns: Any) -> pd.DataFrame:  # noqa: ANN401
+def _frame(kind: str, part: Part, rows: NDArray[np.int64], labels: NDArray[np.uint8], *columns: Any) -> pd.DataFrame:  # noqa: ANN401
     """Return suspects; `columns` are proposed labels, scores and reasons."""
     proposed, scores, texts = columns
     frame = pd.DataFrame(

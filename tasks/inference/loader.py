@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -59,9 +58,8 @@ def load_version(folder: Path, version: int) -> Predict:
     return predict
 
 
-def dense_predictor(layers: Iterable[Layer]) -> Predict:
+def dense_predictor(layers: list[Layer]) -> Predict:
     """Return a function that predicts by matrix products, in blocks to bound memory."""
-    layers = tuple(layers)
 
     def predict(pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         outputs = np.empty((len(pixels), len(CLASSES)), np.float32)

@@ -30,18 +30,14 @@ def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None
 
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
     """Emit an event of a version."""
-    _emit(event, "store", _absolute(store), reason, version=version, store=_absolute(store), **metrics)
+    _emit(event, "store", store, reason, version=version, store=_absolute(store), **metrics)
 
 
-def raise_store_alarms(store: str, reasons: Mapping[str, str]) -> None:
-    """Log and emit the alarms of a store that have a reason."""
-    for event, reason in reasons.items():
-        _raise_alarm(event, "store", _absolute(store), reason)
-
-
-def raise_data_alarm(event: str, name: str, reason: str) -> None:
-    """Log and emit an alarm of data, if it has a reason."""
-    _raise_alarm(event, "data", name, reason)
+def raise_alarm(event: str, kind: str, name: str, reason: str) -> None:
+    """Log and emit an alarm of a store, or of data, if it has a reason."""
+    if reason:
+        get_run_logger().warning("%s: %s", event, printable(reason))
+        _emit(event, kind, name, reason)
 
 
 def emit_prediction(name: str, reason: str, *, drifted: bool) -> None:
@@ -70,12 +66,6 @@ def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
         _emit(DRIFTED, "data", name, reason, drifts=fields)
 
 
-def _raise_alarm(event: str, kind: str, name: str, reason: str) -> None:
-    if reason:
-        get_run_logger().warning("%s: %s", event, printable(reason))
-        _emit(event, kind, name, reason)
-
-
 def _emit(event: str, kind: str, name: str, reason: str, **payload: Any) -> None:  # noqa: ANN401, JSON
     emit_event(event, resource=_resource(kind, name), payload={"reason": printable(reason), **payload})
 
@@ -88,5 +78,5 @@ def _absolute(store: str) -> str:
 
 
 def _resource(kind: str, name: str) -> dict[str, str]:
-    name = printable(name)
+    name = _absolute(name) if kind == "store" else printable(name)
     return {"prefect.resource.id": f"digits.{kind}.{name}", "prefect.resource.name": name}

@@ -40,7 +40,7 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
     rows = [report for report in reports if report]
     n_rejected = sum(str(row["now"]).startswith(f"{REJECTED}/") for row in rows)
     n_accepted = sum(not row["reason"] for row in rows)
-    events.raise_data_alarm(events.ALARM_INBOX, printable(inbox), alarms.inbox(n_accepted, n_rejected))
+    events.raise_alarm(events.ALARM_INBOX, "data", printable(inbox), alarms.inbox(n_accepted, n_rejected))
     if rows:
         from artifacts.reports import markdown
 

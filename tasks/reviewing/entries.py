@@ -20,7 +20,6 @@ from tasks.validation import row_faults
 
 MAX_ENTRIES = 1000
 """The worst of each reason that a run adds at most."""
-Rows = NDArray[np.int64]
 
 
 def of_audit(suspects: pd.DataFrame, dataset: Dataset, parts: Mapping[Part, Images]) -> pd.DataFrame:
@@ -73,23 +72,14 @@ class Collector:
     """Collects entries of many batches, and keeps the worst of each reason."""
 
     def __init__(self) -> None:
-        self._entries = _joined([])
-
-    @property
-    def n_images(self) -> int:
-        return self._entries["item"].nunique()
+        self.entries = _joined([])
 
     def add(self, entries: pd.DataFrame) -> None:
         """Add entries; of the same image, the newest is kept."""
         if len(entries):
-            entries = _joined([entries, self._entries]).drop_duplicates(["item", "reason"])
+            entries = _joined([entries, self.entries]).drop_duplicates(["item", "reason"])
             by_score = entries.sort_values("score", ascending=False, kind="stable")
-            self._entries = by_score.groupby("reason", sort=False).head(MAX_ENTRIES)
-
-    def take(self) -> pd.DataFrame:
-        """Return the entries, and forget them."""
-        entries, self._entries = self._entries, _joined([])
-        return entries
+            self.entries = by_score.groupby("reason", sort=False).head(MAX_ENTRIES)
 
 
 def _contradictions(version: int, predicted: NDArray[Any], confidence: NDArray[Any]) -> list[str]:
@@ -129,6 +119,6 @@ def _joined(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
     return joined.astype({"label": np.int16, "proposed": np.uint8, "score": np.float64})
 
 
-def _worst(selected: NDArray[np.bool_], score: NDArray[np.float32]) -> Rows:
+def _worst(selected: NDArray[np.bool_], score: NDArray[np.float32]) -> NDArray[np.int64]:
     rows = np.flatnonzero(selected)
     return rows[np.argsort(-score[rows], kind="stable")][:MAX_ENTRIES]

@@ -43,7 +43,7 @@ def answer(
         for number, (predict, digests, fault) in zip(numbers, loaded, strict=True)
     ]
     if evaluation.robustness and champions[0].right is not None:
-        champions[0] = champions[0]._replace(robustness=answer_corrupted(predictors[:1], dataset.test)[0])
+        champions[0] = champions[0]._replace(robustness=answer_corrupted(predictors[0], dataset.test))
     known = loaded[0][1]  # empty if an earlier release made the version: then no row counts as new
     n_new = int((~np.isin(dataset.train_digests, known)).sum()) if len(known) else 0
     candidate = Candidate(ours, measurements, n_new, len(dataset.train_digests), evaluation.robustness)

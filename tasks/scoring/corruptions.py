@@ -8,7 +8,7 @@ returns images of that shape, whose values are clipped.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -43,16 +43,12 @@ def corrupt(pixels: NDArray[np.uint8], name: str, seed: int = 0) -> NDArray[np.u
     return np.rint(np.clip(corrupted, 0, 1) * 255).astype(np.uint8).reshape(-1, PIXEL_COUNT)
 
 
-def answer_corrupted(predictors: Sequence[Predict], images: Images) -> list[CorruptedAnswers]:
-    """Return the answers of each network to corrupted images, the same ones for all of them and in every run."""
+def answer_corrupted(predict: Predict, images: Images) -> CorruptedAnswers:
+    """Return a network's answers to corrupted images, the same ones for all networks and in every run."""
     rows = np.arange(0, len(images), -(-len(images) // MAX_CORRUPTED_ROWS))
     pixels, labels, names = images.read(rows), images.labels[rows], tuple(CORRUPTIONS)
-    right = np.empty((len(predictors), len(names), len(rows)), bool)
-    for number, name in enumerate(names):
-        corrupted = corrupt(pixels, name)
-        for network, predict in enumerate(predictors):
-            right[network, number] = predict(corrupted).argmax(axis=1) == labels
-    return [CorruptedAnswers(names, rows, each) for each in right]
+    right = [predict(corrupt(pixels, name)).argmax(axis=1) == labels for name in names]
+    return CorruptedAnswers(names, rows, np.array(right))
 
 
 @corruption

@@ -5,7 +5,7 @@ A new measure is one entry of `MEASURES`, with its function.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -126,10 +126,8 @@ SLICED = tuple(measure for measure in MEASURES if measure.slices)
 
 def measure(pixels: NDArray[np.uint8], measures: tuple[Measure, ...] = MEASURES) -> list[Floats]:
     """Return each measure of images (rows × 784)."""
-    return [np.concatenate(values) for values in zip(*_measured_blocks(pixels, measures), strict=True)]
-
-
-def _measured_blocks(pixels: NDArray[np.uint8], measures: tuple[Measure, ...]) -> Iterator[list[Floats]]:
+    by_block = []
     for block in blocks(len(pixels)):
         images = pixels[block].astype(np.float32)
-        yield [each.function(images) for each in measures]
+        by_block.append([each.function(images) for each in measures])
+    return [np.concatenate(values) for values in zip(*by_block, strict=True)]

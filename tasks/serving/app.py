@@ -138,7 +138,7 @@ class Service:
     async def predict(self, request: Request, *, pixels: bool = False) -> Response:
         """Predict each image of the body; `?pixels=true` also returns what the model sees, 28 × 28."""
         answer = await asyncio.wrap_future(self._predictor.submit(await self._read_images(request)))
-        is_short = answer.rows.stop - answer.rows.start <= MAX_INLINE_ROWS
+        is_short = len(answer.batch.label) <= MAX_INLINE_ROWS
         write = partial(to_json, answer, with_pixels=pixels)
         return Response(write() if is_short else await run_in_threadpool(write), media_type=JSON)
 
@@ -179,9 +179,9 @@ async def refuse_parameter(_request: Request, error: Exception) -> JSONResponse:
 
 def to_json(answer: Answer, *, with_pixels: bool) -> bytes:
     """Return an answer as JSON, with the columns of the predictions file; an invalid image has only its reason."""
-    batch, rows = answer.batch, answer.rows
+    batch = answer.batch
     predictions: list[dict[str, Any]] = []
-    for row in range(rows.start, rows.stop):
+    for row in range(len(batch.label)):
         valid = not batch.fault[row]
         prediction: dict[str, Any] = {
             "label": int(batch.label[row]) if valid else None,

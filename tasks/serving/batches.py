@@ -31,8 +31,6 @@ class Answer(NamedTuple):
     version: int
     threshold: float | None
     batch: PredictionBatch
-    rows: slice
-    """The request's rows in the batch."""
 
 
 class Job(NamedTuple):
@@ -88,4 +86,4 @@ class BatchPredictor:
         start = 0
         for job in jobs:
             rows = slice(start, start := start + len(job.pixels))
-            job.answer.set_result(Answer(predictor.version, predictor.threshold, batch, rows))
+            job.answer.set_result(Answer(predictor.version, predictor.threshold, batch.take(rows)))

@@ -26,7 +26,7 @@ def confirm(dataset: Dataset, study: Study, workers: Workers, n_trials: int, out
     start, trials = study.start, study.trials(n_trials)
     seeds = tuple((start.seed + number) % N_RECIPE_SEEDS for number in range(1, N_SEEDS + 1))
     recipes = [start, *finalists(trials, start)]
-    jobs = [with_seed(recipe, seed) for recipe in recipes for seed in seeds]
+    jobs = [recipe.model_copy(update={"seed": seed}) for recipe in recipes for seed in seeds]
     accuracies = np.reshape(workers.map(held_out_accuracy, jobs, 0.0), (len(recipes), N_SEEDS))
     best = int(accuracies.mean(axis=1).argmax())  # the first of equal ones: the starting recipe
     gain = None
@@ -63,14 +63,9 @@ def measure_gain(workers: Workers, start: Recipe, winner: Recipe, seeds: tuple[i
     (normal approximation) of how much more often the winner is right, averaged over the seeds.
     """
     all_wrong = np.zeros(n_rows, np.bool_)
-    jobs = [with_seed(recipe, seed) for recipe in (start, winner) for seed in seeds]
+    jobs = [recipe.model_copy(update={"seed": seed}) for recipe in (start, winner) for seed in seeds]
     right = np.reshape(workers.map(right_on_test, jobs, all_wrong), (2, len(seeds), -1)).mean(axis=1)
     differences = right[1] - right[0]
     gain = float(differences.mean())
     margin = Z95 * float(differences.std(ddof=1)) / np.sqrt(len(differences))
     return Gain(len(differences), float(right[0].mean()), gain, (gain - margin, gain + margin))
-
-
-def with_seed(recipe: Recipe, seed: int) -> Recipe:
-    """Return a recipe with another seed."""
-    return recipe.model_copy(update={"seed": seed})

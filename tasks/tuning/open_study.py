@@ -44,17 +44,13 @@ def open_study(
     Raises InputError if the database can't be used.
     """
     from tasks.tuning.study import Study
+    from tasks.tuning.workers import Workers
 
     study = Study(os.environ.get(DATABASE) or Path(local_path(store) or store, STUDIES), dataset, start, n_workers)
-    with _workers(engine)(dataset, n_workers) as workers:
-        yield study, workers
-
-
-def _workers(engine: str) -> type[Workers]:
+    workers = Workers(dataset, n_workers)
     if engine == "ray":
         from tasks.tuning.ray_workers import RayWorkers
 
-        return RayWorkers
-    from tasks.tuning.workers import Workers
-
-    return Workers
+        workers = RayWorkers(dataset, n_workers)
+    with workers:
+        yield study, workers

@@ -33,11 +33,6 @@ def to_recipe(start: Recipe, parameters: Mapping[str, Any]) -> Recipe:
     return Recipe.model_validate(start.model_dump() | rounded)
 
 
-def parameters_of(start: Recipe) -> dict[str, Any]:
-    """Return the starting recipe as the parameters of a trial."""
-    return {name: getattr(start, name) for name in ranges()}
-
-
 def _distribution(name: str, ends: Range, start: float) -> BaseDistribution:
     """Return a field's distribution, within the recipe's bounds; multiples of a value are on a logarithmic scale."""
     low, high = ((end * start if ends.is_factor else end) for end in (ends.low, ends.high))

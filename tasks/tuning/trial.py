@@ -15,7 +15,7 @@ from schemas.errors import InputError, TrainingError, first_line
 from schemas.recipe import Recipe
 from schemas.results import Dataset, TrainingResult
 from schemas.training import EpochRecord
-from tasks.tuning.search_space import parameters_of, search_space, to_recipe
+from tasks.tuning.search_space import search_space, to_recipe
 
 HELD_OUT = 0.2
 """Share of the training rows that trials are measured on; the recipe's seed draws the same ones for each trial."""
@@ -40,9 +40,10 @@ def run(dataset: Dataset, start: Recipe, earlier: Sequence[FrozenTrial], number:
         pruner=optuna.pruners.MedianPruner(n_startup_trials=N_RANDOM, n_warmup_steps=FIRST_RUNG - 1),
     )
     study.add_trials(earlier)
+    space = search_space(start)
     if number == 0:
-        study.enqueue_trial(parameters_of(start))
-    trial = study.ask(search_space(start))
+        study.enqueue_trial({name: getattr(start, name) for name in space})
+    trial = study.ask(space)
     value, state, fault = _measure(dataset, to_recipe(start, trial.params), trial)
     return create_trial(
         state=state,

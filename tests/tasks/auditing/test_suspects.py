@@ -92,6 +92,6 @@ def test_confident_error_needs_the_confidence_of_the_other_class():
 def test_nearest_neighbour_has_another_label():
     pixels, labels = draw_digits(40, seed=0)
     images = InMemoryImages(pixels.reshape(40, 784), labels)
-    nearest = similarity.nearest_with_other_label(images.pixels, labels, images)
-    assert (labels[nearest.rows] != labels).all()
-    assert ((nearest.similarity > 0) & (nearest.similarity <= 1)).all()
+    rows, cosines = similarity.nearest_with_other_label(images.pixels, labels, images)
+    assert (labels[rows] != labels).all()
+    assert ((cosines > 0) & (cosines <= 1)).all()

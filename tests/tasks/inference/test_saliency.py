@@ -35,7 +35,8 @@ def test_pixels_that_decide_are_the_salient_ones(network):
 def test_pixels_add_up_to_the_log_odds(network):
     pixels = np.random.default_rng(0).integers(0, 256, (3, 784), np.uint8)
     answers, others = np.array([3, 8, 3]), np.array([8, 3, 1])
-    found = saliency.attributions(network, pixels, answers, others).sum(axis=(1, 2))
+    mistakes = [Mistake(row, others[row], answers[row], 0.9) for row in range(3)]
+    found = saliency.of_mistakes(network, mistakes, InMemoryImages(pixels, others)).sum(axis=(1, 2))
     logs = np.log(network(pixels.reshape(-1, 28, 28).astype(np.float32)).numpy())
     rows = np.arange(3)
     np.testing.assert_allclose(found, logs[rows, answers] - logs[rows, others], atol=0.2)  # of 16 steps
