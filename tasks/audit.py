@@ -19,8 +19,6 @@ from tasks.orchestration.progress import Progress
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-AUDIT_KEY = "label-audit"
-
 
 @task(task_run_name="audit {dataset.name}, {n_folds} folds", **RETRIED)
 @timed
@@ -84,7 +82,7 @@ def _publish(audit: Audit, dataset: Dataset, store: Store) -> Audit:
     pictures = plots.draw(audit_report.SECTIONS, audit, audited_parts(dataset))
     audits.write(store, audit, pictures)
     text = audit_report.audit_report(audit, markdown.as_data_uris(pictures))
-    artifact = create_markdown_artifact(text, key=AUDIT_KEY, description=markdown.inert(audit.summary))
+    artifact = create_markdown_artifact(text, key="label-audit", description=markdown.inert(audit.summary))
     get_run_logger().info("%s, in %s", audit.summary, audit.folder)
     return dataclasses.replace(audit, artifact=cast("UUID", artifact))
 

@@ -14,8 +14,6 @@ from schemas.results import Dataset
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-EXPORTS_KEY = "exports"
-
 
 @task(task_run_name="export version {version}", **RETRIED)
 @timed
@@ -34,5 +32,5 @@ def export_version(
     for each in exports:
         (get_run_logger().warning if each.fault else get_run_logger().info)("version %s: %s", version, each.summary)
     rows = [{"format": each.format, "result": each.summary} for each in exports]
-    create_table_artifact(markdown.inert_rows(rows), key=EXPORTS_KEY, description=f"Exports of version {version}")
+    create_table_artifact(markdown.inert_rows(rows), key="exports", description=f"Exports of version {version}")
     return exports

@@ -19,7 +19,6 @@ from tasks.orchestration.stopwatch import timed
 if TYPE_CHECKING:
     from tasks.validation.input_digest import Snapshot
 
-UNCHANGED_KEY = "training-unchanged"
 NOT_READ = "; its files were validated by an earlier run, and weren't read again"
 
 
@@ -51,5 +50,5 @@ def report_cached(fingerprint: str, store: Store, note: str = "") -> PublishedVe
         f"{published.metrics_message}.",
     )
     text = "\n\n".join(lines) + "\n"
-    artifact = create_markdown_artifact(text, key=UNCHANGED_KEY, description=f"Version {number} stays")
+    artifact = create_markdown_artifact(text, key="training-unchanged", description=f"Version {number} stays")
     return dataclasses.replace(published, artifact=cast("UUID", artifact))

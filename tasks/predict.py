@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from prefect import task
@@ -49,7 +48,7 @@ def predict(  # noqa: PLR0913, the parameters of the flow
         if queue is not None:
             collector.add(entries.of_predictions(batch, predictor, source))
 
-    with tqdm(unit="image", disable=not sys.stderr.isatty(), leave=False) as bar, memory_errors():
+    with tqdm(unit="image", disable=None, leave=False) as bar, memory_errors():
         prediction = stream.predict(
             source, predictor, output, rules, batch_size, on_batch, output_format=output_format, strict=strict
         )

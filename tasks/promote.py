@@ -14,8 +14,6 @@ from tasks.orchestration.retries import ONCE
 from tasks.orchestration.stopwatch import timed
 from tasks.publish import run_name
 
-PROMOTION_KEY = "promotion"
-
 
 @task(task_run_name="promote version {version}", **ONCE)
 @timed
@@ -34,6 +32,6 @@ def promote(store: Store, version: int, replaced: int | None, reason: str) -> Pr
     events.emit_version(events.PROMOTED, store.uri, version, reason, accuracy=promotion.accuracy)
     shown = markdown.inert(summary)
     text = f"# Version {version} is the champion\n\n{shown}\n"
-    create_markdown_artifact(text, key=PROMOTION_KEY, description=shown)
+    create_markdown_artifact(text, key="promotion", description=shown)
     textfiles.write_store(store, status.read(store), get_run_logger().warning)
     return promotion

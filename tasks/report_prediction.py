@@ -16,8 +16,6 @@ from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 from tasks.watching import alarms
 
-PREDICTION_KEY = "prediction-report"
-
 
 @task(task_run_name="report prediction", **RETRIED)
 @timed
@@ -30,7 +28,7 @@ def report_prediction(prediction: Prediction) -> Prediction:
     description = (
         f"{markdown.inert(prediction.source)}: {count(prediction.n_rows, 'image')} by version {prediction.version}"
     )
-    artifact = create_markdown_artifact(text, key=PREDICTION_KEY, description=description)
+    artifact = create_markdown_artifact(text, key="prediction-report", description=description)
     events.emit_drift(prediction.source, prediction.drifts)
     has_drifted = any(drift.exceeds_threshold for drift in prediction.drifts)
     earlier = events.drifted_before(prediction.source, alarms.DRIFTING_BATCHES - 1) if has_drifted else []

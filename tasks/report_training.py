@@ -19,9 +19,6 @@ from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-REPORT_KEY = "training-report"
-CLASSES_KEY = "training-classes"
-
 
 @task(task_run_name="report training", **RETRIED)
 @timed
@@ -51,8 +48,8 @@ def _report(version: int, folder: Path, store: Store) -> UUID:
     outcome = "promoted" if decision["promoted"] else "not promoted"
     text = markdown.embed_pictures(folder / "report.md")
     description = f"Version {version}: {metrics['accuracy']:.2%}, {outcome}"
-    artifact = create_markdown_artifact(text, key=REPORT_KEY, description=description)
+    artifact = create_markdown_artifact(text, key="training-report", description=description)
     table = training_report.class_table(metrics)
-    create_table_artifact(table, key=CLASSES_KEY, description=f"Version {version}, each digit")
+    create_table_artifact(table, key="training-classes", description=f"Version {version}, each digit")
     events.emit_decision(store.uri, version, decision)
     return cast("UUID", artifact)

@@ -15,8 +15,6 @@ from schemas.tuning import Tuning
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-TUNING_KEY = "tuning-report"
-
 
 @task(task_run_name="report tuning", **RETRIED)
 @timed
@@ -28,5 +26,5 @@ def report_tuning(tuning: Tuning) -> Tuning:
         recipe_file.write(Path(tuning.output), tuning.winner, tuning.summary)
     pictures = plots.draw(tuning_report.SECTIONS, tuning)
     text = tuning_report.tuning_report(tuning, markdown.as_data_uris(pictures))
-    artifact = create_markdown_artifact(text, key=TUNING_KEY, description=markdown.inert(tuning.summary))
+    artifact = create_markdown_artifact(text, key="tuning-report", description=markdown.inert(tuning.summary))
     return dataclasses.replace(tuning, artifact=cast("UUID", artifact))

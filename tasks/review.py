@@ -18,8 +18,6 @@ from schemas.review import REASONS, Review
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-REVIEW_KEY = "review-queue"
-
 
 def check_output(folder: Path) -> None:
     """Raise InputError unless a folder can be created at a path."""
@@ -46,7 +44,7 @@ def review(store: Store, inbox: str, output: Path, limit: int) -> Review:
     result = Review(store.uri, first, len(ranked), n_reasons, corrections, str(output))
     pictures = plots.draw(review_report.SECTIONS, result)
     text = review_report.review_report(result, markdown.as_data_uris(pictures))
-    artifact = create_markdown_artifact(text, key=REVIEW_KEY, description=markdown.inert(result.summary))
+    artifact = create_markdown_artifact(text, key="review-queue", description=markdown.inert(result.summary))
     if len(first):
         queue.write(first, output)  # last, since a retry couldn't write it again
     log.info(result.summary)

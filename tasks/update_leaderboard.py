@@ -9,8 +9,6 @@ from artifacts.store.store import Store
 from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
-LEADERBOARD_KEY, HISTORY_KEY = "leaderboard", "history"
-
 
 @task(task_run_name="update leaderboard", **RETRIED)
 @timed
@@ -22,7 +20,7 @@ def update_leaderboard(store: Store) -> None:
     summaries = leaderboard.summaries(store, history)
     description = "No champion so far" if champion is None else f"Champion: version {champion}"
     table = [summary.row for summary in reversed(summaries)]
-    create_table_artifact(markdown.inert_rows(table), key=LEADERBOARD_KEY, description=description)
+    create_table_artifact(markdown.inert_rows(table), key="leaderboard", description=description)
     pictures = {leaderboard.HISTORY: plots.png(plots.history_plot(summaries))}
     text = leaderboard.history_report(history, markdown.as_data_uris(pictures))
-    create_markdown_artifact(text, key=HISTORY_KEY, description=description)
+    create_markdown_artifact(text, key="history", description=description)

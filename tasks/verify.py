@@ -18,7 +18,6 @@ from tasks.orchestration.retries import RETRIED
 from tasks.orchestration.stopwatch import timed
 
 ROOT = Path(__file__).parents[1]
-VERIFICATION_KEY = "verification"
 
 
 @task(task_run_name="verify version {version}", **RETRIED)
@@ -41,7 +40,7 @@ def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult
     summary = "; ".join(faults) or f"version {version} matches its card: {checked}"
     title = f"Version {version}: {'differs from its card' if faults else 'verified'}"
     lines = "\n".join(f"- {markdown.inert(line)}" for line in faults or [summary])
-    create_markdown_artifact(f"# {title}\n\n{lines}\n", key=VERIFICATION_KEY, description=title)
+    create_markdown_artifact(f"# {title}\n\n{lines}\n", key="verification", description=title)
     if faults:
         raise StoreError(summary)
     get_run_logger().info(summary)

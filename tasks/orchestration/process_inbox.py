@@ -21,7 +21,6 @@ from tasks.watching import alarms
 if TYPE_CHECKING:
     from tasks.inbox.merger import InboxMerger
 
-INBOX_KEY = "inbox"
 FileReport = dict[str, str | int]
 """A row of the table on the inbox's files."""
 
@@ -45,7 +44,7 @@ def accept_or_reject_files(merger: InboxMerger, inbox: Path) -> None:
         from artifacts.reports import markdown
 
         description = f"{markdown.inert(inbox)}: {count(len(rows), 'file')} accepted, rejected or left out"
-        create_table_artifact(markdown.inert_rows(rows), key=INBOX_KEY, description=description)
+        create_table_artifact(markdown.inert_rows(rows), key="inbox", description=description)
 
 
 def _add_accepted(merger: InboxMerger, file: InboxFile) -> FileReport | None:

@@ -29,15 +29,12 @@ class Progress:
 
     def __init__(self, recipe: Recipe, n_trainings: int = 1) -> None:
         self._recipe, self._n_trainings, self._n_finished = recipe, n_trainings, 0
+        self._total = recipe.total_epochs * n_trainings
         self._fraction = 0.0
         self._logger = get_run_logger()
         self._ended = Event()
         # In a thread, so that training continues while the server is unavailable.
         self._updater = Thread(target=copy_context().run, args=(self._update_artifact,), daemon=True)
-
-    @property
-    def _total(self) -> int:
-        return self._recipe.total_epochs * self._n_trainings
 
     def __enter__(self) -> Self:
         is_terminal = sys.stderr.isatty()

@@ -73,16 +73,11 @@ def write(entries: pd.DataFrame, folder: Path) -> None:
             table.to_csv(temporary / TABLE, index=False)
             for name in corrections.ANSWERS:
                 (temporary / name).mkdir()
+            entry: Any  # a row of a frame
             for number, entry in enumerate(entries.itertuples(), 1):
-                _picture(entry).save(temporary / f"{number:04}-{_labels(entry)}-{entry.item}.png")
+                answer = f"predicted{entry.proposed}" if entry.label < 0 else f"given{entry.label}-or{entry.proposed}"
+                image = np.frombuffer(entry.pixels, np.uint8).reshape(SIDE, SIDE)
+                picture = Image.fromarray(image.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
+                picture.save(temporary / f"{number:04}-{answer}-{entry.item}.png")
     except OSError as error:
         raise InputError(f"--output {folder}: can't be written ({error_reason(error)})") from error
-
-
-def _picture(entry: Any) -> Image.Image:  # noqa: ANN401, a row of a frame
-    image = np.frombuffer(entry.pixels, np.uint8).reshape(SIDE, SIDE)
-    return Image.fromarray(image.repeat(SCALE, axis=0).repeat(SCALE, axis=1))
-
-
-def _labels(entry: Any) -> str:  # noqa: ANN401, a row of a frame
-    return f"predicted{entry.proposed}" if entry.label < 0 else f"given{entry.label}-or{entry.proposed}"

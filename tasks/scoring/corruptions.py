@@ -1,7 +1,7 @@
 """The 15 corruptions of MNIST-C (Mu and Gilmer 2019), written from their description, for measuring robustness.
 
-To add a corruption, add a decorated function: it gets images (rows × 28 × 28, float from 0 to 1) and a generator, and
-returns images of that shape, whose values are clipped.
+To add a corruption, add a function and its entry in `CORRUPTIONS`. It gets images (rows × 28 × 28, float from 0 to 1)
+and a generator, and returns images of that shape, whose values are clipped.
 """
 
 # ruff: noqa: PLR2004, the strengths of the corruptions
@@ -24,16 +24,9 @@ if TYPE_CHECKING:
 
 Floats = NDArray[np.floating]
 Corruption = Callable[[Floats, np.random.Generator], Floats]
-CORRUPTIONS: dict[str, Corruption] = {}
 CENTRE = (SIDE - 1) / 2
 MAX_CORRUPTED_ROWS = 1000
 """Test rows, evenly spread, that are corrupted: an accuracy of 90 % then has a standard error of one point."""
-
-
-def corruption(function: Corruption) -> Corruption:
-    """Register a corruption under its function's name, with spaces."""
-    CORRUPTIONS[function.__name__.replace("_", " ")] = function
-    return function
 
 
 def corrupt(pixels: NDArray[np.uint8], name: str, seed: int = 0) -> NDArray[np.uint8]:
@@ -51,20 +44,17 @@ def answer_corrupted(predict: Predict, images: Images) -> CorruptedAnswers:
     return CorruptedAnswers(names, rows, np.array(right))
 
 
-@corruption
 def shot_noise(images: Floats, random: np.random.Generator) -> Floats:
     """Draw each pixel from a Poisson distribution, as with few photons."""
     return random.poisson(images * 4) / 4
 
 
-@corruption
 def impulse_noise(images: Floats, random: np.random.Generator) -> Floats:
     """Make some pixels black and as many white."""
     chance = random.random(images.shape, np.float32)
     return np.where(chance < 0.08, 0, np.where(chance > 0.92, 1, images))
 
 
-@corruption
 def glass_blur(images: Floats, random: np.random.Generator) -> Floats:
     """Exchange close pixels at random between two slight blurs."""
     moves = random.integers(-1, 2, (2, *images.shape))
@@ -73,7 +63,6 @@ def glass_blur(images: Floats, random: np.random.Generator) -> Floats:
     return _blur(blurred[row, np.clip(y + moves[0], 0, SIDE - 1), np.clip(x + moves[1], 0, SIDE - 1)], 0.7)
 
 
-@corruption
 def motion_blur(images: Floats, random: np.random.Generator) -> Floats:
     """Average each image along a line of nine pixels in one of eight directions."""
     direction, reach = random.integers(8, size=len(images)), 4
@@ -88,39 +77,33 @@ def motion_blur(images: Floats, random: np.random.Generator) -> Floats:
     return blurred
 
 
-@corruption
 def shear(images: Floats, random: np.random.Generator) -> Floats:
     """Shear to the left or to the right."""
     return _affine(images, [[1, 0], [_both_signs(random, len(images), 0.4, 0.7), 1]])
 
 
-@corruption
 def scale(images: Floats, random: np.random.Generator) -> Floats:
     """Shrink to between half and two thirds."""
     factor = 1 / random.uniform(0.5, 0.67, len(images))
     return _affine(images, [[factor, 0], [0, factor]])
 
 
-@corruption
 def rotate(images: Floats, random: np.random.Generator) -> Floats:
     """Rotate by 20 to 40 degrees."""
     angle = np.radians(_both_signs(random, len(images), 20, 40))
     return _affine(images, [[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
 
 
-@corruption
 def brightness(images: Floats, random: np.random.Generator) -> Floats:
     """Brighten all pixels."""
     return np.asarray(images + _per_image(random.uniform(0.3, 0.6, len(images))))
 
 
-@corruption
 def translate(images: Floats, random: np.random.Generator) -> Floats:
     """Move by three to five pixels along each axis."""
     return _affine(images, [[1, 0], [0, 1]], [np.rint(_both_signs(random, len(images), 3, 5)) for _ in "yx"])
 
 
-@corruption
 def stripe(images: Floats, random: np.random.Generator) -> Floats:
     """Invert a vertical stripe in the centre."""
     half = random.integers(3, 6, len(images))[:, None]
@@ -128,7 +111,6 @@ def stripe(images: Floats, random: np.random.Generator) -> Floats:
     return np.where(inside[:, None], 1 - images, images)
 
 
-@corruption
 def fog(images: Floats, random: np.random.Generator) -> Floats:
     """Blend with clouds: a sum of smooth noise of several scales, the coarser the stronger."""
     layers = [_zoom(random.random((len(images), n + 1, n + 1), np.float32)) / n for n in (2, 4, 8, 16)]
@@ -136,27 +118,23 @@ def fog(images: Floats, random: np.random.Generator) -> Floats:
     return np.asarray(images * 0.6 + clouds * 0.8)
 
 
-@corruption
 def spatter(images: Floats, random: np.random.Generator) -> Floats:
     """Add bright drops."""
     noise = _blur(random.standard_normal(images.shape, np.float32), 1.2)
     return np.asarray(images + np.clip((noise - 0.36) * 8, 0, 0.8))
 
 
-@corruption
 def dotted_line(images: Floats, random: np.random.Generator) -> Floats:
     """Draw a dotted line from the left to the right or from the top to the bottom."""
     return _draw(images, random.uniform(2, SIDE - 3, (len(images), 2)), 10, random)
 
 
-@corruption
 def zigzag(images: Floats, random: np.random.Generator) -> Floats:
     """Draw a zigzag from the left to the right or from the top to the bottom."""
     turns = random.uniform(2, SIDE - 3, (len(images), 1)) + np.resize([-2.5, 2.5], 8)
     return _draw(images, turns, 80, random)
 
 
-@corruption
 def canny_edges(images: Floats, _random: np.random.Generator) -> Floats:
     """Keep the edges alone (Canny 1986): crests of the gradient that are high, or connected to such."""
     down, right = (ndimage.gaussian_filter(images, (0, 1, 1), order) for order in ((0, 1, 0), (0, 0, 1)))
@@ -170,6 +148,15 @@ def canny_edges(images: Floats, _random: np.random.Generator) -> Floats:
     flat = np.ones((1, 3, 3), bool)  # connects pixels of one image only
     edges = ndimage.binary_propagation(is_crest & (slope > 0.2), flat, is_crest & (slope > 0.1))
     return np.asarray(edges, np.float32)
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    function.__name__.replace("_", " "): function
+    for function in (
+        shot_noise, impulse_noise, glass_blur, motion_blur, shear, scale, rotate, brightness, translate, stripe, fog,
+        spatter, dotted_line, zigzag, canny_edges,
+    )
+}  # fmt: skip
 
 
 def _blur(images: Floats, sigma: float) -> Floats:

@@ -1,13 +1,10 @@
 """Explain in words why an answer isn't to be trusted.
 
-To add a reason, add a decorated function: it gets a doubtful answer, and returns a short text, or "" if it doesn't
-apply. A reason that compares the image with the training images is a measure with words, in `measures.py`.
+To add a reason, add a function that returns a short text, or "" if it doesn't apply, and call it in `explain`. A reason
+that compares the image with the training images is a measure with words, in `measures.py`.
 """
 
 from __future__ import annotations
-
-from collections.abc import Callable
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,28 +14,6 @@ from tasks.scoring.measures import MEASURES, PERCENTS, measure
 
 RARE = 98
 """Percent of the training images that an image must exceed, or fall below, in a measure for it to be mentioned."""
-
-
-class Answer(NamedTuple):
-    """A network's answer to one image: the probabilities of the ten digits.
-
-    `distance` is the image's distance from the training images, 1 for an outlier. The network needs the confidence
-    `threshold`; if that is None, it abstains always.
-    """
-
-    probabilities: NDArray[np.float32]
-    distance: float
-    threshold: float | None
-
-
-Reason = Callable[[Answer], str]
-REASONS: list[Reason] = []
-
-
-def reason(function: Reason) -> Reason:
-    """Register a reason; they are reported in the order of registration."""
-    REASONS.append(function)
-    return function
 
 
 def explain(
@@ -52,9 +27,12 @@ def explain(
 
     `probabilities` are n × 10, `distances` the Mahalanobis distances by the profile of the training images.
     """
-    answers = map(Answer, probabilities, distances / profile.outlier_threshold, [threshold] * len(pixels))
-    own = [[text for function in REASONS if (text := function(answer))] for answer in answers]
-    return [[*texts, *others] for texts, others in zip(own, describe(pixels, profile), strict=True)]
+    lists = []
+    ratios = distances / profile.outlier_threshold
+    for row, ratio, unusual in zip(probabilities, ratios, describe(pixels, profile), strict=True):
+        doubts = _undecided(row, threshold), _unusual_shape(ratio)
+        lists.append([text for text in (*doubts, *unusual) if text])
+    return lists
 
 
 def describe(pixels: NDArray[np.uint8], profile: Profile) -> list[list[str]]:
@@ -71,26 +49,27 @@ def describe(pixels: NDArray[np.uint8], profile: Profile) -> list[list[str]]:
     return texts
 
 
-@reason
-def undecided(answer: Answer) -> str:
-    """Name the two digits that share most of the probability, or the only one and the confidence that is needed."""
-    best, second = np.argsort(-answer.probabilities, kind="stable")[:2]
-    confidence, other = answer.probabilities[best], answer.probabilities[second]
-    if answer.threshold is None:
+def _undecided(probabilities: NDArray[np.float32], threshold: float | None) -> str:
+    """Name the two digits that share most of the probability, or the only one and the confidence that is needed.
+
+    Without a threshold, the network abstains always.
+    """
+    best, second = np.argsort(-probabilities, kind="stable")[:2]
+    confidence, other = probabilities[best], probabilities[second]
+    if threshold is None:
         return "too few held-out rows prove how often this version is right"
-    if confidence >= answer.threshold:
+    if confidence >= threshold:
         return ""
     if other >= (1 - confidence) / 2:
         return f"between {best} and {second}: {_percent(confidence)} and {_percent(other)}"
-    return f"{_percent(confidence)} for {best}, less than the {_percent(answer.threshold)} needed"
+    return f"{_percent(confidence)} for {best}, less than the {_percent(threshold)} needed"
 
 
-@reason
-def unusual_shape(answer: Answer) -> str:
-    """Name the distance of an image that is further from the training images than an outlier."""
-    if answer.distance <= 1:
+def _unusual_shape(distance: float) -> str:
+    """Name the distance of an image from the training images, 1 for an outlier, if it is further away."""
+    if distance <= 1:
         return ""
-    return f"an unusual shape: {answer.distance:.2f} times the distance of an outlier"
+    return f"an unusual shape: {distance:.2f} times the distance of an outlier"
 
 
 def _percent(share: float) -> str:

@@ -24,7 +24,7 @@ from tasks.sources.pictures import decode_picture
 from tasks.validation.repairs import REPAIR_ADVISED
 
 JSON, NPY = "application/json", "application/x-npy"
-PICTURE = "image/"
+IMAGE_SHAPES = {(SIDE, SIDE), (PIXEL_COUNT,)}
 SHAPES = f"expected numbers from 0 to 255, rows × {SIDE} × {SIDE} or rows × {PIXEL_COUNT}"
 IDLE_SECONDS, BODY_SECONDS = 1.5, 60.0
 """Time that a client may send nothing, and that it may take in all."""
@@ -81,7 +81,7 @@ class BodyReader:
 def parse_images(body: bytes, content_type: str, limits: Limits) -> NDArray[np.generic]:
     """Return the images of a body (rows × 784); raise InputError for one that isn't what its type says."""
     kind = content_type.partition(";")[0].strip().lower()
-    if kind.startswith(PICTURE):
+    if kind.startswith("image/"):
         rules = InputRules(max_picture_pixels=limits.picture_pixels)
         return decode_picture(io.BytesIO(body), "the picture", rules).reshape(1, PIXEL_COUNT)
     if kind not in {JSON, NPY}:
@@ -119,10 +119,9 @@ def _parse_npy(body: bytes) -> NDArray[np.generic]:
 
 
 def _as_images(array: NDArray[np.generic], limits: Limits) -> NDArray[np.generic]:
-    if array.dtype.kind not in "buif" or array.shape[1:] not in {(SIDE, SIDE), (PIXEL_COUNT,)}:
-        if array.shape in {(SIDE, SIDE), (PIXEL_COUNT,)} and array.dtype.kind in "buif":
-            return _as_images(array[None], limits)
+    images = array[None] if array.shape in IMAGE_SHAPES else array
+    if array.dtype.kind not in "buif" or images.shape[1:] not in IMAGE_SHAPES:
         raise InputError(f"the array: {array.shape} of {array.dtype}; {SHAPES}")
-    if not 0 < len(array) <= limits.images:
-        raise InputError(f"the array: {len(array):,} images; expected 1 to {limits.images:,}")
-    return array.reshape(len(array), PIXEL_COUNT)
+    if not 0 < len(images) <= limits.images:
+        raise InputError(f"the array: {len(images):,} images; expected 1 to {limits.images:,}")
+    return images.reshape(len(images), PIXEL_COUNT)

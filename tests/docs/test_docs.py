@@ -141,7 +141,7 @@ def test_the_reference_has_every_event():
 
 def test_the_reference_has_every_artifact():
     sources = "\n".join(path.read_text() for path in (ROOT / "tasks").rglob("*.py"))
-    keys = re.findall(r"^[A-Z_]*_KEY = \"([a-z-]+)\"", sources, re.MULTILINE)
+    keys = re.findall(r"(?:_KEY = |\bkey=)\"([a-z-]+)\"", sources)
     page = (ROOT / "docs" / "reference" / "reports.md").read_text()
     assert len(keys) > 5
     assert [key for key in keys if f"| `{key}` |" not in page] == []
