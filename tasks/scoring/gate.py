@@ -26,6 +26,7 @@ MIN_SLICE_ROWS = 20
 """Compared rows that a slice needs to be tested: on fewer, no difference can be significant among all slices."""
 MIN_NEW_SHARE = 0.01
 """Share of new training rows from which a candidate that is as good replaces the champion: not for a single row."""
+MeasureFunction = Callable[[TrainingResult, Evaluation, Images], float]
 
 
 class Candidate(NamedTuple):
@@ -76,16 +77,11 @@ class Criterion(NamedTuple):
     name: str
     threshold: str
     failure: Callable[[Decision, GateRules], str | None]
-    measure: Callable[[TrainingResult, Evaluation, Images], float] | None = None
+    measure: MeasureFunction | None = None
     applies_without_champion: bool = False
 
 
-def limit(
-    name: str,
-    threshold: str,
-    message: str,
-    measure: Callable[[TrainingResult, Evaluation, Images], float],
-) -> Criterion:
+def limit(name: str, threshold: str, message: str, measure: MeasureFunction) -> Criterion:
     """Return the criterion that a measurement is within a threshold, a field `min_…` or `max_…` of `GateRules`."""
 
     def failure(decision: Decision, rules: GateRules) -> str | None:
