@@ -17,11 +17,9 @@ from schemas.results import Dataset, TrainingResult
 from tasks.inference import start_up
 from tasks.orchestration.progress import Progress
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="audit {dataset.name}, {n_folds} folds", **RETRIED)
-@timed
 def audit(dataset: Dataset, network: str, n_folds: int, store: Store) -> Audit:
     """Write the suspects of a dataset to the store and publish the report in Prefect; nothing else is changed.
 

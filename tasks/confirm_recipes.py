@@ -10,7 +10,6 @@ from prefect.logging import get_run_logger
 from schemas.results import Dataset
 from schemas.tuning import Tuning
 from tasks.orchestration.retries import ONCE
-from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from tasks.tuning.study import Study
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
 
 @task(task_run_name="confirm recipes", **ONCE)
-@timed
 def confirm_recipes(dataset: Dataset, study: Study, workers: Workers, n_trials: int, output: str) -> Tuning:
     """Return the study's result, with the best recipe if it is better than the starting one."""
     from tasks.tuning import confirmation

@@ -12,11 +12,9 @@ from artifacts.store.store import Store
 from schemas.exports import Export, ExportFormat
 from schemas.results import Dataset
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="export version {version}", **RETRIED)
-@timed
 def export_version(
     store: Store, version: int, formats: Sequence[ExportFormat], dataset: Dataset | None = None
 ) -> tuple[Export, ...]:

@@ -14,7 +14,6 @@ from artifacts.store import known_inputs
 from artifacts.store.store import Store
 from schemas.results import PublishedVersion
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 if TYPE_CHECKING:
     from tasks.validation.input_digest import Snapshot
@@ -23,7 +22,6 @@ NOT_READ = "; its files were validated by an earlier run, and weren't read again
 
 
 @task(task_run_name="find unchanged", **RETRIED)
-@timed
 def find_unchanged(snapshot: Snapshot, store: Store) -> PublishedVersion | None:
     """Return the version that the same inputs gave in an earlier run, or None; report it in Prefect."""
     fingerprint = snapshot.digest and known_inputs.read(store, snapshot.inputs.key, snapshot.digest, snapshot.queue)

@@ -7,11 +7,9 @@ from prefect import task
 from artifacts.store.store import Store
 from schemas.prediction import Predictor
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="open version {version}", **RETRIED)
-@timed
 def open_version(store: Store, version: int) -> Predictor:
     """Return the predictor of a version; raise StoreError if its files have changed since it was published."""
     from tasks.prediction import stream

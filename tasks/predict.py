@@ -14,11 +14,9 @@ from schemas.counts import count
 from schemas.prediction import OutputFormat, Prediction, PredictionBatch, Predictor
 from schemas.rules import InputRules
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="predict {source}", **RETRIED)
-@timed
 def predict(  # noqa: PLR0913, the parameters of the flow
     source: str,
     predictor: Predictor,

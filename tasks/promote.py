@@ -11,12 +11,10 @@ from schemas.results import Promotion
 from schemas.text import printable
 from tasks.orchestration import events
 from tasks.orchestration.retries import ONCE
-from tasks.orchestration.stopwatch import timed
 from tasks.publish import run_name
 
 
 @task(task_run_name="promote version {version}", **ONCE)
-@timed
 def promote(store: Store, version: int, replaced: int | None, reason: str) -> Promotion:
     """Verify a version and make it the champion in place of `replaced`.
 

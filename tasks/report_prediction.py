@@ -13,12 +13,10 @@ from schemas.counts import count
 from schemas.prediction import Prediction
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 from tasks.watching import alarms
 
 
 @task(task_run_name="report prediction", **RETRIED)
-@timed
 def report_prediction(prediction: Prediction) -> Prediction:
     """Publish the report and the drift event; return the prediction with the report's artifact id."""
     from artifacts.reports import markdown, plots, prediction_report

@@ -17,11 +17,9 @@ from schemas.errors import StoreError
 from schemas.results import PublishedVersion
 from tasks.orchestration import events
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="report training", **RETRIED)
-@timed
 def report_training(published: PublishedVersion, store: Store) -> PublishedVersion:
     """Publish report, table and event of each version not yet reported; return this run's version with its artifact id.
 

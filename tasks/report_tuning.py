@@ -13,11 +13,9 @@ from prefect.artifacts import create_markdown_artifact
 from artifacts import recipe_file
 from schemas.tuning import Tuning
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="report tuning", **RETRIED)
-@timed
 def report_tuning(tuning: Tuning) -> Tuning:
     """Write the recipe file, if there is a better recipe; return the result with the report's artifact id."""
     from artifacts.reports import markdown, plots, tuning_report

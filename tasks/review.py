@@ -16,7 +16,6 @@ from artifacts.uri import check_local
 from schemas.errors import InputError
 from schemas.review import REASONS, Review
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 def check_output(folder: Path) -> None:
@@ -29,7 +28,6 @@ def check_output(folder: Path) -> None:
 
 
 @task(task_run_name="review {output}", **RETRIED)
-@timed
 def review(store: Store, inbox: str, output: Path, limit: int) -> Review:
     """Write the first images of the store's queue into a folder and publish the report; change nothing else."""
     from artifacts.reports import markdown, plots, review_report

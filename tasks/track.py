@@ -9,11 +9,9 @@ from artifacts.store.store import Store
 from schemas.address import redact
 from schemas.errors import first_line
 from tasks.orchestration.retries import ONCE
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="track", **ONCE)
-@timed
 def track(store: Store) -> None:
     """Add to MLflow what it lacks of the store; a failure is a warning, and the next run catches up."""
     from tasks.tracking import mirror

@@ -7,11 +7,9 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
 from artifacts.store.store import Store
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="update leaderboard", **RETRIED)
-@timed
 def update_leaderboard(store: Store) -> None:
     """Publish the table of the last versions, and the plot of their accuracy with promotions and rollbacks."""
     from artifacts.reports import leaderboard, markdown, plots

@@ -15,13 +15,11 @@ from artifacts.store.store import Store
 from schemas.errors import StoreError
 from schemas.results import VerificationResult
 from tasks.orchestration.retries import RETRIED
-from tasks.orchestration.stopwatch import timed
 
 ROOT = Path(__file__).parents[1]
 
 
 @task(task_run_name="verify version {version}", **RETRIED)
-@timed
 def verify(store: Store, version: int, *, reproduce: bool) -> VerificationResult:
     """Hash a version's files and evaluate its model again; raise StoreError with all differences from its card.
 

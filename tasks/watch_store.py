@@ -12,11 +12,9 @@ from schemas.errors import first_line
 from schemas.watch import WatchRules
 from tasks.orchestration import events
 from tasks.orchestration.retries import ONCE
-from tasks.orchestration.stopwatch import timed
 
 
 @task(task_run_name="watch store", **ONCE)
-@timed
 def watch_store(store: Store, outcome: str, inbox: str, rules: WatchRules) -> None:
     """Write the metrics after a training that ended with an outcome, and raise the store's alarms."""
     from tasks.watching import alarms, status, textfiles

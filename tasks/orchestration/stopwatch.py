@@ -1,4 +1,4 @@
-"""Measure the wall time of each task of a flow."""
+"""Measure the wall time of each task that a version has behind it when it is published."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ _seconds: ContextVar[dict[str, float]] = ContextVar("seconds")
 
 
 def timed(function: Callable[P, R]) -> Callable[P, R]:
-    """Record the wall time of the last call in the surrounding `stopwatch()`, if any."""
+    """Record the wall time of the last finished call in the surrounding `stopwatch()`, if any."""
 
     @functools.wraps(function)
     def wrapper(*args: P.args, **kwargs: P.kwargs) -> R:
         started = time.perf_counter()
-        try:
-            return function(*args, **kwargs)
-        finally:
-            _seconds.get({})[function.__name__] = time.perf_counter() - started
+        result = function(*args, **kwargs)
+        _seconds.get({})[function.__name__] = time.perf_counter() - started
+        return result
 
     return wrapper
 
