@@ -41,12 +41,8 @@ def report_cached(fingerprint: str, store: Store, note: str = "") -> PublishedVe
         unchanged=True,
     )
     get_run_logger().info("%s%s", published.decision_message, note)
-    lines = (
-        "# Unchanged",
-        "Nothing was trained.",
-        f"{published.decision_message}{note}.",
-        f"{published.metrics_message}.",
+    text = (
+        f"# Unchanged\n\nNothing was trained.\n\n{published.decision_message}{note}.\n\n{published.metrics_message}.\n"
     )
-    text = "\n\n".join(lines) + "\n"
     artifact = create_markdown_artifact(text, key="training-unchanged", description=f"Version {number} stays")
     return dataclasses.replace(published, artifact=cast("UUID", artifact))

@@ -110,9 +110,9 @@ def read_dense_layers(path: Path) -> list[Layer]:
 
 def _parse(config: dict[str, Any]) -> tuple[dict[str, float], list[str]]:
     """Return the rescaling and the activations of the dense layers; raise ValueError for another network."""
-    first, rescaling, flatten, *dense = config["config"]["layers"]
+    layers = config["config"]["layers"]
+    first, rescaling, _flatten, *dense = layers
     classes = ["InputLayer", "Rescaling", "Flatten", *["Dense"] * len(dense)]
-    layers = [first, rescaling, flatten, *dense]
     _require(config["class_name"] == "Sequential" and [layer["class_name"] for layer in layers] == classes)
     _require(all(layer["module"] == "keras.layers" and layer["registered_name"] is None for layer in layers))
     _require(all(_dtype(layer["config"]["dtype"]) == "float32" for layer in layers))
