@@ -36,7 +36,7 @@ def load(source: str, test_source: str | None, rules: Rules) -> RawDataset:
         if not is_transient(error) and not isinstance(error, ENVIRONMENT_ERRORS):
             title = f"{markdown.inert(source)}: not read"
             create_markdown_artifact(f"# {title}\n\n{markdown.inert(error)}\n", key=DATA_KEY, description=title)
-            events.emit_refused_data(source, str(error))
+            events.emit(events.DATA_REFUSED, "data", source, str(error))
         raise
     summary = " and ".join(f"{part} part {_summary(rows)}" for part, rows in raw.parts.items())
     get_run_logger().info("%s: %s", raw.name, summary)

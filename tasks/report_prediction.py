@@ -30,7 +30,7 @@ def report_prediction(prediction: Prediction) -> Prediction:
     events.emit_drift(prediction.source, prediction.drifts)
     has_drifted = any(drift.exceeds_threshold for drift in prediction.drifts)
     earlier = events.drifted_before(prediction.source, alarms.DRIFTING_BATCHES - 1) if has_drifted else []
-    events.emit_prediction(prediction.source, description, drifted=has_drifted)
+    events.emit(events.PREDICTED, "data", prediction.source, description, drifted=has_drifted)
     reason = alarms.drift([has_drifted, *earlier])
     events.raise_alarm(events.ALARM_DRIFT, "data", prediction.source, reason)
     return dataclasses.replace(prediction, artifact=cast("UUID", artifact))

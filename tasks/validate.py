@@ -55,7 +55,7 @@ def validate(raw: RawDataset, rules: Rules, store: Store, compute: Compute) -> t
     create_markdown_artifact(report, key=DATA_KEY, description=report.splitlines()[0].removeprefix("# "))
     events.emit_drift(validation.name, validation.drifts)
     if dataset is None:
-        events.emit_refused_data(validation.name, validation.refusal)
+        events.emit(events.DATA_REFUSED, "data", validation.name, validation.refusal)
         note = f"; quarantined rows{validation.truncation_note} are in {quarantine_uri}" if quarantine_uri else ""
         raise InputError(f"{validation.refusal}{note}")
     return dataclasses.replace(dataset, suspects=audits.suspect_test_rows(store, dataset.fingerprint)), pictures

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from schemas.digits import SIDE
 from schemas.images import Images
+from schemas.pixel_frame import blocks
 from tasks.inference.predictor import Predict
 
 MAX_DEFORMED = 100_000
@@ -19,8 +20,8 @@ PIECE_ROWS = 8192
 def right_answers(predictors: Sequence[Predict], images: Images) -> list[NDArray[np.bool_]]:
     """Return whether each network's answers are right, images × answers, the answer to the image itself first."""
     pieces: list[list[NDArray[np.bool_]]] = [[] for _ in predictors]
-    for start in range(0, len(images), PIECE_ROWS):
-        pixels, labels = images.read(slice(start, start + PIECE_ROWS)), images.labels[start : start + PIECE_ROWS]
+    for block in blocks(len(images), PIECE_ROWS):
+        pixels, labels = images.read(block), images.labels[block]
         shifted = list(shifts(pixels)) if len(images) <= MAX_DEFORMED else [pixels]
         for right, predict in zip(pieces, predictors, strict=True):
             right.append(np.column_stack([predict(each).argmax(axis=1) == labels for each in shifted]))

@@ -22,6 +22,11 @@ ALARM_CHAMPION, ALARM_DISK = "digits.alarm.champion", "digits.alarm.disk"
 ALARM_INBOX, ALARM_DRIFT = "digits.alarm.inbox", "digits.alarm.drift"
 
 
+def emit(event: str, kind: str, name: str, reason: str, **payload: Any) -> None:  # noqa: ANN401, JSON
+    """Emit an event of a store or of data."""
+    emit_event(event, resource=_resource(kind, name), payload={"reason": printable(reason), **payload})
+
+
 def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None:
     """Emit that a candidate was promoted or refused, from the decision in its `metrics.json`."""
     metrics = {name: decision[name] for name in ("accuracy", "fixed", "made")}
@@ -30,19 +35,14 @@ def emit_decision(store: str, version: int, decision: Mapping[str, Any]) -> None
 
 def emit_version(event: str, store: str, version: int, reason: str, **metrics: Any) -> None:  # noqa: ANN401, JSON
     """Emit an event of a version."""
-    _emit(event, "store", store, reason, version=version, store=_absolute(store), **metrics)
+    emit(event, "store", store, reason, version=version, store=_absolute(store), **metrics)
 
 
 def raise_alarm(event: str, kind: str, name: str, reason: str) -> None:
     """Log and emit an alarm of a store, or of data, if it has a reason."""
     if reason:
         get_run_logger().warning("%s: %s", event, printable(reason))
-        _emit(event, kind, name, reason)
-
-
-def emit_prediction(name: str, reason: str, *, drifted: bool) -> None:
-    """Emit that a source was predicted on, and whether it has drifted."""
-    _emit(PREDICTED, "data", name, reason, drifted=drifted)
+        emit(event, kind, name, reason)
 
 
 def drifted_before(name: str, limit: int) -> list[bool]:
@@ -53,21 +53,12 @@ def drifted_before(name: str, limit: int) -> list[bool]:
         return [event.payload["drifted"] for event in client.read_events(wanted, limit).events]
 
 
-def emit_refused_data(name: str, reason: str) -> None:
-    """Emit that data was refused."""
-    _emit(DATA_REFUSED, "data", name, reason)
-
-
 def emit_drift(name: str, drifts: tuple[Drift, ...]) -> None:
     """Emit the drifts that exceed their thresholds, if any."""
     if exceeding := [drift for drift in drifts if drift.exceeds_threshold]:
         reason = "; ".join(f"{drift.part} part: {drift.summary}" for drift in exceeding)
         fields = [{"part": d.part, "what": d.name, "measured": d.value, "bound": d.bound} for d in exceeding]
-        _emit(DRIFTED, "data", name, reason, drifts=fields)
-
-
-def _emit(event: str, kind: str, name: str, reason: str, **payload: Any) -> None:  # noqa: ANN401, JSON
-    emit_event(event, resource=_resource(kind, name), payload={"reason": printable(reason), **payload})
+        emit(DRIFTED, "data", name, reason, drifts=fields)
 
 
 def _absolute(store: str) -> str:

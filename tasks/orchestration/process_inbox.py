@@ -108,7 +108,7 @@ def _report_refused(path: Path, location: str, error: InputError) -> FileReport:
         raise error
     reason = str(error)
     get_run_logger().warning("inbox: not added: %s", reason)
-    events.emit_refused_data(printable(path), reason)
+    events.emit(events.DATA_REFUSED, "data", printable(path), reason)
     return _report(path, location, reason)
 
 

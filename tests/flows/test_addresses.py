@@ -77,7 +77,7 @@ def test_server_refuses_to_store_credentials(flow, address):
 def test_outputs_hide_credentials(monkeypatch, address):
     emitted = []
     monkeypatch.setattr(events, "emit_event", lambda _event, resource, payload: emitted.append((resource, payload)))
-    events.emit_refused_data(address, f"{address}: unreadable")
+    events.emit(events.DATA_REFUSED, "data", address, f"{address}: unreadable")
     error = OSError(f"403 for {address}/card.json at {address}")
     record = logging.LogRecord("prefect.flow_runs", logging.INFO, "", 0, "%s", (error,), None)
     logging.getLogger("prefect.flow_runs").filter(record)

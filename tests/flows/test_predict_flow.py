@@ -184,7 +184,7 @@ def test_earlier_predictions_on_a_source_are_found_newest_first():
     from tasks.orchestration import events
 
     for name, drifted in (("scans of the clinic", False), ("scans of the clinic", True), ("others", False)):
-        events.emit_prediction(name, "10 images by version 1", drifted=drifted)
+        events.emit(events.PREDICTED, "data", name, "10 images by version 1", drifted=drifted)
         time.sleep(0.01)
     deadline = time.monotonic() + 30
     while len(found := events.drifted_before("scans of the clinic", 3)) < 2 and time.monotonic() < deadline:

@@ -85,7 +85,7 @@ def test_log_lines_are_one_line(name, logger):
 def test_events_and_run_names_are_one_line(name, monkeypatch):
     emitted = []
     monkeypatch.setattr(events, "emit_event", lambda _event, resource, payload: emitted.append((resource, payload)))
-    events.emit_refused_data(name, name)
+    events.emit(events.DATA_REFUSED, "data", name, name)
     events.emit_version(events.PROMOTED, "store", 1, name)
     (resource, payload), (_, version) = emitted
     for text in (*resource.values(), payload["reason"], version["reason"]):

@@ -38,7 +38,7 @@ def tables(monkeypatch):
     for step in (read_inbox, process_inbox):
         monkeypatch.setattr(step, "get_run_logger", lambda: logging.getLogger("inbox"))
     monkeypatch.setattr(process_inbox, "create_table_artifact", lambda table, **_: tables.append(table))
-    monkeypatch.setattr(process_inbox.events, "emit_refused_data", lambda *_: None)
-    monkeypatch.setattr(process_inbox.events, "raise_data_alarm", lambda *_: None)
+    monkeypatch.setattr(process_inbox.events, "emit", lambda *_: None)
+    monkeypatch.setattr(process_inbox.events, "raise_alarm", lambda *_: None)
     monkeypatch.setattr(read_inbox, "Reader", InProcess)
     return tables

@@ -216,7 +216,7 @@ def test_reason_never_overwrites_a_file_of_its_name(base, inbox):
 
 def test_an_alarm_is_raised_only_if_all_new_files_are_rejected(base, inbox, monkeypatch):
     reasons = []
-    monkeypatch.setattr(process_inbox.events, "raise_data_alarm", lambda *alarm: reasons.append(alarm[-1]))
+    monkeypatch.setattr(process_inbox.events, "raise_alarm", lambda *alarm: reasons.append(alarm[-1]))
     for files in ([], ["bad.csv"], ["bad.csv", "good.npz"]):
         for name in files:
             if name == "good.npz":
