@@ -220,6 +220,14 @@ def test_line_numbers_in_errors_count_empty_lines(digits, tmp_path):
         batches(tmp_path / "rows.csv")
 
 
+def test_faults_of_files_with_the_same_columns_name_their_own_file(digits, tmp_path):
+    for name, label in (("good", "4"), ("bad", "dog")):
+        digits.astype({"label": str}).assign(label=label).to_parquet(tmp_path / f"{name}.parquet", index=False)
+    assert len(batches(tmp_path / "good.parquet"))
+    with pytest.raises(InputError, match=r"bad\.parquet, column label: .* got 'dog'"):
+        batches(tmp_path / "bad.parquet")
+
+
 def test_parquet_columns_of_the_same_name_are_refused(digits, tmp_path):
     table = pa.Table.from_pandas(digits.iloc[:2], preserve_index=False)
     pq.write_table(table.append_column("pixel0", table["pixel1"]), tmp_path / "rows.parquet")

@@ -64,6 +64,8 @@ def test_images_added_by_corrections_are_repeated_but_not_counted(tiny, recipe, 
     added = set(map(bytes, tiny.train.pixels[:40]))
     assert times == {bytes(row): CORRECTION_REPEATS if bytes(row) in added else 1 for row in plain.pixels}
     assert len(images) > len(plain)
+    everything, _ = split(corrected, recipe.model_copy(update={"validation_fraction": 0.0}))
+    assert len(everything) == len(tiny.train) + 40 * (CORRECTION_REPEATS - 1)
     job = plan_job(corrected, recipe, storage_at(tmp_path))
     assert job.n_distinct_rows == len(plain)
     assert job.fingerprint != plan_job(tiny, recipe, storage_at(tmp_path)).fingerprint
