@@ -81,35 +81,25 @@ class CheckedPart(NamedTuple):
         return rest._replace(faults={**self.faults, **positions})
 
 
-class RowCheckResult(NamedTuple):
-    """The valid rows of a frame as a pixel frame, the mask of these rows, and the rows that fail each check."""
+def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair], new_labels: str = "", scale: str = "") -> CheckedPart:
+    """Check a part that is a single frame, with a pixel frame's columns; first make the repairs, and relabel.
 
-    valid: pd.DataFrame
-    is_valid: NDArray[np.bool_]
-    faults: Faults
-
-
-def check_frame(frame: pd.DataFrame, repairs: Iterable[Repair], new_labels: str = "") -> CheckedPart:
-    """Check a part that is a single frame, with a pixel frame's columns; first make the repairs, and relabel."""
+    `scale` is that of all images of which the frame has some; without it, the frame shows it.
+    """
     scales = count_scales(frame)
-    needed_repairs = select_repairs(find_scale(scales), (*repairs, "scale"))
-    result = check_rows(apply_repairs(relabel(frame, new_labels), needed_repairs))
+    needed_repairs = select_repairs(scale or find_scale(scales), (*repairs, "scale"))
+    repaired = apply_repairs(relabel(frame, new_labels), needed_repairs)
+    faults = row_faults.value_faults(repaired)
+    is_valid = ~row_faults.any_fault(faults, len(frame))
+    valid = row_faults.take(repaired, is_valid)
+    if len(valid):
+        pixel_frame.validate(pixel_frame.LABELLED, valid, "rows that passed all checks")
     return CheckedPart(
         n_input=len(frame),
-        images=images.of_frame(result.valid),
-        digests=row_faults.digests(pixels_of(result.valid)),
-        positions=np.flatnonzero(result.is_valid),
-        faults={name: np.flatnonzero(fails) for name, fails in result.faults.items()},
+        images=images.of_frame(valid),
+        digests=row_faults.digests(pixels_of(valid)),
+        positions=np.flatnonzero(is_valid),
+        faults={name: np.flatnonzero(fails) for name, fails in faults.items()},
         read_input=lambda positions: frame.iloc[positions],
         scales=scales,
     )
-
-
-def check_rows(frame: pd.DataFrame) -> RowCheckResult:
-    """Check the rows of a repaired frame."""
-    faults = row_faults.value_faults(frame)
-    is_valid = ~row_faults.any_fault(faults, len(frame))
-    valid = row_faults.take(frame, is_valid)
-    if len(valid):
-        pixel_frame.validate(pixel_frame.LABELLED, valid, "rows that passed all checks")
-    return RowCheckResult(valid, is_valid, faults)

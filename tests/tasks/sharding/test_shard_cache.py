@@ -185,17 +185,17 @@ def test_shards_unused_for_two_weeks_are_swept(tmp_path):
 
 def test_a_full_disk_is_reported_and_a_rerun_resumes(train, frame_to_test, tmp_path, monkeypatch):
     source, tests = cut(train, tmp_path / "train", 4), cut(frame_to_test, tmp_path / "test", 1)
-    write, calls = shard_writer._Writer.write_summary, []
+    write, calls = shard_writer._write_summary, []
 
-    def full(writer):
+    def full(*content):
         calls.append(1)
         if len(calls) > 2:
             raise OSError(errno.ENOSPC, "No space left on device")
-        write(writer)
+        write(*content)
 
     work = re.escape(str(tmp_path / "work"))
     with monkeypatch.context() as patch:
-        patch.setattr(shard_writer._Writer, "write_summary", full)
+        patch.setattr(shard_writer, "_write_summary", full)
         with pytest.raises(
             StorageError, match=rf"{work}/\w+: can't be used \(No space left on device\); free some space"
         ):
