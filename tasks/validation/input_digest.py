@@ -72,16 +72,21 @@ def digest_inputs(inputs: Inputs) -> str | None:
     Returns None in doubt: for files that aren't on this machine, can't be read, are links or too large, and for files
     of the inbox that aren't accepted yet.
     """
+    inbox = Inbox(Path(inputs.inbox)) if inputs.inbox else None
     try:
-        paths = _paths(inputs)
-        if None in paths:
+        sources = [datasets.resolve_path(source) for source in (inputs.source, inputs.test_source) if source]
+        # The waiting files first: another run may move one to done/ meanwhile.
+        if None in sources or (inbox and any(inbox.waiting())):
             return None
-        files = {str(path): _digest_path(path) for path in paths if path}
-        stamps = _stamps(inputs)
+        accepted = inbox.accepted() if inbox else []
+        files = {str(path): _digest_path(path) for path in [*sources, *accepted] if path}
+        # The times and owners of a correction's files decide whether a newer one replaces it.
+        stats = [entry.stat() for path in accepted for entry in sorted([path, *path.rglob("*")])]
     except (*WALK_ERRORS, InputError):
         return None
     if not all(files.values()):
         return None
+    stamps = [(each.st_mtime_ns, each.st_uid) for each in stats]
     settings = [sys.version, precision(inputs.overrides.applied_to(inputs.preset)), variables()]
     return _digest([inputs.key, files, stamps, _code(), _packages(), *settings])
 
@@ -90,23 +95,6 @@ def are_all_added(inputs: Inputs, added: Sequence[str], corrections: Sequence[Co
     """Check whether the rows and the corrections of all accepted files were added: each run reports the others."""
     n_files = len(added) + len({correction.file for correction in corrections})
     return not inputs.inbox or n_files == len(Inbox(Path(inputs.inbox)).accepted())
-
-
-def _paths(inputs: Inputs) -> list[Path | None]:
-    """Return the paths of the files to hash; None among them if there are others."""
-    paths = [datasets.resolve_path(source) for source in (inputs.source, inputs.test_source) if source]
-    if not inputs.inbox:
-        return paths
-    inbox = Inbox(Path(inputs.inbox))
-    waiting = any(inbox.waiting())  # first: another run may move a file to done/ meanwhile
-    return [*paths, *inbox.accepted(), *([None] if waiting else [])]
-
-
-def _stamps(inputs: Inputs) -> list[tuple[int, int]]:
-    """Return the times and owners of accepted files: those of a correction decide whether a newer one replaces it."""
-    paths = Inbox(Path(inputs.inbox)).accepted() if inputs.inbox else []
-    stats = [entry.stat() for path in paths for entry in sorted([path, *path.rglob("*")])]
-    return [(each.st_mtime_ns, each.st_uid) for each in stats]
 
 
 def _digest_path(path: Path) -> str | None:
