@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from schemas.digits import PIXEL_COUNT
 from schemas.errors import StoreError
+from schemas.pixel_frame import blocks
 
 if TYPE_CHECKING:  # the training code imports this module, and its fingerprint must not depend on the store's code
     from artifacts.store.storage import Storage
@@ -79,7 +80,7 @@ class ShardedImages:
         return ShardedImages(self.files, self.labels[indices], self.numbers[indices])
 
     def pieces(self) -> Iterator[slice]:
-        return (slice(start, min(start + PIECE_ROWS, len(self))) for start in range(0, len(self), PIECE_ROWS))
+        return blocks(len(self), PIECE_ROWS)
 
     def absolute(self) -> ShardedImages:
         """Return the same images for a process with another working directory."""

@@ -21,7 +21,6 @@ Sums = tuple[tf.Tensor, tf.Tensor]
 
 def compile_block(  # noqa: PLR0913, the parts of a training step
     network: keras.Model,
-    loss: keras.losses.Loss,
     optimizer: keras.optimizers.Optimizer,
     recipe: Recipe,
     worker: Worker,
@@ -32,9 +31,10 @@ def compile_block(  # noqa: PLR0913, the parts of a training step
 
     Each call trains on a whole block, and uses every row once; the last batch may be smaller. All randomness comes from
     the seed through stateless functions, so that a block can be repeated from a checkpoint, bit for bit. All workers
-    get the same block and return the same sums. `loss` has to sum over rows, not average. Only this training computes
-    with `precision`: the network stays one of `float32`. `teacher` predicts each augmented image.
+    get the same block and return the same sums. Only this training computes with `precision`: the network stays one of
+    `float32`. `teacher` predicts each augmented image.
     """
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
 
     def step(pixels: tf.Tensor, labels: tf.Tensor, seed: tf.Tensor, shard: BatchShard) -> Sums:
         images = tf.cast(pixels, tf.float32)
@@ -82,13 +82,12 @@ def _block(
             batch = batch[shard.first : shard.last]
             # 1 + start: the order was drawn from the seed itself, as with 0.
             batch_seed = tf.random.experimental.stateless_fold_in(seed, 1 + start)
-            batch_loss, batch_correct = worker.run(
-                step, tf.gather(pixels, batch), tf.gather(labels, batch), batch_seed, shard
-            )
+            arguments = (tf.gather(pixels, batch), tf.gather(labels, batch), batch_seed, shard)
+            batch_loss, batch_correct = worker.strategy.run(step, arguments)  # a loop has to be around it
             return start + batch_size, loss_sum + batch_loss, correct + batch_correct
 
         zero = tf.constant(0.0, tf.float64)
         _, *sums = tf.while_loop(lambda start, *_: start < n_rows, train_batch, (tf.constant(0), zero, zero))
-        return worker.run(worker.all_reduce, tuple(sums))
+        return worker.strategy.run(worker.all_reduce, (tuple(sums),))
 
     return train_block

@@ -59,8 +59,7 @@ class Trainer:
             self._steps_per_epoch = math.ceil(len(self._labels) / recipe.batch_size)
             self._optimizer = build_optimizer(recipe, self._steps_per_epoch)
             self._optimizer.build(self.network.trainable_variables)
-        loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing, reduction="sum")
-        self._train_block = compile_block(self.network, loss, self._optimizer, recipe, worker, precision, predict)
+        self._train_block = compile_block(self.network, self._optimizer, recipe, worker, precision, predict)
         self._predict = predictor(self.network)
 
     @property

@@ -6,13 +6,11 @@ gradient is the sum over all workers. The weights therefore don't depend on that
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 import tensorflow as tf
 
-Result = TypeVar("Result")
 GROUP = 32
 """Number of images that share an augmentation, and therefore a worker."""
 
@@ -50,15 +48,11 @@ class Worker:
         )
 
     def all_reduce(self, values: tuple[tf.Tensor, ...]) -> tuple[tf.Tensor, ...]:
-        """Sum values over all workers; call it inside `run`."""
+        """Sum values over all workers; call it inside the strategy's `run`."""
         if self.n_workers == 1:
             return values
         placed = tuple(tf.identity(value) for value in values)  # on this worker's device: a loop's results are on none
         return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, placed)
-
-    def run(self, function: Callable[..., Result], *arguments: object) -> Result:
-        """Run a function on all workers, inside a graph. A loop has to be around this call, not in the function."""
-        return self.strategy.run(function, arguments)
 
 
 SINGLE_WORKER = Worker(0, 1, tf.distribute.get_strategy())

@@ -36,9 +36,7 @@ def block(batch_size: int):
     optimizer = keras.optimizers.Adam()
     optimizer.build(network.trainable_variables)
     recipe = Overrides(batch_size=batch_size).applied_to("plain")
-    return compile_block(
-        network, keras.losses.CategoricalCrossentropy(reduction="sum"), optimizer, recipe, SINGLE_WORKER, "float32"
-    )
+    return compile_block(network, optimizer, recipe, SINGLE_WORKER, "float32")
 
 
 def rows_used(rows: int, batch_size: int, seed: tuple[int, int]) -> list[int]:
