@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple, Self
 
 import keras
@@ -58,19 +59,16 @@ class TrainingJob(NamedTuple):
         )
         return self._replace(teacher=Teacher(recipe, result.network.get_weights(), result.precision))
 
-    def loader(self) -> BlockLoader:
-        return BlockLoader(self.images, self.sampler, self.recipe.epochs)
-
-    def start_or_resume(
-        self, loader: BlockLoader, log: Callable[[str], None], worker: Worker = SINGLE_WORKER
-    ) -> Trainer:
-        """Return a trainer, restored from the job's newest checkpoint if there is one."""
-        trainer = Trainer(loader, self.held_out, self.recipe, self.precision, worker, self.teacher)
-        state = checkpoints.load_newest(self.checkpoints, log)
-        if state:
-            trainer.restore(state)
-            log(f"resuming {trainer.summary}, from the checkpoint in {self.checkpoints}")
-        return trainer
+    @contextmanager
+    def start_or_resume(self, log: Callable[[str], None], worker: Worker = SINGLE_WORKER) -> Iterator[Trainer]:
+        """Yield a trainer that loads blocks inside a `with`, restored from the job's newest checkpoint if any."""
+        with BlockLoader(self.images, self.sampler, self.recipe.epochs) as loader:
+            trainer = Trainer(loader, self.held_out, self.recipe, self.precision, worker, self.teacher)
+            state = checkpoints.load_newest(self.checkpoints, log)
+            if state:
+                trainer.restore(state)
+                log(f"resuming {trainer.summary}, from the checkpoint in {self.checkpoints}")
+            yield trainer
 
     def result(self, trainer: Trainer) -> TrainingResult:
         network = trainer.final_network()

@@ -34,8 +34,7 @@ def train(  # noqa: PLR0913, three inputs and three callbacks
     Raises TrainingError if the loss is no longer finite, or the training accuracy no better than guessing.
     """
     job = plan_job(dataset, recipe, work).with_teacher(partial(train, dataset), log, on_block)
-    with job.loader() as loader:
-        trainer = job.start_or_resume(loader, log)
+    with job.start_or_resume(log) as trainer:
         with _deferred_interrupts() as interrupts:
             while not trainer.is_finished:
                 record = trainer.run_block()

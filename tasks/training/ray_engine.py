@@ -70,8 +70,7 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
         dataset = dataclasses.replace(dataset, train=dataset.train.absolute())
     fit = partial(train, dataset, workers=workers)
     job = plan_job(dataset, recipe, work, workers).with_teacher(fit, log, on_block)
-    with job.loader() as loader:
-        trainer = job.start_or_resume(loader, log)
+    with job.start_or_resume(log) as trainer:
         if not trainer.is_finished:
             _train_on_cluster(job, _Follower(trainer, job.checkpoints, on_epoch, on_block), log)
         return job.result(trainer)
@@ -258,8 +257,7 @@ def _run_worker(config: dict[str, Any]) -> None:
     worker = SINGLE_WORKER if n_workers == 1 else Worker(index, n_workers, strategy())
     job: TrainingJob = ray.get(config["job"])
     try:
-        with job.loader() as loader:
-            trainer = job.start_or_resume(loader, print, worker)
+        with job.start_or_resume(print, worker) as trainer:
             _check_agreement(trainer)
             while not trainer.is_finished:
                 trainer.run_block()

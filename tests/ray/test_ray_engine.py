@@ -140,8 +140,8 @@ def test_checkpoints_on_another_disk_are_an_error(tiny, tmp_path, monkeypatch):
     job = plan_job(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), n_workers=2)
     monkeypatch.setattr(ray_engine, "LAST_CHECKPOINT_SECONDS", 0)
     monkeypatch.setattr(ray_engine, "_attempt_until_done", lambda *_: None)
-    with job.loader() as loader:
-        follower = ray_engine._Follower(job.start_or_resume(loader, ignore), job.checkpoints, ignore, ignore)
+    with job.start_or_resume(ignore) as trainer:
+        follower = ray_engine._Follower(trainer, job.checkpoints, ignore, ignore)
         with pytest.raises(TrainingError, match=rf"isn't in {tmp_path}/.*all machines have to share"):
             ray_engine._train_on_cluster(job, follower, ignore)
 
@@ -151,8 +151,7 @@ def test_workers_with_different_weights_raise_an_error(tiny, tmp_path, monkeypat
     from tasks.training.job import plan_job, weights_digest
 
     job = plan_job(tiny, RECIPE.applied_to("fast"), storage_at(tmp_path), n_workers=2)
-    with job.loader() as loader:
-        trainer = job.start_or_resume(loader, ignore)
+    with job.start_or_resume(ignore) as trainer:
         monkeypatch.setattr(ray_engine, "broadcast_from_rank_zero", lambda mine: mine)
         ray_engine._check_agreement(trainer)
         first = f"{trainer.summary}: {weights_digest(trainer.network)}"
