@@ -18,6 +18,7 @@ import datetime
 import json
 import os
 import platform
+import shlex
 import signal
 import sys
 import tempfile
@@ -108,7 +109,8 @@ def measure_suite(suite: Suite, number: int, flags: list[str], options: argparse
 
 def run_case(case: Case, seed: int, flags: list[str]) -> list[Measurement]:
     """Run a case's script in a process of its own; return the metrics that it prints and those of its process."""
-    finished = run(case.command(sys.executable, "--seed", str(seed), *flags), ENVIRONMENT)
+    script, *own_flags = shlex.split(case.run)
+    finished = run([sys.executable, str(HERE / script), "--seed", str(seed), *flags, *own_flags], ENVIRONMENT)
     print(f"round {seed + 1}  {case.run[:80]:80} {finished.seconds:7.1f} s", file=sys.stderr, flush=True)
     printed = json.loads(finished.output.splitlines()[-1])
     if isinstance(printed, dict):

@@ -6,28 +6,26 @@ isn't trained again. `python benchmarks/gate_models.py` trains them, about three
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+import api
 import numpy as np
 from numpy.typing import NDArray
 
 from artifacts.store.records import State
 from schemas.gate import DEFAULT_GATE, Decision
 from schemas.slices import Division
+from tasks.inference.start_up import import_tensorflow
 from tasks.scoring import slices
 from tasks.scoring.gate import Candidate, Champion, ComparedRows, decide
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE / "project"))
-import api  # noqa: E402
-
-ANSWERS = HERE.parent / "build" / "gate"
+ANSWERS = Path(__file__).parents[1] / "build" / "gate"
 N_ROWS = 10_000
 Model = NDArray[np.bool_]
 """Whether each answer of a model is right, rows × answers."""
+Models = NDArray[np.bool_]
+"""The models of the seeds of a recipe, seeds × rows × answers."""
 Divisions = tuple[Division, ...]
 RECIPES: dict[str, tuple[list[str], int]] = {
     "fast": (["--recipe", "fast"], 12),
@@ -38,22 +36,15 @@ RECIPES: dict[str, tuple[list[str], int]] = {
 """The flags of each recipe, and the number of its seeds."""
 
 
-class Answers(NamedTuple):
-    """The answers of the seeds of a recipe: whether each is right (seeds × rows × answers), and the log losses."""
-
-    right: NDArray[np.bool_]
-    log_loss: NDArray[np.float32]
-
-    @property
-    def accuracy(self) -> float:
-        """The mean accuracy on the images themselves."""
-        return float(self.right[:, :, 0].mean())
+def accuracy(models: Models) -> float:
+    """Return the mean accuracy on the images themselves."""
+    return float(models[:, :, 0].mean())
 
 
 class World:
     """The real models, and test rows drawn from the population for one run, with their slices."""
 
-    def __init__(self, models: dict[str, Answers], divisions: Divisions, seed: int, n_rows: int = N_ROWS) -> None:
+    def __init__(self, models: dict[str, Models], divisions: Divisions, seed: int, n_rows: int = N_ROWS) -> None:
         self.models = models
         self.random = np.random.default_rng(seed)
         self.rows = self.random.integers(N_ROWS, size=n_rows)
@@ -69,11 +60,11 @@ class World:
 
     def share(self, points: float, recipe: str, other: str) -> float:
         """Return the share of another recipe's rows that makes a model of a recipe better by some points."""
-        return points / 100 / (self.models[other].accuracy - self.models[recipe].accuracy)
+        return points / 100 / (accuracy(self.models[other]) - accuracy(self.models[recipe]))
 
     def _drawn(self, recipe: str) -> Model:
-        right = self.models[recipe].right
-        return right[self.random.integers(len(right), size=len(self.rows)), self.rows]
+        models = self.models[recipe]
+        return models[self.random.integers(len(models), size=len(self.rows)), self.rows]
 
 
 class Registry:
@@ -90,12 +81,11 @@ class Registry:
         """The champion's answers."""
         return self.models[self.state.champion or 1]
 
-    def submit(self, model: Model, *, new_rows: int = 0) -> Decision:
-        """Let the gate decide on a candidate, and record the decision."""
-        number = self.state.last_version + 1
+    def decide(self, model: Model, *, new_rows: int = 0) -> Decision:
+        """Return the gate's decision on a candidate."""
         measurements = {"accuracy": 1.0, "calibration error": 0.0, "model size in MiB": 0.0, "latency in ms": 0.0}
         champion, best = (self._champion(one or 1) for one in (self.state.champion, self.state.best_champion))
-        decision = decide(
+        return decide(
             Candidate(model, measurements, new_rows),
             champion,
             self._rows,
@@ -103,6 +93,10 @@ class Registry:
             best=best,
             refused_before=self.state.refusals,
         )
+
+    def submit(self, model: Model, *, new_rows: int = 0) -> Decision:
+        """Let the gate decide on a candidate, and record the decision."""
+        decision, number = self.decide(model, new_rows=new_rows), self.state.last_version + 1
         self.state = self.state.with_decision(number, decision.to_dict()).with_fields(last_version=number)
         kept = (self.state.champion, self.state.best_champion)
         self.models = {version: right for version, right in (self.models | {number: model}).items() if version in kept}
@@ -116,7 +110,7 @@ class Registry:
 class Setting(NamedTuple):
     """The real models, the slices of the test rows, and the number of runs."""
 
-    models: dict[str, Answers]
+    models: dict[str, Models]
     divisions: Divisions
     runs: int
 
@@ -125,40 +119,34 @@ class Setting(NamedTuple):
         return [World(self.models, self.divisions, seed, n_rows) for seed in range(self.runs * factor)]
 
 
-def answers(*, trains: bool = True) -> dict[str, Answers]:
+def answers(*, trains: bool = True) -> dict[str, Models]:
     """Return the answers of each recipe's seeds; train the models that are missing, or leave them out."""
     ANSWERS.mkdir(parents=True, exist_ok=True)
     paths = {name: [ANSWERS / f"{name}-{seed}.npz" for seed in range(seeds)] for name, (_, seeds) in RECIPES.items()}
-    if trains:
-        _train([path for seeds in paths.values() for path in seeds if not path.exists()])
-    return {name: _read([path for path in seeds if path.exists()]) for name, seeds in paths.items()}
-
-
-def _read(paths: list[Path]) -> Answers:
-    archives = [np.load(path) for path in paths]
-    return Answers(*(np.stack([archive[name] for archive in archives]) for name in Answers._fields))
+    missing = [path for files in paths.values() for path in files if not path.exists()]
+    if trains and missing:
+        _train(missing)
+    return {
+        name: np.stack([np.load(file)["right"] for file in files if file.exists()]) for name, files in paths.items()
+    }
 
 
 def mnist_divisions() -> Divisions:
     """Return the slices of MNIST's test rows that the gate tests."""
-    return slices.divide(_mnist())
-
-
-def _mnist() -> api.Dataset:
-    return api.validate(api.load("mnist"))
+    return slices.divide(api.validate(api.load("mnist")))
 
 
 def _train(paths: list[Path]) -> None:
-    if not paths:
-        return
-    api.import_tensorflow()
-    dataset = _mnist()
+    import_tensorflow()
+    from tasks.inference.answers import right_answers
+    from tasks.inference.predictor import predictor
+
+    dataset = api.validate(api.load("mnist"))
     for path in paths:
         name, _, seed = path.stem.rpartition("-")
-        recipe = api.parse_recipe(RECIPES[name][0], int(seed), quick=False)
-        with tempfile.TemporaryDirectory() as work:
-            right, log_loss = api.train_and_answer(dataset, recipe, Path(work))
-        np.savez_compressed(path, right=right, log_loss=log_loss)
+        trained = api.train(dataset, api.parse_recipe(RECIPES[name][0], int(seed)))
+        (right,) = right_answers([predictor(trained.network)], dataset.test)
+        np.savez_compressed(path, right=right)
         print(f"{path.stem}: {right[:, 0].mean():.2%}", flush=True)
 
 

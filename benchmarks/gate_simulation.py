@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from gate_models import N_ROWS, RECIPES, Model, Registry, Setting, World, answers, mnist_divisions
+from gate_models import N_ROWS, RECIPES, Model, Registry, Setting, World, accuracy, answers, mnist_divisions
 from numpy.typing import NDArray
 from scipy.stats import norm
 
@@ -27,8 +27,8 @@ FAST, WORSE, BAD, BEST = "fast", "fast, 6 epochs", "fast, 1 epoch", "best"
 def introduction(setting: Setting) -> str:
     """Return the head of the page, with the real models."""
     real = [
-        f"*{name}*, `{' '.join(RECIPES[name][0])}`, {100 * one.accuracy:.2f} % ({len(one.right)} seeds)"
-        for name, one in setting.models.items()
+        f"*{name}*, `{' '.join(RECIPES[name][0])}`, {100 * accuracy(models):.2f} % ({len(models)} seeds)"
+        for name, models in setting.models.items()
     ]
     joined = ";\n".join(real)
     method = (__doc__ or "").partition("\n\n")[2].strip()
@@ -47,7 +47,10 @@ epochs*: `fast` with 6 epochs mixed with `fast`; *by augmentation*: `fast` mixed
 def goals(setting: Setting) -> str:
     """Return the table of goals."""
     equal = [retrain(world, FAST) for world in setting.worlds()]
-    worse = {points: [retrain(world, *_worse(world, points)) for world in setting.worlds()] for points in (0.05, 0.1)}
+    worse = {
+        points: [retrain(world, FAST, WORSE, world.share(-points, FAST, WORSE)) for world in setting.worlds()]
+        for points in (0.05, 0.1)
+    }
     tries = {points: first_tries(setting, points) for points in (0.2, 0.3)}
     rows = [
         ("equally good, 100 retrainings: promotions", "at most 0.5", f"{_mean(equal, 'promotions'):.2f}"),
@@ -64,11 +67,7 @@ def goals(setting: Setting) -> str:
         ("0.2 points, after 30 equally good candidates", "", f"{100 * after(setting, 0.2, WORSE, 30):.0f} %"),
         ("0.3 points, after 30 equally good candidates", "", f"{100 * after(setting, 0.3, WORSE, 30):.0f} %"),
         ("0.3 points, after 365 equally good candidates", "", f"{100 * after(setting, 0.3, WORSE, 365):.0f} %"),
-        (
-            "`best` over `fast`, real seeds, two tries",
-            "all",
-            f"{real_pairs(setting)} of {len(setting.models[BEST].right)}",
-        ),
+        ("`best` over `fast`, real seeds, two tries", "all", f"{real_pairs(setting)} of {len(setting.models[BEST])}"),
     ]
     return "## Goals\n\n" + table(("what", "goal", "measured"), rows)
 
@@ -96,13 +95,9 @@ def retrain(world: World, recipe: str, other: str = "", share: float = 0.0, retr
         promotions += registry.submit(model).promoted
         if model[:, 0].mean() >= naive[:, 0].mean():
             naive, naive_promotions = model, naive_promotions + 1
-    true = world.models[FAST].accuracy
+    true = accuracy(world.models[FAST])
     lucky, naive_lucky = (100 * (float(one[:, 0].mean()) - true) for one in (registry.champion, naive))
     return Outcome(promotions, naive_promotions, lucky, naive_lucky)
-
-
-def _worse(world: World, points: float) -> tuple[str, str, float]:
-    return FAST, WORSE, world.share(-points, FAST, WORSE)
 
 
 def first_tries(setting: Setting, points: float) -> dict[str, float]:
@@ -125,23 +120,14 @@ def after(setting: Setting, points: float, recipe: str, refused: int) -> float:
         registry = Registry(world.model(WORSE), world.divisions)
         for _ in range(refused):
             registry.submit(world.model(recipe))
-        promoted += [
-            decide_only(registry, world.model(WORSE, FAST, world.share(points, WORSE, FAST))) for _ in range(10)
-        ]
+        share = world.share(points, WORSE, FAST)
+        promoted += [registry.decide(world.model(WORSE, FAST, share)).promoted for _ in range(10)]
     return float(np.mean(promoted))
-
-
-def decide_only(registry: Registry, model: Model) -> bool:
-    """Return whether a candidate would be promoted; leave the registry as it is."""
-    state, models = registry.state, registry.models
-    promoted = registry.submit(model).promoted
-    registry.state, registry.models = state, models
-    return promoted
 
 
 def real_pairs(setting: Setting) -> int:
     """Count the seeds of `fast` that the seed of `best` with the same number, or the next one, replaces."""
-    fast, best = (setting.models[name].right for name in (FAST, BEST))
+    fast, best = setting.models[FAST], setting.models[BEST]
     count = 0
     for seed in range(len(best)):
         registry = Registry(fast[seed], setting.divisions)
@@ -155,7 +141,7 @@ def calibration(setting: Setting) -> str:
     simulated = [
         _p_value(world.model(FAST), world.model(FAST)) for world in setting.worlds(factor=10) for _ in range(3)
     ]
-    real = setting.models[FAST].right
+    real = setting.models[FAST]
     pairs = [_p_value(one, other) for one in real for other in real if one is not other]
     rows = [
         (title, *(f"{100 * np.mean(np.array(p_values) <= level):.2f} %" for level in levels))
@@ -273,7 +259,7 @@ def repeated_rows(setting: Setting) -> str:
 def overfitting(setting: Setting) -> str:
     """Return how much the champion's accuracy on the test rows exceeds the truth after a year."""
     outcomes = [retrain(world, FAST, retrainings=365) for world in setting.worlds()]
-    first = [100 * (world.model(FAST)[:, 0].mean() - setting.models[FAST].accuracy) for world in setting.worlds()]
+    first = [100 * (world.model(FAST)[:, 0].mean() - accuracy(setting.models[FAST])) for world in setting.worlds()]
     rows = [
         ("the first champion", "0", f"{np.mean(first):+.3f}"),
         ("by the gate", f"{_mean(outcomes, 'promotions'):.1f}", f"{_mean(outcomes, 'optimism'):+.3f}"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,6 @@ A permutation counts if it is named rightly.
 
 {wrong}
 """
-Rows = tuple[NDArray[np.uint8], NDArray[np.uint8]]
 
 
 class Sampler(NamedTuple):
@@ -52,19 +52,18 @@ class Sampler(NamedTuple):
     random: np.random.Generator
     is_by_champion: bool
 
-    def cell(self, rows: Rows, size: int, *, are_right: bool) -> str:
+    def cell(self, images: InMemoryImages, size: int, *, are_right: bool) -> str:
         """Return the number of refused samples, and the least favourable share of their labels."""
-        if size > len(rows[1]):
+        if size > len(images):
             return ""
-        agreements = [self.measure(rows, size) for _ in range(SAMPLES)]
+        agreements = [self.measure(images, size) for _ in range(SAMPLES)]
         shares = [one.champion or 0.0 if self.is_by_champion else one.contradicted for one in agreements]
         share = min(shares) if are_right == self.is_by_champion else max(shares)
         return f"{sum(bool(labels.fault(agreement)) for agreement in agreements)} ({share:.1%})"
 
-    def measure(self, rows: Rows, size: int) -> LabelAgreement:
+    def measure(self, images: InMemoryImages, size: int) -> LabelAgreement:
         """Measure the agreement of a random sample."""
-        chosen = self.random.permutation(len(rows[1]))[:size]
-        return self.checker.measure(InMemoryImages(rows[0][chosen], rows[1][chosen]))
+        return self.checker.measure(images.take(self.random.permutation(len(images))[:size]))
 
 
 def main() -> None:
@@ -104,45 +103,42 @@ def champion_of(store: Store) -> labels.PredictDigits:
 def right_labels(folder: Path | None, sampler: Sampler) -> str:
     """Return a table of refused samples with right labels."""
     lines = [header("set")]
-    for name, rows in sets(folder):
-        cells = [sampler.cell(rows, size, are_right=True) for size in SIZES]
+    for name, images in sets(folder):
+        cells = [sampler.cell(images, size, are_right=True) for size in SIZES]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
 def wrong_labels(sampler: Sampler) -> str:
     """Return a table of refused samples of MNIST with wrong labels."""
-    random = sampler.random
-    pixels, digits = embedded()
+    random, images = sampler.random, embedded()
     lines = [header("labels")]
     for share in (0.1, 0.3, 1.0):
-        is_random = random.random(len(digits)) < share
-        wrong = np.where(is_random, random.integers(0, 10, len(digits)), digits).astype(np.uint8)
-        cells = [sampler.cell((pixels, wrong), size, are_right=False) for size in SIZES]
+        is_random = random.random(len(images)) < share
+        wrong = np.where(is_random, random.integers(0, 10, len(images)), images.labels).astype(np.uint8)
+        cells = [sampler.cell(replace(images, labels=wrong), size, are_right=False) for size in SIZES]
         lines.append(f"| random, {share:.0%} | {' | '.join(cells)} |")
-    by_kind = {"swaps of two": 2, "cycles of three": 3}
-    for kind, length in by_kind.items():
-        found = [count_found((pixels, digits), size, length, sampler) for size in SIZES]
+    for kind, length in {"swaps of two": 2, "cycles of three": 3}.items():
+        found = [count_found(images, size, length, sampler) for size in SIZES]
         lines.append(f"| {kind}, each once | {' | '.join(found)} |")
     return "\n".join(lines)
 
 
-def count_found(rows: Rows, size: int, length: int, sampler: Sampler) -> str:
+def count_found(images: InMemoryImages, size: int, length: int, sampler: Sampler) -> str:
     """Return how many of all permutations of `length` digits are named rightly."""
-    pixels, digits = rows
     found = n_permutations = 0
     for group in combinations(range(10), length):
         for turn in range(1, length):
             permutation = np.arange(10, dtype=np.uint8)
             permutation[list(group)] = np.roll(group, turn)
-            agreement = sampler.measure((pixels, permutation[digits]), size)
+            agreement = sampler.measure(replace(images, labels=permutation[images.labels]), size)
             found += agreement.digits == tuple(np.argsort(permutation))
             n_permutations += 1
     return f"{found} of {n_permutations}"
 
 
-def sets(folder: Path | None) -> Iterator[tuple[str, Rows]]:
-    """Yield the names and rows of all sets."""
+def sets(folder: Path | None) -> Iterator[tuple[str, InMemoryImages]]:
+    """Yield the names and images of all sets."""
     yield "MNIST", embedded()
     images, digits = load_digits(return_X_y=True)
     small = (images * 255 / 16).astype(np.uint8).reshape(-1, 8, 8)
@@ -150,18 +146,23 @@ def sets(folder: Path | None) -> Iterator[tuple[str, Rows]]:
         resized = np.stack([np.asarray(Image.fromarray(image).resize((side, side))) for image in small])
         margin = (28 - side) // 2
         padded = np.pad(resized, ((0, 0), (margin, margin), (margin, margin)))
-        yield f"scikit-learn's digits, {side} × {side}", (padded.reshape(-1, 784), digits.astype(np.uint8))
+        yield f"scikit-learn's digits, {side} × {side}", images_of(padded, digits)
     with np.load(FASHION) as archive:
-        yield "Fashion-MNIST", (archive["x"].reshape(-1, 784), archive["y"].astype(np.uint8))
+        yield "Fashion-MNIST", images_of(archive["x"], archive["y"])
     for path in sorted(folder.glob("*.npz")) if folder else ():
         with np.load(path) as archive:
-            yield path.stem, (archive["x"].reshape(-1, 784), archive["y"].astype(np.uint8))
+            yield path.stem, images_of(archive["x"], archive["y"])
 
 
-def embedded() -> Rows:
+def embedded() -> InMemoryImages:
     """Return MNIST's test digits, which the reference wasn't fitted to."""
     with np.load(mnist.PATH) as archive:
-        return archive["x_test"].reshape(-1, 784), archive["y_test"]
+        return images_of(archive["x_test"], archive["y_test"])
+
+
+def images_of(images: NDArray[np.uint8], labels: NDArray[np.integer]) -> InMemoryImages:
+    """Return images (rows × 28 × 28) with their labels."""
+    return InMemoryImages(images.reshape(-1, 784), labels.astype(np.uint8))
 
 
 def header(title: str) -> str:

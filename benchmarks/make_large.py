@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
+from timing import load_digits
 
-MNIST = Path(__file__).parents[1] / "data" / "mnist.npz"
 SIDE = 28
 COLUMNS = ("label", *(f"pixel{number}" for number in range(SIDE * SIDE)))
 SHARD = "digits-{}.parquet"
@@ -102,16 +102,12 @@ def _groups(shard: Shard) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.uint8]
 def draw(number: int, seed: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw a group of rows: labels, and pixels (rows × 784)."""
     random = np.random.default_rng([seed, number])
-    digits, labels = mnist()
-    chosen = random.integers(len(labels), size=GROUP)
-    return labels[chosen], deform(digits[chosen], random).reshape(GROUP, -1)
+    digits = _digits()
+    chosen = random.integers(len(digits.y_train), size=GROUP)
+    return digits.y_train[chosen], deform(digits.x_train[chosen], random).reshape(GROUP, -1)
 
 
-@cache
-def mnist() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Load MNIST's training digits (rows × 28 × 28) and their labels."""
-    with np.load(MNIST) as arrays:
-        return arrays["x_train"], arrays["y_train"]
+_digits = cache(load_digits)
 
 
 def deform(images: NDArray[np.uint8], random: np.random.Generator) -> NDArray[np.uint8]:

@@ -43,10 +43,9 @@ def _training(one: Measurement) -> Metrics:
     target = next((elapsed for elapsed, accuracy in reached if accuracy >= TARGET_ACCURACY), math.inf)
     metrics = {"epoch_median_seconds": epoch, "training_seconds": total, "target_seconds": target}
     metrics |= {"given_seconds": min(target, total), "errors": round(TEST_ROWS * (1 - one["accuracy"]))}
+    metrics["whole_seconds"] = one["process_seconds"] - math.fsum(one["evaluation_seconds"][:-1])
     if "matmul_flops" in one:
         metrics["peak_share"] = epoch_operations() / epoch / one["matmul_flops"]
-    if "evaluation_seconds" in one:
-        metrics["whole_seconds"] = one["process_seconds"] - math.fsum(one["evaluation_seconds"][:-1])
     return metrics
 
 
@@ -62,9 +61,6 @@ def _program(one: Measurement) -> Metrics:
 
 
 def _long(one: Measurement) -> Metrics:
-    """Derive the times of a flow; the first measurements were of the training alone."""
-    if "stages" not in one:
-        return {"training_seconds": math.fsum(one["epoch_seconds"])}
     return {"training_seconds": one["stages"]["train"], "whole_seconds": one["process_seconds"]}
 
 

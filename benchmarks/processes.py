@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import socket
 import subprocess
 import sys
 import tempfile
@@ -63,6 +64,14 @@ def run(command: Sequence[str], environment: Mapping[str, str], sample: Sample |
             last_lines = "\n".join(err.read().splitlines()[-N_ERROR_LINES:])
             raise ProgramError(f"{' '.join(command[1:])}: exit code {process.returncode}\n{last_lines}")
         return Finished(seconds, usage.ru_maxrss * RSS_UNIT, out.read(), samples.result() if samples else None)
+
+
+def free_port() -> int:
+    """Return a port of this machine that is free now."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def own_peak_bytes() -> int:

@@ -19,7 +19,7 @@ from statistics import median
 from typing import NamedTuple
 
 from results import Results
-from suites import GROUPS, HERE, SUITES, Case
+from suites import GROUPS, HERE, SUITES
 
 TEMPLATE, PAGE, README = HERE / "results.template.md", HERE / "results.md", HERE.parent / "README.md"
 UNKNOWN = "—"
@@ -104,9 +104,8 @@ def table_rows(results: Results, suite: str, cases: list[str] | None, columns: l
     rows = []
     for name in dict.fromkeys([*(name for name in known if name in measured), *measured]):
         if cases is None or name in cases:
-            case = known.get(name, Case(name, title=name))
-            expressions = [column.replace("reference", case.reference) for column in columns]
-            rows.append(f"| {case.title} | {' | '.join(cell(results, suite, name, each) for each in expressions)} |")
+            title = known[name].title if name in known else name
+            rows.append(f"| {title} | {' | '.join(cell(results, suite, name, each) for each in columns)} |")
     return rows
 
 

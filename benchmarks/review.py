@@ -10,24 +10,21 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import api
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from artifacts.store import review
-from artifacts.store.folder_storage import FolderStorage
 from artifacts.store.store import Store
 from schemas.images import Images, InMemoryImages
 from schemas.prediction import Predictor
-from schemas.recipe import Overrides
 from schemas.results import Dataset, InboxFile, TrainingResult
 from schemas.rules import DEFAULT_RULES
 from tasks.inbox import corrections, merger
 from tasks.inference.start_up import import_tensorflow
 from tasks.prediction.stream import predict_pixels
 from tasks.reviewing import entries, queue
-from tasks.sources import datasets
-from tasks.validation import inspection, profiles
 
 PAGE = Path(__file__).with_suffix(".md")
 SEEDS = (1, 2, 3)
@@ -59,10 +56,7 @@ The less a pen differs from MNIST's, the less there is to learn from {n_correcte
 def main() -> None:
     """Measure all pens with all seeds; print and write the page."""
     import_tensorflow()
-    source = datasets.load("mnist", None, DEFAULT_RULES)
-    _, dataset = inspection.inspect(source, DEFAULT_RULES, profiles.load_embedded())
-    if dataset is None:
-        raise AssertionError("MNIST is valid")
+    dataset = api.validate(api.load("mnist"))
     images, labels = dataset.test.read(slice(None)), dataset.test.labels
     first = {seed: train(dataset, seed) for seed in SEEDS}
     lines = []
@@ -82,11 +76,7 @@ def main() -> None:
 
 def train(dataset: Dataset, seed: int) -> TrainingResult:
     """Train `fast` on a dataset."""
-    from tasks.training import local_engine
-
-    recipe = Overrides.model_validate({"seed": seed}).applied_to("fast", len(dataset.train))
-    with tempfile.TemporaryDirectory() as work:
-        return local_engine.train(dataset, recipe, FolderStorage(Path(work)), lambda _: None, lambda *_: None)
+    return api.train(dataset, api.parse_recipe(["--recipe", "fast"], seed, n_rows=len(dataset.train)))
 
 
 def correct(dataset: Dataset, trained: TrainingResult, pixels: Pixels, labels: NDArray[np.uint8]) -> Dataset:
@@ -105,11 +95,9 @@ def correct(dataset: Dataset, trained: TrainingResult, pixels: Pixels, labels: N
         first.assign(label=answers)[["item", "label"]].to_csv(table, index=False)
         file = InboxFile(table, is_accepted=True, corrections=corrections.read(table))
         found = review.complete(store, [file])[0].corrections
-    source = datasets.load("mnist", None, DEFAULT_RULES)
-    loaded = merger.with_files(source, [], DEFAULT_RULES, found)
-    validation, corrected = inspection.inspect(loaded, DEFAULT_RULES, profiles.load_embedded())
-    if corrected is None or len(corrected.train) != len(dataset.train) + N_CORRECTED:
-        raise AssertionError(validation.refusal)
+    corrected = api.validate(merger.with_files(api.load("mnist"), [], DEFAULT_RULES, found))
+    if len(corrected.train) != len(dataset.train) + N_CORRECTED:
+        raise AssertionError("not every correction was added")
     return corrected
 
 

@@ -11,7 +11,6 @@ import io
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -22,14 +21,12 @@ from typing import Any
 
 import numpy as np
 import psutil
+from bench import describe_machine, today
 from PIL import Image
+from processes import ROOT, free_port
+from timing import load_digits
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from bench import describe_machine, today  # noqa: E402
-
-from artifacts.store.store import Store  # noqa: E402
+from artifacts.store.store import Store
 
 PAGE = Path(__file__).with_suffix(".md")
 TEMPLATE = """\
@@ -42,7 +39,7 @@ as PNG files. Measured on {today}: {machine}.
 | --- | --: | --: |
 {rows}
 """
-IMAGES = np.load(ROOT / "data" / "mnist.npz")["x_test"]
+IMAGES = load_digits().x_test
 PNG, NPY = {"Content-Type": "image/png"}, {"Content-Type": "application/x-npy"}
 RATE, RATE_SECONDS = 50, 20
 N_CLIENTS = 4
@@ -165,14 +162,6 @@ def picture(row: int) -> bytes:
     file = io.BytesIO()
     Image.fromarray(IMAGES[row]).save(file, "PNG")
     return file.getvalue()
-
-
-def free_port() -> int:
-    """Return a port that is free now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,17 +11,10 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Case:
-    """A script of the benchmark with its flags, `run`; the other fields are explained in `suites.toml`."""
+    """A script of the benchmark with its flags, `run`, unless another case's script measures it, too."""
 
-    name: str
     title: str
     run: str = ""
-    reference: str = ""
-
-    def command(self, python: str, *flags: str) -> list[str]:
-        """Return the command that measures the case."""
-        script, *own_flags = shlex.split(self.run)
-        return [python, str(HERE / script), *flags, *own_flags]
 
 
 @dataclass(frozen=True)
@@ -39,7 +31,7 @@ def load_suites() -> dict[str, Suite]:
     """Load all suites by name."""
     suites = {}
     for name, fields in tomllib.loads((HERE / "suites.toml").read_text()).items():
-        cases = {case: Case(case, **values) for case, values in fields.pop("cases").items()}
+        cases = {case: Case(**values) for case, values in fields.pop("cases").items()}
         suites[name] = Suite(name, cases=cases, **fields)
     return suites
 

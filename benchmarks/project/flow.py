@@ -9,7 +9,6 @@ import contextlib
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -19,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inputs import environment, flow_command, shards
-from processes import anonymous_bytes, run
+from processes import anonymous_bytes, free_port, run
 from timing import flag_parser
 
 HOST = "127.0.0.1"
@@ -74,9 +73,7 @@ def run_flow(store: Path, seed: int, flags: list[str], home: dict[str, str]) -> 
 @contextlib.contextmanager
 def server(home: dict[str, str]) -> Iterator[str]:
     """Start a Prefect server, yield its address once it answers, and end it."""
-    with socket.socket() as listener:
-        listener.bind((HOST, 0))
-        port = listener.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).with_name("prefect")), "server", "start", "--host", HOST, "--port", str(port)]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, env=home, stdout=quiet, stderr=quiet, start_new_session=True) as process:

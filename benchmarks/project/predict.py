@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 
-import api
 from inputs import N_IMAGES, champion_store, image_file
 from timing import flag_parser
+
+from artifacts.store.store import Store
+from schemas.rules import DEFAULT_INPUT_RULES
+from tasks.inference.start_up import preload
 
 BATCH_SIZE = 16_384
 
@@ -17,11 +20,14 @@ def main() -> None:
     parser = flag_parser(__doc__)
     parser.add_argument("--images", type=int, default=N_IMAGES)
     options = parser.parse_args()
-    store, images = champion_store(options.work), image_file(options.work, options.images)
-    api.preload_prediction()
+    folder, images = champion_store(options.work), image_file(options.work, options.images)
+    preload("tasks.prediction.stream", "tasks.sources.npz")
+    from tasks.prediction import stream
 
     started = time.perf_counter()
-    rows = api.predict(store, images, options.work / "predictions.csv", BATCH_SIZE)
+    store, output = Store(folder), options.work / "predictions.csv"
+    predictor = stream.predictor(store, store.resolve_version())
+    rows = stream.predict(str(images), predictor, output, DEFAULT_INPUT_RULES, BATCH_SIZE).n_rows
     print(json.dumps({"rows": rows, "seconds": time.perf_counter() - started}))
 
 

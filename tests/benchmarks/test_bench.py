@@ -23,10 +23,10 @@ def measure(*flags):
 def toy(benchmarks, tmp_path):
     """Return a function that measures a suite with one toy case, whose script prints some text."""
 
-    def run(printed, **fields):
+    def run(printed):
         script = tmp_path / "toy.py"
         script.write_text(f"print('training ...')\nprint({printed!r})")
-        case = benchmarks.suites.Case("toy", "a toy", run=str(script), **fields)
+        case = benchmarks.suites.Case("a toy", str(script))
         suite = benchmarks.suites.Suite("prediction", "standard", 1, {"toy": case})
         return benchmarks.bench.measure_suite(suite, 3, [], benchmarks.bench.parse([]))
 
