@@ -51,7 +51,6 @@ class Audited(NamedTuple):
 
 
 def main() -> None:
-    """Run both audits and write the page."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         source, is_flipped = flip(work / "flipped.npz")

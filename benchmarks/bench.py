@@ -119,7 +119,6 @@ def run_case(case: Case, seed: int, flags: list[str]) -> list[Measurement]:
 
 
 def today() -> str:
-    """Return the date in UTC."""
     return datetime.datetime.now(tz=datetime.UTC).date().isoformat()
 
 

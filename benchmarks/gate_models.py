@@ -78,11 +78,9 @@ class Registry:
 
     @property
     def champion(self) -> Model:
-        """The champion's answers."""
         return self.models[self.state.champion or 1]
 
     def decide(self, model: Model, *, new_rows: int = 0) -> Decision:
-        """Return the gate's decision on a candidate."""
         measurements = {"accuracy": 1.0, "calibration error": 0.0, "model size in MiB": 0.0, "latency in ms": 0.0}
         champion, best = (self._champion(one or 1) for one in (self.state.champion, self.state.best_champion))
         return decide(
@@ -115,7 +113,6 @@ class Setting(NamedTuple):
     runs: int
 
     def worlds(self, n_rows: int = N_ROWS, factor: int = 1) -> list[World]:
-        """Return the worlds of the runs."""
         return [World(self.models, self.divisions, seed, n_rows) for seed in range(self.runs * factor)]
 
 

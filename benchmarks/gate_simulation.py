@@ -45,7 +45,6 @@ epochs*: `fast` with 6 epochs mixed with `fast`; *by augmentation*: `fast` mixed
 
 
 def goals(setting: Setting) -> str:
-    """Return the table of goals."""
     equal = [retrain(world, FAST) for world in setting.worlds()]
     worse = {
         points: [retrain(world, FAST, WORSE, world.share(-points, FAST, WORSE)) for world in setting.worlds()]
@@ -270,7 +269,6 @@ def overfitting(setting: Setting) -> str:
 
 
 def table(header: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
-    """Format a Markdown table."""
     lines = [header, ("---",) + ("--:",) * (len(header) - 1), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -279,7 +277,6 @@ PARTS = (goals, slice_refusals, evidences, calibration, newer_data, creep, repea
 
 
 def main() -> None:
-    """Run all simulations, print the page and write it."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=40, help="runs of each simulation (default 40)")
     parser.add_argument("--trained", action="store_true", help="use the models that are there, train none")

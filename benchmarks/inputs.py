@@ -23,7 +23,6 @@ def environment(work: Path, home: str = "prefect") -> dict[str, str]:
 
 
 def flow_command(store: Path, seed: int, *flags: str) -> list[str]:
-    """Return the command that runs the training flow."""
     return [sys.executable, str(ROOT / "flows" / "train_flow.py"), "--store", str(store), "--seed", str(seed), *flags]
 
 

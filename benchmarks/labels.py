@@ -67,7 +67,6 @@ class Sampler(NamedTuple):
 
 
 def main() -> None:
-    """Print the tables and write the page."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="folder with further sets")
     parser.add_argument("--store", help="store whose champion answers, too")
@@ -92,7 +91,6 @@ def main() -> None:
 
 
 def champion_of(store: Store) -> labels.PredictDigits:
-    """Return the champion's answers."""
     from tasks.inference import loader
 
     version = store.resolve_version()
@@ -138,7 +136,6 @@ def count_found(images: InMemoryImages, size: int, length: int, sampler: Sampler
 
 
 def sets(folder: Path | None) -> Iterator[tuple[str, InMemoryImages]]:
-    """Yield the names and images of all sets."""
     yield "MNIST", embedded()
     images, digits = load_digits(return_X_y=True)
     small = (images * 255 / 16).astype(np.uint8).reshape(-1, 8, 8)

@@ -70,7 +70,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def plan(folder: Path, rows: int, seed: int, shard_rows: int) -> list[Shard]:
-    """Return the shards in their order."""
     return [
         Shard(folder / SHARD.format(f"{number:05}"), start, min(start + shard_rows, rows), seed)
         for number, start in enumerate(range(0, rows, shard_rows))

@@ -16,7 +16,6 @@ LAYERS = ((784, 128), (128, 64), (64, 10))
 
 
 def derive(one: Measurement) -> Metrics:
-    """Return the derived metrics of a measurement."""
     function = DERIVED.get(one["suite"])
     return function(one) if function else {}
 

@@ -67,7 +67,6 @@ class Kind:
 
     @classmethod
     def draw(cls, random: np.random.Generator) -> Kind:
-        """Draw a kind."""
         return cls(
             pen=str(random.choice(["2 to 5 px", "5 to 14 px", "14 to 40 px"])),
             paper=str(random.choice(["plain", "grain", "ruled", "squared"])),
@@ -77,7 +76,6 @@ class Kind:
 
 
 def main() -> None:
-    """Measure a store's champion; write the page, or print it for training digits."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store")
     parser.add_argument("--training", action="store_true")

@@ -60,12 +60,10 @@ class Spread(NamedTuple):
 
 
 def spread(values: Sequence[float], best: float | None = None) -> Spread:
-    """Return the median and range of values."""
     return Spread(median(values), min(values), max(values), best)
 
 
 def render(results: Results) -> str:
-    """Return the page."""
     lines = TEMPLATE.read_text().splitlines()
     return "".join(f"{line}\n" for each in lines for line in render_line(results, each))
 

@@ -34,15 +34,12 @@ class Results:
         new.replace(path)
 
     def without(self, suites: Collection[str]) -> Results:
-        """Return these results without the measurements of some suites."""
         return Results(one for one in self.measurements if one["suite"] not in suites)
 
     def with_measurements(self, measurements: Iterable[Measurement]) -> Results:
-        """Return these results with further measurements."""
         return Results([*self.measurements, *measurements])
 
     def has(self, suite: str, number: int) -> bool:
-        """Return whether a suite was measured in a round."""
         return any(one["seed"] == number for one in self.select(suite))
 
     def select(self, suite: str, case: str | None = None) -> list[Measurement]:

@@ -54,7 +54,6 @@ The less a pen differs from MNIST's, the less there is to learn from {n_correcte
 
 
 def main() -> None:
-    """Measure all pens with all seeds; print and write the page."""
     import_tensorflow()
     dataset = api.validate(api.load("mnist"))
     images, labels = dataset.test.read(slice(None)), dataset.test.labels
@@ -75,7 +74,6 @@ def main() -> None:
 
 
 def train(dataset: Dataset, seed: int) -> TrainingResult:
-    """Train `fast` on a dataset."""
     return api.train(dataset, api.parse_recipe(["--recipe", "fast"], seed, n_rows=len(dataset.train)))
 
 
@@ -102,14 +100,12 @@ def correct(dataset: Dataset, trained: TrainingResult, pixels: Pixels, labels: N
 
 
 def probabilities(trained: TrainingResult, pixels: Pixels) -> NDArray[np.float32]:
-    """Return a network's probabilities for pixels."""
     from tasks.inference import model
 
     return model.predict_images(trained.network, InMemoryImages(pixels, np.zeros(len(pixels), np.uint8)))
 
 
 def count(trained: TrainingResult, images: Images) -> int:
-    """Count a network's errors."""
     return int((probabilities(trained, images.read(slice(None))).argmax(axis=1) != images.labels).sum())
 
 

@@ -48,7 +48,6 @@ N_MEMORY = 100_000
 
 
 def main() -> None:
-    """Serve a copy of the store, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("store")
     store = parser.parse_args().store
@@ -150,7 +149,6 @@ def ask(connection: http.client.HTTPConnection, body: bytes, headers: dict[str, 
 
 
 def served_version(connection: http.client.HTTPConnection) -> int:
-    """Return the version that is served."""
     connection.request("GET", "/health")
     answer: dict[str, Any] = json.loads(connection.getresponse().read())
     version: int = answer["version"]

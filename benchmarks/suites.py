@@ -28,7 +28,6 @@ class Suite:
 
 
 def load_suites() -> dict[str, Suite]:
-    """Load all suites by name."""
     suites = {}
     for name, fields in tomllib.loads((HERE / "suites.toml").read_text()).items():
         cases = {case: Case(**values) for case, values in fields.pop("cases").items()}

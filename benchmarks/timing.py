@@ -44,7 +44,6 @@ def flag_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def seconds_of(function: Callable[[], object]) -> float:
-    """Return how long a call takes."""
     started = time.perf_counter()
     function()
     return time.perf_counter() - started

@@ -34,7 +34,6 @@ minutes, and a gain of at least 0.3 points in the median study, or a run that sa
 
 
 def main() -> None:
-    """Run all studies, print each, and write the page."""
     rows, minutes = [], []
     for number in range(N_STUDIES):
         with tempfile.TemporaryDirectory() as work:

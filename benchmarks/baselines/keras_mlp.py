@@ -18,7 +18,6 @@ TUNED_BATCH_SIZE, TUNED_LEARNING_RATE = 250, 4e-3
 
 
 def main() -> None:
-    """Train and print the metrics."""
     parser = flag_parser(__doc__)
     parser.add_argument("--tuned", action="store_true")
     options = parser.parse_args()
@@ -47,7 +46,6 @@ def main() -> None:
 
 
 def build(*, tuned: bool, steps: int) -> keras.Model:
-    """Build and compile the network."""
     model = keras.Sequential(
         [
             keras.Input(shape=(28, 28)),

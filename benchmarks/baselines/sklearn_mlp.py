@@ -13,7 +13,6 @@ EPOCHS = 20
 
 
 def main() -> None:
-    """Train and print the metrics."""
     options = flag_parser(__doc__).parse_args()
     digits = load_digits()
     x_train, x_test = (images.reshape(-1, 784).astype("float32") / 255 for images in (digits.x_train, digits.x_test))

@@ -138,7 +138,6 @@ def write_libsvm(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
 
 
 def write_hdf5(path: Path, images: np.ndarray, labels: np.ndarray) -> None:
-    """Write images as two data sets."""
     with h5py.File(path, "w") as file:
         file["images"], file["labels"] = images, labels
 

@@ -21,7 +21,6 @@ REPETITIONS = 12
 
 
 def main() -> None:
-    """Train and print the metrics."""
     parser = flag_parser(__doc__)
     parser.add_argument("--machine", action="store_true", help="measure the machine's speed before and after, too")
     options, flags = parser.parse_known_args()

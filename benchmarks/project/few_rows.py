@@ -14,7 +14,6 @@ from tasks.inference.start_up import import_tensorflow
 
 
 def main() -> None:
-    """Train and print the metrics."""
     parser = flag_parser(__doc__)
     parser.add_argument("--rows", type=int, required=True)
     parser.add_argument("--stratified", action="store_true", help="the same number of each digit")

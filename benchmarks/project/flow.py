@@ -27,7 +27,6 @@ SETTLING_SECONDS = 5.0  # a server that has just answered is still busy with its
 
 
 def main() -> None:
-    """Run the flow, with a server if the flags say so, and print the metrics."""
     parser = flag_parser(__doc__)
     parser.add_argument("--server", action="store_true", help="start a Prefect server first; its start isn't counted")
     parser.add_argument("--again", action="store_true", help="run it a second time, when nothing has changed")
@@ -87,7 +86,6 @@ def server(home: dict[str, str]) -> Iterator[str]:
 
 
 def wait_until_healthy(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Wait until a server answers."""
     deadline = time.monotonic() + SERVER_TIMEOUT_SECONDS
     while time.monotonic() < deadline and process.poll() is None:
         with contextlib.suppress(OSError), urllib.request.urlopen(url):  # noqa: S310, our own
