@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from artifacts.store.store import Store
     from schemas.results import Dataset
     from tasks.sharding.images import PixelFile
-    from tasks.validation.check_rows import CheckedPart
-    from tasks.validation.row_faults import RowKeys
 
 ROOT = Path(__file__).parents[1]
 QUICK = Overrides.model_validate({"epochs": 4, "batch_size": 32, "learning_rate": 0.01, "validation_fraction": 0.1})
@@ -182,13 +180,7 @@ def fingerprint_of(train: pd.DataFrame, test: pd.DataFrame) -> str:
     """Return the fingerprint of a training and a test frame."""
     from tasks.validation import check_rows, inspection
 
-    return inspection.fingerprint(*(_row_keys(check_rows.check_frame(frame, ())) for frame in (train, test)))
-
-
-def _row_keys(part: CheckedPart) -> RowKeys:
-    from tasks.validation.row_faults import RowKeys
-
-    return RowKeys(part.digests, part.images.labels)
+    return inspection.fingerprint(*(check_rows.check_frame(frame, ()).keys for frame in (train, test)))
 
 
 def clean_environment(prefect_home: Path) -> dict[str, str]:

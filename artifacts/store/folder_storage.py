@@ -33,6 +33,10 @@ class FolderStorage:
     def __str__(self) -> str:
         return str(self._path)
 
+    def __reduce__(self) -> tuple[type[FolderStorage], tuple[Path]]:
+        """Pickle with an absolute path: the process that gets it may have another working directory."""
+        return FolderStorage, (self._path.absolute(),)
+
     def child(self, name: str) -> FolderStorage:
         return FolderStorage(self._path / name)
 

@@ -82,11 +82,6 @@ class ShardedImages:
     def pieces(self) -> Iterator[slice]:
         return blocks(len(self), PIECE_ROWS)
 
-    def absolute(self) -> ShardedImages:
-        """Return the same images for a process with another working directory."""
-        files = [file._replace(storage=file.storage.absolute()) for file in self.files]
-        return ShardedImages(files, self.labels, self.numbers)
-
 
 def _read(file: PixelFile, rows: NDArray[np.int64], targets: NDArray[np.intp], pixels: NDArray[np.uint8]) -> None:
     """Read some rows of a file into the rows `targets` of `pixels`."""

@@ -54,7 +54,7 @@ class ShardJob(NamedTuple):
         shard = self.shard
         if SCHEME not in shard.address:
             shard = shard._replace(address=str(Path(shard.address).absolute()))
-        return self._replace(shard=shard, storage=self.storage.absolute())
+        return self._replace(shard=shard)
 
 
 class CachedShard(NamedTuple):

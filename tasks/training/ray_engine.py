@@ -32,7 +32,6 @@ from schemas.errors import InputError, TrainingError, first_line
 from schemas.recipe import Recipe
 from schemas.results import Dataset, TrainingResult
 from schemas.training import EpochRecord
-from tasks.sharding.images import ShardedImages
 from tasks.training import checkpoints
 from tasks.training.job import TrainingJob, plan_job, weights_digest
 from tasks.training.trainer import Trainer
@@ -66,8 +65,6 @@ def train(  # noqa: PLR0913, as the local engine's, and the workers
 
     The weights are those of a single worker, except for rounding. Also raises TrainingError after too many failures.
     """
-    if isinstance(dataset.train, ShardedImages):  # the workers have another working directory
-        dataset = dataclasses.replace(dataset, train=dataset.train.absolute())
     fit = partial(train, dataset, workers=workers)
     job = plan_job(dataset, recipe, work, workers).with_teacher(fit, log, on_block)
     with job.start_or_resume(log) as trainer:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,7 +10,6 @@ import ray
 from schemas.errors import TrainingError
 from schemas.results import Dataset
 from tasks.inference.start_up import limit_threads
-from tasks.sharding.images import ShardedImages
 from tasks.training.ray_engine import cpus_per_worker
 from tasks.tuning.workers import PROCESS_ENDED, Workers
 
@@ -23,8 +21,6 @@ class RayWorkers(Workers):
 
     def __init__(self, dataset: Dataset, n_workers: int) -> None:
         super().__init__(dataset, n_workers)
-        if isinstance(dataset.train, ShardedImages):  # the workers have another working directory
-            self._dataset = dataclasses.replace(self._dataset, train=dataset.train.absolute())
         nodes = [node["Resources"].get("CPU", 0) for node in ray.nodes() if node["Alive"]]
         self._n_cpus = cpus_per_worker(nodes, n_workers)
         self._shared = ray.put(self._dataset)
