@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -43,21 +42,15 @@ MNIST's own wrong training labels count as wrongly found.
 """
 
 
-class Audited(NamedTuple):
-    """The label suspects of one part, the worst first, and how long the audit took."""
-
-    suspects: pd.DataFrame
-    seconds: float
-
-
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         source, is_flipped = flip(work / "flipped.npz")
-        plain, flipped = audit("mnist", "test", work), audit(str(source), "train", work)
-    found = plain.suspects["row"].isin(WRONG_TEST_ROWS).to_numpy()
-    hits = is_flipped[flipped.suspects["row"]]
-    confident = hits[flipped.suspects["confident"]]
+        suspects, seconds = audit("mnist", "test", work)
+        flipped_suspects, flipped_seconds = audit(str(source), "train", work)
+    found = suspects["row"].isin(WRONG_TEST_ROWS).to_numpy()
+    hits = is_flipped[flipped_suspects["row"]]
+    confident = hits[flipped_suspects["confident"]]
     precision = np.cumsum(hits) / np.arange(1, len(hits) + 1)
     n_recalled = np.cumsum(hits)[precision >= MIN_PRECISION].max(initial=0)
     page = TEMPLATE.format(
@@ -72,8 +65,8 @@ def main() -> None:
         recall=n_recalled / is_flipped.sum(),
         confident_recall=confident.sum() / is_flipped.sum(),
         confident_precision=confident.mean(),
-        seconds=plain.seconds,
-        flipped_seconds=flipped.seconds,
+        seconds=seconds,
+        flipped_seconds=flipped_seconds,
     )
     print(page)
     PAGE.write_text(page)
@@ -89,15 +82,15 @@ def flip(path: Path) -> tuple[Path, NDArray[np.bool_]]:
     return path, labels != digits.y_train
 
 
-def audit(source: str, part: str, work: Path) -> Audited:
-    """Audit a source; return the label suspects of a part."""
+def audit(source: str, part: str, work: Path) -> tuple[pd.DataFrame, float]:
+    """Audit a source; return the label suspects of a part, the worst first, and how long it took."""
     with tempfile.TemporaryDirectory(dir=work) as store:
         command = [sys.executable, str(ROOT / "flows" / "audit_flow.py"), "--source", source, "--store", store]
         seconds = run(command, environment(work)).seconds
         (path,) = Path(store).glob("audits/*/suspects.parquet")
         suspects = pd.read_parquet(path)
     chosen = suspects[(suspects["kind"] == "label") & (suspects["part"] == part)]
-    return Audited(chosen.reset_index(drop=True), seconds)
+    return chosen.reset_index(drop=True), seconds
 
 
 if __name__ == "__main__":

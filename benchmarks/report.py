@@ -159,10 +159,8 @@ def write(value: float, expression: str) -> str:
 
 def minutes(results: Results, group: str) -> str:
     """Return how long the measurement of a group took."""
-    seconds = [
-        one["script_seconds"] for name in GROUPS[group] for one in results.select(name) if "script_seconds" in one
-    ]
-    return f"{sum(seconds) / 60:.0f} minutes" if seconds else "an unknown time"
+    seconds = sum(one.get("script_seconds", 0) for name in GROUPS[group] for one in results.select(name))
+    return f"{seconds / 60:.0f} minutes" if seconds else "an unknown time"
 
 
 def describe(results: Results, suite: str) -> str:

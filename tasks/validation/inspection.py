@@ -82,8 +82,11 @@ def inspect(  # noqa: PLR0913, the inputs of a validation
             inspection.results += data_checks.check_scale(part, checked, rules)
         if all(checked.n_input for checked in inspection.parts.values()):
             _quarantine_copies_and_split(inspection.parts, rules, inspection.raw.corrections)
-            if inspection.raw.corrections:
-                _correct(inspection)
+            # After the split, so that test rows are known; they weren't copies before either.
+            applied, inspection.parts = corrections.apply(
+                inspection.raw.corrections, inspection.parts, with_test=rules.correct_test_labels
+            )
+            inspection.raw = replace(inspection.raw, corrections=applied)
             _check_data(inspection)
     validation = _validation(inspection)
     return validation, None if validation.errors else _dataset(inspection, validation)
@@ -138,13 +141,6 @@ def _quarantine_copies_and_split(
             parts["test"] = train
         else:
             parts["test"], parts["train"] = train.take(selected), train.take(~selected)
-
-
-def _correct(inspection: Inspection) -> None:
-    """Apply the corrections after the split, so that test rows are known; they weren't copies before either."""
-    raw, with_test = inspection.raw, inspection.rules.correct_test_labels
-    applied, inspection.parts = corrections.apply(raw.corrections, inspection.parts, with_test=with_test)
-    inspection.raw = replace(raw, corrections=applied)
 
 
 def select_test_rows(digests: NDArray[np.uint64], rules: Rules) -> NDArray[np.bool_]:
