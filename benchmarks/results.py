@@ -23,15 +23,15 @@ class Results:
         self._derived = [one | derive(one) for one in self.measurements]
 
     @classmethod
-    def load(cls, path: Path = RESULTS) -> Results:
+    def load(cls) -> Results:
         """Load the measurements; none if there is no such file."""
-        return cls(json.loads(path.read_text()) if path.exists() else [])
+        return cls(json.loads(RESULTS.read_text()) if RESULTS.exists() else [])
 
-    def save(self, path: Path = RESULTS) -> None:
+    def save(self) -> None:
         """Write the measurements, whole or not at all."""
-        new = path.with_suffix(".new")
+        new = RESULTS.with_suffix(".new")
         new.write_text("[\n" + ",\n".join(map(json.dumps, self.measurements)) + "\n]\n")
-        new.replace(path)
+        new.replace(RESULTS)
 
     def without(self, suites: Collection[str]) -> Results:
         return Results(one for one in self.measurements if one["suite"] not in suites)

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 from importlib.metadata import version
-from typing import Any
 
 from artifacts.code_digest import ROOT, code_digest
 from artifacts.processor import training_precision
@@ -31,7 +30,7 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
     """
     from tasks.training.sampling import block_rows  # slow to import, and `variables` is needed before
 
-    parts: dict[str, Any] = {
+    parts = {
         "data": dataset.fingerprint,
         "block rows": block_rows(dataset, recipe),
         "workers": n_workers,
@@ -40,11 +39,9 @@ def fingerprint(dataset: Dataset, recipe: Recipe, n_workers: int = 1) -> str:
         "code": code_digest(CODE),
         "lock": hashlib.sha256(LOCK.read_bytes()).hexdigest() if LOCK.exists() else None,
         "libraries": {name: version(name) for name in LIBRARIES},
+        "added by corrections": dataset.validation.added_digests,  # they are repeated
+        "variables": variables(),
     }
-    if added := dataset.validation.added_digests:  # they are repeated
-        parts["added by corrections"] = added
-    if settings := variables():
-        parts["variables"] = settings
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
