@@ -6,10 +6,10 @@ export was made from, and the SHA-256 of each file. It is written last: a folder
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import json
-from collections.abc import Callable, Collection, Iterator
+import shutil
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -33,24 +33,20 @@ class Exports:
         """Return the formats in which a version is exported."""
         return sorted({path.split("/")[0] for path in self._of(version).sizes() if path.endswith(f"/{RECORD}")})
 
-    @contextlib.contextmanager
-    def scratch(self, version: int) -> Iterator[Path]:
-        """Yield an empty folder for the files of an export, which `add` moves."""
-        with temporary_folder(self._of(version).scratch()) as folder:
-            yield folder
-
-    def add(self, version: int, name: str, folder: Path, record: dict[str, Any]) -> dict[str, Any]:
-        """Add or replace an export; return its record, with the SHA-256 of each file."""
-        record |= {"files": tree_checksums(folder)}
+    def add(self, version: int, name: str, source: Path, record: dict[str, Any]) -> dict[str, Any]:
+        """Add or replace an export, a copy of a folder; return its record, with the SHA-256 of each file."""
         exports = self._of(version)
-        exports.child(name).remove(RECORD)
-        exports.remove_folder(name)
-        try:
-            exports.add_folder(folder, name)
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                raise
-            raise StoreError(f"{self.uri(version, name)}: another run exports it; wait for that") from error
+        with temporary_folder(exports.scratch()) as folder:
+            shutil.copytree(source, folder, dirs_exist_ok=True)
+            record |= {"files": tree_checksums(folder)}
+            exports.child(name).remove(RECORD)
+            exports.remove_folder(name)
+            try:
+                exports.add_folder(folder, name)
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                raise StoreError(f"{self.uri(version, name)}: another run exports it; wait for that") from error
         exports.child(name).write(RECORD, f"{json.dumps(record, indent=2)}\n".encode())
         return record
 

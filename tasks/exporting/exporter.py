@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -105,9 +104,7 @@ def _keep(  # noqa: PLR0913, what a conversion left
         "latency_ms": latency_ms,
         "libraries": {package: installed(package) for package in ("tensorflow", "keras", *FORMATS[name].packages)},
     }
-    with store.exports.scratch(version) as folder:
-        shutil.copytree(work / name, folder, dirs_exist_ok=True)
-        return Export(version, name, path, store.exports.add(version, name, folder, record))
+    return Export(version, name, path, store.exports.add(version, name, work / name, record))
 
 
 def _answer(name: ExportFormat, work: Path, message: str) -> float:

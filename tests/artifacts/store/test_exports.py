@@ -1,6 +1,8 @@
 """Exports in a store, in a folder and in an object store: replaced as a whole, checked, removed with their version."""
 
 import errno
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from samples import publish
@@ -19,11 +21,12 @@ def exports(request, tmp_path):
 
 def add(exports, version, *names):
     """Add an export of files and folders of these names."""
-    with exports.scratch(version) as folder:
+    with TemporaryDirectory() as folder:
         for name in names:
-            (folder / name).parent.mkdir(exist_ok=True)
-            (folder / name).write_text(name)
-        return exports.add(version, "savedmodel", folder, {"version": version, **CARD})
+            path = Path(folder, name)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(name)
+        return exports.add(version, "savedmodel", Path(folder), {"version": version, **CARD})
 
 
 def test_an_export_replaces_the_one_before(exports):
