@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import logging
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -43,9 +42,6 @@ from schemas.text import printable
 BAD_INPUT, BAD_FLAGS, TERMINATED = 1, 2, 143
 SIGTERM_SECONDS = 45
 """Time that a run has to end after SIGTERM."""
-SETTINGS = {
-    PREFECT_CLIENT_MAX_RETRIES: 7,  # exponential backoff: four minutes for a server that restarts
-}
 
 
 def _split_commas(hint: type, tokens: Sequence[Token]) -> Any:  # noqa: ANN401, of that type
@@ -95,7 +91,8 @@ def run(
         _check_server()
         signal.signal(signal.SIGTERM, lambda _number, _frame: _terminate(interrupted))
         _limit_termination(interrupted)
-        with _server(preload, interrupted) as settings, temporary_settings(settings), tags("digits"):
+        settings = _start_server(preload, interrupted)
+        with temporary_settings(settings), tags("digits"):
             result = _without_task_tags(flow)(**parameters)
     except CycloptsError as error:
         fail(BAD_FLAGS, _flag_error(error))
@@ -158,11 +155,15 @@ def artifact_page(artifact: UUID | None) -> str:
 
 
 def _settings() -> dict[Any, object]:
-    """Return SETTINGS, and those that depend on PREFECT_API_URL."""
+    """Return the settings of a run, or of a page's address, which follow PREFECT_API_URL."""
     url = PREFECT_API_URL.value() or None  # an empty variable counts as none
     # Without /v2, links would lead to the older UI. Prefect Cloud's address ends differently.
     ui = f"{url.removesuffix('/api')}/v2" if url and url.endswith("/api") else PREFECT_UI_URL.value()
-    return SETTINGS | {PREFECT_API_URL: url, PREFECT_UI_URL: ui}
+    return {
+        PREFECT_CLIENT_MAX_RETRIES: 7,  # exponential backoff: four minutes for a server that restarts
+        PREFECT_API_URL: url,
+        PREFECT_UI_URL: ui,
+    }
 
 
 def _without_task_tags(flow: Flow[..., Any]) -> Flow[..., Any]:
@@ -224,12 +225,11 @@ def _check_prefect_home() -> None:
         ) from error
 
 
-@contextlib.contextmanager
-def _server(preload: Callable[[], None], interrupted: str) -> Iterator[dict[Any, object]]:
-    """Yield the settings of a run; start a temporary server unless one is named, and preload meanwhile."""
-    server = None if PREFECT_API_URL.value() else temporary_server.start()
+def _start_server(preload: Callable[[], None], interrupted: str) -> dict[Any, object]:
+    """Start a temporary server unless one is named, and preload meanwhile; return the settings of a run."""
     settings = _settings()
-    if server:
+    if not PREFECT_API_URL.value():
+        server = temporary_server.start()
         message = "starting a temporary Prefect server and importing libraries, which takes some seconds"
         print(message, file=sys.stderr, flush=True)
         preload()
@@ -243,8 +243,8 @@ def _server(preload: Callable[[], None], interrupted: str) -> Iterator[dict[Any,
         }
     finish_imports()
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_is_not_reported)
-    yield settings
+        handler.addFilter(lambda record: not hasattr(record, "is_reported"))  # the last line reports these errors
+    return settings
 
 
 def _limit_termination(message: str) -> Thread:
@@ -266,11 +266,6 @@ def _limit_termination(message: str) -> Thread:
     thread = Thread(target=wait, daemon=True)
     thread.start()
     return thread
-
-
-def _is_not_reported(record: logging.LogRecord) -> bool:
-    """Return False for errors that the last line reports."""
-    return not hasattr(record, "is_reported")
 
 
 def _format_default(default: object) -> str | None:
