@@ -27,7 +27,7 @@ def check(*, export: tuple[ExportFormat, ...], version: int, store: str) -> None
     formats.check(export)
     versions = Store(store)
     versions.check_writable()
-    versions.card(versions.resolve_version(version or None))
+    versions.card(versions.resolve_version(version))
 
 
 def run_name(*, export: tuple[ExportFormat, ...], version: int, store: str) -> str:
@@ -52,7 +52,7 @@ def export_flow(
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(export=export, version=version, store=store)
     versions = open_store(store)
-    exports = export_version(versions, versions.resolve_version(version or None), export)
+    exports = export_version(versions, versions.resolve_version(version), export)
     if any(each.fault for each in exports):
         raise InputError("; ".join(each.summary for each in exports))
     return Completed(message=summary(exports), data=exports)

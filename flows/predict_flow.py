@@ -47,7 +47,7 @@ def check(  # noqa: PLR0913, the parameters that can be checked without reading 
         predictions.check_archive(Path(archive))
         inputs.check(input, Path(archive, output.name))
     versions = Store(store)
-    versions.card(versions.resolve_version(version or None))
+    versions.card(versions.resolve_version(version))
 
 
 def check_with_first(
@@ -98,20 +98,12 @@ def predict_flow(  # noqa: PLR0913, each parameter is a flag and a field of the 
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(input, output=output, version=version, store=store, archive=archive, format=format, strict=strict)
     versions = open_store(store)
-    predictor = open_version(versions, versions.resolve_version(version or None))
-    prediction = report_prediction(
-        predict(
-            input,
-            predictor,
-            output,
-            rules,
-            batch_size,
-            output_format=format,
-            strict=strict,
-            archive=archive,
-            queue=versions if review else None,
-        )
+    predictor = open_version(versions, versions.resolve_version(version))
+    queue = versions if review else None
+    prediction = predict(
+        input, predictor, output, rules, batch_size, output_format=format, strict=strict, archive=archive, queue=queue
     )
+    prediction = report_prediction(prediction)
     return Completed(message=prediction.summary, data=prediction)
 
 

@@ -23,7 +23,7 @@ from tasks.verify import verify
 def check(*, version: int, store: str, **_others: object) -> None:
     """Raise InputError for bad parameters, within a second."""
     versions = Store(store)
-    versions.card(versions.resolve_version(version or None))
+    versions.card(versions.resolve_version(version))
 
 
 def run_name(*, version: int, reproduce: bool, store: str) -> str:
@@ -45,7 +45,7 @@ def verify_flow(
     if __name__ != "__main__":  # command_line.run has checked a script's parameters
         check(version=version, store=store)
     versions = open_store(store)
-    verified = verify(versions, versions.resolve_version(version or None), reproduce=reproduce)
+    verified = verify(versions, versions.resolve_version(version), reproduce=reproduce)
     return Completed(message=verified.summary, data=verified)
 
 

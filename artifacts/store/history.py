@@ -21,11 +21,11 @@ HINT, SUFFIX = "newest", ".json"
 
 
 class History:
-    """Reads and appends the events of the store with the id `store`, which a new store doesn't have yet."""
+    """Reads and appends the events of the store with the id `store`; None if it has none yet, or it isn't read."""
 
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
-        self.store = ""
+        self.store: str | None = None
         self.ignored: dict[int, str] = {}
         """Why events that were read are ignored, by their numbers."""
 

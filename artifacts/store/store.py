@@ -46,7 +46,6 @@ class Store:
         self._versions = self._root.child(VERSIONS)
         self._claims = self._root.child(CLAIMS)
         self._history = History(self._root.child(HISTORY))
-        self._is_layout_read = False
         self._verified: set[int] = set()
         self.exports = Exports(self._root.child(EXPORTS))
         self.quarantine = self._root.child(QUARANTINE)
@@ -75,9 +74,9 @@ class Store:
     def champion(self) -> int | None:
         return self.state().champion
 
-    def resolve_version(self, version: int | None = None) -> int:
-        """Return a version, by default the champion; raise StoreError if there is none."""
-        number = self.champion() if version is None else version
+    def resolve_version(self, version: int = 0) -> int:
+        """Return a version, or for 0 the champion; raise StoreError if there is none."""
+        number = version or self.champion()
         if number is not None:
             return number
         if self.versions():
@@ -272,9 +271,10 @@ class Store:
         after = (card.get("decision") or {}).get("after_event")
         if after is None and version <= self.state().last_version:
             return []
-        event = (self._history.read(after + 1) if isinstance(after, int) else None) or {}
-        if isinstance(after, int) and after + 1 in self._history.ignored:
-            return [self._history.ignored[after + 1]]
+        number = after + 1 if isinstance(after, int) else 0  # of which there is no event
+        event = self._history.read(number) or {}
+        if number in self._history.ignored:
+            return [self._history.ignored[number]]
         return [] if json.dumps(event.get("card")) == json.dumps(card) else [f"{CARD} differs from the history"]
 
     def _folders_with(self, name: str) -> list[int]:
@@ -310,16 +310,16 @@ class Store:
     def id(self) -> str:
         """The store's id; "" if it has none yet, so that everything counts as its own."""
         self._check_layout()
-        return self._history.store
+        return self._history.store or ""
 
     def _create_layout(self) -> None:
         """Create `store.json` for a new store; if it was lost, with the id that the events have."""
-        if not self._is_layout_read:
+        if self._history.store is None:
             known = self._history.newest()[1].get("store")
             layout.create(self._root, known or uuid.uuid4().hex)
             self._check_layout()
 
     def _check_layout(self) -> None:
         """Raise StoreError for a store of another layout."""
-        if not self._is_layout_read and (store_id := layout.read_id(self._root)) is not None:
-            self._history.store, self._is_layout_read = store_id, True
+        if self._history.store is None:
+            self._history.store = layout.read_id(self._root)

@@ -40,10 +40,10 @@ def source(path: str) -> str:
     return PurePath(redact(path)).name or path
 
 
-def version(number: int | None, store: str) -> str:
-    """Format a version, by default the champion: `version 3`."""
+def version(number: int, store: str) -> str:
+    """Format a version, or the champion for 0: `version 3`."""
     with contextlib.suppress(InputError):  # the flow reports it
-        return f"version {Store(store).resolve_version(number or None)}"
+        return f"version {Store(store).resolve_version(number)}"
     return f"version {number}" if number else "the champion"
 
 
