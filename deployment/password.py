@@ -17,7 +17,9 @@ class PasswordError(Exception):
 def read_or_create(path: Path) -> str:
     """Return the file's content, such as `admin:…`; create the file with a random password if there is none."""
     with contextlib.suppress(FileExistsError):
-        create(path)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)  # never readable by others
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(f"{USER}:{secrets.token_urlsafe(32)}\n")
     status = path.stat()
     content = path.read_text(encoding="utf-8", errors="replace").strip()
     if status.st_mode & 0o077 or status.st_uid != os.getuid():
@@ -25,10 +27,3 @@ def read_or_create(path: Path) -> str:
     if not content.startswith(f"{USER}:") or len(content) < MIN_LENGTH:
         raise PasswordError(f"{path}: holds no password, such as {USER}:…; delete it, and make up writes a new one")
     return content
-
-
-def create(path: Path) -> None:
-    """Create the file, which never is readable by others; raise FileExistsError if it exists."""
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{USER}:{secrets.token_urlsafe(32)}\n")

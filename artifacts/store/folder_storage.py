@@ -126,13 +126,10 @@ class FolderStorage:
 
     def tidy(self, idle_seconds: float) -> None:
         """Remove temporary files and folders on this machine that weren't changed for `idle_seconds`."""
-        for name in self.names():
-            path = self._path / name
+        names = (name for name in self.names() if name.startswith((files.TEMPORARY_PREFIX, RETIRED_PREFIX)))
+        for path in (self._path / name for name in names):
             with contextlib.suppress(OSError):  # finished or removed meanwhile; leftovers do no harm
-                if (
-                    not name.startswith((files.TEMPORARY_PREFIX, RETIRED_PREFIX))
-                    or time.time() - path.stat().st_mtime < idle_seconds
-                ):
+                if time.time() - path.stat().st_mtime < idle_seconds:
                     continue
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)

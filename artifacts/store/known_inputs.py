@@ -6,7 +6,7 @@ import json
 
 from artifacts.store.records import InputsFile, parse
 from artifacts.store.store import Store
-from schemas.errors import InputError, StoreError
+from schemas.errors import InputError
 
 
 def read(store: Store, key: str, digest: str, queue: str) -> str | None:
@@ -21,7 +21,7 @@ def read(store: Store, key: str, digest: str, queue: str) -> str | None:
         if champion is not None:
             store.verified_dir(champion)
         is_own = champion is not None and store.card(champion)["fingerprint"] == record["fingerprint"]
-    except (FileNotFoundError, ValueError, InputError, StoreError):  # what can't be read isn't known
+    except (FileNotFoundError, ValueError, InputError):  # what can't be read isn't known
         return None
     is_same = record["inputs"] == digest and record["queue"] in {"", queue}
     return str(record["fingerprint"]) if is_same and (is_own or record["champion"] == champion) else None

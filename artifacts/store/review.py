@@ -59,7 +59,7 @@ def _write_file(store: Store, entries: pd.DataFrame, time: str) -> None:
 
 def _read_files(store: Store, names: Sequence[str]) -> pd.DataFrame:
     frames = [_read_file(store, name) for name in names]
-    entries = pd.concat([*frames] or [pd.DataFrame(columns=[*COLUMNS])], ignore_index=True)
+    entries = pd.concat(frames or [pd.DataFrame(columns=[*COLUMNS])], ignore_index=True)
     return entries.drop_duplicates(["item", "reason"], ignore_index=True)
 
 
