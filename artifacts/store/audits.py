@@ -27,18 +27,14 @@ def write(store: Store, audit: Audit, plots: Mapping[str, bytes]) -> None:
         store.audits.remove_folder(audit.fingerprint)
 
 
-def read_suspects(store: Store, fingerprint: str) -> pd.DataFrame | None:
-    """Read the suspects of the data with a fingerprint; None if it wasn't audited, or the list can't be read."""
-    try:
-        return pd.read_parquet(store.audits.local_dir(fingerprint, fresh=True) / SUSPECTS)
-    except (OSError, pa.ArrowException):  # a report can do without them
-        return None
-
-
 def suspect_test_rows(store: Store, fingerprint: str) -> dict[str, NDArray[np.int64]]:
-    """Return the test rows that an audit of this data lists as label errors: the probable ones, and all suspects."""
-    suspects = read_suspects(store, fingerprint)
-    if suspects is None:
+    """Return the test rows that an audit of this data lists as label errors: the probable ones, and all suspects.
+
+    Empty if it wasn't audited, or the list can't be read.
+    """
+    try:
+        suspects = pd.read_parquet(store.audits.local_dir(fingerprint, fresh=True) / SUSPECTS)
+    except (OSError, pa.ArrowException):  # a report can do without them
         return {}
     errors = suspects[(suspects["kind"] == LABEL) & (suspects["part"] == "test")]
     rows = {"probable label errors": errors[errors["confident"]], "suspect labels": errors}

@@ -39,4 +39,4 @@ def test_an_audit_replaces_the_one_before_of_the_same_data(store):
 def test_an_audit_that_was_damaged_counts_as_none(store):
     audits.write(store, audit(PROBABLE), {})
     store.audits.child("fingerprint").write("suspects.parquet", b"damaged")
-    assert audits.read_suspects(store, "fingerprint") is None
+    assert audits.suspect_test_rows(store, "fingerprint") == {}
