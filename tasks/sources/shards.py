@@ -91,9 +91,9 @@ def list_shards(source: str) -> ShardManifest:
     if SCHEME in source:
         check_protocol(source, source)
         return ShardManifest(tuple(_list_address(source)))
-    root = Path(source)
-    paths = find_paths(source)
-    items = [printable(path.relative_to(root_of(root)) if root.is_dir() else path) for path in paths]
+    paths, folder = find_paths(source), Path(source)
+    root = root_of(folder) if folder.is_dir() else None
+    items = [printable(path.relative_to(root) if root else path) for path in paths]
     with ThreadPoolExecutor(WORKERS) as pool:  # parsing a footer of 785 columns takes about 2 ms
         return ShardManifest(tuple(pool.map(_inspect_path, paths, items)))
 
