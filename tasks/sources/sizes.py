@@ -33,8 +33,8 @@ def resize(pixels: NDArray[np.generic]) -> NDArray[np.uint8]:
     side = round(np.prod(pixels.shape[1:]) ** 0.5)
     images = pixels.reshape(-1, side, side).astype(np.float32)
     finite = np.isfinite(images)
-    low, high = images[finite].min(initial=np.inf), images[finite].max(initial=-np.inf)
-    low, span = (min(low, 0), max(high - min(low, 0), np.finfo(np.float32).tiny)) if finite.any() else (0, 1)
+    low = images[finite].min(initial=0)
+    span = images[finite].max(initial=low) - low or 1
     brightness = np.where(finite.all(axis=(1, 2), keepdims=True), (images - low) * np.float32(255 / span), 0)
     normal = [normalize(image).reshape(-1) for image in brightness]
     return np.array(normal, np.uint8).reshape(-1, SIDE * SIDE)

@@ -10,7 +10,7 @@ from PIL import Image
 from schemas.errors import InputError
 from schemas.pixel_frame import labels_of, pixels_of
 from schemas.rules import DEFAULT_RULES, Rules
-from tasks.sources import datasets
+from tasks.sources import datasets, sizes
 
 
 def load(source, rules):
@@ -70,3 +70,8 @@ def test_small_images_of_any_scale_are_enlarged(side, scale, digits, tmp_path):
     loaded = pixels_of(load(str(source), Rules(repair=("resize",))))
     correlations = [np.corrcoef(*pair)[0, 1] for pair in zip(loaded, pixels_of(digits)[:10], strict=True)]
     assert np.mean(correlations) > 0.7
+
+
+@pytest.mark.parametrize("value", [0, 7, -1, np.nan, np.inf])
+def test_images_without_ink_are_blank(value):
+    assert not sizes.resize(np.full((2, 64), float(value))).any()
